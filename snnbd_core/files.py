@@ -1,0 +1,94 @@
+"""Where files go and how they are written: whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def write_atomically(path: Path | str, write: Callable[[BinaryIO], None]) -> None:
+    """Write a file so that readers see the old one or the whole new one, never a part.
+
+    The bytes go to a temporary name in the same folder (so that the last step is a rename on
+    one file system), are flushed to the disk, and then take the name ``path``. Two processes
+    that write the same path at once leave the file of the one that finished last, whole.
+
+    Args:
+        path: the file to write; its folder must exist.
+        write: called once with the open binary file; may seek in it.
+
+    Raises:
+        OSError: with ``errno`` ``ENOSPC`` or ``EDQUOT`` and a message that names the folder when
+            the disk is full; any other error of ``write`` or of the system as it came. In each
+            case the temporary file is removed and an older file of that name is left as it was.
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes private files; a cache or a record is read by others as umask allows.
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        if error.errno in _FULL:
+            raise OSError(error.errno, _full_message(path)) from error
+        raise
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def cache_dir() -> Path:
+    """Give the folder for data that can be made again, creating it when it is not there.
+
+    ``$SNNBD_CACHE`` when set, else ``$XDG_CACHE_HOME/snnbd``, else ``~/.cache/snnbd``.
+
+    Raises:
+        PermissionError: when the folder cannot be made or written to; names the folder and
+            ``$SNNBD_CACHE`` as the remedy.
+    """
+    chosen = os.environ.get("SNNBD_CACHE")
+    if chosen:
+        folder = Path(chosen).expanduser()
+    else:
+        base = os.environ.get("XDG_CACHE_HOME")
+        folder = (Path(base) if base else Path.home() / ".cache") / "snnbd"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PermissionError(_forbidden_message(folder, error.strerror)) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(_forbidden_message(folder, "it is not writable"))
+    return folder
+
+
+def _umask() -> int:
+    """Give the process's umask (the system only tells it in exchange for a new one)."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _full_message(path: Path) -> str:
+    return (
+        f"no space left in {path.parent} while writing {path.name}; nothing was kept of it. "
+        "Free some space there, or point $SNNBD_CACHE at a folder with more"
+    )
+
+
+def _forbidden_message(folder: Path, reason: str | None) -> str:
+    return (
+        f"cannot use the cache folder {folder}: {reason}. "
+        "Point $SNNBD_CACHE at a folder that you may write to"
+    )

@@ -1,0 +1,9 @@
+"""Learning rules, one module per rule; all take a network and a data set and return a History."""
+
+from __future__ import annotations
+
+from snnbd_core.learning.batches import as_sequence, choose_device
+from snnbd_core.learning.history import History
+from snnbd_core.learning.surrogate_gradient import train
+
+__all__ = ["History", "as_sequence", "choose_device", "train"]

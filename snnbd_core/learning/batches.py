@@ -1,0 +1,62 @@
+"""From a data set to what a network eats: order of samples, time axis, device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class BatchedDataset(Protocol):
+    """What a learning rule asks of a data set; sb.data's and PoisonedDataset fulfil it.
+
+    ``fingerprint`` is optional: where present it ties a checkpoint to the data.
+    """
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Any) -> tuple[Tensor, Tensor]: ...
+
+
+def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:
+    """Indices of one epoch's batches: a permutation that depends on seed and epoch alone.
+
+    So a resumed run needs no stored random state. The last batch is smaller if it must be.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    for start in range(0, count, batch_size):
+        yield order[start : start + batch_size]
+
+
+def as_sequence(batch: Tensor, steps: int) -> Tensor:
+    """Puts time first: frames [B, T, C, H, W] -> [T, B, C, H, W], a view.
+
+    A static image [B, C, H, W] is repeated: [steps, B, C, H, W], by ``expand``, without a copy.
+    For frames ``steps`` is not used: their T is what the data set has.
+
+    Raises:
+        ValueError: another number of axes, or steps < 1 for static images.
+    """
+    if batch.dim() == 5:
+        return batch.transpose(0, 1)
+    if batch.dim() != 4:
+        raise ValueError(
+            f"batch of shape {list(batch.shape)} must be [B, T, C, H, W] or [B, C, H, W]"
+        )
+    if steps < 1:
+        raise ValueError(f"steps={steps} must be >= 1")
+    return batch.expand(steps, *batch.shape)
+
+
+def choose_device(device: str | torch.device = "auto") -> torch.device:
+    """The device named, or for ``"auto"`` the first there is of CUDA, MPS, CPU."""
+    if device != "auto":
+        return torch.device(device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")

@@ -1,0 +1,47 @@
+"""What a training run reports about itself, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class History:
+    """One value per epoch in each field.
+
+    Attributes:
+        loss: mean training loss over the epoch's samples.
+        accuracy: share of training samples classified rightly while training (dropout on).
+        learning_rate: of the optimiser in that epoch.
+        seconds: wall time.
+    """
+
+    loss: tuple[float, ...] = ()
+    accuracy: tuple[float, ...] = ()
+    learning_rate: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+    def extended(
+        self, *, loss: float, accuracy: float, learning_rate: float, seconds: float
+    ) -> History:
+        """The history with one more epoch."""
+        return History(
+            (*self.loss, loss),
+            (*self.accuracy, accuracy),
+            (*self.learning_rate, learning_rate),
+            (*self.seconds, seconds),
+        )
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Plain lists, ready for JSON."""
+        return {name: list(values) for name, values in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Sequence[Any]]) -> History:
+        """The inverse of ``to_dict``."""
+        return cls(**{name: tuple(float(x) for x in column) for name, column in values.items()})
