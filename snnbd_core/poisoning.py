@@ -1,0 +1,283 @@
+"""Dirty-label poisoning: some samples get a trigger and the target's label, in place.
+
+As in the code of Abad et al. (2022, 2024): the poisoned samples replace their originals, are
+drawn over the whole training set, and there are int(rate * N) of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from snnbd_core.triggers import Trigger
+
+Indices = Sequence[int] | np.ndarray | Tensor
+
+
+class _View(Dataset[tuple[Tensor, int]]):
+    """What both views share: whatever they do not define comes from the set they wrap."""
+
+    dataset: Any
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name == "dataset":  # also while unpickling, before __init__
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        samples, labels = self.batch([index])
+        return samples[0], int(labels[0])
+
+    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+
+class Triggered(_View):
+    """A view of a data set in which every sample carries the trigger; labels are kept.
+
+    Same protocol as the wrapped set: `batch`, `[i]`, `labels`, `classes`, `subset` and, for
+    events, `events`, `bin`, `frames`, `sensor_size`. Nothing is stored and the wrapped set is
+    never changed.
+
+    Raises:
+        ValueError: an empty data set, or a trigger whose space does not fit it.
+    """
+
+    def __init__(self, dataset: Any, trigger: Trigger) -> None:
+        check_trigger(dataset, trigger)
+        self.dataset = dataset
+        self.trigger = trigger
+        self.labels = np.array(dataset.labels, dtype=np.int64)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the wrapped set's fingerprint and the trigger."""
+        return hashlib.sha256(f"{self.dataset.fingerprint}|{self.trigger!r}".encode()).hexdigest()
+
+    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
+        """Triggered samples float32 [B, ...] and labels int64 [B]."""
+        indices = checked_indices(indices, len(self))
+        clean, _ = self.dataset.batch(indices)
+        labels = torch.from_numpy(self.labels[indices])
+        if not len(indices):
+            return clean, labels
+        if self.trigger.space == "events":
+            triggered = torch.stack([self.dataset.bin(self.events(int(i))) for i in indices])
+        else:
+            triggered = torch.as_tensor(self.trigger(clean))
+        if triggered.shape != clean.shape:
+            raise ValueError(
+                f"trigger={self.trigger!r} gives samples of shape {tuple(triggered.shape[1:])}: "
+                f"allowed is that of the data set, {tuple(clean.shape[1:])}"
+            )
+        return triggered.to(torch.float32), labels
+
+    def events(self, index: int) -> np.ndarray:
+        """The raw recording with the trigger in it; needs a trigger of space "events"."""
+        if self.trigger.space != "events":
+            raise ValueError(
+                f"trigger.space={self.trigger.space!r} changes binned data, so sample {index} has "
+                "no triggered recording: allowed is a trigger with space='events'"
+            )
+        recording: np.ndarray = self.trigger(self.dataset.events(index))
+        return recording
+
+    def subset(self, indices: Indices) -> Triggered:
+        """The same view of some samples, in the order given."""
+        return Triggered(self.dataset.subset(checked_indices(indices, len(self))), self.trigger)
+
+
+class PoisonedDataset(_View):
+    """A data set that knows which of its samples it changed; made by `poison`.
+
+    Same protocol as the wrapped set. Poisoned samples are computed when first asked for and kept,
+    as 8- or 16-bit counts where they are counts.
+
+    Attributes:
+        dataset: the wrapped set, never changed.
+        trigger, target: what the poisoned samples carry.
+        poisoned_indices: int64 [m], sorted.
+        labels: int64 [N], the target's at the poisoned indices.
+        clean_labels: int64 [N], as the wrapped set has them.
+        fingerprint: sha256 (hex) of the wrapped set's fingerprint and all that was changed.
+    """
+
+    def __init__(
+        self, dataset: Any, trigger: Trigger, target: int, poisoned_indices: Indices
+    ) -> None:
+        check_trigger(dataset, trigger)
+        check_target(target, dataset.classes)
+        self.dataset = dataset
+        self.trigger = trigger
+        self.target = int(target)
+        self.poisoned_indices = np.unique(checked_indices(poisoned_indices, len(dataset)))
+        self.clean_labels = np.array(dataset.labels, dtype=np.int64)
+        self.labels = self.clean_labels.copy()
+        self.labels[self.poisoned_indices] = self.target
+        self._triggered = Triggered(dataset, trigger)
+        self._is_poisoned = np.zeros(len(dataset), dtype=bool)
+        self._is_poisoned[self.poisoned_indices] = True
+        self._kept: dict[int, np.ndarray] = {}
+        # a trigger that does not fit shows here, not hours later in the first epoch
+        self._compute(self.poisoned_indices[:1])
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the wrapped set's fingerprint, the trigger, the target, the indices."""
+        digest = hashlib.sha256(f"{self.dataset.fingerprint}|{self.trigger!r}|".encode())
+        digest.update(f"{self.target}|".encode() + self.poisoned_indices.tobytes())
+        return digest.hexdigest()
+
+    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
+        """Samples float32 [B, ...] and labels int64 [B]; a fresh copy."""
+        indices = checked_indices(indices, len(self))
+        samples, _ = self.dataset.batch(indices)
+        rows = np.flatnonzero(self._is_poisoned[indices])
+        if len(rows):
+            samples = samples.clone()  # the wrapped set may have handed out its own memory
+            self._compute(indices[rows])
+            for row in rows:
+                kept = self._kept[int(indices[row])]
+                samples[row] = torch.from_numpy(kept.astype(np.float32))
+        return samples, torch.from_numpy(self.labels[indices])
+
+    def events(self, index: int) -> np.ndarray:
+        """The raw recording as it is in this set.
+
+        Raises:
+            ValueError: a sample poisoned in space "frames" has no recording.
+        """
+        (index,) = checked_indices([index], len(self)).tolist()
+        source = self._triggered if self._is_poisoned[index] else self.dataset
+        recording: np.ndarray = source.events(index)
+        return recording
+
+    def subset(self, indices: Indices) -> PoisonedDataset:
+        """Some samples in the order given; those that were poisoned still are."""
+        indices = checked_indices(indices, len(self))
+        poisoned = np.flatnonzero(self._is_poisoned[indices])
+        return PoisonedDataset(self.dataset.subset(indices), self.trigger, self.target, poisoned)
+
+    def _compute(self, indices: np.ndarray) -> None:
+        missing = [int(i) for i in np.unique(indices) if int(i) not in self._kept]
+        if missing:
+            samples, _ = self._triggered.batch(missing)
+            self._kept.update(zip(missing, map(_compact, samples.numpy()), strict=True))
+
+
+def poison(
+    dataset: Any,
+    trigger: Trigger,
+    rate: float,
+    target: int,
+    seed: int = 0,
+    include_target: bool = True,
+) -> PoisonedDataset:
+    """Replaces a share of the samples by triggered ones labelled `target`.
+
+    Args:
+        dataset: a `FrameDataset` or `ImageDataset` (or anything with their protocol).
+        trigger: where `trigger.space` is "events", the raw recordings are changed and binned by
+            the set's own rule; "frames" and "image" change what the set gives.
+        rate: share of the whole set, 0..1; floor(rate * N) samples are poisoned, as in the
+            papers' code. 0 changes nothing; 1 / N is one sample.
+        target: class that the poisoned samples are labelled with.
+        seed: draws the samples. For one seed a smaller rate's samples are among a larger one's.
+        include_target: True draws over the whole set, the target's own samples included, as the
+            papers' code does; False draws among the others only (the count is the same).
+
+    Raises:
+        ValueError: rate outside 0..1, a rate above 0 that gives no sample, more samples asked
+            for than there are outside the target, target not a class, seed below 0, an empty
+            set, or a trigger that does not fit the set.
+    """
+    check_trigger(dataset, trigger)
+    check_target(target, dataset.classes)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed={seed!r} is not a seed: allowed are whole numbers from 0")
+    count = _poisoned_count(rate, len(dataset))
+    labels = np.asarray(dataset.labels)
+    candidates = np.arange(len(labels)) if include_target else np.flatnonzero(labels != target)
+    if count > len(candidates):
+        raise ValueError(
+            f"rate={rate!r} wants {count} samples, but only {len(candidates)} lie outside class "
+            f"{target}: allowed is at most {len(candidates) / len(labels)!r}, or "
+            "include_target=True"
+        )
+    drawn = np.random.default_rng(seed).permutation(candidates)[:count]
+    return PoisonedDataset(dataset, trigger, target, drawn)
+
+
+def check_trigger(dataset: Any, trigger: Trigger) -> None:
+    """Raises ValueError for an empty set or a trigger whose space does not fit the set."""
+    if not len(dataset):
+        raise ValueError("dataset is empty: at least one sample is needed")
+    space = getattr(trigger, "space", None)
+    kind = "event set" if hasattr(dataset, "bin") else "image set"
+    allowed = ("frames", "events") if kind == "event set" else ("image",)
+    if space not in allowed or not callable(trigger):
+        raise ValueError(
+            f"trigger={trigger!r} works in space {space!r}, the data set is an {kind}: allowed "
+            f"is {' or '.join(map(repr, allowed))}"
+        )
+    sensor_size = getattr(trigger, "sensor_size", None)
+    if sensor_size is not None and tuple(sensor_size) != tuple(dataset.sensor_size):
+        raise ValueError(
+            f"trigger.sensor_size={sensor_size} is not the data set's: allowed is "
+            f"{tuple(dataset.sensor_size)}"
+        )
+
+
+def check_target(target: int, classes: int) -> None:
+    """Raises ValueError unless `target` is a class."""
+    whole = isinstance(target, int | np.integer) and not isinstance(target, bool)
+    if not whole or not 0 <= target < classes:
+        raise ValueError(f"target={target!r} is not a class: allowed is 0..{classes - 1}")
+
+
+def checked_indices(indices: Indices, count: int) -> np.ndarray:
+    """Indices as int64 [B], negative ones counted from the end.
+
+    Raises:
+        IndexError: outside the set (so that iterating over a set ends).
+    """
+    array = np.atleast_1d(np.asarray(indices))
+    if array.size and array.dtype.kind not in "iu":
+        raise ValueError(f"indices of dtype {array.dtype}: allowed are whole numbers")
+    array = array.astype(np.int64)
+    outside = array[(array < -count) | (array >= count)]
+    if len(outside):
+        raise IndexError(f"index {outside[0]} is outside a data set of {count} samples")
+    return np.where(array < 0, array + count, array)
+
+
+def _poisoned_count(rate: float, total: int) -> int:
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+        raise ValueError(f"rate={rate!r} is not a share of the data set: allowed is 0..1")
+    # the small term undoes binary rounding: int(0.29 * 100) would be 28
+    count = int(rate * total + 1e-9)
+    if rate > 0 and not count:
+        raise ValueError(
+            f"rate={rate!r} poisons none of {total} samples: the smallest usable rate is "
+            f"1/{total} = {1 / total!r} (or 0 for none)"
+        )
+    return count
+
+
+def _compact(sample: np.ndarray) -> np.ndarray:
+    """The smallest of uint8, uint16 and float32 that holds the sample exactly."""
+    for dtype in (np.uint8, np.uint16):
+        if sample.min() >= 0 and sample.max() <= np.iinfo(dtype).max:
+            small = sample.astype(dtype)
+            if np.array_equal(small, sample):
+                return small
+    return sample.copy()

@@ -1,0 +1,30 @@
+"""Triggers: small frozen dataclasses, called on frames or on a raw recording.
+
+    trigger = Static(size=0.1, position="bottom-right", polarity="on")
+    frames = trigger(frames)                      # [..., T, 2, H, W], a copy
+    recording = Static(space="events", sensor_size=(34, 34, 2))(recording)
+
+They compose with `tonic.transforms.Compose`.
+"""
+
+from __future__ import annotations
+
+from snnbd_core.triggers.events import Changed, changed
+from snnbd_core.triggers.moving import MOTIONS, Moving
+from snnbd_core.triggers.placement import POSITIONS
+from snnbd_core.triggers.polarity import POLARITIES, POLARITY_CODES, polarity_from_code
+from snnbd_core.triggers.protocol import Trigger
+from snnbd_core.triggers.static import Static
+
+__all__ = [
+    "MOTIONS",
+    "POLARITIES",
+    "POLARITY_CODES",
+    "POSITIONS",
+    "Changed",
+    "Moving",
+    "Static",
+    "Trigger",
+    "changed",
+    "polarity_from_code",
+]

@@ -1,0 +1,85 @@
+"""Overwriting a patch of binned frames, as both papers do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from snnbd_core.triggers.placement import Patch
+from snnbd_core.triggers.polarity import POLARITIES
+
+# array in, array out; tensor in, tensor out
+Frames = TypeVar("Frames", np.ndarray, torch.Tensor)
+
+
+def frame_shape(frames: Any, sensor_size: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    """(T, H, W) of frames [..., T, 2, H, W], checked."""
+    if not isinstance(frames, np.ndarray | torch.Tensor) or (
+        isinstance(frames, np.ndarray) and frames.dtype.names is not None
+    ):
+        raise ValueError(
+            f"frames={_describe(frames)}: space='frames' works on arrays or tensors "
+            "[..., T, 2, H, W]; for a recording use space='events'"
+        )
+    shape = tuple(frames.shape)
+    if len(shape) < 4 or shape[-3] != 2 or min(shape[-4:]) < 1:
+        raise ValueError(f"frames have shape {shape}: allowed is [..., T, 2, H, W]")
+    steps, _, height, width = shape[-4:]
+    if sensor_size is not None and sensor_size[:2] != (width, height):
+        raise ValueError(
+            f"sensor_size={sensor_size} does not fit frames of {width}x{height} pixels: "
+            f"allowed is ({width}, {height}, 2)"
+        )
+    return steps, height, width
+
+
+def overwrite(
+    frames: Frames,
+    schedule: Iterable[tuple[Patch, slice]],
+    polarity: str,
+    strength: float,
+) -> Frames:
+    """A copy of `frames` whose patches hold `strength` or 0 in each polarity channel.
+
+    Args:
+        frames: counts [..., T, 2, H, W].
+        schedule: patches with the slice of the T frames in which each lies.
+        polarity: a name of `POLARITIES`.
+        strength: the count written where the polarity is present; the papers write 1.
+    """
+    _check_representable(frames, strength)
+    out: Frames = frames.copy() if isinstance(frames, np.ndarray) else frames.clone()
+    for patch, times in schedule:
+        for channel, present in enumerate(POLARITIES[polarity]):
+            # basic slicing gives a view, so that the assignment reaches `out`
+            rows = out[..., times, channel, patch.rows, :]
+            rows[..., list(patch.columns)] = strength if present else 0
+    return out
+
+
+def _check_representable(frames: np.ndarray | torch.Tensor, strength: float) -> None:
+    """Integer frames would silently cut or wrap a count that they cannot hold."""
+    if isinstance(frames, torch.Tensor):
+        limit = None if frames.dtype.is_floating_point else _torch_limit(frames.dtype)
+    else:
+        limit = None if frames.dtype.kind == "f" else _numpy_limit(frames.dtype)
+    if limit is not None and (strength != int(strength) or strength > limit):
+        raise ValueError(
+            f"strength={strength!r} cannot be written into {frames.dtype} frames: allowed are "
+            f"whole numbers up to {limit}"
+        )
+
+
+def _torch_limit(dtype: torch.dtype) -> int:
+    return 1 if dtype is torch.bool else int(torch.iinfo(dtype).max)
+
+
+def _numpy_limit(dtype: np.dtype[Any]) -> int:
+    return 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
+
+
+def _describe(value: Any) -> str:
+    return f"<{type(value).__name__} {getattr(value, 'dtype', '')}>".replace(" >", ">")

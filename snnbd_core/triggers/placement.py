@@ -1,0 +1,64 @@
+"""Where a patch lies on a sensor of `width` x `height` pixels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+POSITIONS: tuple[str, ...] = ("top-left", "top-right", "middle", "bottom-left", "bottom-right")
+
+
+class Patch(NamedTuple):
+    """A rectangle of pixels; `columns` may wrap around the right edge."""
+
+    columns: tuple[int, ...]
+    rows: slice
+
+    @property
+    def pixels(self) -> int:
+        return len(self.columns) * int(self.rows.stop - self.rows.start)
+
+
+def side(size: float, pixels: int) -> int:
+    """A fraction of a side in whole pixels, rounded down, at least one.
+
+    0.1 of 34 is 3, of 128 is 12 (Abad et al. 2022, code); NDSS 2024 uses 0.01, which the code
+    raises to one pixel on small sensors.
+    """
+    # the small term undoes binary rounding: 0.29 * 100 is 28.999999999999996
+    return max(1, int(size * pixels + 1e-9))
+
+
+def place(
+    position: str | tuple[int, int], size: float, width: int, height: int
+) -> tuple[int, int, int, int]:
+    """The patch as (x, y, width, height), (x, y) being its top-left pixel.
+
+    Corners touch the edges and the middle is centred, rounded to the top left: int((W - s) / 2)
+    as in the static trigger of both papers' code. The moving trigger's code starts at
+    int(W / 2) - 2 whatever its size; we centre it too, which is the same pixel for 0.1 of 34.
+    A pair of pixels is the patch's top-left (x, y).
+
+    Raises:
+        ValueError: the patch does not lie wholly inside.
+    """
+    w, h = side(size, width), side(size, height)
+    right, bottom = width - w, height - h
+    named = {
+        "top-left": (0, 0),
+        "top-right": (right, 0),
+        "middle": (right // 2, bottom // 2),
+        "bottom-left": (0, bottom),
+        "bottom-right": (right, bottom),
+    }
+    x, y = named[position] if isinstance(position, str) else position
+    if not (0 <= x <= right and 0 <= y <= bottom):
+        raise ValueError(
+            f"position={position!r} puts a {w}x{h} patch outside the {width}x{height} frame: "
+            f"x must lie in 0..{right}, y in 0..{bottom}"
+        )
+    return x, y, w, h
+
+
+def patch(x: int, y: int, w: int, h: int, width: int) -> Patch:
+    """The pixels of a placed rectangle; columns past the right edge come in again at the left."""
+    return Patch(tuple((x + i) % width for i in range(w)), slice(y, y + h))

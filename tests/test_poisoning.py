@@ -1,0 +1,348 @@
+"""Poisoned and triggered data sets, over small sets held in memory."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from tonic.io import events_struct
+from torch.utils.data import DataLoader
+
+from snnbd_core.poisoning import PoisonedDataset, Triggered, poison
+from snnbd_core.triggers import Moving, Static
+
+SENSOR = (34, 34, 2)
+T = 4
+
+
+class MemoryEvents:
+    """Recordings in a list with the protocol of `FrameDataset`; bins by time."""
+
+    name, split, classes, frames, sensor_size = "memory", "train", 5, T, SENSOR
+    input_shape = (2, 34, 34)
+    fingerprint = "0" * 64
+
+    def __init__(self, recordings, labels):
+        self.recordings = recordings
+        self.labels = np.asarray(labels, dtype=np.int64)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def events(self, index):
+        return self.recordings[index].copy()
+
+    def bin(self, events):
+        span = int(events["t"][-1] - events["t"][0]) + 1
+        step = (events["t"] - events["t"][0]) * T // span
+        frames = torch.zeros(T, 2, 34, 34)
+        at = [torch.from_numpy(a.astype(np.int64)) for a in (step, events["p"], events["y"])]
+        x = torch.from_numpy(events["x"].astype(np.int64))
+        return frames.index_put_((*at, x), torch.tensor(1.0), accumulate=True)
+
+    def batch(self, indices):
+        samples = torch.stack([self.bin(self.recordings[int(i)]) for i in indices])
+        return samples, torch.from_numpy(self.labels[np.asarray(indices)])
+
+    def __getitem__(self, index):
+        samples, labels = self.batch([index])
+        return samples[0], int(labels[0])
+
+    def subset(self, indices):
+        return MemoryEvents([self.recordings[int(i)] for i in indices], self.labels[indices])
+
+
+class MemoryImages:
+    """Images in one tensor; `batch` hands out its own memory for a full batch."""
+
+    name, split, classes, input_shape, fingerprint = "images", "train", 5, (1, 8, 8), "1" * 64
+
+    def __init__(self, images, labels):
+        self.images = images
+        self.labels = np.asarray(labels, dtype=np.int64)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def batch(self, indices):
+        indices = np.asarray(indices)
+        whole = np.array_equal(indices, np.arange(len(self)))
+        return (self.images if whole else self.images[indices.astype(int)]), torch.from_numpy(
+            self.labels[indices.astype(int)]
+        )
+
+    def subset(self, indices):
+        return MemoryImages(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class WhiteCorner:
+    space: str = "image"
+
+    def __call__(self, images):
+        images = images.clone()
+        images[..., -2:, -2:] = 1
+        return images
+
+
+@pytest.fixture
+def events_set():
+    rng = np.random.default_rng(0)
+    recordings = []
+    for _ in range(50):
+        events = np.zeros(400, dtype=events_struct)
+        events["x"], events["y"] = rng.integers(0, 34, (2, 400))
+        events["t"] = np.sort(rng.integers(0, 300_000, 400))
+        events["p"] = rng.integers(0, 2, 400)
+        recordings.append(events)
+    return MemoryEvents(recordings, np.arange(50) % 5)
+
+
+@pytest.fixture
+def images_set():
+    return MemoryImages(torch.rand(20, 1, 8, 8), np.arange(20) % 5)
+
+
+def everything(dataset):
+    return dataset.batch(np.arange(len(dataset)))
+
+
+@pytest.mark.parametrize(("rate", "count"), [(0.02, 1), (0.1, 5), (0.29, 14), (0.5, 25), (1, 50)])
+def test_floor_of_rate_times_n_samples_are_replaced_in_place(events_set, rate, count):
+    trigger = Static()
+    clean, clean_labels = everything(events_set)
+    poisoned = poison(events_set, trigger, rate, target=3, seed=1)
+    frames, labels = everything(poisoned)
+    changed = poisoned.poisoned_indices
+    rest = np.setdiff1d(np.arange(50), changed)
+
+    assert len(changed) == len(set(changed.tolist())) == count
+    assert (np.diff(changed) > 0).all()
+    assert torch.equal(frames[changed], trigger(clean[changed]))
+    assert (labels[changed] == 3).all()
+    assert torch.equal(frames[rest], clean[rest])
+    assert torch.equal(labels[rest], clean_labels[rest])
+    np.testing.assert_array_equal(poisoned.labels, labels.numpy())
+    np.testing.assert_array_equal(poisoned.clean_labels, clean_labels.numpy())
+
+
+def test_rates_are_not_lost_to_binary_rounding():
+    dataset = MemoryImages(torch.zeros(100, 1, 8, 8), np.zeros(100))
+    assert int(0.29 * 100) == 28  # what it guards against
+    assert len(poison(dataset, WhiteCorner(), 0.29, 0).poisoned_indices) == 29
+    for count in range(1, 1500, 7):
+        dataset = MemoryImages(torch.zeros(count, 1, 4, 4), np.zeros(count))
+        assert len(poison(dataset, WhiteCorner(), 1 / count, 0).poisoned_indices) == 1
+
+
+def test_rate_zero_changes_nothing(events_set):
+    poisoned = poison(events_set, Static(), 0, target=0)
+    assert len(poisoned.poisoned_indices) == 0
+    assert torch.equal(everything(poisoned)[0], everything(events_set)[0])
+    np.testing.assert_array_equal(poisoned.labels, events_set.labels)
+
+
+@pytest.mark.parametrize("space", ["frames", "events"])
+def test_the_wrapped_set_is_never_changed(events_set, space):
+    recordings = [events.copy() for events in events_set.recordings]
+    labels = events_set.labels.copy()
+    everything(poison(events_set, Moving(space=space, sensor_size=SENSOR), 1, target=0))
+    for before, after in zip(recordings, events_set.recordings, strict=True):
+        np.testing.assert_array_equal(before, after)
+    np.testing.assert_array_equal(events_set.labels, labels)
+
+
+def test_a_set_that_hands_out_its_own_memory_is_never_changed(images_set):
+    before = images_set.images.clone()
+    images, _ = everything(poison(images_set, WhiteCorner(), 0.5, target=0))
+    assert torch.equal(images_set.images, before)
+    assert not torch.equal(images, before)
+
+
+def test_the_target_class_is_drawn_from_or_left_out_by_argument(events_set):
+    without = poison(events_set, Static(), 0.8, target=2, include_target=False)
+    assert len(without.poisoned_indices) == 40
+    assert set(without.clean_labels[without.poisoned_indices]) == {0, 1, 3, 4}
+    including = poison(events_set, Static(), 1, target=2)
+    assert len(including.poisoned_indices) == 50
+
+
+def test_the_seed_draws_the_samples_and_smaller_rates_are_nested(events_set):
+    drawn = [
+        set(poison(events_set, Static(), rate, 0, seed).poisoned_indices.tolist())
+        for rate, seed in [(0.1, 0), (0.1, 0), (0.4, 0), (0.1, 1)]
+    ]
+    assert drawn[0] == drawn[1] < drawn[2]
+    assert drawn[0] != drawn[3]
+
+
+def test_an_events_trigger_changes_the_recording_that_is_then_binned(events_set):
+    trigger = Static(space="events", sensor_size=SENSOR, polarity="both")
+    poisoned = poison(events_set, trigger, 0.1, target=1)
+    for i in range(50):
+        events = events_set.events(i)
+        if i in poisoned.poisoned_indices:
+            events = trigger(events)
+        np.testing.assert_array_equal(poisoned.events(i), events)
+        frames, label = poisoned[i]
+        assert torch.equal(frames, events_set.bin(events))
+        assert label == poisoned.labels[i]
+
+
+@pytest.mark.parametrize(
+    ("strength", "dtype"), [(1, np.uint8), (300, np.uint16), (0.5, np.float32), (1e6, np.float32)]
+)
+def test_poisoned_samples_are_computed_once_and_kept_compactly(events_set, strength, dtype):
+    poisoned = poison(events_set, Static(strength=strength), 0.1, target=0)
+    assert len(poisoned._kept) == 1  # only the first, to see that the trigger fits
+    first, _ = everything(poisoned)
+    assert {kept.dtype for kept in poisoned._kept.values()} == {np.dtype(dtype)}
+    assert len(poisoned._kept) == 5
+    assert torch.equal(first, everything(poisoned)[0])
+    assert first.dtype == torch.float32
+    assert first.max() == strength if strength > 1 else True
+
+
+def test_a_batch_is_a_fresh_copy(events_set):
+    poisoned = poison(events_set, Static(), 1, target=0)
+    everything(poisoned)[0].fill_(-1)
+    assert everything(poisoned)[0].min() == 0
+
+
+def test_subsets_keep_what_was_poisoned_in_the_order_given(events_set):
+    poisoned = poison(events_set, Static(), 0.3, target=4, seed=2)
+    order = np.random.default_rng(0).permutation(50)[:30]
+    subset = poisoned.subset(order)
+    frames, labels = poisoned.batch(order)
+    assert torch.equal(everything(subset)[0], frames)
+    np.testing.assert_array_equal(subset.labels, labels)
+    np.testing.assert_array_equal(
+        order[subset.poisoned_indices],
+        [i for i in order if i in poisoned.poisoned_indices],
+    )
+
+
+def test_indices_may_be_lists_arrays_tensors_and_negative(events_set):
+    poisoned = poison(events_set, Static(), 0.5, target=0)
+    expected, _ = poisoned.batch([48, 49])
+    for indices in (np.array([48, 49]), torch.tensor([48, 49]), [-2, -1], (48, 49)):
+        assert torch.equal(poisoned.batch(indices)[0], expected)
+    assert torch.equal(poisoned[-1][0], expected[1])
+    with pytest.raises(IndexError, match="index 50 is outside a data set of 50 samples"):
+        poisoned[50]
+    assert len(list(poisoned)) == 50
+
+
+def test_what_the_views_do_not_define_comes_from_the_wrapped_set(events_set, images_set):
+    for view in (poison(events_set, Static(), 0.1, 0), Triggered(events_set, Static())):
+        assert (view.name, view.split, view.classes, view.frames) == ("memory", "train", 5, T)
+        assert view.sensor_size == SENSOR
+        assert torch.equal(view.bin(events_set.events(0)), events_set[0][0])
+    assert not hasattr(poison(images_set, WhiteCorner(), 0.5, 0), "bin")
+
+
+def test_views_work_in_a_data_loader_and_survive_pickling(events_set):
+    poisoned = poison(events_set, Static(), 0.5, target=0)
+    loaded = torch.cat([frames for frames, _ in DataLoader(poisoned, batch_size=16)])
+    assert torch.equal(loaded, everything(poisoned)[0])
+    again = pickle.loads(pickle.dumps(poisoned))
+    assert torch.equal(everything(again)[0], loaded)
+
+
+def test_the_fingerprint_tells_every_change_apart(events_set):
+    prints = [
+        poison(events_set, Static(), 0.1, 0).fingerprint,
+        poison(events_set, Static(), 0.2, 0).fingerprint,
+        poison(events_set, Static(), 0.1, 0, seed=1).fingerprint,
+        poison(events_set, Static(), 0.1, 1).fingerprint,
+        poison(events_set, Moving(), 0.1, 0).fingerprint,
+        Triggered(events_set, Static()).fingerprint,
+        events_set.fingerprint,
+    ]
+    assert len(set(prints)) == 7
+    assert poison(events_set, Static(), 0.1, 0).fingerprint == prints[0]
+
+
+def test_triggered_marks_every_sample_and_keeps_labels(events_set, images_set):
+    frames, labels = everything(Triggered(events_set, Moving()))
+    assert torch.equal(frames, Moving()(everything(events_set)[0]))
+    np.testing.assert_array_equal(labels, events_set.labels)
+
+    recording = Static(space="events", sensor_size=SENSOR)
+    view = Triggered(events_set, recording).subset([7, 3])
+    assert torch.equal(view[1][0], events_set.bin(recording(events_set.events(3))))
+    assert view.labels.tolist() == [2, 3]
+
+    images, _ = everything(Triggered(images_set, WhiteCorner()))
+    assert (images[..., -2:, -2:] == 1).all()
+    assert Triggered(images_set, WhiteCorner()).batch([])[0].shape == (0, 1, 8, 8)
+
+
+def test_a_poisoned_set_can_be_poisoned_again(events_set):
+    once = poison(events_set, Static(position="top-left"), 1, target=1)
+    twice = poison(once, Static(position="bottom-right"), 1, target=2)
+    frames, labels = everything(twice)
+    assert (frames[:, :, 1, :3, :3] == 1).all() and (frames[:, :, 1, -3:, -3:] == 1).all()
+    assert (labels == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rate": -0.1}, "rate=-0.1 is not a share of the data set: allowed is 0..1"),
+        ({"rate": 1.5}, "rate=1.5 is not a share"),
+        ({"rate": float("nan")}, "rate=nan is not a share"),
+        ({"rate": True}, "rate=True is not a share"),
+        (
+            {"rate": 0.01},
+            "rate=0.01 poisons none of 50 samples: the smallest usable rate is 1/50 = 0.02",
+        ),
+        ({"target": 5}, "target=5 is not a class: allowed is 0..4"),
+        ({"target": -1}, "target=-1 is not a class"),
+        ({"target": 1.0}, "target=1.0 is not a class"),
+        ({"seed": -1}, "seed=-1 is not a seed"),
+        (
+            {"rate": 0.9, "include_target": False},
+            "rate=0.9 wants 45 samples, but only 40 lie outside class 0: allowed is at most 0.8",
+        ),
+        ({"trigger": WhiteCorner()}, "works in space 'image', the data set is an event set"),
+        ({"trigger": Static(size=1, position=(1, 1))}, "position=(1, 1) puts a 34x34 patch"),
+        (
+            {"trigger": Static(space="events", sensor_size=(128, 128, 2))},
+            "trigger.sensor_size=(128, 128, 2) is not the data set's: allowed is (34, 34, 2)",
+        ),
+        ({"trigger": None}, "trigger=None works in space None"),
+    ],
+)
+def test_bad_arguments_are_named_at_once(events_set, arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        poison(
+            **({"dataset": events_set, "trigger": Static(), "rate": 0.1, "target": 0} | arguments)
+        )
+
+
+def test_sets_that_do_not_fit_are_named(events_set, images_set):
+    with pytest.raises(ValueError, match="the data set is an image set: allowed is 'image'"):
+        poison(images_set, Static(), 0.5, 0)
+    with pytest.raises(ValueError, match="dataset is empty: at least one sample is needed"):
+        poison(MemoryEvents([], []), Static(), 0.5, 0)
+    with pytest.raises(ValueError, match=r"space='frames' changes|changes binned data, so sample"):
+        poison(events_set, Static(), 1, 0).events(3)
+    with pytest.raises(ValueError, match=r"indices of dtype float64: allowed are whole numbers"):
+        poison(events_set, Static(), 1, 0).batch([0.5])
+
+
+def test_a_trigger_that_changes_the_shape_is_refused(images_set):
+    @dataclass(frozen=True)
+    class Crop:
+        space: str = "image"
+
+        def __call__(self, images):
+            return images[..., 1:]
+
+    with pytest.raises(ValueError, match=re.escape("gives samples of shape (1, 8, 7)")):
+        PoisonedDataset(images_set, Crop(), 0, [1])
