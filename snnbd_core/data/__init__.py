@@ -1,0 +1,143 @@
+"""Data: events, frames, the simulated camera, and the data sets by name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, overload
+
+import numpy as np
+
+from snnbd_core import files
+from snnbd_core.data.binning import Binning, bin_events, check_binning
+from snnbd_core.data.cifar10 import load_cifar10
+from snnbd_core.data.datasets import FrameDataset, ImageDataset
+from snnbd_core.data.digits import load_digits, load_digits_events
+from snnbd_core.data.downloads import download as _download
+from snnbd_core.data.errors import CorruptData, DataNotFound
+from snnbd_core.data.event_sets import WHOLE, load_event_set
+from snnbd_core.data.events import EVENT_DTYPE, check_events, read_bin
+from snnbd_core.data.mnist import load_mnist
+from snnbd_core.data.saccades import Camera
+
+__all__ = [
+    "EVENT_DTYPE",
+    "NAMES",
+    "Camera",
+    "CorruptData",
+    "DataNotFound",
+    "FrameDataset",
+    "ImageDataset",
+    "bin_events",
+    "check_events",
+    "load",
+    "read_bin",
+]
+
+_EMBEDDED = ("digits-events", "digits")
+_IMAGES = {"mnist": load_mnist, "cifar10": load_cifar10}
+
+NAMES = (*_EMBEDDED, *_IMAGES, *WHOLE)
+"""All data sets that ``load`` knows."""
+
+
+EventSet = Literal["digits-events", "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101"]
+ImageSet = Literal["digits", "mnist", "cifar10"]
+
+
+@overload
+def load(
+    name: EventSet,
+    *,
+    frames: int = ...,
+    seed: int = ...,
+    root: str | os.PathLike[str] | None = ...,
+    binning: Binning = ...,
+    download: bool = ...,
+) -> tuple[FrameDataset, FrameDataset]: ...
+
+
+@overload
+def load(
+    name: ImageSet,
+    *,
+    frames: int = ...,
+    seed: int = ...,
+    root: str | os.PathLike[str] | None = ...,
+    binning: Binning = ...,
+    download: bool = ...,
+) -> tuple[ImageDataset, ImageDataset]: ...
+
+
+@overload
+def load(
+    name: str,
+    *,
+    frames: int = ...,
+    seed: int = ...,
+    root: str | os.PathLike[str] | None = ...,
+    binning: Binning = ...,
+    download: bool = ...,
+) -> tuple[FrameDataset, FrameDataset] | tuple[ImageDataset, ImageDataset]: ...
+
+
+def load(
+    name: str,
+    *,
+    frames: int = 16,
+    seed: int = 0,
+    root: str | os.PathLike[str] | None = None,
+    binning: Binning = "number",
+    download: bool = False,
+) -> tuple[FrameDataset, FrameDataset] | tuple[ImageDataset, ImageDataset]:
+    """Give the training and the test part of a data set.
+
+    Event sets (frames [T, 2, H, W], channel 0 OFF, channel 1 ON): "digits-events" (embedded,
+    made once and cached), "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101". Static images
+    ([C, H, W] in 0..1): "digits" (embedded), "mnist", "cifar10". A folder with a part of a set
+    is used as it is; the log and the ``repr`` state its size.
+
+    Args:
+        name: one of ``NAMES``.
+        frames: T, for event sets; at most the events of the shortest recording.
+        seed: draws the simulated camera of "digits-events"; without effect on the others, whose
+            recordings are what they are. No split depends on it: "digits", "digits-events" and
+            the sets without an official split are split by a fixed seed, stratified.
+        root: the folder with the files, ``$SNNBD_DATA`` when None, ``data`` in the cache folder
+            when that is not set either. Each set's layout is in its loader's docstring.
+        binning: "number" or "time" (see ``bin_events``).
+        download: fetch what is missing into ``root`` ("mnist", "cifar10" and "nmnist" only).
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+        DataNotFound: naming the set, the folder looked in and how to get it.
+        CorruptData: naming the file and the first bad byte, record or line.
+        PermissionError, OSError: from the cache (see ``files``).
+    """
+    if name not in NAMES:
+        raise ValueError(f"data set {name!r} is unknown; allowed are {', '.join(NAMES)}")
+    check_binning(frames, binning)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed={seed!r} must be a whole number of at least 0")
+    if name == "digits":
+        return load_digits()
+    if name == "digits-events":
+        return load_digits_events(int(frames), int(seed), binning)
+    folder = _folder(name, root, download)
+    if name in _IMAGES:
+        return _IMAGES[name](folder)
+    return load_event_set(name, folder, int(frames), binning)
+
+
+def _folder(name: str, root: str | os.PathLike[str] | None, download: bool) -> Path:
+    given = root if root is not None else os.environ.get("SNNBD_DATA")
+    folder = Path(given).expanduser() if given else files.cache_dir() / "data"
+    if download:
+        folder.mkdir(parents=True, exist_ok=True)
+        _download(name, folder)
+    elif given and not folder.is_dir():
+        raise DataNotFound(
+            f"{name}: there is no folder {folder}. Pass root=, or set $SNNBD_DATA, to the folder "
+            "that holds the set"
+        )
+    return folder

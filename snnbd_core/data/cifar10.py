@@ -1,0 +1,168 @@
+"""CIFAR-10, read from its binary version or from image files."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import logging
+import lzma
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from snnbd_core.data import cache
+from snnbd_core.data.datasets import ImageDataset
+from snnbd_core.data.errors import CorruptData, DataNotFound
+from snnbd_core.data.event_sets import CIFAR10_CLASSES
+
+_log = logging.getLogger(__name__)
+
+Pixels = npt.NDArray[np.uint8]
+Row = tuple[int, Pixels]
+
+_ARCHIVE = re.compile(r"cifar[-_]?10(?![0-9])(?!.*(dvs|python)).*\.(tar|tgz|tar\.[gx]z)$")
+_BATCH = re.compile(r"(data_batch_\d|test_batch)\.bin$")
+_PICTURE = re.compile(r"(^|/)(train|test)/([^/]+)/[^/]+\.(jpe?g|png)$", re.IGNORECASE)
+_RECORD = 1 + 3 * 32 * 32
+_PATTERNS = ("*.bin", "train/*/*.*", "test/*/*.*")
+
+
+def load_cifar10(root: Path) -> tuple[ImageDataset, ImageDataset]:
+    """CIFAR-10 (Krizhevsky 2009): 32x32 RGB, 50,000 + 10,000, ten classes.
+
+    Layout: the binary version (``cifar-10-batches-bin/*.bin`` or ``cifar-10-binary.tar.gz``), or
+    image files ``train/<class>/*.jpg`` (or .png) and the same under ``test``, in the folder, in
+    ``CIFAR10`` or in a tar archive with ``cifar10`` in its name. JPEG is slightly lossy; the log
+    says so. The Python version is made of pickles, which can run code, and is never opened.
+    """
+    for place in (root, root / "CIFAR10", root / "cifar10"):
+        for source in _sources(place):
+            train, test = _parts(source)
+            counts = len(train), len(test)
+            _log.info("cifar10: %d + %d images in %s, of 50000 + 10000", *counts, source)
+            return train, test
+    raise DataNotFound(
+        f"cifar10: {root} holds neither cifar-10-binary.tar.gz nor train/<class>/*.jpg nor an "
+        "archive of such images (the Python version, made of pickles, is not opened). Pass "
+        "download=True (162 MB), or pass root=, or set $SNNBD_DATA, to the folder that holds it"
+    )
+
+
+def _sources(place: Path) -> Iterator[Path]:
+    """Give what in a folder holds CIFAR-10, the lossless first."""
+    if not place.is_dir():
+        return
+    for folder in (place / "cifar-10-batches-bin", place):
+        if any(_BATCH.search(p.name) for p in folder.glob("*.bin")):
+            yield folder
+    archives = [p for p in sorted(place.iterdir()) if _ARCHIVE.search(p.name.lower())]
+    yield from (p for p in archives if "binary" in p.name)
+    if any((place / "train" / name).is_dir() for name in CIFAR10_CLASSES):
+        yield place
+    yield from (p for p in archives if "binary" not in p.name)
+
+
+def _parts(source: Path) -> tuple[ImageDataset, ImageDataset]:
+    """Give both parts, from the cache after the first time (unpacking takes a while)."""
+    key = hashlib.sha256(_stamp(source).encode()).hexdigest()
+    found = [cache.find(f"cifar10-{split}", key) for split in ("train", "test")]
+    entries = [entry for entry in found if entry is not None]
+    if len(entries) < 2:
+        entries = _store(source, key)
+    if entries[0].facts["lossy"]:
+        _log.info("cifar10: the images in %s are JPEG, slightly lossy", source)
+    train, test = (
+        ImageDataset("cifar10", split, entry.open(), entry.facts["labels"], CIFAR10_CLASSES)
+        for split, entry in zip(("train", "test"), entries, strict=True)
+    )
+    return train, test
+
+
+def _store(source: Path, key: str) -> list[cache.Entry]:
+    rows: dict[str, list[Row]] = {"train": [], "test": []}
+    lossy = False
+    for name, data in _files_of(source):
+        if batch := _BATCH.search(name):
+            split = "test" if batch[1] == "test_batch" else "train"
+            rows[split] += _batch(data, f"{source}!{name}")
+        elif picture := _PICTURE.search(name):
+            lossy |= picture[4].lower() != "png"
+            label = _label(picture[3], f"{source}!{name}")
+            rows[picture[2].lower()].append((label, _picture(data, f"{source}!{name}")))
+    if not any(rows.values()):
+        raise CorruptData(f"{source}: holds no CIFAR-10 batch or image")
+    return [_store_rows(f"cifar10-{split}", key, part, lossy) for split, part in rows.items()]
+
+
+def _store_rows(name: str, key: str, rows: list[Row], lossy: bool) -> cache.Entry:
+    def make(facts: cache.Facts) -> Iterator[cache.Array]:
+        facts["lossy"] = lossy
+        facts["labels"] = [label for label, _ in rows]
+        for start in range(0, len(rows), 1024):
+            yield np.stack([pixels for _, pixels in rows[start : start + 1024]])
+
+    return cache.store(name, key, (len(rows), 3, 32, 32), (np.dtype(np.uint8),), make)
+
+
+def _files_of(source: Path) -> Iterator[tuple[str, bytes]]:
+    """Give path and contents of each file of a folder or tar archive, sorted or as packed."""
+    if source.is_dir():
+        for path in sorted(path for pattern in _PATTERNS for path in source.glob(pattern)):
+            yield path.relative_to(source).as_posix(), path.read_bytes()
+        return
+    try:
+        with tarfile.open(source) as archive:
+            for member in archive:
+                if member.isfile() and (file := archive.extractfile(member)) is not None:
+                    yield PurePosixPath(member.name).as_posix(), file.read()
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
+        raise CorruptData(f"{source}: cannot be unpacked ({error})") from error
+
+
+def _stamp(source: Path) -> str:
+    paths = [source]
+    if source.is_dir():
+        paths = sorted(p for pattern in _PATTERNS for p in source.glob(pattern))
+    stats = [(path.relative_to(source.parent).as_posix(), path.stat()) for path in paths]
+    return "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+
+
+def _batch(data: bytes, name: str) -> list[Row]:
+    """Decode a binary batch: records of one label byte and 3 x 32 x 32 pixels."""
+    if not data or len(data) % _RECORD:
+        raise CorruptData(
+            f"{name}: {len(data)} bytes are not records of {_RECORD}; record "
+            f"{len(data) // _RECORD} (byte {len(data) // _RECORD * _RECORD}) is cut short"
+        )
+    table = np.frombuffer(data, dtype=np.uint8).reshape(-1, _RECORD)
+    bad = np.flatnonzero(table[:, 0] >= len(CIFAR10_CLASSES))
+    if bad.size:
+        raise CorruptData(
+            f"{name}: record {bad[0]} (byte {bad[0] * _RECORD}) has label {table[bad[0], 0]}; "
+            f"0..{len(CIFAR10_CLASSES) - 1} is allowed"
+        )
+    return [(int(row[0]), row[1:].reshape(3, 32, 32)) for row in table]
+
+
+def _label(folder: str, name: str) -> int:
+    if folder not in CIFAR10_CLASSES:
+        known = ", ".join(CIFAR10_CLASSES)
+        raise CorruptData(f"{name}: its folder {folder!r} is none of the classes {known}")
+    return CIFAR10_CLASSES.index(folder)
+
+
+def _picture(data: bytes, name: str) -> Pixels:
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
+            if image.size != (32, 32):
+                raise CorruptData(f"{name}: has {image.size} pixels; (32, 32) is allowed")
+            return np.asarray(image.convert("RGB"), dtype=np.uint8).transpose(2, 0, 1)
+    except (OSError, SyntaxError) as error:
+        raise CorruptData(f"{name}: is no readable image ({error})") from error

@@ -1,0 +1,88 @@
+"""Files from the net, taken only when asked for and only with the right hash."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+import requests
+
+from snnbd_core.data.errors import CorruptData, DataNotFound
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a file can be had: its address, and its hash as pooch writes it (``md5:...``)."""
+
+    url: str
+    known_hash: str
+
+
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_NMNIST = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
+
+# The hashes are the publishers' own: torchvision's for MNIST, the CIFAR page's, tonic's.
+SOURCES: dict[str, Mapping[str, Source]] = {
+    "mnist": {
+        f"MNIST/raw/{name}": Source(_MNIST + name, f"md5:{md5}")
+        for name, md5 in (
+            ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+            ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
+            ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+            ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+        )
+    },
+    "cifar10": {
+        "cifar-10-binary.tar.gz": Source(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+            "md5:c32a1d4ab5d03f1284b67883e8d87530",
+        )
+    },
+    "nmnist": {
+        "NMNIST/train.zip": Source(
+            _NMNIST + "39c25547-014b-4137-a934-9d29fa53c7a0/file_downloaded",
+            "md5:20959b8e626244a1b502305a9e6e2031",
+        ),
+        "NMNIST/test.zip": Source(
+            _NMNIST + "05a4d654-7e03-4c15-bdfa-9bb2bcbea494/file_downloaded",
+            "md5:69ca8762b2fe404d9b9bad1103e97832",
+        ),
+    },
+}
+
+
+def download(name: str, root: Path) -> None:
+    """Fetch a set's files into ``root``; files already there with the right hash are kept.
+
+    Raises:
+        ValueError: for a set that cannot be fetched this way.
+        DataNotFound: when the net or the server does not answer.
+        CorruptData: when what came has another hash (an interrupted download); it is not kept.
+    """
+    if name not in SOURCES:
+        allowed = ", ".join(sorted(SOURCES))
+        raise ValueError(f"download=True is not possible for {name!r}; allowed for: {allowed}")
+    for place, source in SOURCES[name].items():
+        fetch(source, root / place, name)
+
+
+def fetch(source: Source, path: Path, name: str) -> None:
+    """Fetch one file to ``path``; pooch writes it under a temporary name first."""
+    _log.info("%s: fetching %s", name, source.url)
+    try:
+        pooch.retrieve(source.url, source.known_hash, fname=path.name, path=path.parent)
+    except requests.RequestException as error:
+        raise DataNotFound(
+            f"{name}: could not fetch {source.url} for {path.parent} ({error}). "
+            f"Put the file there by hand as {path.name}"
+        ) from error
+    except ValueError as error:
+        raise CorruptData(
+            f"{path}: what came from {source.url} has a wrong hash (an interrupted download?) and "
+            f"was not kept ({error})"
+        ) from error

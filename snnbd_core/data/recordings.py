@@ -1,0 +1,103 @@
+"""A row of recordings that can be read one by one, wherever they lie."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from snnbd_core.data.cache import Entry
+from snnbd_core.data.events import Events, SensorSize
+from snnbd_core.data.stores import File
+
+Reader = Callable[[bytes, SensorSize, str], Events]
+
+
+class Recordings(Protocol):
+    """What a data set needs of its recordings."""
+
+    @property
+    def sensor_size(self) -> SensorSize:
+        """(W, H, 2) in pixels."""
+
+    @property
+    def key(self) -> str:
+        """Hex digest that changes when the recordings do; found without reading them all."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Give the recording's name for messages."""
+
+    def read(self, index: int) -> Events:
+        """Give recording ``index`` as a fresh structured array."""
+
+
+@dataclass(frozen=True)
+class FileRecordings:
+    """One file each.
+
+    Attributes:
+        files: the files.
+        reader: decodes and checks a file's bytes.
+        sensor_size: (W, H, 2) in pixels.
+    """
+
+    files: Sequence[File]
+    reader: Reader
+    sensor_size: SensorSize
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of the files' names, sizes and checksums (archive) or times of change (folder)."""
+        lines = [self.reader.__name__, str(self.sensor_size)]
+        lines += [file.stamp() for file in self.files]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def name(self, index: int) -> str:
+        """Give the file's name."""
+        return str(self.files[index])
+
+    def read(self, index: int) -> Events:
+        """Read and check one file."""
+        file = self.files[index]
+        return self.reader(file.read(), self.sensor_size, str(file))
+
+
+@dataclass(frozen=True)
+class CachedRecordings:
+    """All in one cached array of events, one after the other.
+
+    Attributes:
+        entry: the array.
+        offsets: [N + 1], recording i is ``offsets[i]:offsets[i + 1]``.
+        rows: which of them, in this order.
+        sensor_size: (W, H, 2) in pixels.
+        key: digest of what they were made from.
+    """
+
+    entry: Entry
+    offsets: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    sensor_size: SensorSize
+    key: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, index: int) -> str:
+        """Give a name for messages."""
+        return f"{self.entry.path.name}, recording {self.rows[index]}"
+
+    def read(self, index: int) -> Events:
+        """Copy one recording out of the memory map."""
+        row = self.rows[index]
+        return np.array(self.entry.open()[self.offsets[row] : self.offsets[row + 1]])
