@@ -1,0 +1,154 @@
+"""What the fused kernels share: memory layout and the link to autograd.
+
+A kernel sees a layer as [T, M]: M neurons in the order they lie in memory, whatever the axes
+mean. So a channels-last image is stepped in place, and its spikes are channels-last too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from snnbd_core.kernels.rule import Rule
+
+
+class Kernel(Protocol):
+    """One device's compiled kernel, over currents [T, M] and parameters [M] or [1].
+
+    ``learns`` says whether beta or the threshold needs a gradient.
+    """
+
+    def forward(
+        self,
+        current: Tensor,
+        beta: Tensor,
+        threshold: Tensor,
+        rule: Rule,
+        potential: bool,
+        learns: bool,
+    ) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
+        """Spikes [T, M], the potential if asked for, and what backward needs."""
+
+    def backward(
+        self,
+        saved: tuple[Tensor, ...],
+        beta: Tensor,
+        threshold: Tensor,
+        rule: Rule,
+        d_spikes: Tensor | None,
+        d_potential: Tensor | None,
+        learns: bool,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Gradients of current [T, M] and, if asked for, of beta and threshold [M]."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the neurons' axes [B, ...] of a current [T, B, ...] lie in memory.
+
+    Attributes:
+        shape: sizes of the neurons' axes.
+        order: those axes, from the slowest to the fastest in memory.
+    """
+
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+
+    @staticmethod
+    def of(current: Tensor) -> Layout:
+        strides = current.stride()[1:]
+        order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
+        return Layout(tuple(current.shape[1:]), tuple(order))
+
+    def flat(self, tensor: Tensor) -> Tensor:
+        """[T, B, ...] as [T, M]; a view if the tensor lies in this layout, else a copy."""
+        tensor = tensor.permute(0, *(axis + 1 for axis in self.order))
+        if tensor.stride(0) == 0:  # one step repeated by expand: flatten that one
+            return tensor[:1].reshape(1, -1).expand(tensor.shape[0], -1)
+        return tensor.reshape(tensor.shape[0], -1).contiguous()
+
+    def parameter(self, value: Tensor) -> Tensor:
+        """A value that broadcasts to [B, ...] as [M], or [1] if it is the same for all."""
+        if value.numel() == 1:
+            return value.reshape(1)
+        return value.expand(self.shape).permute(self.order).reshape(-1).contiguous()
+
+    def shaped(self, flat: Tensor) -> Tensor:
+        """[..., M] back to [..., B, ...], as a view in this layout."""
+        lead = flat.dim() - 1
+        back = sorted(range(len(self.order)), key=lambda position: self.order[position])
+        sizes = [self.shape[axis] for axis in self.order]
+        out = flat.view(*flat.shape[:-1], *sizes)
+        return out.permute(*range(lead), *(position + lead for position in back))
+
+
+def step(
+    kernel: Kernel,
+    current: Tensor,
+    beta: Tensor,
+    threshold: Tensor,
+    rule: Rule,
+    return_potential: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Runs a kernel on a current [T, B, ...] that is not empty; gradients by autograd, once."""
+    out: tuple[Tensor, Tensor | None] = _Step.apply(
+        current, beta, threshold, rule, return_potential, kernel
+    )
+    return out
+
+
+class _Step(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        current: Tensor,
+        beta: Tensor,
+        threshold: Tensor,
+        rule: Rule,
+        return_potential: bool,
+        kernel: Kernel,
+    ) -> tuple[Tensor, Tensor | None]:
+        layout = Layout.of(current)
+        spikes, potential, saved = kernel.forward(
+            layout.flat(current.detach()),
+            layout.parameter(beta),
+            layout.parameter(threshold),
+            rule,
+            return_potential,
+            any(ctx.needs_input_grad[1:3]),
+        )
+        ctx.save_for_backward(beta, threshold, *saved)
+        ctx.layout, ctx.rule, ctx.kernel = layout, rule, kernel
+        ctx.set_materialize_grads(False)
+        return layout.shaped(spikes), None if potential is None else layout.shaped(potential)
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, d_spikes: Tensor | None, d_potential: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
+        beta, threshold, *saved = ctx.saved_tensors
+        layout: Layout = ctx.layout
+        _, wants_beta, wants_threshold, *_ = ctx.needs_input_grad
+        d_current, d_beta, d_threshold = ctx.kernel.backward(
+            tuple(saved),
+            layout.parameter(beta),
+            layout.parameter(threshold),
+            ctx.rule,
+            None if d_spikes is None else layout.flat(d_spikes).contiguous(),
+            None if d_potential is None else layout.flat(d_potential).contiguous(),
+            wants_beta or wants_threshold,
+        )
+        # contiguous() above: an expanded gradient (that of a sum, say) is written out.
+        return (
+            layout.shaped(d_current),
+            layout.shaped(d_beta).sum_to_size(beta.shape) if wants_beta else None,
+            layout.shaped(d_threshold).sum_to_size(threshold.shape) if wants_threshold else None,
+            None,
+            None,
+            None,
+        )
