@@ -108,7 +108,6 @@ class PoisonedDataset(_View):
         poisoned_indices: int64 [m], sorted.
         labels: int64 [N], the target's at the poisoned indices.
         clean_labels: int64 [N], as the wrapped set has them.
-        fingerprint: sha256 (hex) of the wrapped set's fingerprint and all that was changed.
     """
 
     def __init__(

@@ -1,0 +1,36 @@
+"""snnbd_core: backdoors in spiking neural networks, measured one way.
+
+    events -> trigger -> poisoning -> learning rule -> network -> evaluation -> record -> book
+
+Each arrow is an import direction; a room to the left never imports one to its right.
+"""
+
+from __future__ import annotations
+
+from snnbd_core import data, learning, networks, triggers
+from snnbd_core.experiment import Experiment, Neuron, Record, run
+from snnbd_core.metrics import Rate, Report, evaluate
+from snnbd_core.neurons import IF, LIF, ParametricLIF, override
+from snnbd_core.poisoning import PoisonedDataset, poison
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "IF",
+    "LIF",
+    "Experiment",
+    "Neuron",
+    "ParametricLIF",
+    "PoisonedDataset",
+    "Rate",
+    "Record",
+    "Report",
+    "data",
+    "evaluate",
+    "learning",
+    "networks",
+    "override",
+    "poison",
+    "run",
+    "triggers",
+]

@@ -1,0 +1,128 @@
+"""Judgements for eyes and machines: a table, JSON, a page of the book."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from snnbd_core.claims.verdict import VERDICTS, Judgement
+
+_STYLES = dict(zip(VERDICTS, ("green", "yellow", "red", "dim"), strict=True))
+
+
+def table(judgements: Sequence[Judgement]) -> Table:
+    """A rich table: one row per claim."""
+    result = Table(title=summary(judgements), title_justify="left", expand=True)
+    result.add_column("claim", ratio=3)
+    result.add_column("paper", ratio=2)
+    result.add_column("ours, mean (95 %)", ratio=3)
+    result.add_column("verdict", ratio=2)
+    result.add_column("reason", ratio=5)
+    for item in judgements:
+        result.add_row(
+            f"{item.claim.paper}\n{item.claim.id}",
+            "\n".join(f"{figure.label} {figure.paper_text}" for figure in item.figures),
+            "\n".join(f"{figure.label} {figure.ours_text}" for figure in item.figures),
+            Text(_verdict(item), style="bold red" if item.lost else _STYLES[item.verdict]),
+            item.reason,
+        )
+    return result
+
+
+def summary(judgements: Iterable[Judgement]) -> str:
+    """ "23 claims: 9 reproduced, 2 partly, ..."."""
+    counts = Counter(item.verdict for item in judgements)
+    parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    return f"{counts.total()} claims: {parts}" if parts else "0 claims"
+
+
+def to_json(judgements: Iterable[Judgement]) -> str:
+    """A list of objects, one per claim; shares in 0..1, intervals as [low, high]."""
+    return json.dumps([_plain(item) for item in judgements], indent=1, allow_nan=False)
+
+
+def status_page(
+    judgements: Sequence[Judgement],
+    *,
+    record_link: str = "{file}",
+    recorded_link: str = "recorded/{file}",
+    chapter_link: str = "/{chapter}",
+) -> str:
+    """The body of the book's page *Reproduction status*, in MyST Markdown.
+
+    One table per paper, one row per claim, with links to the records and to the chapter.
+
+    Args:
+        judgements: of any papers, in order.
+        record_link: the address of a record of this build; ``{file}`` is its file name.
+        recorded_link: likewise for a committed record.
+        chapter_link: the address of a chapter; ``{chapter}`` is as in the claims file. A claim
+            whose chapter is not written has no such link.
+    """
+    lines = [summary(judgements) + ".", ""]
+    for paper in dict.fromkeys(item.claim.paper for item in judgements):
+        chosen = [item for item in judgements if item.claim.paper == paper]
+        lines += [f"## {{cite:t}}`{chosen[0].claim.cite}`", "", summary(chosen) + ".", ""]
+        lines += ["| claim | the paper | ours, mean (95 %) | verdict | reason | runs |"]
+        lines += ["|---|---|---|---|---|---|"]
+        lines += [_row(item, record_link, recorded_link, chapter_link) for item in chosen]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(item: Judgement, record_link: str, recorded_link: str, chapter_link: str) -> str:
+    links = []
+    for record in item.records:
+        kept = record.experiment.hash in item.recorded
+        address = (recorded_link if kept else record_link).format(file=record.file_name)
+        note = f" (recorded at {(record.provenance.commit or 'no commit')[:7]})" if kept else ""
+        links.append(f"[{record.experiment.hash}]({address}){note}")
+    claim = f"**{item.claim.where}.** {item.claim.statement}"
+    if item.claim.chapter:
+        claim += f" ([chapter]({chapter_link.format(chapter=item.claim.chapter)}))"
+    cells = (
+        claim,
+        "<br>".join(f"{figure.label} {figure.paper_text}" for figure in item.figures) or "-",
+        "<br>".join(f"{figure.label} {figure.ours_text}" for figure in item.figures) or "-",
+        _verdict(item),
+        item.reason,
+        " ".join(links) or "-",
+    )
+    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
+
+
+def _verdict(item: Judgement) -> str:
+    text = f"{item.verdict}, on {' and '.join(item.data)}" if item.data else item.verdict
+    return f"{text} (was reproduced)" if item.lost else text
+
+
+def _plain(item: Judgement) -> dict[str, Any]:
+    return {
+        "paper": item.claim.paper,
+        "id": item.claim.id,
+        "where": item.claim.where,
+        "statement": item.claim.statement,
+        "chapter": item.claim.chapter,
+        "profile": item.profile,
+        "data": list(item.data),
+        "verdict": item.verdict,
+        "expected": item.claim.expected.get(item.profile),
+        "lost": item.lost,
+        "figures": [
+            {
+                "label": figure.label,
+                "value": figure.value,
+                "interval": None if figure.interval is None else list(figure.interval),
+                "paper": figure.paper,
+            }
+            for figure in item.figures
+        ],
+        "reason": item.reason,
+        "records": [record.file_name for record in item.records],
+        "recorded": sorted(item.recorded),
+    }

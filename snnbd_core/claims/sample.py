@@ -1,0 +1,84 @@
+"""One figure measured with several seeds: its mean and how far it can be trusted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy.stats import t as student
+
+from snnbd_core.metrics import Rate
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A figure's values, one per seed: all rates, or all plain numbers.
+
+    Raises:
+        ValueError: no values, or rates mixed with numbers.
+    """
+
+    values: tuple[Rate | float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("values=() must hold at least one seed's figure")
+        if self.is_rate != any(isinstance(value, Rate) for value in self.values):
+            raise ValueError(f"values={self.values!r} must be all rates or all numbers")
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the figure is a share of samples."""
+        return all(isinstance(value, Rate) for value in self.values)
+
+    @property
+    def floats(self) -> tuple[float, ...]:
+        """The values as numbers."""
+        return tuple(float(value) for value in self.values)
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return sum(self.floats) / len(self.floats)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the mean, the wider of two at either end.
+
+        One is Wilson's, of the hits of all seeds pooled: the luck of a finite test set. It does
+        not know that networks differ. The other is Student's, from the spread over the seeds: it
+        does not know that three seeds of 100 % can still be luck. A plain number has only the
+        second; a single seed only the first (for a number, then, nothing is known: infinite).
+        """
+        intervals = []
+        rates = [value for value in self.values if isinstance(value, Rate)]
+        if rates:
+            pooled = Rate(sum(rate.hits for rate in rates), sum(rate.total for rate in rates))
+            intervals.append(pooled.confidence_interval)
+        if len(self.values) > 1:
+            intervals.append(self._student())
+        if not intervals:
+            return -math.inf, math.inf
+        low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
+        return (max(low, 0.0), min(high, 1.0)) if rates else (low, high)
+
+    def _student(self) -> tuple[float, float]:
+        count = len(self.floats)
+        variance = sum((value - self.mean) ** 2 for value in self.floats) / (count - 1)
+        half = float(student.ppf((1 + LEVEL) / 2, count - 1)) * math.sqrt(variance / count)
+        return self.mean - half, self.mean + half
+
+    def __str__(self) -> str:
+        return show(self.mean, self.interval, self.is_rate)
+
+
+def show(value: float, interval: tuple[float, float] | None, is_rate: bool) -> str:
+    """ "97.2 % (95.1-98.9)", or "2893 (2800-2986)" for a plain number."""
+    scale, digits, unit = (100, 1, " %") if is_rate else (1, 0, "")
+    text = f"{value * scale:.{digits}f}{unit}"
+    if interval is None:
+        return text
+    low, high = (f"{bound * scale:.{digits}f}" for bound in interval)
+    return f"{text} ({low}-{high})"

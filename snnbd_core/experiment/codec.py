@@ -1,0 +1,99 @@
+"""Values to JSON and back: one canonical text per meaning, errors that name the field."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from snnbd_core import triggers
+
+TRIGGERS: dict[str, type[Any]] = {
+    name: kind
+    for name in triggers.__all__
+    if dataclasses.is_dataclass(kind := getattr(triggers, name))
+    and isinstance(kind, type)
+    and "space" in {field.name for field in dataclasses.fields(kind)}
+}
+
+
+def trigger_to_dict(trigger: Any) -> dict[str, Any] | None:
+    """A trigger as {"kind": its class, field: value, ...}; None stays None."""
+    if trigger is None:
+        return None
+    return {"kind": type(trigger).__name__, **plain(dataclasses.asdict(trigger))}
+
+
+def trigger_from_dict(values: Any) -> Any:
+    """The inverse of `trigger_to_dict`; fields left out take the trigger's defaults.
+
+    Raises:
+        ValueError: no mapping, an unknown kind or field, a value that the trigger refuses.
+    """
+    if values is None:
+        return None
+    kind, fields = split_kind("trigger", values, TRIGGERS)
+    try:
+        return kind(**fields)
+    except ValueError as error:
+        raise ValueError(f"trigger: {error}") from error
+
+
+def split_kind(
+    name: str, values: Any, kinds: Mapping[str, type[Any]]
+) -> tuple[type[Any], dict[str, Any]]:
+    """The class that ``values["kind"]`` names, and the other values, all fields of it."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{name}={values!r} must be a mapping with a kind, or null")
+    fields = dict(values)
+    kind = fields.pop("kind", None)
+    if kind not in kinds:
+        raise ValueError(f"{name}.kind={kind!r} is unknown; allowed: {', '.join(kinds)}")
+    check_known(name, fields, kinds[kind])
+    return kinds[kind], fields
+
+
+def check_known(name: str, values: Mapping[str, Any], kind: type[Any]) -> None:
+    """Raises ValueError naming the first key of `values` that is no field of the dataclass."""
+    allowed = [field.name for field in dataclasses.fields(kind)]
+    for key in values:
+        if key not in allowed:
+            where = f"{name}.{key}" if name else str(key)
+            raise ValueError(
+                f"{where} is not a field of {kind.__name__}; allowed: {', '.join(allowed)}"
+            )
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's own types: tuples as lists, NumPy numbers as Python's."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+def canonical(value: Any) -> str:
+    """One text per meaning: keys sorted, no spaces, 1 and 1.0 alike, no NaN or infinity.
+
+    Python writes a float by its shortest decimal form that reads back to the same bits, in every
+    version since 3.1, so the text is the same everywhere.
+    """
+    return json.dumps(
+        _whole_as_int(plain(value)), sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+
+
+def _whole_as_int(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole_as_int(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole_as_int(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

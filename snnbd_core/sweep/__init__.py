@@ -1,0 +1,33 @@
+"""Sweeps: a grid of experiments on Dask, from two cores to a cluster.
+
+    grid = load_grid("grid.yaml")
+    frame = run(grid.experiments())        # a tidy table, one row per run
+
+=========  =====================================================================================
+module     one subject
+=========  =====================================================================================
+grid       ``grid.yaml`` -> `Grid` -> experiments; what a grid costs
+execution  `run`: submit, watch, collect; failures and killed workers
+display    the live table of done / running / failed
+frame      records -> a tidy table, and its file
+command    ``python -m snnbd_core sweep``
+=========  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from snnbd_core.sweep.command import cli
+from snnbd_core.sweep.execution import SchedulerUnreachable, run
+from snnbd_core.sweep.frame import write_frame
+from snnbd_core.sweep.grid import Cost, Grid, cost, load_grid
+
+__all__ = [
+    "Cost",
+    "Grid",
+    "SchedulerUnreachable",
+    "cli",
+    "cost",
+    "load_grid",
+    "run",
+    "write_frame",
+]

@@ -1,0 +1,241 @@
+"""Runs experiments on Dask: local processes, or the workers of a scheduler that runs already.
+
+On a cluster the workers and the process that calls `run` must see one results folder
+(``$SNNBD_RESULTS`` on a shared file system whose file locks work across machines) and one version
+of this package. A worker with one thread (``--nthreads 1``) runs one experiment at a time.
+
+GPUs, one worker each, on a machine with four:
+
+    dask scheduler &
+    for gpu in 0 1 2 3; do
+        CUDA_VISIBLE_DEVICES=$gpu dask worker tcp://localhost:8786 --nthreads 1 &
+    done
+    python -m snnbd_core sweep grid.yaml --scheduler tcp://localhost:8786
+
+Slurm, through dask-jobqueue (a package of its own), one GPU per job:
+
+    cluster = dask_jobqueue.SLURMCluster(
+        cores=1, processes=1, memory="16GB", walltime="12:00:00",
+        job_extra_directives=["--gres=gpu:1"],
+        job_script_prologue=["source .venv/bin/activate", "export SNNBD_RESULTS=$HOME/results"],
+    )
+    cluster.scale(jobs=32)
+    grid = sweep.load_grid("grid.yaml")
+    sweep.run(grid.experiments(), scheduler=cluster.scheduler_address, console=Console())
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import dask
+import pandas as pd
+import torch
+from distributed import Client, Future, LocalCluster, as_completed
+from rich.console import Console
+
+from snnbd_core import experiment as runs
+from snnbd_core.experiment import Experiment, Record
+from snnbd_core.sweep.display import Display
+from snnbd_core.sweep.frame import to_frame
+
+_CONNECT_SECONDS = 10
+_LOOK_SECONDS = 0.5
+_PAUSE_SECONDS = 0.02
+# A run whose worker died so often is reported as failed: it may be what kills them.
+_LIVES = 3
+
+
+class SchedulerUnreachable(ConnectionError):  # noqa: N818 - named like CorruptData
+    """Nothing answers at the scheduler's address."""
+
+
+def run(
+    experiments: Sequence[Experiment],
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    threads: int = 1,
+    results: Path | str | None = None,
+    device: str = "auto",
+    fresh: bool = False,
+    console: Console | None = None,
+) -> pd.DataFrame:
+    """Runs experiments side by side; what has a record already is not run again.
+
+    A run that fails is reported with its traceback and does not stop the others; a run whose
+    worker dies goes to another one. Each worker writes its records itself, whole or not at all,
+    so at whatever point a sweep is stopped, the next one goes on from there.
+
+    Args:
+        experiments: what to run; equal ones are run once.
+        scheduler: the address of a Dask scheduler, "tcp://host:8786". Its workers must see the
+            same results folder and have the same code. None starts local processes.
+        workers: local processes; default one per core, at most one per run.
+        threads: of torch in each run. With `workers` x `threads` above the number of cores the
+            runs only disturb each other.
+        results: the folder for records, as the workers see it.
+        device: as for `snnbd_core.experiment.run`.
+        fresh: True runs all again.
+        console: where to show progress; None shows nothing.
+
+    Returns:
+        One row per experiment, see `frame.to_frame`.
+
+    Raises:
+        ValueError: no experiments, workers or threads below 1.
+        SchedulerUnreachable: no scheduler there.
+        CorruptRecord, DataNotFound: as `snnbd_core.experiment.stored`.
+    """
+    items = list({item.hash: item for item in experiments}.values())
+    if not items:
+        raise ValueError("experiments is empty: nothing to run")
+    for name, value in (("workers", workers), ("threads", threads)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value!r} must be a whole number >= 1")
+    folder = runs.results_dir(results)
+    records: dict[str, Record] = {}
+    for item in () if fresh else items:
+        found = runs.stored(item, folder)
+        if found is not None:
+            records[item.hash] = found
+    todo = [item for item in items if item.hash not in records]
+    errors: dict[str, str] = {}
+    if todo:
+        with (
+            _client(scheduler, workers or min(os.cpu_count() or 1, len(todo)), threads) as client,
+            Display(len(items), len(records), console) as display,
+        ):
+            task = _Task(str(folder), device, threads, fresh)
+            _collect(client, task, todo, records, errors, display)
+    return to_frame(items, records, errors)
+
+
+class _Task:
+    """What a worker does with one experiment; sent to it as text, not as live objects."""
+
+    def __init__(self, folder: str, device: str, threads: int, fresh: bool) -> None:
+        self.folder, self.device, self.threads, self.fresh = folder, device, threads, fresh
+
+    def __call__(self, text: str) -> str:
+        torch.set_num_threads(self.threads)
+        record = runs.run(
+            Experiment.from_json(text),
+            self.fresh,
+            results=self.folder,
+            device=self.device,
+            progress=False,
+            keep_network=False,
+        )
+        return json.dumps(record.to_dict())
+
+
+def _collect(
+    client: Client,
+    task: _Task,
+    todo: Sequence[Experiment],
+    records: dict[str, Record],
+    errors: dict[str, str],
+    display: Display,
+) -> None:
+    """Submits all runs and takes their records and errors as they come."""
+    found = len(records)
+    futures = {
+        client.submit(task, item.to_json(), key=f"run-{item.hash}", pure=False, retries=0): item
+        for item in todo
+    }
+    waiting = as_completed(futures, loop=client.loop)
+    last = ""
+    try:
+        while waiting.count():
+            done = _next(waiting)
+            if done is not None:
+                item = futures[done]
+                error = _taken(done, item, records, errors)
+                if error is not None:
+                    last = f"{item.name}-{item.hash}: {error.strip().splitlines()[-1]}"
+            running = _running(client) if waiting.count() else 0
+            counts = {
+                "found": found,
+                "waiting": max(waiting.count() - running, 0),
+                "running": running,
+                "done": len(records) - found,
+                "failed": len(errors),
+            }
+            if done is not None:
+                name = f"{item.name}-{item.hash} (seed {item.seed})"
+                display.finished(name, counts, errors.get(item.hash))
+            display.show(counts, last)
+    except BaseException:
+        client.cancel(list(futures), force=True)
+        raise
+
+
+def _taken(
+    future: Future[str], item: Experiment, records: dict[str, Record], errors: dict[str, str]
+) -> str | None:
+    """Keeps a finished run's record, or its error, which is returned."""
+    if future.status == "finished":
+        records[item.hash] = Record.from_dict(json.loads(future.result()))
+        return None
+    error = future.exception()
+    text = "".join(traceback.format_exception(error)) if error else f"the run was {future.status}"
+    errors[item.hash] = text
+    return text
+
+
+def _next(waiting: as_completed) -> Future[str] | None:
+    """The next run that ended, or None after a short while without any."""
+    deadline = time.monotonic() + _LOOK_SECONDS
+    while not waiting.has_ready():
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(_PAUSE_SECONDS)
+    future: Future[str] = next(waiting)
+    return future
+
+
+def _running(client: Client) -> int:
+    return sum(len(tasks) for tasks in client.processing().values())
+
+
+@contextmanager
+def _client(scheduler: str | None, workers: int, threads: int) -> Iterator[Client]:
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise SchedulerUnreachable(
+                f"scheduler={scheduler!r} does not answer ({error}); start one with "
+                "'dask scheduler' and give its address as tcp://host:8786"
+            ) from error
+        with client:
+            yield client
+        return
+    settings = {
+        "distributed.scheduler.allowed-failures": _LIVES,
+        # A run waits at the scheduler until a worker is free, so that none waits behind another.
+        "distributed.scheduler.worker-saturation": 1.0,
+        # torch reads these when it is loaded; otherwise each process takes all cores.
+        "distributed.nanny.pre-spawn-environ": {
+            # Failures are told once, by this process, with their traceback.
+            "DASK_LOGGING__DISTRIBUTED": "critical",
+            "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
+        },
+        "distributed.admin.tick.limit": "1h",
+    }  # fmt: skip
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0",
+            silence_logs="ERROR",
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):  # fmt: skip
+        yield client

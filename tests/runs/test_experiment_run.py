@@ -1,0 +1,241 @@
+"""Runs: computed once, never reused when stale, the same numbers again, safe among processes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from snnbd_core import evaluate
+from snnbd_core.experiment import Experiment, Record, network, run, store, stored
+from snnbd_core.experiment import execution as execution_module
+from snnbd_core.experiment import provenance as provenance_module
+from snnbd_core.files import cache_dir
+from snnbd_core.networks import build
+from snnbd_core.triggers import Static
+
+Make = Callable[..., Experiment]
+RUN = "import sys; from snnbd_core.experiment import *; run(Experiment.from_json(sys.argv[1]))"
+
+
+@pytest.fixture
+def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seeds of all trainings that really happened."""
+    seen: list[int] = []
+    train = execution_module.learning.train
+
+    def counted(*arguments: object, **settings: object) -> object:
+        seen.append(settings["seed"])  # type: ignore[arg-type]  # a seed is an int
+        return train(*arguments, **settings)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(execution_module.learning, "train", counted)
+    return seen
+
+
+def test_a_second_call_reads_what_the_first_wrote(
+    results: Path, tiny: Make, trainings: list[int]
+) -> None:
+    first = run(tiny(), progress=False)
+    assert trainings == [0, 0]  # the poisoned network and its clean twin
+    path = results / f"nmnist-static-{tiny().hash}.json"
+    assert sorted(results.glob("*")) == [results / ".locks", path]
+    stamp = path.stat().st_mtime_ns
+    assert run(tiny(), progress=False) == first
+    assert trainings == [0, 0]
+    assert path.stat().st_mtime_ns == stamp
+
+
+def test_fresh_runs_again_to_the_same_numbers(
+    results: Path, tiny: Make, trainings: list[int]
+) -> None:
+    first = run(tiny(), progress=False)
+    second = run(tiny(), fresh=True, progress=False)
+    assert trainings == [0, 0, 0]
+    assert second.report == first.report
+    assert second.history.loss == first.history.loss
+
+
+def test_the_record_says_what_evaluate_says_of_its_network(results: Path, tiny: Make) -> None:
+    experiment = tiny(target=3)
+    record = run(experiment, progress=False)
+    _, test = store.datasets(experiment)
+    expected = evaluate(
+        network(experiment), test, experiment.trigger, 3, clean_net=network(experiment.clean_twin)
+    )
+    assert record.report == expected
+    assert record.report.floor is not None and record.report.floor.total == 27
+    assert len(record.history) == 1
+
+
+def test_a_clean_run_under_a_trigger_is_its_own_floor(
+    results: Path, tiny: Make, trainings: list[int]
+) -> None:
+    record = run(tiny(rate=0.0), progress=False)
+    assert trainings == [0]
+    assert record.report.floor == record.report.attack_success_rate
+    clean = run(tiny(trigger=None, rate=0.0), progress=False)
+    assert trainings == [0]
+    assert clean.report.attack_success_rate is None
+    assert clean.report.clean_accuracy == record.report.clean_accuracy
+
+
+def test_the_seed_is_that_of_weights_order_and_poisoned_samples(results: Path, tiny: Make) -> None:
+    zero, one = (execution_module._training_data(tiny(seed=seed)) for seed in (0, 1))
+    assert zero.poisoned_indices.tolist() != one.poisoned_indices.tolist()
+    assert zero.dataset.fingerprint == one.dataset.fingerprint
+    shape = zero.dataset.input_shape
+    for seed in (0, 1):
+        ours = execution_module._untrained(tiny(seed=seed)).state_dict()
+        theirs = build("quick-conv", shape, 10, tiny().neuron.build, seed=seed).state_dict()
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_fewer_samples_are_drawn_once_for_all_seeds(results: Path, tiny: Make) -> None:
+    parts = [store.datasets(tiny(samples=20, seed=seed))[0] for seed in (0, 1)]
+    assert len(parts[0]) == 20
+    assert parts[0].labels.tolist() == parts[1].labels.tolist()
+    with pytest.raises(ValueError, match=r"samples=61 is more than nmnist has .* 1\.\.60"):
+        store.datasets(tiny(samples=61))
+
+
+def test_provenance_tells_versions_machine_time_and_memory(results: Path, tiny: Make) -> None:
+    made = run(tiny(seed=4), device="cpu", progress=False).provenance
+    assert made.torch == torch.__version__
+    assert made.python == ".".join(map(str, sys.version_info[:3]))
+    assert made.device.startswith("cpu (")
+    assert (made.seed, made.threads) == (4, torch.get_num_threads())
+    assert 0 < made.seconds < 60
+    assert 50e6 < made.peak_memory < 50e9
+    assert made.date.endswith("+00:00")
+    assert made.code == provenance_module.code_fingerprint()
+
+
+def test_other_code_makes_a_record_stale(
+    results: Path, tiny: Make, trainings: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = tiny(trigger=None, rate=0.0)
+    run(experiment, progress=False)
+    for module in (provenance_module, execution_module):
+        monkeypatch.setattr(module, "code_fingerprint", lambda: "f" * 16)
+    assert stored(experiment) is None
+    assert run(experiment, progress=False).provenance.code == "f" * 16
+    assert trainings == [0, 0]
+    assert stored(experiment) is not None
+
+
+def test_another_torch_makes_a_record_stale(
+    results: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = run(tiny(trigger=None, rate=0.0), progress=False)
+    dataset = record.provenance.dataset
+    assert record.provenance.staleness(dataset) is None
+    older = dataclasses.replace(record.provenance, torch="1.0.0+cpu")
+    assert "torch 1.0.0+cpu is now" in str(older.staleness(dataset))
+    same = dataclasses.replace(record.provenance, torch=torch.__version__.split("+")[0] + "+cu999")
+    assert same.staleness(dataset) is None
+
+
+def test_other_data_makes_a_record_stale(
+    results: Path, tiny: Make, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = tiny(trigger=None, rate=0.0)
+    run(experiment, progress=False)
+    other = tmp_path / "other"
+    for path in recordings.rglob("*.bin"):
+        target = other / path.relative_to(recordings)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    (other / "Train" / "0" / "00000.bin").write_bytes(
+        (recordings / "Train" / "1" / "00000.bin").read_bytes()
+    )
+    monkeypatch.setenv("SNNBD_DATA", str(other))
+    found = store.find(experiment)
+    assert found is not None
+    assert "data set" in str(found.provenance.staleness(store.data_fingerprint(experiment)))
+    assert stored(experiment) is None
+
+
+def test_a_damaged_kept_network_is_trained_again(
+    results: Path, tiny: Make, trainings: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    experiment = tiny(trigger=None, rate=0.0)
+    before = {name: value.clone() for name, value in network(experiment).state_dict().items()}
+    (kept,) = (cache_dir() / "networks").glob("*.pt")
+    kept.write_bytes(kept.read_bytes()[:1000])
+    with caplog.at_level(logging.WARNING):
+        after = network(experiment, progress=False).state_dict()
+    assert "is damaged" in caplog.text
+    assert len(trainings) == 2
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_poisoned_networks_are_kept_only_if_asked(results: Path, tiny: Make) -> None:
+    run(tiny(), progress=False, keep_network=False)
+    kept = [path.name.split("-")[0] for path in (cache_dir() / "networks").glob("*.pt")]
+    assert kept == [tiny().clean_twin.hash]
+
+
+def test_two_processes_that_ask_for_one_run_train_once(results: Path, tiny: Make) -> None:
+    experiment = tiny(trigger=None, rate=0.0, epochs=3)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", RUN, experiment.to_json()], env=os.environ)
+        for _ in range(2)
+    ]
+    assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    (path,) = results.glob("*.json")
+    assert Record.read(path).experiment == experiment
+    # the second found the first's record: nothing was written over it, no parts remain
+    assert not list(results.glob(".*.part"))
+
+
+def test_a_killed_run_leaves_no_record_and_goes_on_from_its_checkpoint(
+    results: Path, tiny: Make
+) -> None:
+    experiment = tiny(trigger=None, rate=0.0, epochs=60)
+    process = subprocess.Popen([sys.executable, "-c", RUN, experiment.to_json()], env=os.environ)
+    networks = Path(os.environ["SNNBD_CACHE"]) / "networks"
+    deadline = time.monotonic() + 120
+    while not list(networks.glob("*.checkpoint")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not list(results.glob("*.json"))
+    (checkpoint,) = networks.glob("*.checkpoint")
+    done = len(torch.load(checkpoint, weights_only=True)["history"]["loss"])
+    assert 0 < done < 60
+    started = time.time_ns()
+    record = run(experiment, progress=False)
+    assert len(record.history) == 60
+    assert time.time_ns() > started
+    assert not list(networks.glob("*.checkpoint"))
+
+
+def test_a_trigger_that_does_not_fit_the_data_is_an_error_not_a_record(
+    results: Path, tiny: Make
+) -> None:
+    events = Static(space="events", sensor_size=(128, 128, 2))
+    with pytest.raises(ValueError, match=r"trigger\.sensor_size="):
+        run(tiny(trigger=events), progress=False)
+    with pytest.raises(ValueError, match="target=10 is not a class"):
+        run(tiny(target=10), progress=False)
+    assert not list(results.glob("*.json"))
+
+
+def test_the_file_is_readable_json_with_intervals(results: Path, tiny: Make) -> None:
+    record = run(tiny(), progress=False)
+    values = json.loads((results / record.file_name).read_text())
+    low, high = record.report.clean_accuracy.confidence_interval
+    assert values["intervals"]["clean_accuracy"] == [round(low, 6), round(high, 6)]
+    assert values["experiment"]["trigger"]["kind"] == "Static"
+    assert values["hash"].startswith(tiny().hash)

@@ -1,0 +1,217 @@
+"""Experiments: the hash, JSON both ways, errors that name the field."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snnbd_core.experiment import Experiment, Neuron
+from snnbd_core.experiment.codec import TRIGGERS, canonical
+from snnbd_core.neurons import IF, LIF, ParametricLIF
+from snnbd_core.profiles import PROFILES
+from snnbd_core.triggers import Moving, Static
+
+# What the hash is made of, written out by hand: it must be the same on every machine.
+PINNED = {
+    "data": "nmnist", "frames": 16, "binning": "number", "samples": None,
+    "network": "nmnist-conv",
+    "neuron": {
+        "kind": "IF", "threshold": 1, "reset": "zero", "surrogate": "atan", "slope": 2,
+        "update": "spikingjelly", "decay_input": False, "detach_reset": True,
+        "learn_threshold": False,
+    },
+    "rule": "surrogate-gradient",
+    "trigger": {
+        "kind": "Static", "size": 0.1, "position": [3, 4], "polarity": "both", "space": "frames",
+        "sensor_size": None, "strength": 1, "rate": 100, "refractory": 500, "seed": 0,
+    },
+    "rate": 0.001, "target": 7, "include_target": True, "defence": None, "epochs": 20,
+    "batch_size": 16, "learning_rate": 0.001, "loss": "mse", "seed": 5,
+}  # fmt: skip
+
+
+def pinned() -> Experiment:
+    return Experiment(
+        data="nmnist", frames=16, network="nmnist-conv", neuron=Neuron(kind="IF"),
+        trigger=Static(size=0.1, position=(3, 4), polarity="both"), rate=0.001, target=7,
+        epochs=20, batch_size=16, learning_rate=1e-3, seed=5, profile="paper",
+    )  # fmt: skip
+
+
+def test_the_hash_is_sha256_of_the_sorted_json_of_the_settings() -> None:
+    text = json.dumps(PINNED, sort_keys=True, separators=(",", ":"))
+    assert pinned().digest == hashlib.sha256(text.encode()).hexdigest()
+    assert pinned().hash == "43789f9e8eb5"
+
+
+def test_the_hash_is_the_same_in_another_process_with_other_string_hashes() -> None:
+    code = (
+        "import sys; from snnbd_core.experiment import Experiment; "
+        "print(Experiment.from_json(sys.stdin.read()).hash)"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": "12345"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], input=pinned().to_json(), env=environment,
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.strip() == pinned().hash
+
+
+def test_the_order_of_the_fields_does_not_change_the_hash() -> None:
+    items = list(pinned().to_dict().items())
+    for seed in range(5):
+        random.Random(seed).shuffle(items)
+        assert Experiment.from_dict(dict(items)).hash == pinned().hash
+
+
+def test_whole_numbers_hash_alike_however_they_are_written() -> None:
+    with_float = Experiment(trigger=Static(size=1.0, strength=1.0), rate=1.0)
+    with_int = Experiment(trigger=Static(size=1, strength=1), rate=1)
+    assert with_float.hash == with_int.hash
+    assert Experiment(seed=np.int64(3)).hash == Experiment(seed=3).hash
+
+
+def test_the_profile_is_a_label_and_all_other_fields_change_the_hash() -> None:
+    base = pinned()
+    assert dataclasses.replace(base, profile="sample").hash == base.hash
+    changes = {
+        "data": "digits-events", "frames": 8, "binning": "time", "samples": 10,
+        "network": "quick-conv", "neuron": Neuron(kind="IF", threshold=1.5), "trigger": Moving(),
+        "rate": 0.002, "target": 6, "include_target": False, "epochs": 21, "batch_size": 17,
+        "learning_rate": 2e-3, "loss": "cross_entropy", "seed": 6,
+    }  # fmt: skip
+    hashes = {dataclasses.replace(base, **{k: v}).hash for k, v in changes.items()}
+    assert len(hashes | {base.hash}) == len(changes) + 1
+    others = {field.name for field in dataclasses.fields(base)} - set(changes)
+    assert others == {"rule", "defence", "profile"}  # one allowed value each, or a label
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(TRIGGERS)),
+    size=st.floats(0.05, 0.3),
+    rate=st.floats(0, 1),
+    learning_rate=st.floats(1e-6, 1),
+    beta=st.floats(0, 1),
+    seed=st.integers(0, 2**40),
+)
+def test_json_brings_back_the_same_experiment(
+    kind: str, size: float, rate: float, learning_rate: float, beta: float, seed: int
+) -> None:
+    experiment = Experiment(
+        trigger=TRIGGERS[kind](size=size), rate=rate, learning_rate=learning_rate, seed=seed,
+        neuron=Neuron(beta=beta),
+    )  # fmt: skip
+    again = Experiment.from_json(experiment.to_json())
+    assert again == experiment
+    assert again.hash == experiment.hash
+
+
+def test_canonical_text_refuses_what_json_has_no_word_for() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        canonical({"x": float("nan")})
+
+
+def test_fields_left_out_take_their_defaults() -> None:
+    assert Experiment.from_dict({"seed": 3}) == Experiment(seed=3)
+    assert Experiment.from_dict({}) == Experiment.for_profile("quick")
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_sets_the_sizes_and_nothing_else(profile: str) -> None:
+    experiment = Experiment.for_profile(profile, seed=2, trigger=Moving(), rate=0.1)
+    for name, value in PROFILES[profile].items():
+        assert getattr(experiment, name) == value
+    assert experiment.profile == profile
+    sizes = {"data", "frames", "network", "epochs", "batch_size", "learning_rate", "samples"}
+    assert set(PROFILES[profile]) <= sizes
+
+
+def test_the_clean_twin_differs_in_the_attack_alone() -> None:
+    attacked = pinned()
+    twin = attacked.clean_twin
+    assert (twin.trigger, twin.rate, twin.seed) == (None, 0.0, attacked.seed)
+    for other in (dataclasses.replace(attacked, target=3), dataclasses.replace(attacked, rate=0.1)):
+        assert other.clean_twin.hash == twin.hash
+    assert attacked.training is attacked
+    assert dataclasses.replace(attacked, rate=0).training.hash == twin.hash
+
+
+@pytest.mark.parametrize(("kind", "layer"), [("LIF", LIF), ("IF", IF), ("ParametricLIF", None)])
+def test_a_neuron_builds_the_layer_it_names(kind: str, layer: type | None) -> None:
+    built = Neuron(kind=kind, threshold=1.5, slope=3.0, reset="subtract").build()
+    assert type(built) is (layer or ParametricLIF)
+    assert built.threshold.item() == 1.5
+    assert (built.rule.slope, built.rule.reset) == (3.0, "subtract")
+    assert Neuron(kind="LIF", beta=0.25).build().beta.item() == 0.25
+    tau = Neuron(kind="ParametricLIF", init_tau=4.0).build()
+    torch.testing.assert_close(tau.decay(), torch.tensor(0.75))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"epoch": 3}, "epoch is not a field of Experiment; allowed: data, frames"),
+        ({"data": "nmist"}, "data='nmist' is unknown; allowed: digits-events"),
+        ({"data": ["nmnist"]}, r"data=\['nmnist'\] is unknown"),
+        ({"network": "vgg"}, "network='vgg' is unknown; allowed: nmnist-conv"),
+        ({"rule": "stdp"}, "rule='stdp' is unknown; allowed: surrogate-gradient"),
+        ({"loss": "hinge"}, "loss='hinge' is unknown; allowed: mse"),
+        ({"binning": "size"}, "binning='size' is unknown; allowed: number, time"),
+        ({"profile": "fast"}, "profile='fast' is unknown; allowed: quick, sample, paper"),
+        ({"epochs": "8"}, "epochs='8' must be a whole number >= 1"),
+        ({"epochs": 2.5}, "epochs=2.5 must be a whole number >= 1"),
+        ({"epochs": True}, "epochs=True must be a whole number >= 1"),
+        ({"frames": 0}, "frames=0 must be a whole number >= 1"),
+        ({"samples": 0}, "samples=0 must be a whole number >= 1"),
+        ({"seed": -1}, "seed=-1 must be a whole number >= 0"),
+        ({"target": None}, "target=None must be a whole number >= 0"),
+        ({"rate": 1.5, "trigger": {"kind": "Static"}}, "rate=1.5 must be a number within 0..1"),
+        ({"rate": "0.1"}, "rate='0.1' must be a number within 0..1"),
+        ({"rate": 0.1}, "rate=0.1 must be 0 without a trigger"),
+        ({"learning_rate": 0}, "learning_rate=0 must be a number > 0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan must be a number > 0"),
+        ({"include_target": 1}, "include_target=1 must be true or false"),
+        ({"defence": "pruning"}, "defence='pruning' must be None"),
+        ({"trigger": "Static"}, "trigger='Static' must be a mapping with a kind"),
+        ({"trigger": {"size": 0.1}}, "trigger.kind=None is unknown; allowed: Static, Moving|allow"),
+        ({"trigger": {"kind": "Static", "colour": 1}}, "trigger.colour is not a field of Static"),
+        ({"trigger": {"kind": "Static", "size": 2}}, "trigger: size=2"),
+        ({"trigger": {"kind": "Static", "polarity": False}}, "trigger: polarity=False"),
+        ({"neuron": "LIF"}, "neuron='LIF' must be a mapping of fields"),
+        ({"neuron": {"kind": "Izhikevich"}}, "neuron.kind='Izhikevich' is unknown; allowed: LIF"),
+        ({"neuron": {"tau": 2}}, "neuron.tau is not a field of Neuron"),
+        ({"neuron": {"kind": "IF", "beta": 0.5}}, "neuron.beta=0.5 must be None: IF has none"),
+        ({"neuron": {"beta": 1.5}}, "neuron: beta=1.5 must lie within 0..1"),
+        ({"neuron": {"beta": "0.5"}}, "neuron.beta='0.5' must be a finite number"),
+        ({"neuron": {"detach_reset": 1}}, "neuron.detach_reset=1 must be a true or false|true"),
+        ({"neuron": {"reset": "hard"}}, "neuron: reset='hard'"),
+    ],
+)
+def test_an_error_names_the_field(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Experiment.from_dict(values)
+
+
+def test_an_error_names_what_is_no_experiment_at_all() -> None:
+    with pytest.raises(ValueError, match="experiment is not JSON"):
+        Experiment.from_json("{")
+    with pytest.raises(ValueError, match="must be a mapping of fields"):
+        Experiment.from_json("[1]")
+    with pytest.raises(ValueError, match=r"trigger=<.*> must be None or one of"):
+        Experiment(trigger=lambda frames: frames)
+    with pytest.raises(ValueError, match=r"neuron=0\.5 must be a Neuron"):
+        Experiment(neuron=0.5)  # type: ignore[arg-type]  # the mistake under test
+    with pytest.raises(ValueError, match="profile='slow' is unknown"):
+        Experiment.for_profile("slow")

@@ -1,0 +1,182 @@
+"""Sweeps on a real scheduler with real worker processes, one of which is killed."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner
+
+from snnbd_core import sweep
+from snnbd_core.experiment import Experiment, Record, run
+from snnbd_core.sweep.command import MANY
+
+Make = Callable[..., Experiment]
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # of distributed, on closing
+
+
+def grid(tmp_path: Path, tiny_yaml: str, axes: str = "{seed: [0, 1, 2]}") -> Path:
+    path = tmp_path / "grid.yaml"
+    path.write_text(f"fixed: {tiny_yaml}\ngrid: {axes}\n")
+    return path
+
+
+def invoked(*arguments: object) -> tuple[int, str]:
+    app = typer.Typer()
+    app.command()(sweep.cli)
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing(results: Path, tiny: Make) -> None:
+    items = [tiny(trigger=None, rate=0.0, seed=seed, epochs=20) for seed in range(5)]
+    killed: list[int] = []
+
+    def kill_one_at_work() -> None:
+        """The first process that holds a lock on a run is killed once its checkpoint exists."""
+        networks = Path(os.environ["SNNBD_CACHE"]) / "networks"
+        deadline = time.monotonic() + 100
+        while not killed and time.monotonic() < deadline:
+            for child in psutil.Process().children(recursive=True):
+                busy = list(networks.glob("*.checkpoint"))
+                if busy and child.cpu_percent(0.2) > 20 and list(networks.glob("*.checkpoint")):
+                    child.send_signal(signal.SIGKILL)
+                    killed.append(child.pid)
+                    return
+            time.sleep(0.05)
+
+    killer = threading.Thread(target=kill_one_at_work)
+    killer.start()
+    frame = sweep.run(items, workers=2)
+    killer.join()
+    assert killed
+    assert frame["status"].tolist() == ["done"] * 5
+    assert frame["hash"].tolist() == [item.hash for item in items]
+    for item in items:
+        assert Record.read(results / f"{item.name}-{item.hash}.json").experiment == item
+    assert len(list(results.glob("*.json"))) == 5
+    assert not list(results.glob(".*.part"))
+
+
+@pytest.mark.slow
+def test_a_failed_run_is_told_and_stops_nothing_and_a_second_sweep_goes_on(
+    results: Path, tiny: Make, tmp_path: Path
+) -> None:
+    good = [tiny(trigger=None, rate=0.0, seed=seed) for seed in (0, 1)]
+    bad = tiny(rate=0.001)  # of 60 samples: none
+    before = run(good[0], progress=False)
+    told = io.StringIO()
+    frame = sweep.run([bad, *good, good[0]], workers=2, console=Console(file=told, width=200))
+    assert frame["status"].tolist() == ["failed", "done", "done"]
+    assert "ValueError: rate=0.001 poisons none of 60 samples" in frame["error"][0]
+    assert "Traceback (most recent call last)" in frame["error"][0]
+    assert "3 runs, 1 found, 2 to do" in told.getvalue()
+    assert f"failed: nmnist-static-{bad.hash}" in told.getvalue()
+    assert f"done: nmnist-clean-{good[1].hash} (seed 1)" in told.getvalue()
+    assert frame["clean_accuracy"][1] == before.report.clean_accuracy.value
+    assert frame["clean_accuracy.low"][1] == before.report.clean_accuracy.confidence_interval[0]
+    assert frame["attack_success_rate"].isna().all()
+    stamps = [path.stat().st_mtime_ns for path in sorted(results.glob("*.json"))]
+    again = sweep.run(good)  # all found: starts no process
+    assert again["status"].tolist() == ["done", "done"]
+    assert stamps == [path.stat().st_mtime_ns for path in sorted(results.glob("*.json"))]
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_no_half_record(results: Path, tmp_path: Path, tiny_yaml: str) -> None:
+    longer = tiny_yaml.replace("epochs: 1", "epochs: 12")
+    path = grid(tmp_path, longer, "{seed: [0, 1, 2, 3, 4, 5]}")
+    code = "import typer; from snnbd_core import sweep; typer.run(sweep.cli)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path), "--workers", "2"],
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 100
+    while not list(results.glob("*.json")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "the same command goes on from there" in told
+    done = [Record.read(file) for file in results.glob("*.json")]
+    assert 0 < len(done) < 6
+    assert not list(results.glob(".*.part"))
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+@pytest.mark.slow
+def test_an_existing_scheduler_is_used(results: Path, tmp_path: Path, tiny_yaml: str) -> None:
+    from distributed import LocalCluster
+
+    out = tmp_path / "table.csv"
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0"
+    ) as cluster:
+        path = grid(tmp_path, tiny_yaml, "{seed: [0, 1]}")
+        address = cluster.scheduler_address
+        code, text = invoked(path, "--scheduler", address, "--out", out, "--results", results)
+    assert code == 0, text
+    assert "2 runs, 0 failed" in text
+    frame = pd.read_csv(out)
+    assert frame["seed"].tolist() == [0, 1]
+    assert (frame["trigger.kind"] == "Static").all()
+    assert len(list(results.glob("*.json"))) == 2
+
+
+def test_an_unreachable_scheduler_is_named(
+    results: Path, tmp_path: Path, tiny_yaml: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep.execution, "_CONNECT_SECONDS", 1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    code, text = invoked(grid(tmp_path, tiny_yaml), "--scheduler", address)
+    assert code == 2
+    assert f"scheduler='{address}' does not answer" in text
+    assert "dask scheduler" in text
+    code, text = invoked(grid(tmp_path, tiny_yaml), "--scheduler", "nowhere://x")
+    assert (code, "scheduler='nowhere://x' does not answer" in text) == (2, True)
+
+
+def test_a_grid_of_many_runs_must_be_meant(tmp_path: Path, tiny_yaml: str) -> None:
+    seeds = list(range(MANY + 1))
+    path = grid(tmp_path, tiny_yaml, f"{{seed: {seeds}}}")
+    code, text = invoked(path)
+    assert code == 2
+    assert f"says {MANY + 1} runs, more than {MANY}: add --yes if that is meant" in text
+
+
+def test_a_wrong_grid_file_or_table_is_named(tmp_path: Path, tiny_yaml: str) -> None:
+    code, text = invoked(grid(tmp_path, tiny_yaml, "{}"))
+    assert (code, "grid={} is empty" in text) == (2, True)
+    code, text = invoked(tmp_path / "missing.yaml")
+    assert (code, "missing.yaml" in text) == (2, True)
+    code, text = invoked(grid(tmp_path, tiny_yaml), "--out", "table.xlsx")
+    assert (code, "must end in one of .parquet, .csv" in text) == (2, True)
+
+
+def test_a_sweep_of_nothing_or_on_nothing_is_an_error(tiny: Make) -> None:
+    with pytest.raises(ValueError, match="experiments is empty"):
+        sweep.run([])
+    with pytest.raises(ValueError, match="workers=0 must be a whole number >= 1"):
+        sweep.run([tiny()], workers=0)
+    with pytest.raises(ValueError, match="threads=0 must be"):
+        sweep.run([tiny()], threads=0)
