@@ -1,0 +1,39 @@
+"""Figures, animations and widgets, and what carries values from a cell into the text."""
+
+from __future__ import annotations
+
+from snnbd_core.viz.attacks import patch_boxes, report_table
+from snnbd_core.viz.claims import claims_table, compare, draw_claims, verdict
+from snnbd_core.viz.conventions import run_conventions, run_leaky, spike_table
+from snnbd_core.viz.events import animate, draw_frames, draw_recording, polarity_image
+from snnbd_core.viz.explorer import State, explore, explore_offline
+from snnbd_core.viz.glue import glue
+from snnbd_core.viz.layers import draw_layers, record_spikes
+from snnbd_core.viz.neurons import draw_comparison, draw_curves, draw_neuron
+from snnbd_core.viz.style import use_style
+
+__all__ = [
+    "State",
+    "animate",
+    "claims_table",
+    "compare",
+    "draw_claims",
+    "draw_comparison",
+    "draw_curves",
+    "draw_frames",
+    "draw_layers",
+    "draw_neuron",
+    "draw_recording",
+    "explore",
+    "explore_offline",
+    "glue",
+    "patch_boxes",
+    "polarity_image",
+    "record_spikes",
+    "report_table",
+    "run_conventions",
+    "run_leaky",
+    "spike_table",
+    "use_style",
+    "verdict",
+]

@@ -1,0 +1,159 @@
+"""A paper's figures beside ours: one row per claim, as a table and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pandas as pd
+from IPython.display import Markdown
+from matplotlib.figure import Figure as Picture
+from matplotlib.lines import Line2D
+
+from snnbd_core.claims import Judgement, Sample
+from snnbd_core.experiment import Experiment, Record
+from snnbd_core.viz import style
+from snnbd_core.viz.attacks import percent
+
+
+def claims_table(
+    judgements: Sequence[Judgement], labels: Sequence[str] = ("CA", "ASR")
+) -> pd.DataFrame:
+    """The rows of a paper's table: setting, the paper's figures, ours with floor, the verdict.
+
+    Args:
+        judgements: of claims that each test one setting.
+        labels: the claims' figures to show, in order.
+    """
+    rows = []
+    for item in judgements:
+        floor = _floor(item)
+        cells = {"setting": setting(_attacked(item))}
+        for label in labels:
+            figure = next((one for one in item.figures if one.label == label), None)
+            cells[f"{label}, paper"] = "-" if figure is None else figure.paper_text
+            cells[f"{label}, ours (95 %)"] = "-" if figure is None else figure.ours_text
+        cells["floor"] = "-" if floor is None else f"{percent(floor.mean)} %"
+        rows.append({"row": item.claim.where, **cells, "verdict": item.verdict})
+    return pd.DataFrame(rows).set_index("row")
+
+
+def verdict(item: Judgement) -> Markdown:
+    """A claim, its verdict in this profile, every figure that it rests on, and the test."""
+    figures = [
+        f"- {figure.label}: {figure.ours_text}"
+        + ("" if figure.paper is None else f", the paper {figure.paper_text}")
+        for figure in item.figures
+    ]
+    lines = [
+        f"**Claim.** {item.claim.statement}",
+        f"**Verdict: {item.verdict}.**",
+        "\n".join(figures),
+        f"The test: {item.reason}",
+    ]
+    show: Callable[[str], Markdown] = Markdown  # IPython has no type hints; this gives it ours
+    return show("\n\n".join(lines))
+
+
+def compare(settings: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Settings side by side: means over the seeds with their 95 % intervals.
+
+    Args:
+        settings: name -> the records of its seeds, all with a trigger.
+    """
+    columns = {
+        "clean accuracy": "clean_accuracy",
+        "attack success rate": "attack_success_rate",
+        "floor": "floor",
+    }
+    rows = {
+        name: {
+            column: str(Sample(tuple(getattr(record.report, field) for record in records)))
+            for column, field in columns.items()
+        }
+        for name, records in settings.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def draw_claims(judgements: Sequence[Judgement], label: str = "ASR") -> Picture:
+    """Draw one figure of each claim: ours with its interval, the paper's, and the floor.
+
+    Args:
+        judgements: of claims that each test one setting.
+        label: the figure's name in the claims; claims without it, or not run, are left out.
+
+    Raises:
+        ValueError: no claim has been run and has such a figure.
+    """
+    chosen = [item for item in judgements if item.records and _has(item, label)]
+    if not chosen:
+        raise ValueError(f"no claim with a figure {label!r} has been run; nothing to draw")
+    picture = style.new_figure(0.42 * len(chosen) + 1.1)
+    axes = picture.subplots()
+    for height, item in enumerate(reversed(chosen)):
+        figure = next(f for f in item.figures if f.label == label)
+        assert figure.value is not None and figure.interval is not None  # it has records
+        low, high = figure.interval
+        axes.plot([100 * low, 100 * high], [height, height], color=style.SERIES[0], linewidth=3)
+        axes.plot(100 * figure.value, height, "o", color=style.SERIES[0])
+        if figure.paper is not None:
+            axes.plot(100 * figure.paper, height, "D", color=style.SERIES[1], fillstyle="none")
+        floor = _floor(item)
+        if floor is not None:
+            axes.plot(100 * floor.mean, height, "|", color=style.CURRENT, markersize=14)
+    names = [f"{item.claim.where}: {setting(_attacked(item))}" for item in reversed(chosen)]
+    axes.set_yticks(range(len(chosen)), names, fontsize=8)
+    axes.set(xlim=(-3, 103), xlabel=f"{label} (%)")
+    axes.grid(axis="x", linewidth=0.5)
+    _legend(picture)
+    return picture
+
+
+def setting(experiment: Experiment) -> str:
+    """An attack in a few words: ``1 % static off, top-left, s 0.1``."""
+    trigger = experiment.trigger
+    if trigger is None:
+        return "no attack"
+    place = trigger.position if isinstance(trigger.position, str) else f"at {trigger.position}"
+    kind = type(trigger).__name__.lower()
+    rate = f"{100 * experiment.rate:g} %"
+    return f"{rate} {kind} {trigger.polarity}, {place}, s {trigger.size:g}"
+
+
+def _attacked(item: Judgement) -> Experiment:
+    """The setting that a claim tests: its first experiment with a trigger, else its first."""
+    named = [item.claim.settings[f.experiment] for f in item.claim.figures if f.experiment]
+    settings = [by_profile[item.profile] for by_profile in named]
+    return next((one for one in settings if one.trigger is not None), settings[0])
+
+
+def _attack_records(item: Judgement) -> list[Record]:
+    wanted = _attacked(item)
+    return [
+        record
+        for record in item.records
+        if record.experiment.trigger is not None
+        and (record.experiment.trigger, record.experiment.rate) == (wanted.trigger, wanted.rate)
+    ]
+
+
+def _floor(item: Judgement) -> Sample | None:
+    """Counted as the paper counts: over all classes."""
+    floors = [record.report.floor_all for record in _attack_records(item)]
+    known = tuple(floor for floor in floors if floor is not None)
+    return Sample(known) if known else None
+
+
+def _has(item: Judgement, label: str) -> bool:
+    return any(figure.label == label for figure in item.figures)
+
+
+def _legend(picture: Picture) -> None:
+    marks = [
+        Line2D([], [], color=style.SERIES[0], marker="o", linewidth=3, label="ours, 95 %"),
+        Line2D([], [], color=style.SERIES[1], marker="D", fillstyle="none", linestyle="",
+               label="the paper"),
+        Line2D([], [], color=style.CURRENT, marker="|", markersize=14, linestyle="",
+               label="floor (clean network)"),
+    ]  # fmt: skip
+    picture.legend(handles=marks, loc="outside lower center", ncols=3)

@@ -1,0 +1,66 @@
+"""One look for every figure: colours, sizes and the resolution of bitmaps.
+
+Event colours follow Figure 1 of Abad et al. (CCS 2022): ON green, OFF dark blue, both in one
+pixel light blue. The three also differ in lightness, so that they stay apart in print and for
+readers with a colour vision deficiency (the tests simulate all three kinds). Curves use the
+palette of Okabe and Ito.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import matplotlib as mpl
+from cycler import cycler
+from IPython.core.getipython import get_ipython
+from matplotlib.figure import Figure
+from matplotlib_inline.config import InlineBackend
+
+ON: Final = "#1b8a1b"
+OFF: Final = "#10206b"
+BOTH: Final = "#56b4e9"
+EMPTY: Final = "#ffffff"
+MARK: Final = "#d55e00"
+
+POTENTIAL: Final = "#0072b2"
+SPIKE: Final = "#000000"
+THRESHOLD: Final = "#d55e00"
+CURRENT: Final = "#666666"
+SERIES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+
+WIDTH: Final = 7.2
+"""Width of a full figure in inches: the book's text column at 100 dots per inch."""
+
+# Any: matplotlib types its keys by a list that changes with its version.
+_SETTINGS: Final[Any] = {
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "font.size": 10,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": cycler(color=SERIES),
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+
+def use_style() -> None:
+    """Set the book's look for this process; in a notebook, bitmaps get twice the resolution."""
+    mpl.rcParams.update(_SETTINGS)
+    shell = get_ipython()
+    if shell is not None:
+        # "retina" doubles the pixels and notes the intended size beside the picture.
+        InlineBackend.instance(parent=shell).figure_formats = {"retina"}
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Return an empty figure of ``width`` x ``height`` inches in the book's look.
+
+    It is not registered with pyplot: a notebook shows it once, as the value of its cell, and
+    nothing has to be closed.
+    """
+    with mpl.rc_context(_SETTINGS):
+        return Figure(figsize=(width, height), layout="constrained")

@@ -1,0 +1,59 @@
+"""A paper's figures beside ours, drawn and laid out as a table."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from snnbd_core import claims, viz
+from snnbd_core.claims.verdict import Figure
+from snnbd_core.experiment import Experiment
+from snnbd_core.triggers import Moving, Static
+from snnbd_core.viz.claims import setting
+
+
+@pytest.fixture
+def rows():
+    """Two rows of a table as they are before anything was run."""
+    paper = claims.load("abad2022")
+    return [
+        claims.judge(paper[name], "quick", seeds=[10**6], run=False)
+        for name in ("nmnist-clean", "nmnist-corner-off-0.01")
+    ]
+
+
+def test_a_setting_is_named_in_a_few_words():
+    attack = Experiment(trigger=Static(polarity="off", position="top-left"), rate=0.001)
+    assert setting(attack) == "0.1 % static off, top-left, s 0.1"
+    at = Experiment(trigger=Moving(position=(3, 4), size=0.2), rate=0.1)
+    assert setting(at) == "10 % moving on, at (3, 4), s 0.2"
+    assert setting(Experiment()) == "no attack"
+
+
+def test_the_table_keeps_the_papers_figures_where_nothing_was_run(rows):
+    table = viz.claims_table(rows)
+    assert list(table["CA, paper"]) == ["99.0 %", "98.0 %"]
+    assert list(table["ASR, paper"]) == ["-", "100.0 %"]
+    assert list(table["ASR, ours (95 %)"]) == ["-", "-"]
+    assert set(table["verdict"]) == {"not run in this profile"}
+    assert list(table["setting"]) == ["no attack", "1 % static off, top-left, s 0.1"]
+
+
+def test_nothing_is_drawn_of_claims_that_were_not_run(rows):
+    with pytest.raises(ValueError, match="'ASR' has been run; nothing to draw"):
+        viz.draw_claims(rows)
+
+
+def test_a_verdict_says_the_claim_the_figures_and_the_test(rows):
+    item = dataclasses.replace(
+        rows[1],
+        verdict="partly",
+        figures=(Figure("ASR", 0.75, (0.5, 0.9), 1.0),),
+        reason="0.75 >= 0.5 is true.",
+    )
+    text = viz.verdict(item).data
+    assert item.claim.statement in text
+    assert "**Verdict: partly.**" in text
+    assert "- ASR: 75.0 % (50.0-90.0), the paper 100.0 %" in text
+    assert text.endswith("The test: 0.75 >= 0.5 is true.")
