@@ -1,0 +1,57 @@
+# Two commands: `make book` builds the book, `make test` checks everything.
+# Both need Python 3.11 or newer and make; all the rest goes into .venv.
+#
+#   make book PROFILE=sample ONLY=02     one chapter, in another profile
+
+PYTHON  ?= python3
+PROFILE ?= quick
+ONLY    ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+
+.PHONY: help book test lint types pairing clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make book    execute the chapters and build the HTML (PROFILE=quick|sample|paper, ONLY=02)"
+	@echo "make test    test suite with coverage, lint, format, types, pairing of the notebooks"
+	@echo "make clean   remove what was built (_build); .venv stays"
+
+book: $(VENV)/.book
+	$(BIN)/python -m snnbd_core book --profile $(PROFILE) $(if $(ONLY),--only $(ONLY))
+
+# The suite comes last, so that its closing line is the last thing on the screen.
+test: lint types pairing
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+pairing: $(VENV)/.test
+	$(BIN)/python -m snnbd_core pair --check
+
+clean:
+	rm -rf _build
+
+# Stamp files: the environment is made again only when its description changed.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.book: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "Installing the book's environment into $(VENV) (several minutes the first time)"
+	$(PIP) -e '.[book,sweep]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.book
+	$(PIP) -e '.[book,sweep,test]'
+	$(PIP) --no-deps spikingjelly
+	@touch $@

@@ -1,0 +1,176 @@
+"""Runs chapters side by side, each in its own process, and stops at the first cell that fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from snnbd_core.book import cache
+from snnbd_core.book.progress import ChapterProgress
+from snnbd_core.book.settings import Book, BookError, Chapter, Run
+
+# What a chapter of the quick profile takes at its peak, with a margin.
+MEMORY_PER_CHAPTER = 3 * 2**30
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+def cores() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def jobs_for(chapters: int, *, cores: int, memory: int) -> int:
+    """How many chapters to run at once: as far as cores and memory (bytes) allow, at least one."""
+    return max(1, min(chapters, cores, memory // MEMORY_PER_CHAPTER))
+
+
+def execute(book: Book, chapters: list[Chapter], run: Run, console: Console) -> dict[str, Path]:
+    """Executes what is not cached; page -> executed notebook, for all ``chapters``.
+
+    A chapter that fails stops the others. Its partly executed notebook is kept under
+    ``_build/failed`` and what its process wrote to stderr under ``_build/logs``.
+
+    Raises:
+        BookError: a cell failed; names chapter, cell and error.
+    """
+    targets = {chapter.page: cache.stored(book, chapter, run) for chapter in chapters}
+    todo = [chapter for chapter in chapters if not targets[chapter.page].is_file()]
+    for chapter in chapters:
+        if chapter not in todo:
+            console.print(f"{chapter.name}: nothing changed since it was executed")
+    if todo:
+        jobs = jobs_for(len(todo), cores=cores(), memory=psutil.virtual_memory().available)
+        threads = max(1, cores() // jobs)
+        console.print(
+            f"Executing {len(todo)} chapter(s), {jobs} at a time with {threads} thread(s) each: "
+            f"profile {run.profile}, seed {run.seed}, device {run.device}"
+        )
+        _run_all(book, todo, targets, run, jobs, threads, console)
+    return targets
+
+
+@dataclass
+class _Workers:
+    """The processes now running, so that one failure or an interrupt can end them all."""
+
+    stopped: bool = False
+    running: set[subprocess.Popen[str]] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self, command: list[str], **options: object) -> subprocess.Popen[str] | None:
+        with self.lock:
+            if self.stopped:
+                return None
+            process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, **options)  # type: ignore[call-overload]  # options are Popen's own
+            self.running.add(process)
+            return process
+
+    def stop(self) -> None:
+        with self.lock:
+            self.stopped = True
+            for process in self.running:
+                process.terminate()
+
+
+def _run_all(
+    book: Book,
+    chapters: list[Chapter],
+    targets: dict[str, Path],
+    run: Run,
+    jobs: int,
+    threads: int,
+    console: Console,
+) -> None:
+    workers = _Workers()
+    errors: list[str] = []
+
+    def one(chapter: Chapter) -> None:
+        error = _run_one(book, chapter, targets[chapter.page], run, threads, workers, progress)
+        if error:
+            # Those that were stopped because of the first failure have nothing to say.
+            if not workers.stopped:
+                errors.append(error)
+            workers.stop()
+
+    with ChapterProgress(console) as progress, ThreadPoolExecutor(jobs) as pool:
+        try:
+            list(pool.map(one, chapters))
+        finally:
+            workers.stop()
+    if errors:
+        raise BookError(errors[0])
+
+
+def _run_one(
+    book: Book,
+    chapter: Chapter,
+    target: Path,
+    run: Run,
+    threads: int,
+    workers: _Workers,
+    progress: ChapterProgress,
+) -> str | None:
+    """Runs one chapter to its end; the error's text, or None if all went well."""
+    folders = {name: book.build / name for name in ("running", "failed", "logs", "executed")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    running = folders["running"] / f"{chapter.name}.ipynb"
+    failed = folders["failed"] / f"{chapter.name}.ipynb"
+    log = folders["logs"] / f"{chapter.name}.log"
+    failed.unlink(missing_ok=True)
+
+    command = [sys.executable, "-m", "snnbd_core.book.worker", str(chapter.notebook), str(running)]
+    command += [str(chapter.notebook.parent), json.dumps(run.parameters)]
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    with log.open("w", encoding="utf-8") as stderr:
+        process = workers.start(command, env=environment, stderr=stderr)
+        if process is None:
+            return None
+        last = _follow(process, chapter, progress)
+    if last.get("event") == "done" and process.returncode == 0:
+        os.replace(running, target)
+        cache.drop_older(target)
+        return None
+    if running.exists():
+        os.replace(running, failed)
+    number = last.get("number", 0)
+    line = last.get("line", "(start)")
+    error = last.get("error", f"the process ended with {process.returncode}; see {log}")
+    return f"chapter {chapter.name}, code cell {number} ({line}): {error}\nkept: {failed}"
+
+
+def _follow(
+    process: subprocess.Popen[str], chapter: Chapter, progress: ChapterProgress
+) -> dict[str, object]:
+    """Shows a worker's events until it ends; its last one."""
+    cells, task = 0, -1
+    last: dict[str, object] = {}
+    with process:
+        assert process.stdout is not None
+        for text in process.stdout:
+            last = json.loads(text)
+            if last["event"] == "start":
+                cells = int(str(last["cells"]))
+                task = progress.start(chapter.name, cells)
+            elif last["event"] == "cell":
+                number = int(str(last["number"]))
+                progress.cell(task, chapter.name, number, cells, str(last["line"]))
+            elif last["event"] == "done":
+                progress.done(task, chapter.name, cells)
+    return last

@@ -1,0 +1,76 @@
+"""The generated page *Reproduction status*: the claims of all papers, judged from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from snnbd_core import claims
+from snnbd_core.book.settings import Book, Run
+from snnbd_core.claims import Claim, Judgement
+from snnbd_core.experiment import results_dir
+
+PAGE = "book/reproduction"
+_RECORDS = "records"
+_HEAD = """# Reproduction status
+
+One row for each statement of a paper that can be checked: what the paper says, what our runs
+gave, and the verdict. The tests behind the verdicts stand in `claims/`, written before they are
+judged; the last column leads to the records of the runs, with commit, versions, device and seed.
+
+Profile of this build: **{profile}**. A paper's experiment on another data set is rerun here on the
+data set of the profile, so a verdict says whether the *behaviour* is the same, not the figure.
+Success rates leave the target class out unless the paper's row counts it in; intervals span 95 %
+and hold the spread over three seeds and the size of the test set.
+
+"""
+
+
+def run_claims(book: Book, run: Run, only: Sequence[str] | None, console: Console) -> None:
+    """Runs the experiments of the claims side by side, so that the chapters find their records.
+
+    Args:
+        only: pages of chapters; None takes the claims of all papers.
+    """
+    chosen = [one for one in _claims(book) if only is None or one.chapter in only]
+    claims.run_missing(chosen, run.profile, _seeds(run), device=run.device, console=console)
+
+
+def write(book: Book, run: Run, folder: Path) -> None:
+    """Writes the page and, beside it, the records that it leads to."""
+    judgements = [
+        claims.judge(one, run.profile, seeds=_seeds(run), run=False) for one in _claims(book)
+    ]
+    target = folder / PAGE
+    text = _HEAD.format(profile=run.profile) + claims.status_page(
+        judgements,
+        record_link=f"{_RECORDS}/{{file}}",
+        recorded_link=f"{_RECORDS}/{{file}}",
+        chapter_link="/{chapter}.ipynb",
+    )
+    target.with_suffix(".md").write_text(text, encoding="utf-8")
+    _copy_records(judgements, target.parent / _RECORDS)
+
+
+def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for item in judgements:
+        for record in item.records:
+            kept = record.experiment.hash in item.recorded
+            source = results_dir() / "recorded" if kept else results_dir()
+            (folder / record.file_name).write_bytes((source / record.file_name).read_bytes())
+
+
+def _claims(book: Book) -> list[Claim]:
+    """None where the book has no claims, as a book of other chapters may."""
+    folder = book.root / "claims"
+    if not folder.is_dir():
+        return []
+    return [claim for paper in claims.load_all(folder) for claim in paper.claims]
+
+
+def _seeds(run: Run) -> list[int]:
+    """Three, as the chapters take them."""
+    return [run.seed, run.seed + 1, run.seed + 2]

@@ -1,0 +1,67 @@
+"""One chapter in one process: ``python -m snnbd_core.book.worker IN OUT FOLDER PARAMETERS``.
+
+Writes one JSON line to standard output per event, for ``execute`` to show and judge:
+
+    {"event": "start", "cells": 12}
+    {"event": "cell", "number": 3, "line": "first line of its source"}
+    {"event": "failed", "number": 3, "line": "...", "error": "ValueError: ..."}
+    {"event": "done"}
+
+A process of its own, because an interrupt then reaches papermill, which shuts its kernel down.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+
+
+def send(event: str, **fields: object) -> None:
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def first_line(source: str) -> str:
+    """The first line that is code, for a reader who looks for the cell."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    return next((line for line in lines if not line.startswith("#")), lines[0] if lines else "")
+
+
+def main(source: str, target: str, folder: str, parameters: str) -> int:
+    cells = [c for c in nbformat.read(source, as_version=4).cells if c.cell_type == "code"]
+    numbers = {cell.id: number for number, cell in enumerate(cells, start=1)}
+    now: dict[str, object] = {"number": 0, "line": "(kernel start)"}
+    send("start", cells=len(cells))
+
+    def started(cell: NotebookNode, cell_index: int) -> None:
+        # Papermill's own parameters cell is in no source: it has no number.
+        if cell.id in numbers:
+            now.update(number=numbers[cell.id], line=first_line(cell.source))
+            send("cell", **now)
+
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters=json.loads(parameters),
+            cwd=folder,
+            progress_bar=False,
+            on_cell_start=started,
+        )
+    except PapermillExecutionError as error:
+        send("failed", **now, error=f"{error.ename}: {error.evalue}")
+        return 1
+    except DeadKernelError:
+        send("failed", **now, error="the kernel died (out of memory, perhaps)")
+        return 1
+    send("done")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

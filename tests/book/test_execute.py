@@ -1,0 +1,96 @@
+"""Chapters run in their own processes, are stored when done, and stop everything when they fail."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import nbformat
+import pytest
+from rich.console import Console
+
+from snnbd_core.book import Book, BookError, Run
+from snnbd_core.book.execute import MEMORY_PER_CHAPTER, execute, jobs_for
+from snnbd_core.book.worker import first_line
+
+Rewrite = Callable[..., None]
+
+
+def run_all(book: Book, run: Run | None = None) -> tuple[dict[str, str], str]:
+    """Page -> everything its cells printed, and what the console showed."""
+    screen = io.StringIO()
+    paths = execute(book, book.chapters, run or Run(), Console(file=screen, width=200))
+    printed = {}
+    for page, path in paths.items():
+        cells = nbformat.read(path, as_version=4).cells
+        outputs = [output for cell in cells for output in cell.get("outputs", [])]
+        printed[page] = "".join(output.get("text", "") for output in outputs)
+    return printed, screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("chapters", "cores", "memory", "expected"),
+    [(7, 2, 64, 2), (1, 8, 64, 1), (7, 16, 3, 3), (7, 2, 0, 1)],
+)
+def test_jobs_are_as_many_as_chapters_cores_and_memory_allow(
+    chapters: int, cores: int, memory: int, expected: int
+) -> None:
+    assert jobs_for(chapters, cores=cores, memory=memory * MEMORY_PER_CHAPTER) == expected
+
+
+def test_chapters_get_their_parameters_and_are_not_executed_twice(
+    book: Book, rewrite: Rewrite
+) -> None:
+    printed, screen = run_all(book, Run("sample", 5, "cpu"))
+    assert printed == dict.fromkeys(["notebooks/01_one", "notebooks/02_two"], "sample 5 cpu\n")
+    assert "01_one: cell 4/4  print(PROFILE, SEED, DEVICE)" in screen
+
+    rewrite(book, "02_two", "print('changed')")
+    printed, screen = run_all(book, Run("sample", 5, "cpu"))
+    assert printed["notebooks/02_two"] == "changed\n"
+    assert "01_one: nothing changed" in screen
+    assert "01_one: cell" not in screen
+    assert "02_two: cell" in screen
+
+
+def test_a_chapter_runs_in_its_folder_with_its_share_of_threads(
+    book: Book, rewrite: Rewrite
+) -> None:
+    for name in ("01_one", "02_two"):
+        rewrite(
+            book,
+            name,
+            "import os, pathlib\nprint(pathlib.Path.cwd().name, os.environ['OMP_NUM_THREADS'])",
+        )
+    printed, _ = run_all(book)
+    folder, threads = printed["notebooks/01_one"].split()
+    assert folder == "notebooks"
+    assert int(threads) >= 1
+
+
+def test_a_failing_cell_stops_the_build_and_names_chapter_and_cell(
+    book: Book, rewrite: Rewrite
+) -> None:
+    rewrite(book, "01_one", "import time\ntime.sleep(120)")
+    rewrite(book, "02_two", "print('so far')", "# why\nint('x')", "print('never')")
+    with pytest.raises(BookError) as caught:
+        run_all(book)
+    message = str(caught.value)
+    assert message.startswith("chapter 02_two, code cell 4 (int('x')): ValueError: invalid literal")
+    kept = book.build / "failed" / "02_two.ipynb"
+    assert str(kept) in message
+    texts = [c.outputs for c in nbformat.read(kept, as_version=4).cells if c.cell_type == "code"]
+    assert any(out.get("text") == "so far\n" for outputs in texts for out in outputs)
+    assert not list((book.build / "executed").iterdir())
+
+
+def test_a_kernel_that_dies_is_named_with_its_cell(book: Book, rewrite: Rewrite) -> None:
+    rewrite(book, "01_one", "import os\nos._exit(9)")
+    with pytest.raises(BookError, match=r"01_one, code cell 3 \(import os\): .*kernel died"):
+        run_all(book)
+
+
+def test_the_first_line_of_a_cell_is_its_first_line_of_code() -> None:
+    assert first_line("# why\n\n  a = 1\nb = 2") == "a = 1"
+    assert first_line("# only words") == "# only words"
+    assert first_line("") == ""
