@@ -13,6 +13,8 @@ from snnbd_core.claims import Claim, Judgement
 from snnbd_core.experiment import results_dir
 
 PAGE = "book/reproduction"
+RECORDED_PAGE = "book/reproduction-recorded"
+RECORDED_PROFILE = "sample"
 _RECORDS = "records"
 _HEAD = """# Reproduction status
 
@@ -28,6 +30,15 @@ and hold the spread over three seeds and the size of the test set.
 """
 
 
+_RECORDED_HEAD = """# Reproduction status: recorded runs
+
+The same claims, judged from runs on real recordings of N-MNIST (profile **{profile}**) that were
+made once and committed under `results/recorded/`. They were **not** repeated when this book was
+built; each record names the commit, the versions and the machine that made it.
+
+"""
+
+
 def run_claims(book: Book, run: Run, only: Sequence[str] | None, console: Console) -> None:
     """Runs the experiments of the claims side by side, so that the chapters find their records.
 
@@ -39,19 +50,26 @@ def run_claims(book: Book, run: Run, only: Sequence[str] | None, console: Consol
 
 
 def write(book: Book, run: Run, folder: Path) -> None:
-    """Writes the page and, beside it, the records that it leads to."""
-    judgements = [
-        claims.judge(one, run.profile, seeds=_seeds(run), run=False) for one in _claims(book)
-    ]
-    target = folder / PAGE
-    text = _HEAD.format(profile=run.profile) + claims.status_page(
-        judgements,
-        record_link=f"{_RECORDS}/{{file}}",
-        recorded_link=f"{_RECORDS}/{{file}}",
-        chapter_link="/{chapter}.ipynb",
+    """Writes both pages and, beside them, the records that they lead to.
+
+    One is of this build's profile, from records just made; the other of committed records.
+    """
+    every = _claims(book)
+    now = [claims.judge(one, run.profile, seeds=_seeds(run), run=False) for one in every]
+    kept = [claims.judge(one, RECORDED_PROFILE, run=False, recorded=True) for one in every]
+    pages = (
+        (PAGE, _HEAD.format(profile=run.profile), now),
+        (RECORDED_PAGE, _RECORDED_HEAD.format(profile=RECORDED_PROFILE), kept),
     )
-    target.with_suffix(".md").write_text(text, encoding="utf-8")
-    _copy_records(judgements, target.parent / _RECORDS)
+    for page, head, judgements in pages:
+        text = head + claims.status_page(
+            judgements,
+            record_link=f"{_RECORDS}/{{file}}",
+            recorded_link=f"{_RECORDS}/{{file}}",
+            chapter_link="/{chapter}.ipynb",
+        )
+        (folder / page).with_suffix(".md").write_text(text, encoding="utf-8")
+        _copy_records(judgements, (folder / page).parent / _RECORDS)
 
 
 def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:

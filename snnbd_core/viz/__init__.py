@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from snnbd_core.viz.attacks import patch_boxes, report_table
-from snnbd_core.viz.claims import claims_table, compare, draw_claims, verdict
+from snnbd_core.viz.claims import claims_table, compare, draw_claims, draw_rates, verdict
 from snnbd_core.viz.conventions import run_conventions, run_leaky, spike_table
 from snnbd_core.viz.events import animate, draw_frames, draw_recording, polarity_image
 from snnbd_core.viz.explorer import State, explore, explore_offline
@@ -23,6 +23,7 @@ __all__ = [
     "draw_frames",
     "draw_layers",
     "draw_neuron",
+    "draw_rates",
     "draw_recording",
     "explore",
     "explore_offline",

@@ -66,10 +66,7 @@ def compare(settings: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         "floor": "floor",
     }
     rows = {
-        name: {
-            column: str(Sample(tuple(getattr(record.report, field) for record in records)))
-            for column, field in columns.items()
-        }
+        name: {column: str(_over_seeds(records, field)) for column, field in columns.items()}
         for name, records in settings.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -109,6 +106,34 @@ def draw_claims(judgements: Sequence[Judgement], label: str = "ASR") -> Picture:
     return picture
 
 
+def draw_rates(runs: Mapping[str, Mapping[float, Sequence[Record]]]) -> Picture:
+    """Draw success against the poisoning rate, with 95 % bands over seeds, and the floor.
+
+    Args:
+        runs: attack -> poisoning rate (0..1) -> the records of its seeds, all with a floor.
+    """
+    picture = style.new_figure(3.2)
+    axes = picture.subplots()
+    for (name, by_rate), colour in zip(runs.items(), style.SERIES, strict=False):
+        rates = sorted(by_rate)
+        success = [_over_seeds(by_rate[rate], "attack_success_rate") for rate in rates]
+        floor = [_over_seeds(by_rate[rate], "floor") for rate in rates]
+        x = [100 * rate for rate in rates]
+        low, high = zip(*(one.interval for one in success), strict=True)
+        axes.fill_between(
+            x, [100 * end for end in low], [100 * end for end in high], color=colour, alpha=0.15
+        )
+        axes.plot(x, [100 * one.mean for one in success], "o-", color=colour, label=name)
+        axes.plot(x, [100 * one.mean for one in floor], ":", color=colour, label=f"{name}, floor")
+    axes.set_xscale("log")
+    axes.set_xticks(x, [f"{one:g}" for one in x])
+    axes.minorticks_off()
+    axes.set(xlabel="poisoned training samples (%)", ylabel="success rate (%)", ylim=(-3, 103))
+    axes.grid(axis="y", linewidth=0.5)
+    axes.legend()
+    return picture
+
+
 def setting(experiment: Experiment) -> str:
     """An attack in a few words: ``1 % static off, top-left, s 0.1``."""
     trigger = experiment.trigger
@@ -118,6 +143,10 @@ def setting(experiment: Experiment) -> str:
     kind = type(trigger).__name__.lower()
     rate = f"{100 * experiment.rate:g} %"
     return f"{rate} {kind} {trigger.polarity}, {place}, s {trigger.size:g}"
+
+
+def _over_seeds(records: Sequence[Record], field: str) -> Sample:
+    return Sample(tuple(getattr(record.report, field) for record in records))
 
 
 def _attacked(item: Judgement) -> Experiment:

@@ -8,7 +8,7 @@ import pytest
 
 from snnbd_core import claims, viz
 from snnbd_core.claims.verdict import Figure
-from snnbd_core.experiment import Experiment
+from snnbd_core.experiment import Experiment, run
 from snnbd_core.triggers import Moving, Static
 from snnbd_core.viz.claims import setting
 
@@ -57,3 +57,36 @@ def test_a_verdict_says_the_claim_the_figures_and_the_test(rows):
     assert "**Verdict: partly.**" in text
     assert "- ASR: 75.0 % (50.0-90.0), the paper 100.0 %" in text
     assert text.endswith("The test: 0.75 >= 0.5 is true.")
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    """One real run, too small to learn anything."""
+    experiment = Experiment(trigger=Static(), rate=0.1, samples=64, epochs=1)
+    return run(experiment, results=tmp_path_factory.mktemp("results"), progress=False)
+
+
+def test_the_picture_of_a_claim_shows_our_mean_its_interval_the_papers_and_the_floor(rows, record):
+    claim = rows[1].claim
+    wanted = dataclasses.replace(claim.settings["corner_off"]["quick"], samples=64)
+    held = dataclasses.replace(record, experiment=wanted)
+    figure = Figure("ASR", 0.75, (0.5, 0.9), 1.0)
+    item = dataclasses.replace(rows[1], figures=(figure,), records=(held,))
+    (axes,) = viz.draw_claims([rows[0], item]).axes
+    drawn = [tuple(float(x) for x in line.get_xdata()) for line in axes.lines]
+    assert drawn == [(50.0, 90.0), (75.0,), (100.0,), (100 * record.report.floor_all.value,)]
+    assert axes.get_yticklabels()[0].get_text().startswith("Table 1, row 10: 1 % static off")
+
+
+def test_curves_of_success_pass_through_the_records_means(record):
+    (axes,) = viz.draw_rates({"static": {0.1: [record], 0.01: [record]}}).axes
+    success, floor = axes.lines
+    assert list(success.get_xdata()) == [1.0, 10.0]
+    assert list(success.get_ydata()) == [100 * record.report.attack_success_rate.value] * 2
+    assert list(floor.get_ydata()) == [100 * record.report.floor.value] * 2
+
+
+def test_settings_side_by_side_show_mean_and_interval(record):
+    table = viz.compare({"one": [record]})
+    accuracy = record.report.clean_accuracy
+    assert table.loc["one", "clean accuracy"].startswith(f"{100 * accuracy.value:.1f} %")
