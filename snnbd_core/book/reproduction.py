@@ -19,8 +19,10 @@ _RECORDS = "records"
 _HEAD = """# Reproduction status
 
 One row for each statement of a paper that can be checked: what the paper says, what our runs
-gave, and the verdict. The tests behind the verdicts stand in `claims/`, written before they are
-judged; the last column leads to the records of the runs, with commit, versions, device and seed.
+gave, and the verdict. The tests behind the verdicts stand in `claims/`, and their thresholds are
+ours. The training settings were chosen by clean accuracy on a validation split of the training set
+(`benchmarks/choose_training.py`). The last column leads to the records of the runs, with commit,
+versions, device and seed.
 
 Profile of this build: **{profile}**. A paper's experiment on another data set is rerun here on the
 data set of the profile, so a verdict says whether the *behaviour* is the same, not the figure.

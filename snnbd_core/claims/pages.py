@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -67,7 +68,8 @@ def status_page(
     lines = [summary(judgements) + ".", ""]
     for paper in dict.fromkeys(item.claim.paper for item in judgements):
         chosen = [item for item in judgements if item.claim.paper == paper]
-        lines += [f"## {{cite:t}}`{chosen[0].claim.cite}`", "", summary(chosen) + ".", ""]
+        first = chosen[0].claim
+        lines += [f"## {first.title}", "", f"{{cite:t}}`{first.cite}`. {summary(chosen)}.", ""]
         lines += ["| claim | the paper | ours, mean (95 %) | verdict | reason | runs |"]
         lines += ["|---|---|---|---|---|---|"]
         lines += [_row(item, record_link, recorded_link, chapter_link) for item in chosen]
@@ -90,10 +92,15 @@ def _row(item: Judgement, record_link: str, recorded_link: str, chapter_link: st
         "<br>".join(f"{figure.label} {figure.paper_text}" for figure in item.figures) or "-",
         "<br>".join(f"{figure.label} {figure.ours_text}" for figure in item.figures) or "-",
         _verdict(item),
-        item.reason,
+        _breakable(item.reason),
         " ".join(links) or "-",
     )
     return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
+
+
+def _breakable(text: str) -> str:
+    """Lets a browser break the long names of experiments and figures."""
+    return re.sub(r"(?<=\w[._])(?=\w)", "<wbr>", text)
 
 
 def _verdict(item: Judgement) -> str:

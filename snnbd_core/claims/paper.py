@@ -72,7 +72,7 @@ class Claim:
         expected: profile -> verdict on record, or "open".
         why: our reading.
         settings: experiment's name -> profile -> fields, of the experiments it needs.
-        paper, cite, chapter, seeds: of its paper; chapter is empty where none is written.
+        paper, title, cite, chapter, seeds: of its paper; chapter is empty where none is written.
     """
 
     id: str
@@ -85,6 +85,7 @@ class Claim:
     why: str
     settings: Mapping[str, Mapping[str, Experiment]] = field(repr=False)
     paper: str
+    title: str
     cite: str
     chapter: str
     seeds: tuple[int, ...]
@@ -249,6 +250,7 @@ def _claim(
         why=str(entry.get("why", "")).strip(),
         settings={name: settings[name] for name in dict.fromkeys(wanted)},
         paper=paper["paper"],
+        title=str(paper.get("title", "")),
         cite=str(paper.get("cite", "")),
         chapter=paper.get("chapter") or "",
         seeds=tuple(paper.get("seeds", [0])),

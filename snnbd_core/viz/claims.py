@@ -34,7 +34,7 @@ def claims_table(
             cells[f"{label}, ours (95 %)"] = "-" if figure is None else figure.ours_text
         cells["floor"] = "-" if floor is None else f"{percent(floor.mean)} %"
         rows.append({"row": item.claim.where, **cells, "verdict": item.verdict})
-    return pd.DataFrame(rows).set_index("row")
+    return pd.DataFrame(rows).set_index("row").rename_axis(None)
 
 
 def verdict(item: Judgement) -> Markdown:
