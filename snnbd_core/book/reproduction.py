@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from snnbd_core import claims
+from snnbd_core.book import plan
 from snnbd_core.book.settings import Book, Run
 from snnbd_core.claims import Claim, Judgement
 from snnbd_core.experiment import results_dir
@@ -52,7 +53,7 @@ def run_claims(book: Book, run: Run, only: Sequence[str] | None, console: Consol
 
 
 def write(book: Book, run: Run, folder: Path) -> None:
-    """Writes both pages and, beside them, the records that they lead to.
+    """Writes both pages, the records that they lead to, and what a sweep would cost.
 
     One is of this build's profile, from records just made; the other of committed records.
     """
@@ -72,6 +73,7 @@ def write(book: Book, run: Run, folder: Path) -> None:
         )
         (folder / page).with_suffix(".md").write_text(text, encoding="utf-8")
         _copy_records(judgements, (folder / page).parent / _RECORDS)
+    (folder / plan.PAGE).with_suffix(".md").write_text(plan.page(now, kept), encoding="utf-8")
 
 
 def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:
