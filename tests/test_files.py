@@ -14,7 +14,7 @@ from snnbd_core import files
 
 
 def test_the_file_holds_what_was_written(tmp_path: Path) -> None:
-    files.write_atomically(tmp_path / "a.bin", lambda file: None if file.write(b"new") else None)
+    files.write_atomically(tmp_path / "a.bin", lambda file: bool(file.write(b"new")) and None)
     assert (tmp_path / "a.bin").read_bytes() == b"new"
     assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
 

@@ -1,4 +1,4 @@
-"""Every data set by name: the embedded ones, real files where there are any, made ones elsewhere."""
+"""Every data set by name: embedded ones, real files where there are any, made ones elsewhere."""
 
 from __future__ import annotations
 

@@ -310,7 +310,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, dict[str, byt
     held: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        def do_GET(self) -> None:
             data = held[self.path]
             more = 100 if self.path.startswith("/broken") else 0
             self.send_response(200)
@@ -360,7 +360,7 @@ def test_a_download_that_breaks_off_is_not_kept(
 ) -> None:
     address, held = server
     held["/broken/hello"] = b"hel"
-    with pytest.raises(DataNotFound, match="mnist: could not fetch http.*by hand as hello.gz"):
+    with pytest.raises(DataNotFound, match=r"mnist: could not fetch http.*by hand as hello.gz"):
         fetch(Source(f"{address}/broken/hello", MD5), tmp_path / "hello.gz", "mnist")
     assert list(tmp_path.iterdir()) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,9 @@ def pictures(count: int = 3) -> Any:
 def test_recordings_are_sound_events_within_three_movements() -> None:
     events, offsets = record(pictures(), seed=1)
     assert events.dtype == EVENT_DTYPE
-    for start, end in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, end in pairwise(offsets):
         check_events(events[start:end], (34, 34, 2))
-        assert 0 <= events["t"][start] and events["t"][end - 1] < 300_000
+        assert events["t"][start] >= 0 and events["t"][end - 1] < 300_000
 
 
 def test_a_seed_gives_the_same_recordings_and_another_seed_others() -> None:
