@@ -27,6 +27,8 @@ from snnbd_core.poisoning import poison
 
 log = logging.getLogger(__name__)
 
+CHECKPOINT_SECONDS = 20.0  # what a killed run loses at the most, but for the epoch it was in
+
 
 def run(
     experiment: Experiment,
@@ -153,6 +155,7 @@ def _trained(
             loss=wanted.loss,
             steps=wanted.frames,
             checkpoint=checkpoint,
+            checkpoint_seconds=CHECKPOINT_SECONDS,
             progress=progress,
         )
         trained = _Trained(net.cpu(), history, sum(history.seconds), peak_memory(place))

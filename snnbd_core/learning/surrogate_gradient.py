@@ -44,6 +44,7 @@ def train(
     loss: str = "mse",
     steps: int = 4,
     checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_seconds: float = 0.0,
     progress: bool = True,
 ) -> History:
     """Trains a network in place with Adam and a cosine schedule over the epochs.
@@ -66,6 +67,8 @@ def train(
         loss: ``"mse"`` on rates against one-hot, or ``"cross_entropy"``.
         steps: T for static images.
         checkpoint: a file to save to after each epoch and, if it exists, to resume from.
+        checkpoint_seconds: least time between two saves; 0 saves after every epoch. Each save
+            waits for the disk, which takes longer than an epoch of a small network.
         progress: shows a bar, on a terminal and in a notebook.
 
     Returns:
@@ -97,6 +100,7 @@ def train(
         total=epochs * batches, initial=len(history) * batches, disable=not progress,
         desc="training", unit="batch",
     ) as bar:  # fmt: skip
+        last_save = time.perf_counter()
         for epoch in range(len(history), epochs):
             start = time.perf_counter()
             rate = learning_rate / 2 * (1 + math.cos(math.pi * epoch / epochs))
@@ -112,8 +116,9 @@ def train(
             )  # fmt: skip
             bar.set_postfix(epoch=f"{epoch + 1}/{epochs}", loss=f"{mean_loss:.4f}",
                             accuracy=f"{accuracy:.1%}")  # fmt: skip
-            if saved is not None:
+            if saved is not None and time.perf_counter() - last_save >= checkpoint_seconds:
                 saved.save(net, optimizer, history)
+                last_save = time.perf_counter()
     net.eval()
     return history
 

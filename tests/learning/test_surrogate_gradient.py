@@ -192,3 +192,12 @@ def test_training_on_cuda_learns_and_leaves_the_network_there(toy):
     assert next(net.parameters()).device.type == "cuda"
     assert next(net.parameters()).dtype == torch.float32
     assert history.loss[-1] < history.loss[0]
+
+
+def test_no_checkpoint_is_saved_before_its_time(toy, tmp_path):
+    path = tmp_path / "run.pt"
+    settings = toy.SETTINGS | {"checkpoint": path}
+    learning.train(toy.network(), toy.Toy(24), **settings, checkpoint_seconds=3600)
+    assert not path.exists()
+    learning.train(toy.network(), toy.Toy(24), **settings)
+    assert path.exists()

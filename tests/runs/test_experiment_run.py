@@ -202,7 +202,10 @@ def test_a_killed_run_leaves_no_record_and_goes_on_from_its_checkpoint(
     results: Path, tiny: Make
 ) -> None:
     experiment = tiny(trigger=None, rate=0.0, epochs=60)
-    process = subprocess.Popen([sys.executable, "-c", RUN, experiment.to_json()], env=os.environ)
+    at_once = "from snnbd_core.experiment import execution; execution.CHECKPOINT_SECONDS = 0\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", at_once + RUN, experiment.to_json()], env=os.environ
+    )
     networks = Path(os.environ["SNNBD_CACHE"]) / "networks"
     deadline = time.monotonic() + 120
     while not list(networks.glob("*.checkpoint")):
