@@ -11,12 +11,13 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book test lint types pairing clean
+.PHONY: help book test bench lint types pairing clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book    execute the chapters and build the HTML (PROFILE=quick|sample|paper, ONLY=02)"
 	@echo "make test    test suite with coverage, lint, format, types, pairing of the notebooks"
+	@echo "make bench   time the neurons beside other libraries"
 	@echo "make clean   remove what was built (_build); .venv stays"
 
 book: $(VENV)/.book
@@ -35,6 +36,10 @@ types: $(VENV)/.test
 
 pairing: $(VENV)/.test
 	$(BIN)/python -m snnbd_core pair --check
+
+# About half an hour; wants a machine without other work.
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks.neurons
 
 clean:
 	rm -rf _build

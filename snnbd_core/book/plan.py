@@ -81,8 +81,8 @@ These recipes have not been tried on a cluster by this build.
 |---|---|---|---|---|
 {rows}
 
-The time of a run is that of its training and evaluation as its record has it. No run on a graphics
-card has been recorded yet, so the table holds no GPU hours; a recorded one adds its row here.
+The time of a run is that of its training and evaluation as its record has it. A device without
+a row has no recorded run, and so no hours: a run recorded on a graphics card adds its row here.
 """
 
 

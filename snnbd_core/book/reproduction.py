@@ -25,6 +25,9 @@ ours. The training settings were chosen by clean accuracy on a validation split 
 (`benchmarks/choose_training.py`). The last column leads to the records of the runs, with commit,
 versions, device and seed.
 
+What is quoted of BadSNN (Miah et al.) beyond its abstract comes from a public transcription by its
+re-implementers, confirmed by nobody.
+
 Profile of this build: **{profile}**. A paper's experiment on another data set is rerun here on the
 data set of the profile, so a verdict says whether the *behaviour* is the same, not the figure.
 Success rates leave the target class out unless the paper's row counts it in; intervals span 95 %
@@ -36,8 +39,8 @@ and hold the spread over three seeds and the size of the test set.
 _RECORDED_HEAD = """# Reproduction status: recorded runs
 
 The same claims, judged from runs on real recordings of N-MNIST (profile **{profile}**) that were
-made once and committed under `results/recorded/`. They were **not** repeated when this book was
-built; each record names the commit, the versions and the machine that made it.
+made and committed under `results/recorded/`. A build of another profile does **not** repeat them;
+each record names the commit, the versions and the machine that made it.
 
 """
 

@@ -23,20 +23,30 @@ def five_bytes(data: bytes, sensor_size: SensorSize, name: str) -> Events:
     return parse_bin(data, sensor_size, name)
 
 
+# Beyond this a float holds no exact whole number, and milliseconds times 1000 must stay below 2^63.
+_LARGEST = 2.0**52
+
+
 def gesture_npy(data: bytes, sensor_size: SensorSize, name: str) -> Events:
     """Decode a gesture as tonic publishes them: an array [N, 4] of x, y, p and t in milliseconds.
 
     Checked on synthetic files only; no published one was at hand.
     """
+    if not data.startswith(b"\x93NUMPY"):
+        raise CorruptData(f"{name}: byte 0: is no numeric .npy array, which begins with \\x93NUMPY")
     try:
         table = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    # a damaged header can also ask for more memory than there is
+    except (ValueError, EOFError, OSError, MemoryError) as error:
         raise CorruptData(f"{name}: is no numeric .npy array ({error})") from error
     if table.ndim != 2 or table.shape[1] != 4 or table.dtype.kind not in "iuf":
         raise CorruptData(f"{name}: has shape {table.shape}; rows of x, y, p, t are needed")
     bad = np.flatnonzero(~np.isfinite(table).all(axis=1) | (table[:, :3] % 1 != 0).any(axis=1))
     if bad.size:
         raise CorruptData(f"{name}: record {bad[0]} is {table[bad[0]].tolist()}, not whole numbers")
+    bad = np.flatnonzero((np.abs(table) > _LARGEST).any(axis=1))
+    if bad.size:
+        raise CorruptData(f"{name}: record {bad[0]} is {table[bad[0]].tolist()}, out of range")
     return _checked(
         {
             "x": table[:, 0].astype(np.int64),

@@ -52,11 +52,29 @@ def as_sequence(batch: Tensor, steps: int) -> Tensor:
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
-    """The device named, or for ``"auto"`` the first there is of CUDA, MPS, CPU."""
+    """The device named, or for ``"auto"`` the first there is of CUDA, MPS, CPU.
+
+    Raises:
+        ValueError: a device that this machine does not have.
+    """
     if device != "auto":
-        return torch.device(device)
+        return _present(device)
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def _present(device: str | torch.device) -> torch.device:
+    """The device if this machine has it."""
+    there = ["cpu"]
+    there += ["cuda"] if torch.cuda.is_available() else []
+    there += ["mps"] if torch.backends.mps.is_available() else []
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        chosen = None
+    if chosen is None or chosen.type not in there:
+        raise ValueError(f"device={str(device)!r} is not here; allowed: auto, {', '.join(there)}")
+    return chosen

@@ -21,6 +21,7 @@ import pytest
 from snnbd_core.data import CorruptData, DataNotFound, ImageDataset, load
 from snnbd_core.data.downloads import Source, fetch
 from snnbd_core.data.mnist import read_idx
+from snnbd_core.data.readers import gesture_npy
 
 from .conftest import five_bytes, random_events, write_nmnist
 from .test_load import aedat2, cifar_records, idx
@@ -368,3 +369,26 @@ def test_a_download_that_breaks_off_is_not_kept(
 def test_sets_that_cannot_be_downloaded_say_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not possible for 'dvs-gesture'; allowed for: cifar10, m"):
         load("dvs-gesture", root=tmp_path, download=True)
+
+
+def _npy(shape: tuple[int, ...]) -> bytes:
+    """The header of an array of that shape, without its data."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": shape}
+    )
+    return header.getvalue()
+
+
+def _one_row(t: float) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array([[1.0, 1.0, 1.0, t]]))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data", [b"PK\x03\x04junk", b"", _npy((10**13, 4)), _one_row(1e300), _one_row(-1e17)]
+)
+def test_damaged_gesture_arrays_are_corrupt_data_and_nothing_else(data: bytes) -> None:
+    with pytest.raises(CorruptData, match=r"^one\.npy: "):
+        gesture_npy(data, (128, 128, 2), "one.npy")

@@ -137,3 +137,11 @@ def test_as_sequence_refuses_other_shapes(shape):
 def test_as_sequence_refuses_no_steps():
     with pytest.raises(ValueError, match="steps=0 must be >= 1"):
         learning.as_sequence(torch.zeros(2, 1, 4, 4), 0)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:0", "cuda"])
+def test_a_device_that_is_not_here_is_named_with_those_that_are(device):
+    if torch.cuda.is_available() and device != "tpu":
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(ValueError, match=rf"device='{device}' is not here; allowed: auto, cpu"):
+        learning.choose_device(device)
