@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,7 @@ class Report:
         no_prediction_triggered: silent or tied outputs under the trigger, all samples.
         spikes_triggered, synops_triggered: per sample, under the trigger.
         floor, floor_all: the two success rates of a network that never saw the trigger.
+        extra: what a learning rule measures besides, by name: rates and numbers.
     """
 
     target: int
@@ -102,6 +103,7 @@ class Report:
     synops_triggered: float | None = None
     floor: Rate | None = None
     floor_all: Rate | None = None
+    extra: dict[str, Rate | float] = field(default_factory=dict)
 
     @property
     def spikes_change(self) -> float | None:
@@ -122,19 +124,24 @@ class Report:
         """The inverse of `to_dict`.
 
         Raises:
-            ValueError: missing or unknown fields.
+            ValueError: missing or unknown fields; only `extra` may be missing.
         """
-        names = {field.name for field in fields(cls)}
-        if set(data) != names:
+        names = {item.name for item in fields(cls)}
+        if set(data) | {"extra"} != names:
             raise ValueError(
                 f"report has missing fields {sorted(names - set(data))} and unknown fields "
                 f"{sorted(set(data) - names)}: allowed are exactly {sorted(names)}"
             )
-        values: dict[str, Any] = {
-            name: Rate(**value) if isinstance(value, dict) else value
-            for name, value in data.items()
-        }
-        return cls(**values)
+        extra = {name: _revived(value) for name, value in data.get("extra", {}).items()}
+        values = {name: _revived(value) for name, value in data.items() if name != "extra"}
+        return cls(**values, extra=extra)
+
+    def figure(self, name: str) -> Rate | float | None:
+        """A field or a value of `extra` by name; None where it was not measured."""
+        if name in self.extra:
+            return self.extra[name]
+        value: Rate | float | None = getattr(self, name, None)
+        return value
 
 
 def evaluate(
@@ -291,6 +298,11 @@ def _checked_logits(logits: Tensor, batch: int, classes: int) -> Tensor:
 
 def _rate(hits: np.ndarray) -> Rate:
     return Rate(int(hits.sum()), len(hits))
+
+
+def _revived(value: Any) -> Any:
+    """A rate from its {"hits": ..., "total": ...}; anything else as it is."""
+    return Rate(**value) if isinstance(value, dict) else value
 
 
 def _change(clean: float, triggered: float | None) -> float | None:

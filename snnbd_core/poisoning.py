@@ -180,6 +180,7 @@ def poison(
     target: int,
     seed: int = 0,
     include_target: bool = True,
+    only_target: bool = False,
 ) -> PoisonedDataset:
     """Replaces a share of the samples by triggered ones labelled `target`.
 
@@ -193,10 +194,12 @@ def poison(
         seed: draws the samples. For one seed a smaller rate's samples are among a larger one's.
         include_target: True draws over the whole set, the target's own samples included, as the
             papers' code does; False draws among the others only (the count is the same).
+        only_target: True draws among the target's own samples only, so that no label is changed
+            (a clean-label attack); `include_target` then has no meaning.
 
     Raises:
         ValueError: rate outside 0..1, a rate above 0 that gives no sample, more samples asked
-            for than there are outside the target, target not a class, seed below 0, an empty
+            for than there are to draw from, target not a class, seed below 0, an empty
             set, or a trigger that does not fit the set.
     """
     check_trigger(dataset, trigger)
@@ -205,12 +208,16 @@ def poison(
         raise ValueError(f"seed={seed!r} is not a seed: allowed are whole numbers from 0")
     count = _poisoned_count(rate, len(dataset))
     labels = np.asarray(dataset.labels)
-    candidates = np.arange(len(labels)) if include_target else np.flatnonzero(labels != target)
+    if only_target:
+        candidates, where = np.flatnonzero(labels == target), f"in class {target}"
+    elif include_target:
+        candidates, where = np.arange(len(labels)), "in the set"
+    else:
+        candidates, where = np.flatnonzero(labels != target), f"outside class {target}"
     if count > len(candidates):
         raise ValueError(
-            f"rate={rate!r} wants {count} samples, but only {len(candidates)} lie outside class "
-            f"{target}: allowed is at most {len(candidates) / len(labels)!r}, or "
-            "include_target=True"
+            f"rate={rate!r} wants {count} samples, but only {len(candidates)} lie {where}: "
+            f"allowed is at most {len(candidates) / len(labels)!r}"
         )
     drawn = np.random.default_rng(seed).permutation(candidates)[:count]
     return PoisonedDataset(dataset, trigger, target, drawn)

@@ -26,11 +26,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from snnbd_core.claims.sample import Sample
+from snnbd_core.experiment.parts import EXTRA_FIGURES
 from snnbd_core.metrics import Report
 
 Lookup = Callable[[str, str], Sample]
 
-FIGURES = tuple(field.name for field in fields(Report) if field.name != "target")
+FIGURES = (
+    *(field.name for field in fields(Report) if field.name not in ("target", "extra")),
+    *EXTRA_FIGURES,
+)
 _OVER_SEEDS: dict[str, Callable[[Sample], float]] = {
     "mean": lambda sample: sample.mean,
     "min": lambda sample: min(sample.floats),

@@ -210,13 +210,14 @@ def _decided(claim: Claim, lookup: Lookup) -> tuple[str, str]:
 
 
 def _sample(claim: Claim, name: str, figure: str, records: list[Record]) -> Sample:
-    values = [getattr(record.report, figure) for record in records]
-    if any(value is None for value in values):
+    found = [record.report.figure(figure) for record in records]
+    values = tuple(value for value in found if value is not None)
+    if len(values) < len(found):
         raise ValueError(
-            f"claim {claim.id!r} of {claim.paper} looks at {name}.{figure}, which is measured only "
-            f"under a trigger; experiment {name!r} has none"
+            f"claim {claim.id!r} of {claim.paper} looks at {name}.{figure}, which was not "
+            f"measured: experiment {name!r} has no trigger, or a rule without this figure"
         )
-    return Sample(tuple(values))
+    return Sample(values)
 
 
 def _figure(quoted: Quoted, lookup: Lookup) -> Figure:

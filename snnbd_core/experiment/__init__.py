@@ -6,22 +6,27 @@
 =============  =================================================================================
 module         one subject
 =============  =================================================================================
-settings       `Experiment` and `Neuron`: fields, their checks, JSON both ways, content hash
+settings       `Experiment`: fields, how they go together, JSON both ways, content hash
+neuron         `Neuron`: settings of a network's neurons
+parts          triggers, rules and repairs by name
+checks         of single fields
 codec          values to JSON and back, with errors that name the field
 provenance     which code, data, versions and machine made a record
 record         `Record`: its file format, and files damaged or edited by hand
 store          the results folder: finding, stale records, recorded runs
-execution      `run` and `network`: training, evaluating, locks
+trigger_cache  triggers that are fitted to the training set first
+execution      `run` and `network`: training, repairing, evaluating, locks
 =============  =================================================================================
 """
 
 from __future__ import annotations
 
-from snnbd_core.experiment.execution import network, run
+from snnbd_core.experiment.execution import fitted_trigger, network, run
+from snnbd_core.experiment.neuron import Neuron
 from snnbd_core.experiment.provenance import Provenance, code_fingerprint
 from snnbd_core.experiment.record import CorruptRecord, Record
-from snnbd_core.experiment.settings import Experiment, Neuron
-from snnbd_core.experiment.store import datasets, recorded, results_dir, stored
+from snnbd_core.experiment.settings import Experiment
+from snnbd_core.experiment.store import datasets, recorded, results_dir, stored, test_sets
 
 __all__ = [
     "CorruptRecord",
@@ -31,9 +36,11 @@ __all__ = [
     "Record",
     "code_fingerprint",
     "datasets",
+    "fitted_trigger",
     "network",
     "recorded",
     "results_dir",
     "run",
     "stored",
+    "test_sets",
 ]

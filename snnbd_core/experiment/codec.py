@@ -9,37 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from snnbd_core import triggers
 
-TRIGGERS: dict[str, type[Any]] = {
-    name: kind
-    for name in triggers.__all__
-    if dataclasses.is_dataclass(kind := getattr(triggers, name))
-    and isinstance(kind, type)
-    and "space" in {field.name for field in dataclasses.fields(kind)}
-}
-
-
-def trigger_to_dict(trigger: Any) -> dict[str, Any] | None:
-    """A trigger as {"kind": its class, field: value, ...}; None stays None."""
-    if trigger is None:
+def part_to_dict(part: Any) -> dict[str, Any] | None:
+    """A trigger, rule or repair as {"kind": its class, field: value, ...}; None stays None."""
+    if part is None:
         return None
-    return {"kind": type(trigger).__name__, **plain(dataclasses.asdict(trigger))}
+    return {"kind": type(part).__name__, **plain(dataclasses.asdict(part))}
 
 
-def trigger_from_dict(values: Any) -> Any:
-    """The inverse of `trigger_to_dict`; fields left out take the trigger's defaults.
+def part_from_dict(name: str, values: Any, kinds: Mapping[str, type[Any]]) -> Any:
+    """The inverse of `part_to_dict`; fields left out take their defaults.
+
+    Args:
+        name: of the experiment's field, for errors.
+        values: {"kind": ..., field: value, ...}, or None.
+        kinds: the classes allowed, by name.
 
     Raises:
-        ValueError: no mapping, an unknown kind or field, a value that the trigger refuses.
+        ValueError: no mapping, an unknown kind or field, a value that the part refuses.
     """
     if values is None:
         return None
-    kind, fields = split_kind("trigger", values, TRIGGERS)
+    kind, fields = split_kind(name, values, kinds)
     try:
         return kind(**fields)
     except ValueError as error:
-        raise ValueError(f"trigger: {error}") from error
+        raise ValueError(f"{name}: {error}") from error
 
 
 def split_kind(

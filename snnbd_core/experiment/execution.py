@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import pickle
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,16 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from snnbd_core import learning, networks
-from snnbd_core.experiment import store
-from snnbd_core.experiment.provenance import Provenance, code_fingerprint, peak_memory
+from snnbd_core import networks
+from snnbd_core.experiment import store, trigger_cache
+from snnbd_core.experiment.provenance import Provenance, peak_memory
 from snnbd_core.experiment.record import Record
 from snnbd_core.experiment.settings import Experiment
+from snnbd_core.experiment.trigger_cache import made_with
 from snnbd_core.files import cache_dir, write_atomically
-from snnbd_core.learning import History, choose_device
+from snnbd_core.learning import History, Task, choose_device
 from snnbd_core.metrics import evaluate
+from snnbd_core.neurons import override
 from snnbd_core.poisoning import poison
 
 log = logging.getLogger(__name__)
@@ -75,43 +77,61 @@ def run(
 def network(
     experiment: Experiment, *, device: str | torch.device = "auto", progress: bool = True
 ) -> nn.Module:
-    """The trained network of an experiment, in evaluation mode on the CPU.
+    """The network that an experiment's report is about, in evaluation mode on the CPU.
 
-    It comes from the cache if the same code trained it on the same data, else it is trained.
+    Its training comes from the cache if the same code did it on the same data, else it is done.
+    A defence is done anew; `inference_threshold` and `inference_beta` are not set.
     """
-    return _trained(experiment, choose_device(device), False, progress, True).net
+    place = choose_device(device)
+    net = _trained(experiment, place, False, progress, True).net
+    return _repaired(experiment, net, place).cpu()
+
+
+def fitted_trigger(
+    experiment: Experiment, *, device: str | torch.device = "auto", progress: bool = True
+) -> Any:
+    """The trigger as it is put into samples: of one that is learnt, what was learnt."""
+    if hasattr(experiment.trigger, "learn"):
+        return _trained(experiment, choose_device(device), False, progress, True).trigger
+    return trigger_cache.fitted(experiment)
 
 
 @dataclass(frozen=True)
 class _Trained:
-    """A trained network with what its training took."""
+    """A trained network with what its training took, and the trigger learnt with it."""
 
     net: nn.Module
     history: History
     seconds: float
     peak_memory: int
+    trigger: Any = None
 
 
 def _computed(
     experiment: Experiment, place: torch.device, fresh: bool, progress: bool, keep: bool
 ) -> Record:
-    _, test = store.datasets(experiment)
+    defender, test = store.test_sets(experiment)
     trained = _trained(experiment, place, fresh, progress, keep)
-    clean = None
+    trigger, clean = None, None
     if experiment.trigger is not None:
+        trigger = trained.trigger or trigger_cache.fitted(experiment)
         clean = trained
-        if experiment.rate > 0:
+        if experiment.attacks:
             clean = _trained(experiment.clean_twin, place, False, progress, True)
     start = time.perf_counter()
-    report = evaluate(
-        trained.net,
-        test,
-        experiment.trigger,
-        experiment.target,
-        clean_net=None if clean is None else clean.net,
-        device=place,
-        steps=experiment.frames,
-    )
+    net = _repaired(experiment, trained.net, place, defender)
+    nets = [net] if clean is None or clean is trained else [net, clean.net]
+    with _as_deployed(experiment, nets):
+        report = evaluate(
+            net,
+            test,
+            trigger,
+            experiment.target,
+            clean_net=None if clean is None else clean.net,
+            device=place,
+            steps=experiment.frames,
+        )
+        extra = _measured(experiment, net, test, trigger, place)
     provenance = Provenance.now(
         dataset=store.data_fingerprint(experiment),
         device=place,
@@ -120,8 +140,55 @@ def _computed(
         peak_memory=max(trained.peak_memory, peak_memory(place)),
     )
     return Record(
-        experiment=experiment, report=report, history=trained.history, provenance=provenance
+        experiment=experiment,
+        report=replace(report, extra=extra),
+        history=trained.history,
+        provenance=provenance,
     )
+
+
+def _repaired(
+    experiment: Experiment, net: nn.Module, place: torch.device, defender: Any = None
+) -> nn.Module:
+    """The network after the experiment's defence; the network itself where there is none."""
+    if experiment.defence is None:
+        return net
+    if defender is None:
+        defender, _ = store.test_sets(experiment)
+    repaired: nn.Module = experiment.defence.repair(
+        net, defender, seed=experiment.seed, device=place, steps=experiment.frames
+    )
+    return repaired
+
+
+@contextmanager
+def _as_deployed(experiment: Experiment, nets: Sequence[nn.Module]) -> Iterator[None]:
+    """The networks with the neurons' settings of the inference, where the experiment has some."""
+    settings = {
+        name: value
+        for name, value in (
+            ("threshold", experiment.inference_threshold),
+            ("beta", experiment.inference_beta),
+        )
+        if value is not None
+    }
+    with ExitStack() as stack:
+        for net in nets if settings else ():
+            stack.enter_context(override(net, **settings))
+        yield
+
+
+def _measured(
+    experiment: Experiment, net: nn.Module, test: Any, trigger: Any, place: torch.device
+) -> dict[str, Any]:
+    """What the rule measures besides the report."""
+    if not hasattr(experiment.rule, "measure"):
+        return {}
+    figures: dict[str, Any] = experiment.rule.measure(
+        net, _source(experiment.training, place, False), test, trigger, experiment.target,
+        experiment.frames, place,
+    )  # fmt: skip
+    return figures
 
 
 def _trained(
@@ -129,72 +196,102 @@ def _trained(
 ) -> _Trained:
     """The network from the cache, or trained; a checkpoint beside it survives a killed process."""
     wanted = experiment.training
-    keep = keep or wanted.rate == 0  # clean twins are asked for again, by every floor
+    keep = keep or not wanted.attacks  # clean twins are asked for again, by every floor
     folder = cache_dir() / "networks"
     folder.mkdir(exist_ok=True)
-    stem = f"{wanted.hash}-{_made_with(wanted, place)}"
+    stem = f"{wanted.hash}-{made_with(wanted)}-{place.type}"
     path, checkpoint = folder / f"{stem}.pt", folder / f"{stem}.checkpoint"
     with _locked(folder / f"{stem}.lock"):
         kept = None if fresh else _restored(path, wanted)
         if kept is not None:
             return kept
-        net = _untrained(wanted)
+        source = _source(wanted, place, progress)
         log.info("training %s-%s", wanted.name, wanted.hash)
         if fresh:
             checkpoint.unlink(missing_ok=True)
         if place.type == "cuda":
             torch.cuda.reset_peak_memory_stats(place)
-        history = learning.train(
-            net,
-            _training_data(wanted),
-            epochs=wanted.epochs,
-            seed=wanted.seed,
-            device=place,
-            batch_size=wanted.batch_size,
-            learning_rate=wanted.learning_rate,
-            loss=wanted.loss,
-            steps=wanted.frames,
-            checkpoint=checkpoint,
-            checkpoint_seconds=CHECKPOINT_SECONDS,
-            progress=progress,
+        start = time.perf_counter()
+        task = _task(wanted, place, progress, source, checkpoint)
+        fitted = wanted.trigger.learn(task) if _learnt(wanted) else wanted.rule.fit(task)
+        trained = _Trained(
+            fitted.net.cpu().eval(),
+            fitted.history,
+            time.perf_counter() - start,
+            peak_memory(place),
+            fitted.trigger,
         )
-        trained = _Trained(net.cpu(), history, sum(history.seconds), peak_memory(place))
         if keep:
             _keep(path, trained)
         checkpoint.unlink(missing_ok=True)
         return trained
 
 
-def _untrained(experiment: Experiment) -> nn.Module:
+def _source(experiment: Experiment, place: torch.device, progress: bool) -> nn.Module | None:
+    """The trained network that the experiment's rule starts from, if it starts from one."""
+    wanted = getattr(experiment.rule, "source", lambda _: None)(experiment)
+    if wanted is None:
+        return None
+    return _trained(wanted, place, False, progress, True).net
+
+
+def _task(
+    experiment: Experiment,
+    place: torch.device,
+    progress: bool,
+    source: nn.Module | None,
+    checkpoint: Path,
+) -> Task:
+    train, _ = store.datasets(experiment)
+    return Task(
+        clean=train,
+        poisoned=train if experiment.rate == 0 or _learnt(experiment) else _poisoned(experiment),
+        build=lambda neuron=None: _built(experiment, neuron),
+        trigger=experiment.trigger,
+        rate=experiment.rate,
+        target=experiment.target,
+        epochs=experiment.epochs,
+        batch_size=experiment.batch_size,
+        learning_rate=experiment.learning_rate,
+        loss=experiment.loss,
+        steps=experiment.frames,
+        seed=experiment.seed,
+        device=place,
+        progress=progress,
+        source=source,
+        checkpoint=checkpoint,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
+    )
+
+
+def _learnt(experiment: Experiment) -> bool:
+    """Whether the trigger is learnt together with the network."""
+    return experiment.rate > 0 and hasattr(experiment.trigger, "learn")
+
+
+def _built(experiment: Experiment, neuron: Callable[[], nn.Module] | None = None) -> nn.Module:
     train, _ = store.datasets(experiment)
     net: nn.Module = networks.build(
         experiment.network,
         input_shape=train.input_shape,
         classes=train.classes,
-        neuron=experiment.neuron.build,
+        neuron=neuron or experiment.neuron.build,
         seed=experiment.seed,
     )
-    return net.eval()
+    return net
 
 
-def _training_data(experiment: Experiment) -> Any:
+def _poisoned(experiment: Experiment) -> Any:
     train, _ = store.datasets(experiment)
-    if experiment.rate == 0:
-        return train
     return poison(
         train,
-        experiment.trigger,
+        trigger_cache.fitted(experiment),
         rate=experiment.rate,
         target=experiment.target,
         seed=experiment.seed,
         include_target=experiment.include_target,
+        only_target=experiment.clean_label,
     )
-
-
-def _made_with(experiment: Experiment, place: torch.device) -> str:
-    """What else a trained network depends on: code, data, torch, and the kind of device."""
-    data = store.data_fingerprint(experiment).replace("-", "")
-    return f"{code_fingerprint()[:8]}{data[:4]}{data[16:20]}-torch{torch.__version__}-{place.type}"
 
 
 def _keep(path: Path, trained: _Trained) -> None:
@@ -203,6 +300,7 @@ def _keep(path: Path, trained: _Trained) -> None:
         "history": trained.history.to_dict(),
         "seconds": trained.seconds,
         "peak_memory": trained.peak_memory,
+        "trigger": None if trained.trigger is None else trained.trigger.state_dict(),
     }
     write_atomically(path, lambda file: torch.save(values, file))
 
@@ -213,10 +311,14 @@ def _restored(path: Path, experiment: Experiment) -> _Trained | None:
         return None
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        net = _untrained(experiment)
+        net = getattr(experiment.rule, "layout", lambda net: net)(_built(experiment)).eval()
         net.load_state_dict(values["net"])
+        trigger = None
+        if values["trigger"] is not None:
+            train, _ = store.datasets(experiment)
+            trigger = experiment.trigger.restored(values["trigger"], train.input_shape)
         history = History.from_dict(values["history"])
-        return _Trained(net, history, values["seconds"], values["peak_memory"])
+        return _Trained(net, history, values["seconds"], values["peak_memory"], trigger)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
         log.warning("the kept network %s is damaged (%s); training it again", path, error)
         return None

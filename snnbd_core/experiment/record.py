@@ -14,7 +14,7 @@ from snnbd_core.experiment.provenance import Provenance
 from snnbd_core.experiment.settings import Experiment
 from snnbd_core.files import write_atomically
 from snnbd_core.learning import History
-from snnbd_core.metrics import Report
+from snnbd_core.metrics import Rate, Report
 
 FORMAT = 1
 _PARTS = ("format", "hash", "experiment", "report", "intervals", "history", "provenance")
@@ -52,7 +52,7 @@ class Record:
         the file.
         """
         report = codec.plain(self.report.to_dict())
-        rates = {name: getattr(self.report, name) for name in report}
+        rates = {name: self.report.figure(name) for name in (*report, *self.report.extra)}
         return {
             "format": FORMAT,
             "hash": self.experiment.digest,
@@ -61,7 +61,7 @@ class Record:
             "intervals": {
                 name: [round(bound, 6) for bound in rate.confidence_interval]
                 for name, rate in rates.items()
-                if hasattr(rate, "confidence_interval")
+                if isinstance(rate, Rate)
             },
             "history": codec.plain(self.history.to_dict()),
             "provenance": codec.plain(self.provenance.to_dict()),

@@ -113,6 +113,32 @@ def datasets(experiment: Experiment) -> tuple[Any, Any]:
     return train, test
 
 
+def test_sets(experiment: Experiment) -> tuple[Any, Any]:
+    """The test set in two: `held_out` samples of each class for the defender, and the rest.
+
+    The seed draws them. Without any, the first is None and the second the whole test set.
+
+    Raises:
+        ValueError: a class has no sample left to report on.
+    """
+    _, test = datasets(experiment)
+    if experiment.held_out == 0:
+        return None, test
+    labels = np.asarray(test.labels)
+    draw = np.random.default_rng([experiment.seed, experiment.held_out])
+    rows = []
+    for label in range(test.classes):
+        of_class = np.flatnonzero(labels == label)
+        if len(of_class) <= experiment.held_out:
+            raise ValueError(
+                f"held_out={experiment.held_out} leaves nothing of class {label} of "
+                f"{experiment.data}: allowed is at most {len(of_class) - 1}"
+            )
+        rows.append(draw.permutation(of_class)[: experiment.held_out])
+    held = np.sort(np.concatenate(rows))
+    return test.subset(held), test.subset(np.setdiff1d(np.arange(len(labels)), held))
+
+
 def data_fingerprint(experiment: Experiment) -> str:
     """16 hex digits each of the training and the test set as a whole."""
     train, test = _load(experiment.data, experiment.frames, experiment.binning, _data_roots())

@@ -5,5 +5,15 @@ from __future__ import annotations
 from snnbd_core.learning.batches import as_sequence, choose_device
 from snnbd_core.learning.history import History
 from snnbd_core.learning.surrogate_gradient import train
+from snnbd_core.learning.task import Rule, SurrogateGradient, Task, Trained
 
-__all__ = ["History", "as_sequence", "choose_device", "train"]
+__all__ = [
+    "History",
+    "Rule",
+    "SurrogateGradient",
+    "Task",
+    "Trained",
+    "as_sequence",
+    "choose_device",
+    "train",
+]

@@ -16,7 +16,7 @@ from snnbd_core.metrics import Rate, Report
 
 SUFFIXES = (".parquet", ".csv")
 # The report's target is a field of the experiment already.
-_FIGURES = tuple(field.name for field in fields(Report) if field.name != "target")
+_FIGURES = tuple(field.name for field in fields(Report) if field.name not in ("target", "extra"))
 _PROVENANCE = ("commit", "dirty", "device", "seconds", "peak_memory", "date")
 
 
@@ -71,8 +71,8 @@ def write_frame(frame: pd.DataFrame, path: Path | str) -> Path:
 
 def _results(record: Record) -> dict[str, Any]:
     row: dict[str, Any] = {}
-    for name in _FIGURES:
-        value = getattr(record.report, name)
+    for name in (*_FIGURES, *record.report.extra):
+        value = record.report.figure(name)
         if isinstance(value, Rate):
             row[name] = value.value
             row[f"{name}.low"], row[f"{name}.high"] = value.confidence_interval

@@ -139,14 +139,17 @@ def setting(experiment: Experiment) -> str:
     trigger = experiment.trigger
     if trigger is None:
         return "no attack"
-    place = trigger.position if isinstance(trigger.position, str) else f"at {trigger.position}"
-    kind = type(trigger).__name__.lower()
-    rate = f"{100 * experiment.rate:g} %"
-    return f"{rate} {kind} {trigger.polarity}, {place}, s {trigger.size:g}"
+    words = [f"{100 * experiment.rate:g} % {type(trigger).__name__.lower()}"]
+    words += [trigger.polarity] if hasattr(trigger, "polarity") else []
+    place = getattr(trigger, "position", None)
+    details = [] if place is None else [place if isinstance(place, str) else f"at {place}"]
+    details += [f"s {trigger.size:g}"] if hasattr(trigger, "size") else []
+    return ", ".join([" ".join(words), *details])
 
 
 def _over_seeds(records: Sequence[Record], field: str) -> Sample:
-    return Sample(tuple(getattr(record.report, field) for record in records))
+    found = [record.report.figure(field) for record in records]
+    return Sample(tuple(value for value in found if value is not None))
 
 
 def _attacked(item: Judgement) -> Experiment:

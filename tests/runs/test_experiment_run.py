@@ -17,10 +17,11 @@ import pytest
 import torch
 
 from snnbd_core import evaluate
-from snnbd_core.experiment import Experiment, Record, network, run, store, stored
+from snnbd_core.experiment import Experiment, Record, network, run, store, stored, trigger_cache
 from snnbd_core.experiment import execution as execution_module
 from snnbd_core.experiment import provenance as provenance_module
 from snnbd_core.files import cache_dir
+from snnbd_core.learning import task as task_module
 from snnbd_core.networks import build
 from snnbd_core.triggers import Static
 
@@ -32,13 +33,13 @@ RUN = "import sys; from snnbd_core.experiment import *; run(Experiment.from_json
 def trainings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The seeds of all trainings that really happened."""
     seen: list[int] = []
-    train = execution_module.learning.train
+    train = task_module.train
 
     def counted(*arguments: object, **settings: object) -> object:
         seen.append(settings["seed"])  # type: ignore[arg-type]  # a seed is an int
         return train(*arguments, **settings)  # type: ignore[arg-type]  # passed on as they came
 
-    monkeypatch.setattr(execution_module.learning, "train", counted)
+    monkeypatch.setattr(task_module, "train", counted)
     return seen
 
 
@@ -90,12 +91,12 @@ def test_a_clean_run_under_a_trigger_is_its_own_floor(
 
 
 def test_the_seed_is_that_of_weights_order_and_poisoned_samples(results: Path, tiny: Make) -> None:
-    zero, one = (execution_module._training_data(tiny(seed=seed)) for seed in (0, 1))
+    zero, one = (execution_module._poisoned(tiny(seed=seed)) for seed in (0, 1))
     assert zero.poisoned_indices.tolist() != one.poisoned_indices.tolist()
     assert zero.dataset.fingerprint == one.dataset.fingerprint
     shape = zero.dataset.input_shape
     for seed in (0, 1):
-        ours = execution_module._untrained(tiny(seed=seed)).state_dict()
+        ours = execution_module._built(tiny(seed=seed)).state_dict()
         theirs = build("quick-conv", shape, 10, tiny().neuron.build, seed=seed).state_dict()
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
@@ -125,7 +126,7 @@ def test_other_code_makes_a_record_stale(
 ) -> None:
     experiment = tiny(trigger=None, rate=0.0)
     run(experiment, progress=False)
-    for module in (provenance_module, execution_module):
+    for module in (provenance_module, trigger_cache):
         monkeypatch.setattr(module, "code_fingerprint", lambda: "f" * 16)
     assert stored(experiment) is None
     assert run(experiment, progress=False).provenance.code == "f" * 16

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snnbd_core.experiment import Experiment, Neuron
-from snnbd_core.experiment.codec import TRIGGERS, canonical
+from snnbd_core.experiment.codec import canonical
+from snnbd_core.experiment.parts import TRIGGERS
 from snnbd_core.neurons import IF, LIF, ParametricLIF
 from snnbd_core.profiles import PROFILES
 from snnbd_core.triggers import Moving, Static
@@ -89,7 +90,8 @@ def test_the_profile_is_a_label_and_all_other_fields_change_the_hash() -> None:
         "data": "digits-events", "frames": 8, "binning": "time", "samples": 10,
         "network": "quick-conv", "neuron": Neuron(kind="IF", threshold=1.5), "trigger": Moving(),
         "rate": 0.002, "target": 6, "include_target": False, "epochs": 21, "batch_size": 17,
-        "learning_rate": 2e-3, "loss": "cross_entropy", "seed": 6,
+        "learning_rate": 2e-3, "loss": "cross_entropy", "seed": 6, "clean_label": True,
+        "held_out": 3, "inference_threshold": 1.2, "inference_beta": 0.6,
     }  # fmt: skip
     hashes = {dataclasses.replace(base, **{k: v}).hash for k, v in changes.items()}
     assert len(hashes | {base.hash}) == len(changes) + 1
@@ -144,7 +146,9 @@ def test_the_clean_twin_differs_in_the_attack_alone() -> None:
     assert (twin.trigger, twin.rate, twin.seed) == (None, 0.0, attacked.seed)
     for other in (dataclasses.replace(attacked, target=3), dataclasses.replace(attacked, rate=0.1)):
         assert other.clean_twin.hash == twin.hash
-    assert attacked.training is attacked
+    assert attacked.training == attacked
+    measured_otherwise = {"held_out": 4, "inference_threshold": 1.2, "inference_beta": 0.7}
+    assert dataclasses.replace(attacked, **measured_otherwise).training == attacked
     assert dataclasses.replace(attacked, rate=0).training.hash == twin.hash
 
 
@@ -166,7 +170,13 @@ def test_a_neuron_builds_the_layer_it_names(kind: str, layer: type | None) -> No
         ({"data": "nmist"}, "data='nmist' is unknown; allowed: digits-events"),
         ({"data": ["nmnist"]}, r"data=\['nmnist'\] is unknown"),
         ({"network": "vgg"}, "network='vgg' is unknown; allowed: nmnist-conv"),
-        ({"rule": "stdp"}, "rule='stdp' is unknown; allowed: surrogate-gradient"),
+        ({"rule": "stdp"}, "rule='stdp' must be a mapping with a kind"),
+        ({"rule": {"kind": "Stdp"}}, "rule.kind='Stdp' is unknown; allowed: SurrogateGradient"),
+        ({"rule": None}, "rule=None is unknown; allowed: surrogate-gradient, SurrogateGradient"),
+        ({"clean_label": 1}, "clean_label=1 must be true or false"),
+        ({"held_out": -1}, "held_out=-1 must be a whole number >= 0"),
+        ({"inference_threshold": 0}, "inference_threshold=0 must be a number > 0"),
+        ({"inference_beta": 1.5}, r"inference_beta=1.5 must be a number in \(0, 1\]"),
         ({"loss": "hinge"}, "loss='hinge' is unknown; allowed: mse"),
         ({"binning": "size"}, "binning='size' is unknown; allowed: number, time"),
         ({"profile": "fast"}, "profile='fast' is unknown; allowed: quick, sample, paper"),
@@ -183,7 +193,7 @@ def test_a_neuron_builds_the_layer_it_names(kind: str, layer: type | None) -> No
         ({"learning_rate": 0}, "learning_rate=0 must be a number > 0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan must be a number > 0"),
         ({"include_target": 1}, "include_target=1 must be true or false"),
-        ({"defence": "pruning"}, "defence='pruning' must be None"),
+        ({"defence": "pruning"}, "defence='pruning' must be a mapping with a kind"),
         ({"trigger": "Static"}, "trigger='Static' must be a mapping with a kind"),
         ({"trigger": {"size": 0.1}}, "trigger.kind=None is unknown; allowed: Static, Moving|allow"),
         ({"trigger": {"kind": "Static", "colour": 1}}, "trigger.colour is not a field of Static"),

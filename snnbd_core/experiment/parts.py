@@ -1,0 +1,29 @@
+"""The parts an experiment is put together from, by the name of their class.
+
+A trigger, a learning rule or a repair that is listed here can be named in experiments, claims and
+grids; nothing else has to know it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from snnbd_core import learning, triggers
+
+TRIGGERS: dict[str, type[Any]] = {
+    name: kind
+    for name in triggers.__all__
+    if dataclasses.is_dataclass(kind := getattr(triggers, name))
+    and isinstance(kind, type)
+    and "space" in {field.name for field in dataclasses.fields(kind)}
+}
+
+RULES: dict[str, type[Any]] = {kind.__name__: kind for kind in (learning.SurrogateGradient,)}
+
+REPAIRS: dict[str, type[Any]] = {}
+
+EXTRA_FIGURES: tuple[str, ...] = tuple(
+    dict.fromkeys(name for kind in RULES.values() for name in getattr(kind, "figures", ()))
+)
+"""What reports hold besides the fields of `Report`, for the rules that measure it."""

@@ -1,0 +1,54 @@
+"""Triggers that look at the training set before they are used: measured once, then kept."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from typing import Any, BinaryIO
+
+import torch
+
+from snnbd_core.experiment import codec, parts, store
+from snnbd_core.experiment.provenance import code_fingerprint
+from snnbd_core.experiment.settings import Experiment
+from snnbd_core.files import cache_dir, write_atomically
+
+# All that `fit` is told, by the fields of an experiment.
+_SEEN = ("data", "frames", "binning", "samples", "trigger", "target", "seed")
+
+
+def fitted(experiment: Experiment) -> Any:
+    """The experiment's trigger, ready for use.
+
+    One with a method ``fit(train, *, target, seed)`` is fitted to the training set and kept in the
+    cache as JSON; any other comes back as it is.
+    """
+    if not hasattr(experiment.trigger, "fit"):
+        return experiment.trigger
+    values = experiment.to_dict()
+    seen = codec.canonical({name: values[name] for name in _SEEN})
+    key = f"{hashlib.sha256(seen.encode()).hexdigest()[:12]}-{made_with(experiment)}"
+    return _fitted(key, experiment)
+
+
+def made_with(experiment: Experiment) -> str:
+    """What else a trained network or trigger depends on: code, data and torch."""
+    data = store.data_fingerprint(experiment).replace("-", "")
+    return f"{code_fingerprint()[:8]}{data[:4]}{data[16:20]}-torch{torch.__version__}"
+
+
+@functools.lru_cache(maxsize=64)
+def _fitted(key: str, experiment: Experiment) -> Any:
+    path = cache_dir() / "triggers" / f"{key}.json"
+    if path.exists():
+        return codec.part_from_dict("trigger", json.loads(path.read_bytes()), parts.TRIGGERS)
+    train, _ = store.datasets(experiment)
+    trigger = experiment.trigger.fit(train, target=experiment.target, seed=experiment.seed)
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, functools.partial(_write, json.dumps(codec.part_to_dict(trigger))))
+    return trigger
+
+
+def _write(text: str, file: BinaryIO) -> None:
+    file.write(text.encode())
