@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -227,7 +228,17 @@ def check_trigger(dataset: Any, trigger: Trigger) -> None:
     """Raises ValueError for an empty set or a trigger whose space does not fit the set."""
     if not len(dataset):
         raise ValueError("dataset is empty: at least one sample is needed")
-    space = getattr(trigger, "space", None)
+    if not hasattr(dataset, "batch"):
+        raise ValueError(
+            f"dataset is a {type(dataset).__name__}: allowed is one with the protocol of "
+            "snnbd_core.data; instead of torch's Subset take dataset.subset(indices)"
+        )
+    if not hasattr(trigger, "space"):
+        raise ValueError(
+            f"trigger={trigger!r} does not say in which space it works: allowed is an object with "
+            "an attribute space; a Compose can be given one, as in compose.space = 'events'"
+        )
+    space = trigger.space
     kind = "event set" if hasattr(dataset, "bin") else "image set"
     allowed = ("frames", "events") if kind == "event set" else ("image",)
     if space not in allowed or not callable(trigger):
@@ -267,10 +278,10 @@ def checked_indices(indices: Indices, count: int) -> np.ndarray:
 
 
 def _poisoned_count(rate: float, total: int) -> int:
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate <= 1:
         raise ValueError(f"rate={rate!r} is not a share of the data set: allowed is 0..1")
     # the small term undoes binary rounding: int(0.29 * 100) would be 28
-    count = int(rate * total + 1e-9)
+    count = int(float(rate) * total + 1e-9)
     if rate > 0 and not count:
         raise ValueError(
             f"rate={rate!r} poisons none of {total} samples: the smallest usable rate is "

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import tonic
 import torch
 from tonic.io import events_struct
 from torch.utils.data import DataLoader
@@ -315,7 +316,11 @@ def test_a_poisoned_set_can_be_poisoned_again(events_set):
             {"trigger": Static(space="events", sensor_size=(128, 128, 2))},
             "trigger.sensor_size=(128, 128, 2) is not the data set's: allowed is (34, 34, 2)",
         ),
-        ({"trigger": None}, "trigger=None works in space None"),
+        ({"trigger": None}, "trigger=None does not say in which space it works"),
+        (
+            {"rate": 0.9, "only_target": True},
+            "rate=0.9 wants 45 samples, but only 10 lie in class 0: allowed is at most 0.2",
+        ),
     ],
 )
 def test_bad_arguments_are_named_at_once(events_set, arguments, message):
@@ -325,7 +330,26 @@ def test_bad_arguments_are_named_at_once(events_set, arguments, message):
         )
 
 
+def test_a_clean_label_attack_changes_samples_of_the_target_and_no_label(events_set):
+    poisoned = poison(events_set, Static(), 0.1, 2, only_target=True)
+    assert len(poisoned.poisoned_indices) == 5
+    assert set(events_set.labels[poisoned.poisoned_indices]) == {2}
+    assert (poisoned.labels == events_set.labels).all()
+
+
+def test_a_compose_is_a_trigger_once_it_has_a_space(events_set):
+    light = Static(space="events", sensor_size=(34, 34, 2))
+    both = tonic.transforms.Compose([light])
+    with pytest.raises(ValueError, match="a Compose can be given one"):
+        poison(events_set, both, 0.1, 0)
+    both.space = "events"
+    ours, alone = (poison(events_set, one, np.float32(0.1), 0) for one in (both, light))
+    assert torch.equal(ours.batch(range(50))[0], alone.batch(range(50))[0])
+
+
 def test_sets_that_do_not_fit_are_named(events_set, images_set):
+    with pytest.raises(ValueError, match=r"a Subset: .* take dataset\.subset\(indices\)"):
+        poison(torch.utils.data.Subset(events_set, [0, 1]), Static(), 0.5, 0)
     with pytest.raises(ValueError, match="the data set is an image set: allowed is 'image'"):
         poison(images_set, Static(), 0.5, 0)
     with pytest.raises(ValueError, match="dataset is empty: at least one sample is needed"):

@@ -13,7 +13,9 @@ A process of its own, because an interrupt then reaches papermill, which shuts i
 from __future__ import annotations
 
 import json
+import os
 import sys
+from typing import TextIO
 
 import nbformat
 import papermill
@@ -22,8 +24,15 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 
-def send(event: str, **fields: object) -> None:
-    print(json.dumps({"event": event, **fields}), flush=True)
+def own_channel() -> TextIO:
+    """Standard output for our lines alone: what anything else prints goes to standard error."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return channel
+
+
+def send(channel: TextIO, event: str, **fields: object) -> None:
+    print(json.dumps({"event": event, **fields}), file=channel, flush=True)
 
 
 def first_line(source: str) -> str:
@@ -36,13 +45,14 @@ def main(source: str, target: str, folder: str, parameters: str) -> int:
     cells = [c for c in nbformat.read(source, as_version=4).cells if c.cell_type == "code"]
     numbers = {cell.id: number for number, cell in enumerate(cells, start=1)}
     now: dict[str, object] = {"number": 0, "line": "(kernel start)"}
-    send("start", cells=len(cells))
+    channel = own_channel()
+    send(channel, "start", cells=len(cells))
 
     def started(cell: NotebookNode, cell_index: int) -> None:
         # Papermill's own parameters cell is in no source: it has no number.
         if cell.id in numbers:
             now.update(number=numbers[cell.id], line=first_line(cell.source))
-            send("cell", **now)
+            send(channel, "cell", **now)
 
     try:
         papermill.execute_notebook(
@@ -54,12 +64,12 @@ def main(source: str, target: str, folder: str, parameters: str) -> int:
             on_cell_start=started,
         )
     except PapermillExecutionError as error:
-        send("failed", **now, error=f"{error.ename}: {error.evalue}")
+        send(channel, "failed", **now, error=f"{error.ename}: {error.evalue}")
         return 1
     except DeadKernelError:
-        send("failed", **now, error="the kernel died (out of memory, perhaps)")
+        send(channel, "failed", **now, error="the kernel died (out of memory, perhaps)")
         return 1
-    send("done")
+    send(channel, "done")
     return 0
 
 

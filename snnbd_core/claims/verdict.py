@@ -18,6 +18,7 @@ from snnbd_core.experiment import Experiment, Record
 
 REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly", "not reproduced"
 NOT_RUN = "not run in this profile"
+_FLOORS = {"attack_success_rate": "floor", "attack_success_rate_all": "floor_all"}
 VERDICTS = (REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_RUN)
 
 
@@ -30,6 +31,7 @@ class Figure:
         value, interval: our mean over the seeds and its 95 % interval; None where not measured.
         paper: the paper's figure, None where it gives none.
         is_rate: whether it is a share (written in per cent).
+        floor: of a success rate, that of clean networks under the same trigger, counted alike.
     """
 
     label: str
@@ -37,6 +39,12 @@ class Figure:
     interval: tuple[float, float] | None
     paper: float | None
     is_rate: bool = True
+    floor: Sample | None = None
+
+    @property
+    def floor_text(self) -> str:
+        """ "0.3 % (0.0-1.1)", or "-"."""
+        return "-" if self.floor is None else str(self.floor)
 
     @property
     def ours_text(self) -> str:
@@ -224,7 +232,11 @@ def _figure(quoted: Quoted, lookup: Lookup) -> Figure:
     if not quoted.experiment:
         return Figure(quoted.label, None, None, quoted.paper)
     sample = lookup(quoted.experiment, quoted.figure)
-    return Figure(quoted.label, sample.mean, sample.interval, quoted.paper, sample.is_rate)
+    floor = _FLOORS.get(quoted.figure)
+    return Figure(
+        quoted.label, sample.mean, sample.interval, quoted.paper, sample.is_rate,
+        None if floor is None else lookup(quoted.experiment, floor),
+    )  # fmt: skip
 
 
 def _not_run(claim: Claim, profile: str, reason: str) -> Judgement:

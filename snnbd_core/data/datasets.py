@@ -214,7 +214,7 @@ def _binned(name: str, recordings: Recordings, frames: int, binning: Binning) ->
 
     def make(facts: cache.Facts) -> Iterator[cache.Array]:
         digest = hashlib.sha256()
-        counts = np.empty((_BINNED_AT_ONCE, *shape[1:]), dtype=np.uint32)
+        counts: npt.NDArray[np.uint32] | None = None
         # Silent where there is no terminal, and for what takes about a second.
         bar = tqdm(
             range(0, len(recordings), _BINNED_AT_ONCE),
@@ -227,8 +227,12 @@ def _binned(name: str, recordings: Recordings, frames: int, binning: Binning) ->
             for row in rows:
                 events = recordings.read(row)
                 digest.update(len(events).to_bytes(8, "little") + events.tobytes())
-                counts[row - start] = _bin_named(recordings, row, events, frames, binning)
-            yield counts[: len(rows)]
+                binned = _bin_named(recordings, row, events, frames, binning)
+                if counts is None:  # only now is it known that so many frames can be cut
+                    counts = np.empty((_BINNED_AT_ONCE, *shape[1:]), dtype=np.uint32)
+                counts[row - start] = binned
+            if counts is not None:
+                yield counts[: len(rows)]
         facts["events_sha256"] = digest.hexdigest()
 
     name = f"{name}-T{frames}-{binning}"

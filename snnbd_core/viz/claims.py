@@ -12,7 +12,6 @@ from matplotlib.lines import Line2D
 from snnbd_core.claims import Judgement, Sample
 from snnbd_core.experiment import Experiment, Record
 from snnbd_core.viz import style
-from snnbd_core.viz.attacks import percent
 
 
 def claims_table(
@@ -26,13 +25,13 @@ def claims_table(
     """
     rows = []
     for item in judgements:
-        floor = _floor(item)
         cells = {"setting": setting(_attacked(item))}
         for label in labels:
             figure = next((one for one in item.figures if one.label == label), None)
             cells[f"{label}, paper"] = "-" if figure is None else figure.paper_text
             cells[f"{label}, ours (95 %)"] = "-" if figure is None else figure.ours_text
-        cells["floor"] = "-" if floor is None else f"{percent(floor.mean)} %"
+        floors = [one.floor_text for one in item.figures if one.floor is not None]
+        cells["floor (95 %)"] = floors[0] if floors else "-"
         rows.append({"row": item.claim.where, **cells, "verdict": item.verdict})
     return pd.DataFrame(rows).set_index("row").rename_axis(None)
 
@@ -95,9 +94,10 @@ def draw_claims(judgements: Sequence[Judgement], label: str = "ASR") -> Picture:
         axes.plot(100 * figure.value, height, "o", color=style.SERIES[0])
         if figure.paper is not None:
             axes.plot(100 * figure.paper, height, "D", color=style.SERIES[1], fillstyle="none")
-        floor = _floor(item)
-        if floor is not None:
-            axes.plot(100 * floor.mean, height, "|", color=style.CURRENT, markersize=14)
+        if figure.floor is not None:
+            ends = [100 * end for end in figure.floor.interval]
+            axes.plot(ends, [height, height], color=style.CURRENT, linewidth=1)
+            axes.plot(100 * figure.floor.mean, height, "|", color=style.CURRENT, markersize=14)
     names = [f"{item.claim.where}: {setting(_attacked(item))}" for item in reversed(chosen)]
     axes.set_yticks(range(len(chosen)), names, fontsize=8)
     axes.set(xlim=(-3, 103), xlabel=f"{label} (%)")
@@ -159,23 +159,6 @@ def _attacked(item: Judgement) -> Experiment:
     return next((one for one in settings if one.trigger is not None), settings[0])
 
 
-def _attack_records(item: Judgement) -> list[Record]:
-    wanted = _attacked(item)
-    return [
-        record
-        for record in item.records
-        if record.experiment.trigger is not None
-        and (record.experiment.trigger, record.experiment.rate) == (wanted.trigger, wanted.rate)
-    ]
-
-
-def _floor(item: Judgement) -> Sample | None:
-    """Counted as the paper counts: over all classes."""
-    floors = [record.report.floor_all for record in _attack_records(item)]
-    known = tuple(floor for floor in floors if floor is not None)
-    return Sample(known) if known else None
-
-
 def _has(item: Judgement, label: str) -> bool:
     return any(figure.label == label for figure in item.figures)
 
@@ -186,6 +169,6 @@ def _legend(picture: Picture) -> None:
         Line2D([], [], color=style.SERIES[1], marker="D", fillstyle="none", linestyle="",
                label="the paper"),
         Line2D([], [], color=style.CURRENT, marker="|", markersize=14, linestyle="",
-               label="floor (clean network)"),
+               label="floor (clean network), 95 %"),
     ]  # fmt: skip
     picture.legend(handles=marks, loc="outside lower center", ncols=3)

@@ -392,3 +392,9 @@ def _one_row(t: float) -> bytes:
 def test_damaged_gesture_arrays_are_corrupt_data_and_nothing_else(data: bytes) -> None:
     with pytest.raises(CorruptData, match=r"^one\.npy: "):
         gesture_npy(data, (128, 128, 2), "one.npy")
+
+
+def test_a_million_frames_are_refused_before_memory_is_taken(root: Path, own_cache: Path) -> None:
+    with pytest.raises(ValueError, match="frames=1000000 is more than the recording's"):
+        load("nmnist", root=root, frames=10**6)
+    assert list(own_cache.iterdir()) == []

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from snnbd_core import claims, viz
+from snnbd_core.claims.sample import Sample
 from snnbd_core.claims.verdict import Figure
 from snnbd_core.experiment import Experiment, run
 from snnbd_core.triggers import Moving, Static
@@ -70,11 +71,13 @@ def test_the_picture_of_a_claim_shows_our_mean_its_interval_the_papers_and_the_f
     claim = rows[1].claim
     wanted = dataclasses.replace(claim.settings["corner_off"]["quick"], samples=64)
     held = dataclasses.replace(record, experiment=wanted)
-    figure = Figure("ASR", 0.75, (0.5, 0.9), 1.0)
+    floor = Sample((record.report.floor_all,))
+    figure = Figure("ASR", 0.75, (0.5, 0.9), 1.0, floor=floor)
     item = dataclasses.replace(rows[1], figures=(figure,), records=(held,))
     (axes,) = viz.draw_claims([rows[0], item]).axes
     drawn = [tuple(float(x) for x in line.get_xdata()) for line in axes.lines]
-    assert drawn == [(50.0, 90.0), (75.0,), (100.0,), (100 * record.report.floor_all.value,)]
+    assert drawn == [(50.0, 90.0), (75.0,), (100.0,),
+                     tuple(100 * end for end in floor.interval), (100 * floor.mean,)]  # fmt: skip
     assert axes.get_yticklabels()[0].get_text().startswith("Table 1, row 10: 1 % static off")
 
 
