@@ -7,7 +7,7 @@ Each arrow is an import direction; a room to the left never imports one to its r
 
 from __future__ import annotations
 
-from snnbd_core import data, learning, networks, triggers
+from snnbd_core import attacks, data, learning, networks, stealth, triggers
 from snnbd_core.experiment import Experiment, Neuron, Record, run
 from snnbd_core.metrics import Rate, Report, evaluate
 from snnbd_core.neurons import IF, LIF, ParametricLIF, override
@@ -25,6 +25,7 @@ __all__ = [
     "Rate",
     "Record",
     "Report",
+    "attacks",
     "data",
     "evaluate",
     "learning",
@@ -32,5 +33,6 @@ __all__ = [
     "override",
     "poison",
     "run",
+    "stealth",
     "triggers",
 ]

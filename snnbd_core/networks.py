@@ -153,7 +153,7 @@ def build(
     shape = _checked_shape(input_shape)
     if classes < 1:
         raise ValueError(f"classes={classes} must be >= 1")
-    with _seeded(seed):
+    with seeded(seed):
         if name == "quick-conv":
             layers = _quick_layers(shape, classes, neuron)
         else:
@@ -209,7 +209,7 @@ def _checked_shape(input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _seeded(seed: int | None) -> Iterator[None]:
+def seeded(seed: int | None) -> Iterator[None]:
     """Runs a block with torch's CPU generator at a seed and gives its state back."""
     if seed is None:
         yield

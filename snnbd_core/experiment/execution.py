@@ -92,7 +92,9 @@ def fitted_trigger(
 ) -> Any:
     """The trigger as it is put into samples: of one that is learnt, what was learnt."""
     if hasattr(experiment.trigger, "learn"):
-        return _trained(experiment, choose_device(device), False, progress, True).trigger
+        return _ready(
+            experiment, _trained(experiment, choose_device(device), False, progress, True)
+        )
     return trigger_cache.fitted(experiment)
 
 
@@ -114,7 +116,7 @@ def _computed(
     trained = _trained(experiment, place, fresh, progress, keep)
     trigger, clean = None, None
     if experiment.trigger is not None:
-        trigger = trained.trigger or trigger_cache.fitted(experiment)
+        trigger = _ready(experiment, trained)
         clean = trained
         if experiment.attacks:
             clean = _trained(experiment.clean_twin, place, False, progress, True)
@@ -145,6 +147,14 @@ def _computed(
         history=trained.history,
         provenance=provenance,
     )
+
+
+def _ready(experiment: Experiment, trained: _Trained) -> Any:
+    """The experiment's trigger as it is put into test samples."""
+    if trained.trigger is None:
+        return trigger_cache.fitted(experiment)
+    train, _ = store.datasets(experiment)
+    return experiment.trigger.restored(trained.trigger.state_dict(), train.input_shape)
 
 
 def _repaired(

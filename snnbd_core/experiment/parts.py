@@ -9,17 +9,20 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from snnbd_core import learning, triggers
+from snnbd_core import attacks, learning, triggers
 
 TRIGGERS: dict[str, type[Any]] = {
     name: kind
-    for name in triggers.__all__
-    if dataclasses.is_dataclass(kind := getattr(triggers, name))
+    for room in (triggers, attacks)
+    for name in room.__all__
+    if dataclasses.is_dataclass(kind := getattr(room, name))
     and isinstance(kind, type)
     and "space" in {field.name for field in dataclasses.fields(kind)}
 }
 
-RULES: dict[str, type[Any]] = {kind.__name__: kind for kind in (learning.SurrogateGradient,)}
+RULES: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (learning.SurrogateGradient, attacks.Federated)
+}
 
 REPAIRS: dict[str, type[Any]] = {}
 

@@ -29,6 +29,7 @@ Device = torch.device
 # the imports and fails when something is missing here.
 NUMERIC = (
     "activity.py",
+    "attacks",
     "data",
     "experiment/execution.py",
     "experiment/neuron.py",

@@ -230,8 +230,9 @@ class Experiment:
     @property
     def _as_trained(self) -> Experiment:
         return dataclasses.replace(
-            self, defence=None, held_out=0, inference_threshold=None, inference_beta=None
-        )
+            self, trigger=getattr(self.trigger, "as_learnt", self.trigger), defence=None,
+            held_out=0, inference_threshold=None, inference_beta=None,
+        )  # fmt: skip
 
     def _check_together(self) -> None:
         if self.trigger is None and self.rate > 0:

@@ -58,6 +58,10 @@ def check_flicker(polarity: str, rate: float, refractory: int, seed: int) -> Non
             f"rate={rate!r} is too fast for refractory={refractory!r} us and "
             f"polarity={polarity!r}: allowed is at most {limit:g} Hz"
         )
+    check_seed(seed)
+
+
+def check_seed(seed: int) -> None:
     if not is_count(seed) or seed < 0:
         raise ValueError(f"seed={seed!r} is not a seed: allowed are whole numbers from 0")
 
@@ -102,8 +106,10 @@ __all__ = [
     "as_sensor",
     "check_flicker",
     "check_polarity",
+    "check_seed",
     "check_size",
     "check_space",
     "check_strength",
     "is_count",
+    "is_number",
 ]

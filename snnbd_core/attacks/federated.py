@@ -1,0 +1,183 @@
+"""A trigger shared out in time among federated clients (Spikewhisper; Time-distributed backdoor).
+
+Each of K attackers owns one time slice of the trigger and poisons only its own data with it. No
+client's data holds the whole trigger; at inference the union of the slices fires. The clients train
+by federated averaging (McMahan et al. 2017). The loop is a few lines in one process: a federated
+framework (Flower was looked at) brings transport, processes and a scheduler, none of which changes
+what the average is.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from snnbd_core.learning import History, Task, Trained
+from snnbd_core.poisoning import poison
+from snnbd_core.triggers import checks
+from snnbd_core.triggers.frames import frame_shape, overwrite
+from snnbd_core.triggers.placement import Patch, patch, place
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeSliced:
+    """A static square whose frames are owned by `attackers`, slice by slice.
+
+    Args:
+        slices: (first, one past last) frame of each attacker's slice, as shares of T in 0..1,
+            in order and without overlap.
+        owner: number of the attacker whose slice alone is written; None writes all.
+        size, position, polarity, strength: as for `Static`.
+
+    Raises:
+        ValueError: for any argument outside what is said above, when built; when called, for
+            fewer frames than give every slice one.
+    """
+
+    slices: tuple[tuple[float, float], ...] = ((0.0, 0.5), (0.5, 1.0))
+    owner: int | None = None
+    size: float = 0.1
+    position: str | tuple[int, int] = "bottom-right"
+    polarity: str = "on"
+    strength: float = 1
+    space: str = "frames"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "position", checks.as_position(self.position))
+        object.__setattr__(self, "slices", _checked_slices(self.slices))
+        checks.check_size(self.size)
+        checks.check_polarity(self.polarity)
+        checks.check_strength(self.strength)
+        if self.space != "frames":
+            raise ValueError(f"space={self.space!r} is unknown: allowed is 'frames'")
+        if self.owner is not None and (
+            not checks.is_count(self.owner) or not 0 <= self.owner < len(self.slices)
+        ):
+            raise ValueError(f"owner={self.owner!r} owns no slice: allowed is None and 0.."
+                             f"{len(self.slices) - 1}")  # fmt: skip
+
+    def __call__(self, data: Any) -> Any:
+        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
+        steps, height, width = frame_shape(data, None)
+        schedule = self.schedule(steps, width, height)
+        return overwrite(data, schedule, self.polarity, self.strength)
+
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+        """The square with the frames of each slice that is written."""
+        x, y, w, h = place(self.position, self.size, width, height)
+        square = patch(x, y, w, h, width)
+        frames = [slice(round(low * steps), round(high * steps)) for low, high in self.slices]
+        for number, one in enumerate(frames):
+            if one.start == one.stop:
+                raise ValueError(f"slices[{number}]={self.slices[number]} holds none of {steps} "
+                                 "frames: allowed are slices of at least one")  # fmt: skip
+        chosen = frames if self.owner is None else [frames[self.owner]]
+        return [(square, one) for one in chosen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Federated:
+    """Federated averaging over `clients`, the first of which own a slice of the trigger each.
+
+    The training set is dealt out at random in equal parts. In a round each client trains a copy of
+    the global network on its own part; the new global network is their mean, weighted by samples.
+    Batch-norm statistics are averaged like weights, as FedAvg does with everything in a network's
+    state; counters are the first client's. Attackers poison the experiment's rate of their own
+    samples; a trigger other than `TimeSliced` is written whole by every attacker.
+
+    Args:
+        clients: all of them, attackers included, at least 1.
+        attackers: how many poison; for a `TimeSliced` trigger one for each slice.
+        local_epochs: epochs of a client in a round; the experiment's epochs are the rounds.
+
+    Raises:
+        ValueError: numbers out of range; a trigger with another number of slices, when trained.
+    """
+
+    clients: int = 6
+    attackers: int = 2
+    local_epochs: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("clients", "local_epochs"):
+            if not checks.is_count(getattr(self, name)) or getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number >= 1")
+        if not checks.is_count(self.attackers) or not 0 <= self.attackers <= self.clients:
+            raise ValueError(f"attackers={self.attackers!r} must lie in 0..{self.clients}")
+
+    def fit(self, task: Task) -> Trained:
+        """The global network after as many rounds as the task has epochs."""
+        parts = self._parts(task)
+        net = task.build().to(task.device)
+        history = History()
+        for turn in range(task.epochs):
+            states, losses, accuracies, seconds = [], [], [], 0.0
+            for part in parts:
+                local = copy.deepcopy(net)
+                done = task.train(
+                    local, part, epochs=self.local_epochs, seed=task.seed + turn, progress=False
+                )
+                states.append(local.state_dict())
+                losses.append(done.loss[-1])
+                accuracies.append(done.accuracy[-1])
+                seconds += sum(done.seconds)
+            net.load_state_dict(average(states, [len(part) for part in parts]))
+            history = history.extended(
+                loss=float(np.mean(losses)), accuracy=float(np.mean(accuracies)),
+                learning_rate=task.learning_rate, seconds=seconds,
+            )  # fmt: skip
+        return Trained(net.eval(), history)
+
+    def _parts(self, task: Task) -> list[Any]:
+        """Each client's samples; those of attackers poisoned."""
+        if task.rate > 0 and isinstance(task.trigger, TimeSliced):
+            owned = len(task.trigger.slices)
+            if owned != self.attackers:
+                raise ValueError(f"attackers={self.attackers} must be the trigger's {owned} slices")
+        order = np.random.default_rng(task.seed).permutation(len(task.clean))
+        parts = [task.clean.subset(np.sort(rows)) for rows in np.array_split(order, self.clients)]
+        if task.rate == 0:
+            return parts
+        for number in range(self.attackers):
+            own = task.trigger
+            if isinstance(own, TimeSliced):
+                own = replace(own, owner=number)
+            parts[number] = poison(
+                parts[number], own, rate=task.rate, target=task.target, seed=task.seed
+            )
+        return parts
+
+
+def average(states: list[dict[str, Tensor]], weights: list[int]) -> dict[str, Tensor]:
+    """The weighted mean of networks' states; whole numbers (counters) are the first one's."""
+    total = sum(weights)
+    return {
+        name: value
+        if not value.is_floating_point()
+        else sum(
+            (state[name] * (weight / total) for state, weight in zip(states, weights, strict=True)),
+            start=torch.zeros_like(value),
+        )
+        for name, value in states[0].items()
+    }
+
+
+def _checked_slices(slices: Any) -> tuple[tuple[float, float], ...]:
+    if not isinstance(slices, tuple | list) or not slices:
+        raise ValueError(f"slices={slices!r} must list (first, last) shares of the frames")
+    end = 0.0
+    for number, one in enumerate(slices):
+        fits = isinstance(one, tuple | list) and len(one) == 2
+        if not fits or not all(checks.is_number(x) for x in one) or not 0 <= one[0] < one[1] <= 1:
+            raise ValueError(
+                f"slices[{number}]={one!r} must be (first, last), 0 <= first < last <= 1"
+            )
+        if one[0] < end:
+            raise ValueError(f"slices[{number}]={one!r} overlaps the slice before, up to {end}")
+        end = one[1]
+    return tuple((float(low), float(high)) for low, high in slices)

@@ -1,0 +1,160 @@
+"""A trigger that a camera can produce, placed where it works best (ours).
+
+A few whole events are added to (and taken from) the raw recording, at whole pixels and
+microseconds, with the pixel's refractory period kept. Where they go is decided by gradients: the
+attacker trains a network of its own on the training data, and asks it in which cells of the binned
+frames one more event moves the target's logit most. Binning counts events, so one more event is one
+more in its cell: the gradient passes straight through.
+
+Which way to move it depends on the poisoning. With wrong labels the events push towards the target.
+In a clean-label attack they push away from it: a poisoned recording of the target class then looks
+less like its class, and the network has to learn the pattern to get it right (the idea of Turner et
+al. 2019, who make poisoned images harder by adversarial noise).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snnbd_core import networks
+from snnbd_core.learning import as_sequence, train
+from snnbd_core.triggers import checks
+from snnbd_core.triggers.pattern import Event, EventPattern
+
+_SAMPLES = 256  # training recordings that the gradient is averaged over
+_ROUNDS = 8  # the budget is spent in so many parts, with a new gradient before each
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimised:
+    """Settings of the attack; `fit` gives the `EventPattern` that it found.
+
+    Args:
+        budget: number of events added, at least 1.
+        removals: number of places where an event is taken out, at least 0.
+        per_pixel: most events added to one pixel and polarity, at least 1.
+        towards: True raises the target's logit; False lowers it, for clean-label poisoning.
+        epochs: of the attacker's own network ("quick-conv", its default neurons).
+        refractory: least time between two events of a pixel, microseconds.
+
+    Raises:
+        ValueError: for any argument outside what is said above, or a budget that `per_pixel` and
+            the refractory period do not leave room for on the sensor.
+    """
+
+    budget: int = 90
+    removals: int = 0
+    per_pixel: int = 10
+    towards: bool = True
+    epochs: int = 5
+    refractory: int = 500
+    space: str = "events"
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("budget", 1), ("removals", 0), ("per_pixel", 1), ("epochs", 1), ("refractory", 1),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if not checks.is_count(value) or value < least:
+                raise ValueError(f"{name}={value!r} must be a whole number >= {least}")
+        if not isinstance(self.towards, bool):
+            raise ValueError(f"towards={self.towards!r} must be true or false")
+        if self.space != "events":
+            raise ValueError(f"space={self.space!r} is unknown: allowed is 'events'")
+
+    def __call__(self, data: Any) -> Any:
+        raise ValueError("Optimised must see training data first, by fit(train)")
+
+    def fit(self, train: Any, *, target: int, seed: int = 0) -> EventPattern:
+        """The pattern for a target class, found on the attacker's training data.
+
+        Args:
+            train: event recordings with frames, as `snnbd_core.data` gives them.
+            target: class whose logit is moved.
+            seed: of the attacker's network, its training, and which recordings are looked at.
+        """
+        width, height, _ = train.sensor_size
+        room = 2 * width * height * self.per_pixel
+        if self.budget > room:
+            raise ValueError(f"budget={self.budget} is more than the sensor takes: {room} events "
+                             f"at per_pixel={self.per_pixel}")  # fmt: skip
+        span = min(int(np.ptp(train.events(row)["t"])) for row in range(min(8, len(train))))
+        if 2 * self.per_pixel * self.refractory > span:
+            raise ValueError(
+                f"per_pixel={self.per_pixel} events of each polarity do not fit into {span} us "
+                f"with refractory={self.refractory} us"
+            )
+        net = self._surrogate(train, seed)
+        seen = (train.labels != target) if self.towards else (train.labels == target)
+        rows = np.random.default_rng(seed).permutation(np.flatnonzero(seen))
+        rows = rows[:_SAMPLES]
+        cells, gone = self._place(net, train.batch(rows)[0], target)
+        middles = _middles(train, rows[:16])
+        return EventPattern(
+            added=_as_events(cells, middles),
+            removed=_as_events(gone, middles),
+            sensor_size=tuple(train.sensor_size),
+            refractory=self.refractory,
+        )
+
+    def _surrogate(self, data: Any, seed: int) -> nn.Module:
+        net = networks.build("quick-conv", data.input_shape, data.classes, seed=seed)
+        train(net, data, epochs=self.epochs, seed=seed, batch_size=32, learning_rate=2e-3,
+              device="cpu", progress=False)  # fmt: skip
+        return net
+
+    def _place(self, net: nn.Module, frames: Tensor, target: int) -> tuple[Tensor, Tensor]:
+        """Counts added, [T, 2, H, W], and cells that lose an event, likewise."""
+        added, sign = torch.zeros_like(frames[0]), 1 if self.towards else -1
+        for share in range(_ROUNDS):
+            spend = (share + 1) * self.budget // _ROUNDS - share * self.budget // _ROUNDS
+            gradient = sign * _gradient(net, frames + added, target)
+            for _ in range(spend):
+                full = added.sum(dim=0) >= self.per_pixel
+                best = int(gradient.masked_fill(full, -torch.inf).argmax())
+                added.view(-1)[best] += 1
+                gradient.view(-1)[best] *= 0.5  # a second event in a cell tells less
+        gone = torch.zeros_like(added)
+        if self.removals:
+            present = frames.gt(0).float().mean(dim=0)
+            gain = -sign * _gradient(net, frames + added, target) * present
+            gone.view(-1)[gain.flatten().topk(self.removals).indices] = 1
+        return added, gone
+
+
+def _gradient(net: nn.Module, frames: Tensor, target: int) -> Tensor:
+    """Mean gradient of the target's margin over the others' best, [T, 2, H, W]."""
+    mean = torch.zeros_like(frames[0])
+    for part in frames.split(64):
+        wanted = part.clone().requires_grad_()
+        logits = net(as_sequence(wanted, 1))
+        others = logits.scatter(1, torch.full((len(part), 1), target), -torch.inf)
+        margin = logits[:, target] - others.max(dim=1).values
+        (gradient,) = torch.autograd.grad(margin.sum(), wanted)
+        mean += gradient.sum(dim=0)
+    return mean / len(frames)
+
+
+def _middles(train: Any, rows: np.ndarray) -> np.ndarray:
+    """When the middle event of each frame comes, as a share of the recording, [T]."""
+    shares = []
+    for row in rows:
+        times = train.events(int(row))["t"]
+        middle = (np.arange(train.frames) + 0.5) * (len(times) // train.frames)
+        shares.append((times[middle.astype(int)] - times[0]) / max(int(np.ptp(times)), 1))
+    middles: np.ndarray = np.mean(shares, axis=0)
+    return middles
+
+
+def _as_events(counts: Tensor, middles: np.ndarray) -> tuple[Event, ...]:
+    """One event (x, y, p, share) for each count of a cell."""
+    return tuple(
+        (int(x), int(y), int(p), float(middles[t]))
+        for t, p, y, x in counts.nonzero().tolist()
+        for _ in range(int(counts[t, p, y, x]))
+    )

@@ -1,0 +1,187 @@
+"""Static triggers on images [..., C, H, W] with values in 0..1."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from snnbd_core.triggers import checks
+from snnbd_core.triggers.placement import place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """BadNets (Gu et al. 2017): a square of one value in all channels.
+
+    Args:
+        size: fraction of each side, rounded down to whole pixels, at least one.
+        position: as for `Static`.
+        value: what is written, 0..1.
+
+    Raises:
+        ValueError: for any argument outside what is said above; images that do not fit.
+    """
+
+    size: float = 0.1
+    position: str | tuple[int, int] = "bottom-right"
+    value: float = 1.0
+    space: str = "image"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "position", checks.as_position(self.position))
+        checks.check_size(self.size)
+        _check_share("value", self.value)
+        _check_space(self.space)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images [..., C, H, W]; returns a changed copy."""
+        height, width = image_sides(images)
+        x, y, w, h = place(self.position, self.size, width, height)
+        out = images.clone()
+        out[..., y : y + h, x : x + w] = self.value
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blended:
+    """Chen et al. 2017: (1 - alpha) x + alpha k with one random picture k for all images.
+
+    Args:
+        alpha: weight of the picture, 0 < alpha <= 1; the paper trains with 0.2.
+        seed: draws the picture, uniform in 0..1 for each pixel and channel.
+
+    Raises:
+        ValueError: for any argument outside what is said above; images that do not fit.
+    """
+
+    alpha: float = 0.2
+    seed: int = 0
+    space: str = "image"
+
+    def __post_init__(self) -> None:
+        _check_share("alpha", self.alpha, above=True)
+        checks.check_seed(self.seed)
+        _check_space(self.space)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images [..., C, H, W]; returns a changed copy."""
+        image_sides(images)
+        picture = np.random.default_rng(self.seed).random(tuple(images.shape[-3:]))
+        return torch.lerp(images, torch.from_numpy(picture).to(images), self.alpha)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sinusoidal:
+    """SIG (Barni et al. 2019): x + delta sin(2 pi j f / W) along the columns j, clipped to 0..1.
+
+    The paper uses it clean-label: only samples of the target class are poisoned (``clean_label`` of
+    an `Experiment`, ``only_target`` of `snnbd_core.poison`).
+
+    Args:
+        delta: amplitude, 0 < delta <= 1; the paper's 20 of 255 is 0.08.
+        frequency: f, waves across the image, > 0.
+
+    Raises:
+        ValueError: for any argument outside what is said above; images that do not fit.
+    """
+
+    delta: float = 0.08
+    frequency: float = 6.0
+    space: str = "image"
+
+    def __post_init__(self) -> None:
+        _check_share("delta", self.delta, above=True)
+        if not checks.is_number(self.frequency) or self.frequency <= 0:
+            raise ValueError(f"frequency={self.frequency!r} must be a number above 0")
+        _check_space(self.space)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images [..., C, H, W]; returns a changed copy."""
+        _, width = image_sides(images)
+        columns = torch.arange(width, dtype=images.dtype, device=images.device)
+        wave = self.delta * torch.sin(2 * math.pi * columns * self.frequency / width)
+        return (images + wave).clamp(0, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warp:
+    """WaNet (Nguyen and Tran 2021): a smooth elastic warp, the same for all images.
+
+    A k x k grid of random offsets, scaled to a mean absolute value of 1 and by `strength`, is
+    interpolated bicubically to the image's size and added to the identity; sampling is bilinear,
+    beyond the border the border's pixels. The paper's noise mode is a defence against inspection
+    and is not part of the trigger.
+
+    Args:
+        grid: k, at least 2; the paper's is 4.
+        strength: s, > 0; the paper's is 0.5 (offsets are in s / H of half the image).
+        seed: draws the offsets.
+
+    Raises:
+        ValueError: for any argument outside what is said above; images that do not fit.
+    """
+
+    grid: int = 4
+    strength: float = 0.5
+    seed: int = 0
+    space: str = "image"
+
+    def __post_init__(self) -> None:
+        if not checks.is_count(self.grid) or self.grid < 2:
+            raise ValueError(f"grid={self.grid!r} must be a whole number >= 2")
+        checks.check_strength(self.strength)
+        checks.check_seed(self.seed)
+        _check_space(self.space)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images [..., C, H, W]; returns a changed copy."""
+        height, width = image_sides(images)
+        batch = images.reshape(-1, *images.shape[-3:])
+        field = self.field(height, width).to(batch).expand(len(batch), -1, -1, -1)
+        warped = functional.grid_sample(
+            batch, field, mode="bilinear", padding_mode="border", align_corners=True
+        )
+        return warped.reshape(images.shape)
+
+    def field(self, height: int, width: int) -> Tensor:
+        """Where each pixel is taken from, float32 [1, H, W, 2] as (x, y) in -1..1."""
+        draw = np.random.default_rng(self.seed).uniform(-1, 1, (1, 2, self.grid, self.grid))
+        offsets = torch.from_numpy(draw / np.abs(draw).mean()).float()
+        smooth = functional.interpolate(
+            offsets, (height, width), mode="bicubic", align_corners=True
+        ).permute(0, 2, 3, 1)
+        rows, columns = (torch.linspace(-1, 1, pixels) for pixels in (height, width))
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        return (torch.stack((x, y), dim=-1) + self.strength * smooth / height).clamp(-1, 1)
+
+
+def image_sides(images: Any) -> tuple[int, int]:
+    """(H, W) of images [..., C, H, W].
+
+    Raises:
+        ValueError: no float tensor, or fewer than three axes.
+    """
+    if not isinstance(images, Tensor) or not images.is_floating_point() or images.dim() < 3:
+        shape = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else ""
+        raise ValueError(
+            f"images={type(images).__name__} {shape}: space='image' works on float tensors "
+            "[..., C, H, W]"
+        )
+    return int(images.shape[-2]), int(images.shape[-1])
+
+
+def _check_share(name: str, value: float, above: bool = False) -> None:
+    least = value > 0 if above and checks.is_number(value) else True
+    if not checks.is_number(value) or not 0 <= value <= 1 or not least:
+        raise ValueError(f"{name}={value!r} must be a number in {'(0, 1]' if above else '0..1'}")
+
+
+def _check_space(space: str) -> None:
+    if space != "image":
+        raise ValueError(f"space={space!r} is unknown: allowed is 'image'")

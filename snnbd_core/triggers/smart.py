@@ -1,0 +1,146 @@
+"""Where the camera looks, and the colour it sees least (Sneaky Spikes, NDSS 2024, section IV)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from snnbd_core.triggers import checks
+from snnbd_core.triggers.frames import frame_shape, overwrite
+from snnbd_core.triggers.placement import Patch, patch, side
+
+AREAS = ("most", "least")
+MASKS = 3  # the frame is cut in MASKS x MASKS masks
+_STEP = 2  # the walk moves by at most so many pixels a frame and axis
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smart:
+    """A square on a random walk inside the mask of the frame that the training set chooses.
+
+    The frame is cut in 3x3 masks. The most (or least) active mask, by events summed over the
+    training set, and the least (or most) common polarity in it are measured once by `fit` and then
+    fixed for test data too. The authors' code measures again on the test set, which an attacker
+    at inference cannot do; that is `fit(test_set, ...)`. Inside the mask the square starts in the
+    middle and moves by -2..2 pixels a frame along each axis, kept inside; the same walk in all
+    recordings.
+
+    Args:
+        size: fraction of each side, as for `Static`.
+        area: "most" or "least" active mask.
+        common: "most" or "least" common polarity.
+        strength: count written into frames.
+        seed: of the walk.
+        mask: (column, row) of the mask, 0..2 each; None until `fit` found it.
+        polarity: "on" or "off"; None until `fit` found it.
+
+    Raises:
+        ValueError: for any argument outside what is said above, when built; when called before
+            `fit`, for frames smaller than the masks, or a square larger than its mask.
+    """
+
+    size: float = 0.1
+    area: str = "most"
+    common: str = "least"
+    strength: float = 1
+    seed: int = 0
+    mask: tuple[int, int] | None = None
+    polarity: str | None = None
+    space: str = "frames"
+
+    def __post_init__(self) -> None:
+        checks.check_size(self.size)
+        checks.check_strength(self.strength)
+        checks.check_seed(self.seed)
+        for name in ("area", "common"):
+            value = getattr(self, name)
+            if value not in AREAS:
+                raise ValueError(f"{name}={value!r} is unknown: choose from {', '.join(AREAS)}")
+        if self.space != "frames":
+            raise ValueError(f"space={self.space!r} is unknown: allowed is 'frames'")
+        if (self.mask is None) != (self.polarity is None):
+            raise ValueError(
+                f"mask={self.mask!r} and polarity={self.polarity!r}: allowed are both or none"
+            )
+        if self.mask is not None:
+            object.__setattr__(self, "mask", _checked_mask(self.mask))
+        if self.polarity not in (None, "on", "off"):
+            raise ValueError(f"polarity={self.polarity!r} is unknown: choose from on, off")
+
+    def fit(self, train: Any, *, target: int = 0, seed: int = 0) -> Smart:
+        """The same trigger with mask and polarity measured on a data set of frames.
+
+        Args:
+            train: the set to measure, all of it.
+            target, seed: not used; all triggers that are fitted are told them.
+        """
+        total = np.zeros(train.input_shape)
+        for start in range(0, len(train), _AT_ONCE):
+            frames, _ = train.batch(np.arange(start, min(start + _AT_ONCE, len(train))))
+            total += frames.sum(dim=(0, 1)).numpy()
+        areas = _edges(total.shape[1]), _edges(total.shape[2])
+        activity = np.array(
+            [[total[:, rows, columns].sum() for columns in areas[1]] for rows in areas[0]]
+        )
+        chosen = int(activity.argmax() if self.area == "most" else activity.argmin())
+        row, column = divmod(chosen, MASKS)
+        off, on = total[:, areas[0][row], areas[1][column]].sum(axis=(1, 2))
+        more = "on" if on > off else "off"
+        less = "off" if more == "on" else "on"
+        return replace(self, mask=(column, row), polarity=more if self.common == "most" else less)
+
+    def __call__(self, data: Any) -> Any:
+        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
+        steps, height, width = frame_shape(data, None)
+        schedule = self.schedule(steps, width, height)
+        assert self.polarity is not None  # `schedule` refuses a trigger that is not fitted
+        return overwrite(data, schedule, self.polarity, self.strength)
+
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+        """The square's place in each of the `steps` frames."""
+        if self.mask is None:
+            raise ValueError("mask=None: Smart must see training data first, by fit(train)")
+        across, down = _edges(width)[self.mask[0]], _edges(height)[self.mask[1]]
+        w, h = side(self.size, width), side(self.size, height)
+        if w > across.stop - across.start or h > down.stop - down.start:
+            raise ValueError(
+                f"size={self.size!r} gives a square of {w}x{h} px, larger than its mask of "
+                f"{across.stop - across.start}x{down.stop - down.start} px"
+            )
+        xs = _walk(across, w, steps, [self.seed, 0])
+        ys = _walk(down, h, steps, [self.seed, 1])
+        return [
+            (patch(x, y, w, h, width), slice(step, step + 1))
+            for step, (x, y) in enumerate(zip(xs, ys, strict=True))
+        ]
+
+
+def _edges(pixels: int) -> list[slice]:
+    """One axis cut in `MASKS` parts as equal as may be."""
+    if pixels < MASKS:
+        raise ValueError(
+            f"frames of {pixels} pixels a side are smaller than the grid of {MASKS}x{MASKS} masks"
+        )
+    ends = [pixels * part // MASKS for part in range(MASKS + 1)]
+    return [slice(low, high) for low, high in pairwise(ends)]
+
+
+def _walk(room: slice, extent: int, steps: int, seed: list[int]) -> list[int]:
+    """First pixel of the square in each frame, along one axis; kept inside by clipping."""
+    low, high = room.start, room.stop - extent
+    draw = np.random.default_rng(seed)
+    places = [(low + high) // 2]
+    for move in draw.integers(-_STEP, _STEP + 1, steps - 1):
+        places.append(int(np.clip(places[-1] + move, low, high)))
+    return places
+
+
+def _checked_mask(mask: Any) -> tuple[int, int]:
+    pair = tuple(mask) if isinstance(mask, tuple | list) else ()
+    if len(pair) != 2 or not all(checks.is_count(one) and 0 <= one < MASKS for one in pair):
+        raise ValueError(f"mask={mask!r} is none of the masks: allowed is (0..2, 0..2)")
+    return int(pair[0]), int(pair[1])

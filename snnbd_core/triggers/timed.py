@@ -1,0 +1,174 @@
+"""Triggers that are there for some frames only (Flashy backdoor, ACSAC 2025, authors' code).
+
+"Framed" is a static square on one run of frames, "strobing" one that goes on and off, "flashy" the
+whole frame in one polarity, as if somebody shone a lamp into the camera. All three overwrite binned
+frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from snnbd_core.triggers import checks
+from snnbd_core.triggers.frames import frame_shape, overwrite
+from snnbd_core.triggers.placement import Patch, patch, place
+
+STARTS = ("first", "middle", "last")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framed:
+    """A square on one run of `length` frames.
+
+    Args:
+        length: L, number of frames that carry the square, at least 1.
+        start: "first", "middle" or "last" run of L frames (the middle one is rounded to the
+            earlier side), or the number of the first frame that carries it.
+        size, position, polarity, strength: as for `Static`.
+
+    Raises:
+        ValueError: for any argument outside what is said above, when built; for a run that does
+            not fit into the frames, when called.
+    """
+
+    length: int = 4
+    start: str | int = "first"
+    size: float = 0.1
+    position: str | tuple[int, int] = "bottom-right"
+    polarity: str = "on"
+    strength: float = 1
+    space: str = "frames"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "position", checks.as_position(self.position))
+        checks.check_size(self.size)
+        _check_shared(self.length, self.start, self.polarity, self.strength, self.space)
+
+    def __call__(self, data: Any) -> Any:
+        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
+        steps, height, width = frame_shape(data, None)
+        schedule = self.schedule(steps, width, height)
+        return overwrite(data, schedule, self.polarity, self.strength)
+
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+        """The square with the slice of the `steps` frames in which it lies."""
+        x, y, w, h = place(self.position, self.size, width, height)
+        return [(patch(x, y, w, h, width), run(self.length, self.start, steps))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strobe:
+    """A square that is there for `on` frames, away for `off` frames, and so on to the end.
+
+    Args:
+        on, off: lengths of the runs in frames, at least 1.
+        size, position, polarity, strength: as for `Static`.
+
+    Raises:
+        ValueError: for any argument outside what is said above, when built; for frames fewer than
+            the first run, when called.
+    """
+
+    on: int = 1
+    off: int = 1
+    size: float = 0.1
+    position: str | tuple[int, int] = "bottom-right"
+    polarity: str = "on"
+    strength: float = 1
+    space: str = "frames"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "position", checks.as_position(self.position))
+        checks.check_size(self.size)
+        _check_shared(self.on, "first", self.polarity, self.strength, self.space, name="on")
+        _check_shared(self.off, "first", self.polarity, self.strength, self.space, name="off")
+
+    def __call__(self, data: Any) -> Any:
+        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
+        steps, height, width = frame_shape(data, None)
+        schedule = self.schedule(steps, width, height)
+        return overwrite(data, schedule, self.polarity, self.strength)
+
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+        """The square with each run of the `steps` frames in which it lies."""
+        if self.on > steps:
+            raise ValueError(f"on={self.on!r} is longer than the {steps} frames: allowed is less")
+        x, y, w, h = place(self.position, self.size, width, height)
+        square = patch(x, y, w, h, width)
+        starts = range(0, steps, self.on + self.off)
+        return [(square, slice(start, min(start + self.on, steps))) for start in starts]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flash:
+    """The whole frame in one polarity on one run of `length` frames.
+
+    Args:
+        length, start, polarity, strength: as for `Framed`.
+
+    Raises:
+        ValueError: as for `Framed`.
+    """
+
+    length: int = 1
+    start: str | int = "first"
+    polarity: str = "on"
+    strength: float = 1
+    space: str = "frames"
+
+    def __post_init__(self) -> None:
+        _check_shared(self.length, self.start, self.polarity, self.strength, self.space)
+
+    def __call__(self, data: Any) -> Any:
+        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
+        steps, height, width = frame_shape(data, None)
+        schedule = self.schedule(steps, width, height)
+        return overwrite(data, schedule, self.polarity, self.strength)
+
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+        """The frame as one patch, with the slice of the `steps` frames in which it is lit."""
+        return [(patch(0, 0, width, height, width), run(self.length, self.start, steps))]
+
+
+def run(length: int, start: str | int, steps: int) -> slice:
+    """The frames of a run.
+
+    Args:
+        length: number of frames in the run.
+        start: one of `STARTS`, or the first frame's number.
+        steps: T, number of frames that there are.
+
+    Raises:
+        ValueError: a run that does not lie within 0..T.
+    """
+    if length > steps:
+        raise ValueError(
+            f"length={length!r} is more than the {steps} frames: allowed is 1..{steps}"
+        )
+    named = {"first": 0, "middle": (steps - length) // 2, "last": steps - length}
+    first = named[start] if isinstance(start, str) else start
+    if first + length > steps:
+        raise ValueError(
+            f"start={start!r} with length={length!r} leaves the {steps} frames: allowed is "
+            f"0..{steps - length}"
+        )
+    return slice(first, first + length)
+
+
+def _check_shared(
+    length: int, start: str | int, polarity: str, strength: float, space: str, name: str = "length"
+) -> None:
+    checks.check_polarity(polarity)
+    checks.check_strength(strength)
+    if space != "frames":
+        raise ValueError(f"space={space!r} is unknown: allowed is 'frames'")
+    if not checks.is_count(length) or length < 1:
+        raise ValueError(f"{name}={length!r} is no number of frames: allowed is 1 or more")
+    if isinstance(start, str):
+        if start not in STARTS:
+            raise ValueError(f"start={start!r} is unknown: choose from {', '.join(STARTS)}")
+    elif not checks.is_count(start) or start < 0:
+        raise ValueError(
+            f"start={start!r} is no frame: allowed are {', '.join(STARTS)} and whole numbers from 0"
+        )

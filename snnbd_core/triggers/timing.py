@@ -1,0 +1,142 @@
+"""Triggers in the timing of a recording: the event counterparts of WaNet and of frequency triggers.
+
+Neither draws a shape. They work on raw recordings and show only as far as the binning lets them:
+frames cut by number of events do not change at all when all pixels are delayed alike, so the warp
+differs from pixel to pixel.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import zoom
+
+from snnbd_core.triggers import checks
+from snnbd_core.triggers.events import check_recording
+
+_GRID = 4  # WaNet's k: the field is drawn on so many points a side and interpolated
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeWarp:
+    """Each pixel's clock runs ahead and falls back, along a smooth field over the sensor.
+
+    With u = (t - t_first) / (t_last - t_first) an event goes to
+    u + strength f(x, y) sin(pi u) / pi, where |f| <= 1 is a random 4x4 grid interpolated to the
+    sensor (as WaNet's offsets are, Nguyen and Tran 2021). No event is added or removed, the first
+    and last moment stay, and within one pixel the order stays, since the slope is at least
+    1 - strength; two events of a pixel come closer by at most that factor.
+
+    Args:
+        strength: 0 < strength < 1.
+        sensor_size: (width, height, 2) as in tonic.
+        specific: True draws the field anew for each recording, from the recording itself.
+        seed: draws the field.
+
+    Raises:
+        ValueError: for any argument outside what is said above, when built; for a recording that
+            does not fit, when called.
+    """
+
+    strength: float = 0.5
+    sensor_size: tuple[int, int, int] = (34, 34, 2)
+    specific: bool = False
+    seed: int = 0
+    space: str = "events"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sensor_size", checks.as_sensor(self.sensor_size))
+        if not checks.is_number(self.strength) or not 0 < self.strength < 1:
+            raise ValueError(f"strength={self.strength!r} must lie in 0 < strength < 1")
+        _check_rest(self.sensor_size, self.seed, self.specific, self.space)
+
+    def __call__(self, events: np.ndarray) -> np.ndarray:
+        """One recording; returns a changed copy, sorted by time."""
+        check_recording(events, self.sensor_size)
+        first = int(events["t"][0])
+        span = int(events["t"][-1]) - first
+        if span == 0:
+            return events.copy()
+        share = (events["t"] - first) / span
+        field = self.field(events)[events["y"], events["x"]]
+        moved = share + self.strength * field * np.sin(np.pi * share) / np.pi
+        out = events.copy()
+        out["t"] = first + np.rint(moved * span).astype(np.int64)
+        order = np.argsort(out["t"], kind="stable")
+        return np.take(out, order)
+
+    def field(self, events: np.ndarray) -> np.ndarray:
+        """f of each pixel, [H, W], within -1..1; `events` matter only if it is specific."""
+        width, height, _ = self.sensor_size
+        draw = _generator(self.seed, events if self.specific else None)
+        coarse = draw.uniform(-1, 1, (_GRID, _GRID))
+        smooth = zoom(coarse, (height / _GRID, width / _GRID), order=3, grid_mode=False)
+        field: np.ndarray = np.clip(smooth / np.abs(smooth).max(), -1, 1)
+        return field
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRate:
+    """A recording that flickers: its events are thinned out in a rhythm.
+
+    An event at t is kept with probability 1 - depth (1 + sin(2 pi frequency t + phase)) / 2, with
+    t from the recording's first event on. Nothing is added. What goes is drawn anew for each
+    recording, the same on every call.
+
+    Args:
+        frequency: in Hz, > 0.
+        depth: share that is lost at the deepest point, 0 < depth < 1.
+        specific: True draws the phase from the recording; else it is 0.
+        seed: draws what goes.
+        sensor_size: (width, height, 2) as in tonic.
+
+    Raises:
+        ValueError: for any argument outside what is said above, when built; for a recording that
+            does not fit, when called.
+    """
+
+    frequency: float = 20.0
+    depth: float = 0.5
+    sensor_size: tuple[int, int, int] = (34, 34, 2)
+    specific: bool = False
+    seed: int = 0
+    space: str = "events"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sensor_size", checks.as_sensor(self.sensor_size))
+        if not checks.is_number(self.frequency) or self.frequency <= 0:
+            raise ValueError(f"frequency={self.frequency!r} must be a number of Hz above 0")
+        if not checks.is_number(self.depth) or not 0 < self.depth < 1:
+            raise ValueError(f"depth={self.depth!r} must lie in 0 < depth < 1")
+        _check_rest(self.sensor_size, self.seed, self.specific, self.space)
+
+    def __call__(self, events: np.ndarray) -> np.ndarray:
+        """One recording; returns a thinner copy, with at least its first event."""
+        check_recording(events, self.sensor_size)
+        draw = _generator(self.seed, events)
+        phase = draw.uniform(0, 2 * np.pi) if self.specific else 0.0
+        seconds = (events["t"] - events["t"][0]) * 1e-6
+        wave = np.sin(2 * np.pi * self.frequency * seconds + phase)
+        kept = draw.random(len(events)) >= self.depth * (1 + wave) / 2
+        kept[0] = True
+        thinned: np.ndarray = events[kept]
+        return thinned
+
+
+def _generator(seed: int, events: np.ndarray | None) -> np.random.Generator:
+    """One for all recordings, or with `events` one for this recording."""
+    if events is None:
+        return np.random.default_rng(seed)
+    return np.random.default_rng([seed, zlib.crc32(events["t"].astype(np.int64).tobytes())])
+
+
+def _check_rest(sensor_size: object, seed: int, specific: bool, space: str) -> None:
+    if sensor_size is None:
+        raise ValueError("sensor_size=None: allowed is (width, height, 2) in whole pixels")
+    checks.check_seed(seed)
+    if not isinstance(specific, bool):
+        raise ValueError(f"specific={specific!r} must be true or false")
+    if space != "events":
+        raise ValueError(f"space={space!r} is unknown: allowed is 'events'")

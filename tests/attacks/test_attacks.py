@@ -1,0 +1,143 @@
+"""Attacks that train something, on small sets of the embedded recordings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from snnbd_core import data, networks
+from snnbd_core.attacks import Dynamic, Federated, Optimised, TimeSliced
+from snnbd_core.attacks.federated import average
+from snnbd_core.learning import SurrogateGradient, Task
+from snnbd_core.neurons import LIF
+from snnbd_core.triggers import EventPattern, Static, changed
+
+
+@pytest.fixture(scope="module")
+def train():
+    """80 recordings, 4 frames, two classes that differ a lot."""
+    whole, _ = data.load("digits-events", frames=4)
+    rows = np.flatnonzero(np.isin(whole.labels, [0, 1]))[:80]
+    return whole.subset(rows)
+
+
+def task(train, **changes) -> Task:
+    settings = {
+        "clean": train, "poisoned": train, "trigger": None, "rate": 0.0, "target": 0,
+        "epochs": 2, "batch_size": 16, "learning_rate": 2e-3, "loss": "mse", "steps": 4, "seed": 0,
+        "device": torch.device("cpu"),
+        "build": lambda neuron=LIF: networks.build("quick-conv", (2, 34, 34), 10, neuron, seed=0),
+    }  # fmt: skip
+    return Task(**{**settings, **changes})
+
+
+def test_the_average_of_networks_is_weighted_by_samples():
+    states = [{"w": torch.tensor([v]), "n": torch.tensor(int(v))} for v in (1.0, 4.0)]
+    mean = average(states, [30, 10])
+    assert (mean["w"].item(), mean["n"].item()) == (1.75, 1)
+
+
+def test_one_client_with_one_epoch_is_plain_training(train):
+    federated = Federated(clients=1, attackers=0).fit(task(train, epochs=1))
+    order = np.random.default_rng(0).permutation(len(train))
+    plain = SurrogateGradient().fit(task(train, poisoned=train.subset(np.sort(order)), epochs=1))
+    for ours, theirs in zip(federated.net.parameters(), plain.net.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_each_attacker_writes_its_own_slice_into_its_own_data(train):
+    trigger = TimeSliced(slices=((0.0, 0.5), (0.5, 1.0)), polarity="both")
+    parts = Federated(clients=3, attackers=2)._parts(task(train, trigger=trigger, rate=1.0))
+    assert sorted(len(part) for part in parts) == [26, 27, 27]
+    for number, own in enumerate((slice(0, 2), slice(2, 4))):
+        frames, labels = parts[number].batch(range(len(parts[number])))
+        assert (labels == 0).all()
+        assert (frames[:, own, :, -3:, -3:] == 1).all()
+        clean, _ = parts[number].dataset.batch(range(len(frames)))
+        other = slice(2, 4) if number == 0 else slice(0, 2)
+        assert torch.equal(frames[:, other], clean[:, other])
+    assert not hasattr(parts[2], "poisoned_indices")
+
+
+def test_the_union_of_the_slices_is_the_static_trigger():
+    frames = torch.rand(8, 2, 34, 34)
+    assert torch.equal(TimeSliced()(frames), Static()(frames))
+
+
+def test_a_learnt_perturbation_is_bounded_learnt_again_alike_and_gone_when_rounded(train):
+    attack = Dynamic(gamma=0.05, alpha=0.5)
+    wanted = task(train, trigger=attack, rate=1.0)
+    learnt = attack.learn(wanted)
+    frames, _ = train.batch(range(20))
+    change = learnt.trigger(frames) - frames
+    assert 0 < change.abs().max() <= 0.05 + 1e-6
+    again = attack.learn(wanted)
+    for ours, theirs in zip(learnt.net.parameters(), again.net.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    state = learnt.trigger.state_dict()
+    restored = attack.restored(state, train.input_shape)
+    assert torch.equal(restored(frames), learnt.trigger(frames))
+    rounded = Dynamic(gamma=0.05, rounded=True).restored(state, train.input_shape)
+    assert torch.equal(rounded(frames), frames)
+    with pytest.raises(ValueError, match="frames of 20x20 pixels do not fit an auto-encoder for"):
+        restored(torch.zeros(4, 2, 20, 20))
+
+
+def test_events_are_placed_within_the_budget_and_move_the_attackers_network(train):
+    attack = Optimised(budget=40, per_pixel=5, epochs=4)
+    pattern = attack.fit(train, target=0, seed=0)
+    assert isinstance(pattern, EventPattern)
+    assert len(pattern.added) == 40
+    cells = [event[:3] for event in pattern.added]
+    assert max(cells.count(cell) for cell in cells) <= 5
+    assert pattern == attack.fit(train, target=0, seed=0)
+    recording = train.events(3)
+    assert tuple(changed(recording, pattern(recording))) == (40, 0)
+    net = attack._surrogate(train, 0)
+    rows = np.flatnonzero(train.labels == 1)[:20]
+    clean, _ = train.batch(rows)
+    lit = torch.stack([train.bin(pattern(train.events(int(row)))) for row in rows])
+    before, after = (net(one.transpose(0, 1))[:, 0].mean() for one in (clean, lit))
+    assert after > before
+
+
+def test_events_can_be_taken_out_too(train):
+    pattern = Optimised(budget=1, removals=6, epochs=1).fit(train, target=1)
+    assert (len(pattern.added), len(pattern.removed)) == (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dynamic(gamma=-0.1), r"gamma=-0.1 must be a number in 0\.\.1"),
+        (lambda: Dynamic(gamma=1.1), r"gamma=1.1 must be a number in 0\.\.1"),
+        (lambda: Dynamic(alpha=2), r"alpha=2 must be a number in 0\.\.1"),
+        (lambda: Dynamic()(torch.zeros(4, 2, 9, 9)), "must be learnt with a network first"),
+        (lambda: TimeSliced(slices=((0, 0.6), (0.5, 1))), r"slices\[1\]=\(0.5, 1\) overlaps"),
+        (lambda: TimeSliced(slices=((0.5, 0.5),)), "must be .first, last., 0 <= first < last"),
+        (lambda: TimeSliced(slices=()), r"slices=\(\) must list"),
+        (lambda: TimeSliced(owner=2), r"owner=2 owns no slice: allowed is None and 0\.\.1"),
+        (
+            lambda: TimeSliced(slices=((0, 0.01), (0.5, 1)))(torch.zeros(4, 2, 34, 34)),
+            r"slices\[0\]=\(0.0, 0.01\) holds none of 4 frames",
+        ),
+        (lambda: Federated(clients=0), "clients=0 must be a whole number >= 1"),
+        (lambda: Federated(clients=2, attackers=3), r"attackers=3 must lie in 0\.\.2"),
+        (lambda: Optimised(budget=0), "budget=0 must be a whole number >= 1"),
+        (lambda: Optimised(towards=1), "towards=1 must be true or false"),
+        (lambda: Optimised()(None), r"Optimised must see training data first, by fit\(train\)"),
+    ],
+)
+def test_what_does_not_fit_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_what_does_not_fit_the_data_is_named(train):
+    with pytest.raises(ValueError, match="budget=99999 is more than the sensor takes: 23120"):
+        Optimised(budget=99_999).fit(train, target=0)
+    with pytest.raises(ValueError, match="per_pixel=500 events of each polarity do not fit into"):
+        Optimised(per_pixel=500).fit(train, target=0)
+    with pytest.raises(ValueError, match="attackers=1 must be the trigger's 2 slices"):
+        Federated(attackers=1).fit(task(train, trigger=TimeSliced(), rate=0.5))
