@@ -7,14 +7,19 @@ pictures hide: the number and the timing of events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from snnbd_core.poisoning import Triggered
+
 _WINDOW = 7  # scikit-image's default side of the SSIM window, in pixels
+_SAMPLES = 16  # as in Sneaky Spikes
+_OTHERS = 200
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,22 @@ def measure(clean: Any, triggered: Any, others: Any) -> Stealth:
         van_rossum=_mean(van_rossum(a, b) for a, b in pairs),
         nearest=_nearest(after, rest) / _nearest(before, rest),
     )
+
+
+def score(test: Any, trigger: Any, others: Any) -> dict[str, float]:
+    """The finite scores of a trigger on the first samples of a set of event frames, by name.
+
+    Args:
+        test: the set; 16 samples are compared, as in Sneaky Spikes.
+        trigger: what is put into them.
+        others: a set of clean samples, of which the first 200 are the neighbours.
+    """
+    rows = np.arange(min(_SAMPLES, len(test)))
+    clean, _ = test.batch(rows)
+    triggered, _ = Triggered(test, trigger).batch(rows)
+    rest, _ = others.batch(np.arange(min(_OTHERS, len(others))))
+    scores = asdict(measure(clean, triggered, rest))
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
 def ssim_frames(clean: np.ndarray, triggered: np.ndarray) -> float:

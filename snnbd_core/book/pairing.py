@@ -29,7 +29,7 @@ COLAB_CELL = """\
 import sys
 
 if "google.colab" in sys.modules:
-    %pip install --quiet "snnbd @ git+{repository}@{branch}"
+    %pip install --quiet "snnbd[sweep] @ git+{repository}@{branch}"
 """
 
 

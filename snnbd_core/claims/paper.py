@@ -42,7 +42,9 @@ OPEN = "open"
 EXPECTED = ("reproduced", "partly", "not reproduced", OPEN)
 _PACKAGED = Path(__file__).resolve().parents[1] / "_claims"
 _PAPER = {"paper", "cite", "title", "chapter", "seeds", "experiments", "profiles", "claims"}
-_CLAIM = {"id", "where", "statement", "figures", "reproduced", "partly", "expected", "why"}
+_CLAIM = {
+    "id", "where", "statement", "chapter", "figures", "reproduced", "partly", "expected", "why",
+}  # fmt: skip
 
 
 class ClaimError(ValueError):
@@ -252,7 +254,7 @@ def _claim(
         paper=paper["paper"],
         title=str(paper.get("title", "")),
         cite=str(paper.get("cite", "")),
-        chapter=paper.get("chapter") or "",
+        chapter=entry.get("chapter", paper.get("chapter")) or "",
         seeds=tuple(paper.get("seeds", [0])),
     )
 

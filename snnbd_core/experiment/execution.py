@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from snnbd_core import networks
+from snnbd_core import migration, networks, stealth
 from snnbd_core.experiment import store, trigger_cache
 from snnbd_core.experiment.provenance import Provenance, peak_memory
 from snnbd_core.experiment.record import Record
@@ -133,7 +133,8 @@ def _computed(
             device=place,
             steps=experiment.frames,
         )
-        extra = _measured(experiment, net, test, trigger, place)
+        extra = _stealth(experiment, test, trigger)
+        extra |= _measured(experiment, net, test, trigger, place)
     provenance = Provenance.now(
         dataset=store.data_fingerprint(experiment),
         device=place,
@@ -188,14 +189,25 @@ def _as_deployed(experiment: Experiment, nets: Sequence[nn.Module]) -> Iterator[
         yield
 
 
+def _stealth(experiment: Experiment, test: Any, trigger: Any) -> dict[str, Any]:
+    """How much the trigger shows; of recordings only."""
+    if trigger is None or not hasattr(test, "bin"):
+        return {}
+    train, _ = store.datasets(experiment)
+    return dict(stealth.score(test, trigger, train))
+
+
 def _measured(
     experiment: Experiment, net: nn.Module, test: Any, trigger: Any, place: torch.device
 ) -> dict[str, Any]:
-    """What the rule measures besides the report."""
-    if not hasattr(experiment.rule, "measure"):
+    """What the rule measures besides the report; of one with a source, what migrated."""
+    rule = experiment.rule
+    measure = getattr(rule, "measure", migration.compare if hasattr(rule, "source") else None)
+    if measure is None:
         return {}
-    figures: dict[str, Any] = experiment.rule.measure(
-        net, _source(experiment.training, place, False), test, trigger, experiment.target,
+    source: Any = _source(experiment.training, place, False)
+    figures: dict[str, Any] = measure(
+        net, source, test, trigger, experiment.target,
         experiment.frames, place,
     )  # fmt: skip
     return figures

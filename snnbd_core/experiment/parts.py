@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any
 
 from snnbd_core import attacks, learning, triggers
+from snnbd_core.stealth import Stealth
 
 TRIGGERS: dict[str, type[Any]] = {
     name: kind
@@ -21,12 +22,21 @@ TRIGGERS: dict[str, type[Any]] = {
 }
 
 RULES: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (learning.SurrogateGradient, attacks.Federated)
+    kind.__name__: kind
+    for kind in (
+        learning.SurrogateGradient,
+        learning.ANN,
+        learning.Conversion,
+        learning.Hybrid,
+        learning.SpikeRepresentation,
+        attacks.Federated,
+    )
 }
 
 REPAIRS: dict[str, type[Any]] = {}
 
-EXTRA_FIGURES: tuple[str, ...] = tuple(
-    dict.fromkeys(name for kind in RULES.values() for name in getattr(kind, "figures", ()))
+EXTRA_FIGURES: tuple[str, ...] = (
+    *(item.name for item in dataclasses.fields(Stealth)),
+    *dict.fromkeys(name for kind in RULES.values() for name in getattr(kind, "figures", ())),
 )
-"""What reports hold besides the fields of `Report`, for the rules that measure it."""
+"""What reports hold besides the fields of `Report`: scores of stealth, and what rules measure."""

@@ -41,9 +41,11 @@ NUMERIC = (
     "learning",
     "memory.py",
     "metrics.py",
+    "migration.py",
     "networks.py",
     "neurons.py",
     "poisoning.py",
+    "stealth.py",
     "triggers",
 )
 

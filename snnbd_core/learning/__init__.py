@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from snnbd_core.learning.ann import ANN
 from snnbd_core.learning.batches import as_sequence, choose_device
+from snnbd_core.learning.conversion import Conversion, convert
 from snnbd_core.learning.history import History
+from snnbd_core.learning.hybrid import Hybrid
+from snnbd_core.learning.spike_representation import SpikeRepresentation
 from snnbd_core.learning.surrogate_gradient import train
 from snnbd_core.learning.task import Rule, SurrogateGradient, Task, Trained
 
 __all__ = [
+    "ANN",
+    "Conversion",
     "History",
+    "Hybrid",
     "Rule",
+    "SpikeRepresentation",
     "SurrogateGradient",
     "Task",
     "Trained",
     "as_sequence",
     "choose_device",
+    "convert",
     "train",
 ]

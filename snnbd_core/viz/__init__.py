@@ -10,7 +10,15 @@ from snnbd_core.viz.explorer import State, explore, explore_offline
 from snnbd_core.viz.glue import glue
 from snnbd_core.viz.layers import draw_layers, record_spikes
 from snnbd_core.viz.neurons import draw_comparison, draw_curves, draw_neuron
+from snnbd_core.viz.stills import sliders, stills
 from snnbd_core.viz.style import use_style
+from snnbd_core.viz.triggers import (
+    draw_frontier,
+    draw_time_position,
+    draw_triggers,
+    scored,
+    stealth_table,
+)
 
 __all__ = [
     "State",
@@ -21,10 +29,13 @@ __all__ = [
     "draw_comparison",
     "draw_curves",
     "draw_frames",
+    "draw_frontier",
     "draw_layers",
     "draw_neuron",
     "draw_rates",
     "draw_recording",
+    "draw_time_position",
+    "draw_triggers",
     "explore",
     "explore_offline",
     "glue",
@@ -34,7 +45,11 @@ __all__ = [
     "report_table",
     "run_conventions",
     "run_leaky",
+    "scored",
+    "sliders",
     "spike_table",
+    "stealth_table",
+    "stills",
     "use_style",
     "verdict",
 ]
