@@ -168,7 +168,8 @@ def _fold(block: nn.Sequential) -> None:
                 raise ValueError(
                     f"layer {norm} follows no convolution: allowed is Conv2d before it"
                 )
-            block[first] = fuse_conv_bn_eval(convolution, norm)
+            # a bias that batch norm brought can be trained like all weights
+            block[first] = fuse_conv_bn_eval(convolution, norm).requires_grad_()
             block[second] = nn.Identity()
 
 
@@ -226,8 +227,10 @@ def _check(ann: nn.Module, calibration: Any, normalisation: str, percentile: flo
                              "must be an ANN with ReLU")  # fmt: skip
         known = isinstance(layer, (*allowed, *_PASSIVE)) or type(layer).__name__ == "TimeMean"
         if name and not known:
-            raise ValueError(f"layer {name} ({type(layer).__name__}) cannot be converted: allowed "
-                             "are Conv2d, Linear, BatchNorm2d, ReLU, pooling, dropout, Flatten")  # fmt: skip
+            raise ValueError(
+                f"layer {name} ({type(layer).__name__}) cannot be converted: allowed are Conv2d, "
+                "Linear, BatchNorm2d, ReLU, pooling, dropout, Flatten"
+            )
         if isinstance(layer, nn.BatchNorm2d) and layer.running_mean is None:
             raise ValueError(f"layer {name} (BatchNorm2d) has no running statistics to fold")
     for name, weight in ann.named_parameters():

@@ -1,9 +1,10 @@
 """DSR: training by differentiation on spike representation (Meng et al. 2022).
 
 Forward, the network spikes. Backward, a neuron is what its rate is as a function of its mean input:
-over T steps an IF neuron with threshold V and soft reset fires, in units of V, at clip(x / V, 0, 1),
-where x is the mean of its currents. Its derivative, 1 / V between 0 and V and 0 outside, is exact up
-to the grid of 1 / T, so no surrogate is needed and nothing is carried back through time.
+over T steps an IF neuron with threshold V and soft reset fires, in units of V, at the rate
+clip(x / V, 0, 1), where x is the mean of its currents. Its derivative, 1 / V between 0 and V and 0
+outside, is exact up to the grid of 1 / T, so no surrogate is needed and nothing is carried back
+through time.
 """
 
 from __future__ import annotations
