@@ -10,12 +10,22 @@ from snnbd_core.viz.explorer import State, explore, explore_offline
 from snnbd_core.viz.glue import glue
 from snnbd_core.viz.layers import draw_layers, record_spikes
 from snnbd_core.viz.neurons import draw_comparison, draw_curves, draw_neuron
+from snnbd_core.viz.rules import (
+    cost_table,
+    dense_operations,
+    draw_bars,
+    draw_migration,
+    draw_pipeline,
+    draw_rates_of_conversion,
+    rules_table,
+)
 from snnbd_core.viz.stills import sliders, stills
 from snnbd_core.viz.style import use_style
 from snnbd_core.viz.triggers import (
     draw_frontier,
     draw_time_position,
     draw_triggers,
+    draw_varied,
     scored,
     stealth_table,
 )
@@ -25,17 +35,24 @@ __all__ = [
     "animate",
     "claims_table",
     "compare",
+    "cost_table",
+    "dense_operations",
+    "draw_bars",
     "draw_claims",
     "draw_comparison",
     "draw_curves",
     "draw_frames",
     "draw_frontier",
     "draw_layers",
+    "draw_migration",
     "draw_neuron",
+    "draw_pipeline",
     "draw_rates",
+    "draw_rates_of_conversion",
     "draw_recording",
     "draw_time_position",
     "draw_triggers",
+    "draw_varied",
     "explore",
     "explore_offline",
     "glue",
@@ -43,6 +60,7 @@ __all__ = [
     "polarity_image",
     "record_spikes",
     "report_table",
+    "rules_table",
     "run_conventions",
     "run_leaky",
     "scored",

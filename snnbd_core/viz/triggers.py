@@ -120,6 +120,28 @@ def draw_time_position(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Fi
     return figure
 
 
+def draw_varied(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
+    """Success by what was changed, one panel for each setting, with 95 % intervals.
+
+    Args:
+        runs: setting -> value -> the records of its seeds, all with a floor.
+    """
+    figure = style.new_figure(2.8)
+    panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+    for axes, (setting, by_value) in zip(panels, runs.items(), strict=True):
+        for place, records in enumerate(by_value.values()):
+            success = _sample(records, "attack_success_rate")
+            low, high = success.interval
+            floor = _sample(records, "floor").mean
+            axes.plot([place, place], [100 * low, 100 * high], color=style.SERIES[0])
+            axes.plot(place, 100 * success.mean, "o", color=style.SERIES[0])
+            axes.plot(place, 100 * floor, "_", color=style.CURRENT, markersize=14)
+        axes.set_xticks(range(len(by_value)), list(by_value), fontsize=8)
+        axes.set(title=setting, xlim=(-0.5, len(by_value) - 0.5), ylim=(-3, 103))
+    panels[0].set_ylabel("success rate (%)")
+    return figure
+
+
 def _sample(records: Sequence[Record], figure: str) -> Sample:
     found = [record.report.figure(figure) for record in records]
     return Sample(tuple(value for value in found if value is not None))
