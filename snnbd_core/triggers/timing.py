@@ -24,10 +24,10 @@ class TimeWarp:
     """Each pixel's clock runs ahead and falls back, along a smooth field over the sensor.
 
     With u = (t - t_first) / (t_last - t_first) an event goes to
-    u + strength f(x, y) sin(pi u) / pi, where |f| <= 1 is a random 4x4 grid interpolated to the
-    sensor (as WaNet's offsets are, Nguyen and Tran 2021). No event is added or removed, the first
-    and last moment stay, and within one pixel the order stays, since the slope is at least
-    1 - strength; two events of a pixel come closer by at most that factor.
+    u + strength f(x, y) sin(pi u) / pi, where f, within -1 and 1, is a random 4x4 grid
+    interpolated to the sensor (as WaNet's offsets are, Nguyen and Tran 2021). No event is added
+    or removed, the first and last moment stay, and within one pixel the order stays, since the
+    slope is at least 1 - strength; two events of a pixel come closer by at most that factor.
 
     Args:
         strength: 0 < strength < 1.

@@ -127,7 +127,7 @@ def test_the_colab_cell_installs_the_library_from_the_repository_and_pins_nothin
 ) -> None:
     ((name, line),) = run_colab_cell(book, monkeypatch, colab=True)
     assert name == "pip"
-    assert line == f'install --quiet "snnbd @ git+{book.repository}@main"'
+    assert line == f'install --quiet "snnbd[sweep] @ git+{book.repository}@main"'
 
 
 def test_the_colab_cell_does_nothing_elsewhere(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
