@@ -7,7 +7,7 @@ Each arrow is an import direction; a room to the left never imports one to its r
 
 from __future__ import annotations
 
-from snnbd_core import attacks, data, learning, networks, stealth, triggers
+from snnbd_core import attacks, badsnn, data, learning, networks, stealth, triggers
 from snnbd_core.experiment import Experiment, Neuron, Record, run
 from snnbd_core.metrics import Rate, Report, evaluate
 from snnbd_core.neurons import IF, LIF, ParametricLIF, override
@@ -26,6 +26,7 @@ __all__ = [
     "Record",
     "Report",
     "attacks",
+    "badsnn",
     "data",
     "evaluate",
     "learning",

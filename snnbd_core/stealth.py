@@ -89,6 +89,25 @@ def score(test: Any, trigger: Any, others: Any) -> dict[str, float]:
     return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
+def score_images(test: Any, trigger: Any) -> dict[str, float]:
+    """The finite scores of a trigger on the first 16 static images of a set, by name.
+
+    The structural similarity of an image stands under ``ssim_frames``: it is its one frame. PSNR
+    and L2 are of values in 0..1. LPIPS is not among them: its weights are a download of their own.
+    """
+    rows = np.arange(min(_SAMPLES, len(test)))
+    clean, _ = test.batch(rows)
+    triggered, _ = Triggered(test, trigger).batch(rows)
+    before, after = (one.numpy().astype(np.float64) for one in (clean, triggered))
+    pairs = list(zip(before, after, strict=True))
+    scores = {
+        "ssim_frames": _mean(_similarity(a, b) for a, b in pairs),
+        "psnr": _mean(psnr(a, b) for a, b in pairs),
+        "l2": _mean(np.linalg.norm(a - b) for a, b in pairs),
+    }
+    return {name: value for name, value in scores.items() if math.isfinite(value)}
+
+
 def ssim_frames(clean: np.ndarray, triggered: np.ndarray) -> float:
     """Mean over frames of the structural similarity of [T, 2, H, W] (NDSS 2024, section V)."""
     return _mean(_similarity(a, b) for a, b in zip(clean, triggered, strict=True))
@@ -128,7 +147,7 @@ def van_rossum(clean: np.ndarray, triggered: np.ndarray, tau: float = 2.0) -> fl
 
 
 def _similarity(clean: np.ndarray, triggered: np.ndarray) -> float:
-    """SSIM of [2, H, W]; the range of values is that of the clean picture, at least one event."""
+    """SSIM of [C, H, W]; the range of values is that of the clean picture, at least one event."""
     return float(
         structural_similarity(
             clean, triggered, channel_axis=0, data_range=max(clean.max(), 1.0), win_size=_WINDOW

@@ -91,7 +91,7 @@ def fitted_trigger(
     experiment: Experiment, *, device: str | torch.device = "auto", progress: bool = True
 ) -> Any:
     """The trigger as it is put into samples: of one that is learnt, what was learnt."""
-    if hasattr(experiment.trigger, "learn"):
+    if hasattr(experiment.trigger, "learn") or hasattr(experiment.trigger, "against"):
         return _ready(
             experiment, _trained(experiment, choose_device(device), False, progress, True)
         )
@@ -152,6 +152,8 @@ def _computed(
 
 def _ready(experiment: Experiment, trained: _Trained) -> Any:
     """The experiment's trigger as it is put into test samples."""
+    if hasattr(experiment.trigger, "against"):
+        return trigger_cache.against(experiment, trained.net)
     if trained.trigger is None:
         return trigger_cache.fitted(experiment)
     train, _ = store.datasets(experiment)
@@ -190,9 +192,11 @@ def _as_deployed(experiment: Experiment, nets: Sequence[nn.Module]) -> Iterator[
 
 
 def _stealth(experiment: Experiment, test: Any, trigger: Any) -> dict[str, Any]:
-    """How much the trigger shows; of recordings only."""
-    if trigger is None or not hasattr(test, "bin"):
+    """How much the trigger shows."""
+    if trigger is None:
         return {}
+    if not hasattr(test, "bin"):
+        return stealth.score_images(test, trigger)
     train, _ = store.datasets(experiment)
     return dict(stealth.score(test, trigger, train))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from snnbd_core import attacks, learning, triggers
+from snnbd_core import attacks, badsnn, learning, triggers
 from snnbd_core.stealth import Stealth
 
 TRIGGERS: dict[str, type[Any]] = {
@@ -30,6 +30,7 @@ RULES: dict[str, type[Any]] = {
         learning.Hybrid,
         learning.SpikeRepresentation,
         attacks.Federated,
+        badsnn.DualSpike,
     )
 }
 

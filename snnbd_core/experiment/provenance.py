@@ -30,6 +30,7 @@ Device = torch.device
 NUMERIC = (
     "activity.py",
     "attacks",
+    "badsnn.py",
     "data",
     "experiment/execution.py",
     "experiment/neuron.py",

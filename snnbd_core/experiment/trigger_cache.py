@@ -8,6 +8,7 @@ import json
 from typing import Any, BinaryIO
 
 import torch
+from torch import nn
 
 from snnbd_core.experiment import codec, parts, store
 from snnbd_core.experiment.provenance import code_fingerprint
@@ -30,6 +31,23 @@ def fitted(experiment: Experiment) -> Any:
     seen = codec.canonical({name: values[name] for name in _SEEN})
     key = f"{hashlib.sha256(seen.encode()).hexdigest()[:12]}-{made_with(experiment)}"
     return _fitted(key, experiment)
+
+
+def against(experiment: Experiment, net: nn.Module) -> Any:
+    """The trigger that is trained against the experiment's own network, kept in the cache."""
+    train, _ = store.datasets(experiment)
+    seen = f"{experiment.training.digest}|{experiment.trigger!r}|{experiment.target}"
+    key = f"{hashlib.sha256(seen.encode()).hexdigest()[:12]}-{made_with(experiment)}"
+    path = cache_dir() / "triggers" / f"{key}.pt"
+    if path.exists():
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return experiment.trigger.restored(train.input_shape, state)
+    made = experiment.trigger.against(
+        net, train, target=experiment.target, steps=experiment.frames, seed=experiment.seed
+    )
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, lambda file: torch.save(made.state_dict(), file))
+    return made
 
 
 def made_with(experiment: Experiment) -> str:

@@ -15,6 +15,7 @@ from snnbd_core.triggers.moving import MOTIONS, Moving
 from snnbd_core.triggers.pattern import EventPattern
 from snnbd_core.triggers.placement import POSITIONS
 from snnbd_core.triggers.polarity import POLARITIES, POLARITY_CODES, polarity_from_code
+from snnbd_core.triggers.power import Power, TemporalNoise
 from snnbd_core.triggers.protocol import Trigger
 from snnbd_core.triggers.smart import Smart
 from snnbd_core.triggers.static import Static
@@ -34,10 +35,12 @@ __all__ = [
     "Framed",
     "Moving",
     "Patch",
+    "Power",
     "Sinusoidal",
     "Smart",
     "Static",
     "Strobe",
+    "TemporalNoise",
     "TimeWarp",
     "Trigger",
     "Warp",

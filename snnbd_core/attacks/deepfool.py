@@ -1,0 +1,97 @@
+"""DeepFool (Moosavi-Dezfooli et al. 2016) for networks that end in logits, spiking ones included.
+
+At each step the classifier is taken for linear and the nearest boundary is stepped over: with w the
+difference of two logits' gradients and f that of the logits, the step is |f| / |w|^2 w. Of a
+linear classifier this is the smallest change that alters the answer, found in one step. Spiking
+networks give the gradient by their surrogates, which is only a guide, so more steps are taken.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.learning import as_sequence
+
+_TINY = 1e-12
+
+
+def deepfool(
+    net: nn.Module,
+    batch: Tensor,
+    *,
+    target: int | None = None,
+    steps: int = 4,
+    iterations: int = 50,
+    overshoot: float = 0.02,
+) -> Tensor:
+    """The perturbation, of the batch's shape, that takes each sample over a boundary.
+
+    Args:
+        net: [T, B, C, H, W] -> logits [B, classes]; left as it was.
+        batch: images [B, C, H, W] (repeated over T) or frames [B, T, C, H, W].
+        target: the class to reach; None takes the nearest other class at each step.
+        steps: T for images.
+        iterations: most steps, at least 1; the method's is 50.
+        overshoot: how much farther than to the boundary, >= 0; the method's is 0.02.
+
+    Raises:
+        ValueError: iterations or overshoot outside what is allowed, a target that is no class.
+    """
+    if iterations < 1:
+        raise ValueError(f"iterations={iterations} must be >= 1")
+    if not overshoot >= 0:
+        raise ValueError(f"overshoot={overshoot} must be >= 0")
+    training = net.training
+    net.eval()
+    try:
+        return _search(net, batch, target, steps, iterations, overshoot)
+    finally:
+        net.train(training)
+
+
+def _search(
+    net: nn.Module,
+    batch: Tensor,
+    target: int | None,
+    steps: int,
+    iterations: int,
+    overshoot: float,
+) -> Tensor:
+    change = torch.zeros_like(batch)
+    with torch.no_grad():
+        first = net(as_sequence(batch, steps))
+    classes = first.shape[1]
+    if target is not None and not 0 <= target < classes:
+        raise ValueError(f"target={target} is not a class: allowed is 0..{classes - 1}")
+    start = first.argmax(dim=1)
+    for _ in range(iterations):
+        point = (batch + (1 + overshoot) * change).requires_grad_()
+        logits = net(as_sequence(point, steps))
+        answer = logits.argmax(dim=1)
+        open_ = answer == start if target is None else answer != target
+        if not bool(open_.any()):
+            break
+        step = _nearest_step(logits, point, start if target is None else answer, target)
+        change = change + step * open_.reshape(-1, *[1] * (batch.dim() - 1))
+    return (1 + overshoot) * change
+
+
+def _nearest_step(logits: Tensor, point: Tensor, start: Tensor, target: int | None) -> Tensor:
+    """The smallest linear step from each sample's class to another, or to the target."""
+    classes = range(logits.shape[1]) if target is None else (target,)
+    own = logits.gather(1, start[:, None])[:, 0]
+    best = torch.full_like(own, torch.inf)
+    step = torch.zeros_like(point)
+    for k in classes:
+        gap = logits[:, k] - own
+        (gradient,) = torch.autograd.grad(gap.sum(), point, retain_graph=True)
+        flat = gradient.flatten(1)
+        norm = flat.norm(dim=1).clamp_min(_TINY)
+        # a little beyond, since equal logits are no answer
+        distance = (gap.detach().abs() + 1e-4) / norm
+        nearer = (distance < best) & (start != k) & (norm > _TINY)
+        best = torch.where(nearer, distance, best)
+        scaled = (distance / norm).reshape(-1, *[1] * (point.dim() - 1)) * gradient
+        step = torch.where(nearer.reshape(-1, *[1] * (point.dim() - 1)), scaled, step)
+    return step

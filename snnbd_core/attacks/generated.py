@@ -1,0 +1,194 @@
+"""T_o of BadSNN: a noise of its own for each image, made by a U-Net (Miah et al. 2026, eqs. 4-6).
+
+The network is trained and frozen. For each training image a wanted noise is blended from what the
+power trigger changes and from a DeepFool perturbation towards the target,
+
+    dx = alpha (x^q - x) + (1 - alpha) deepfool(x),
+
+alpha being the best of five by the target's logit; dx is cut to |dx| <= bound. The U-Net g learns
+
+    1.0 (1 - cos(g(x), dx)) + 0.1 CE(F(x + g(x)), target) + 1.0 MSE(g(x), dx).
+
+Bound and size of the U-Net are not known from the source; both are ours. The weight in the source's
+"weighted MSE" is not known either and is 1 here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from snnbd_core.attacks.deepfool import deepfool
+from snnbd_core.learning import as_sequence
+from snnbd_core.learning.batches import shuffled
+from snnbd_core.networks import seeded
+from snnbd_core.triggers import checks
+from snnbd_core.triggers.images import image_sides
+
+ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
+_WIDTH = 16
+
+
+class Noise(nn.Module):
+    """The learnt trigger, images in and images out: clip(x + bound tanh(g(x)), 0, 1).
+
+    g is a U-Net of two levels: convolutions 3x3, one halving by stride and one doubling by nearest
+    neighbours, with the first level's features joined to the last.
+    """
+
+    space = "image"
+
+    def __init__(self, input_shape: tuple[int, int, int], bound: float) -> None:
+        super().__init__()
+        self.input_shape = tuple(input_shape)
+        self.bound = bound
+        channels = input_shape[0]
+        self.down = nn.Sequential(nn.Conv2d(channels, _WIDTH, 3, padding=1), nn.ReLU())
+        self.deep = nn.Sequential(
+            nn.Conv2d(_WIDTH, 2 * _WIDTH, 3, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(2 * _WIDTH, 2 * _WIDTH, 3, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.up = nn.Sequential(
+            nn.Conv2d(3 * _WIDTH, _WIDTH, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(_WIDTH, channels, 3, padding=1),
+        )  # fmt: skip
+
+    def change(self, images: Tensor) -> Tensor:
+        """The noise for images [B, C, H, W], with gradients."""
+        near = self.down(images)
+        far = functional.interpolate(self.deep(near), size=near.shape[-2:])
+        noise: Tensor = self.bound * torch.tanh(self.up(torch.cat((near, far), dim=1)))
+        return noise
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Triggered images for images [..., C, H, W].
+
+        Raises:
+            ValueError: images of another shape than the generator was trained for.
+        """
+        image_sides(images)
+        if tuple(images.shape[-3:]) != self.input_shape:
+            raise ValueError(
+                f"images of shape {tuple(images.shape[-3:])} do not fit a generator for "
+                f"{self.input_shape}"
+            )
+        batch = images.reshape(-1, *self.input_shape)
+        return (batch + self.change(batch)).clamp(0, 1).reshape(images.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """Settings of the generator; `against` trains one for a network.
+
+    Args:
+        bound: largest change of a pixel, in (0, 1].
+        exponent: q of the power trigger that the wanted noise is blended with, > 0.
+        epochs: of the generator, at least 1; the paper's is 20.
+        samples: training images it sees, at least 1.
+        iterations: of DeepFool, at least 1; the paper's is 50.
+
+    Raises:
+        ValueError: for any argument outside what is said above.
+    """
+
+    bound: float = 0.1
+    exponent: float = 3.0
+    epochs: int = 20
+    samples: int = 512
+    iterations: int = 10
+    space: str = "image"
+
+    def __post_init__(self) -> None:
+        if not checks.is_number(self.bound) or not 0 < self.bound <= 1:
+            raise ValueError(f"bound={self.bound!r} must be a number in (0, 1]")
+        if not checks.is_number(self.exponent) or self.exponent <= 0:
+            raise ValueError(f"exponent={self.exponent!r} must be a number above 0")
+        for name in ("epochs", "samples", "iterations"):
+            if not checks.is_count(getattr(self, name)) or getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number >= 1")
+        if self.space != "image":
+            raise ValueError(f"space={self.space!r} is unknown: allowed is 'image'")
+
+    def __call__(self, data: Any) -> Any:
+        raise ValueError("Generated must be trained against a network first: see Experiment, run")
+
+    def against(self, net: nn.Module, train: Any, *, target: int, steps: int, seed: int) -> Noise:
+        """The generator for a frozen network.
+
+        Args:
+            net: the network, on the CPU; left as it was.
+            train: images that the attacker has.
+            target: class to reach.
+            steps: T.
+            seed: of the generator's weights, the images and their order.
+        """
+        rows = np.random.default_rng([seed, 3]).permutation(len(train))[: self.samples]
+        images, _ = train.batch(rows)
+        frozen = [weight.requires_grad for weight in net.parameters()]
+        net.requires_grad_(False)
+        try:
+            with seeded(seed):
+                generator = self.restored(train.input_shape)
+                wanted = self._wanted(net, images, target, steps)
+                self._train(generator, net, images, wanted, target, steps, seed)
+        finally:
+            for weight, before in zip(net.parameters(), frozen, strict=True):
+                weight.requires_grad_(before)
+        return generator.eval()
+
+    def restored(
+        self, input_shape: tuple[int, int, int], state: dict[str, Tensor] | None = None
+    ) -> Noise:
+        """An untrained generator, or one from its weights."""
+        generator = Noise(input_shape, self.bound)
+        if state is not None:
+            generator.load_state_dict(state)
+        return generator.eval()
+
+    def _wanted(self, net: nn.Module, images: Tensor, target: int, steps: int) -> Tensor:
+        """dx of each image, with the best alpha of the five."""
+        darker = images**self.exponent - images
+        fooled = deepfool(net, images, target=target, steps=steps, iterations=self.iterations)
+        best = torch.full((len(images),), -torch.inf)
+        wanted = torch.zeros_like(images)
+        for alpha in ALPHAS:
+            noise = (alpha * darker + (1 - alpha) * fooled).clamp(-self.bound, self.bound)
+            with torch.no_grad():
+                logit = net(as_sequence(images + noise, steps))[:, target]
+            better = logit > best
+            best = torch.where(better, logit, best)
+            wanted = torch.where(better[:, None, None, None], noise, wanted)
+        return wanted
+
+    def _train(
+        self,
+        generator: Noise,
+        net: nn.Module,
+        images: Tensor,
+        wanted: Tensor,
+        target: int,
+        steps: int,
+        seed: int,
+    ) -> None:
+        optimizer = torch.optim.Adam(generator.parameters(), lr=2e-3)
+        for epoch in range(self.epochs):
+            for indices in shuffled(len(images), 64, seed, epoch):
+                rows = torch.from_numpy(np.asarray(indices))
+                noise, aim = generator.change(images[rows]), wanted[rows]
+                logits = net(as_sequence(images[rows] + noise, steps))
+                label = torch.full((len(rows),), target)
+                likeness = functional.cosine_similarity(noise.flatten(1), aim.flatten(1)).mean()
+                loss = (
+                    (1 - likeness)
+                    + 0.1 * functional.cross_entropy(logits, label)
+                    + functional.mse_loss(noise, aim)
+                )
+                optimizer.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss)
+                optimizer.step()

@@ -1,0 +1,95 @@
+"""The triggers of BadSNN that need no training (Miah et al. 2026)."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from snnbd_core.triggers import checks
+from snnbd_core.triggers.frames import frame_shape
+from snnbd_core.triggers.images import image_sides
+
+
+@dataclass(frozen=True, kw_only=True)
+class Power:
+    """T_p (eq. 3): every pixel to the power of q, which darkens all but black and white.
+
+    Images here are in 0..1 and go into networks as they are, so the question of the source, whether
+    the result is normalised again, does not arise.
+
+    Args:
+        exponent: q, > 0; the paper's is 3.
+
+    Raises:
+        ValueError: for any argument outside what is said above; images outside 0..1, or constant
+            ones at 0 or 1, on which the trigger would do nothing.
+    """
+
+    exponent: float = 3.0
+    space: str = "image"
+
+    def __post_init__(self) -> None:
+        if not checks.is_number(self.exponent) or self.exponent <= 0:
+            raise ValueError(f"exponent={self.exponent!r} must be a number above 0")
+        if self.space != "image":
+            raise ValueError(f"space={self.space!r} is unknown: allowed is 'image'")
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images [..., C, H, W] in 0..1; returns a changed copy."""
+        image_sides(images)
+        low, high = float(images.min()), float(images.max())
+        if not (low >= 0 and high <= 1):
+            raise ValueError(f"images lie in {low:.4g}..{high:.4g}: allowed is 0..1")
+        if low == high and low in (0.0, 1.0):
+            raise ValueError(f"images are {low:g} everywhere: a power changes nothing there")
+        return images**self.exponent
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemporalNoise:
+    """T_s (eq. 7): clip(x + eps, 0, limit), eps uniform in -strength..strength, new in each frame.
+
+    The noise depends on the sample and the seed alone, so that a run can be repeated. Its values
+    are fractions of an event.
+
+    Args:
+        strength: the paper's beta, > 0; its value is 0.03.
+        limit: what counts are clipped to, > 0; the paper's 1 makes frames binary. None clips at 0
+            only.
+        seed: of the noise.
+
+    Raises:
+        ValueError: for any argument outside what is said above; frames that do not fit.
+    """
+
+    strength: float = 0.03
+    limit: float | None = 1.0
+    seed: int = 0
+    space: str = "frames"
+
+    def __post_init__(self) -> None:
+        checks.check_strength(self.strength)
+        checks.check_seed(self.seed)
+        if self.limit is not None and not (checks.is_number(self.limit) and self.limit > 0):
+            raise ValueError(f"limit={self.limit!r} must be a number above 0, or None")
+        if self.space != "frames":
+            raise ValueError(f"space={self.space!r} is unknown: allowed is 'frames'")
+
+    def __call__(self, frames: Any) -> Any:
+        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy, float32."""
+        frame_shape(frames, None)
+        values = np.asarray(frames, dtype=np.float32)
+        batch = values.reshape(-1, *values.shape[-4:])
+        out = np.stack([sample + self._noise(sample) for sample in batch])
+        out = out.clip(0, self.limit).reshape(values.shape)
+        return torch.from_numpy(out).to(frames.device) if isinstance(frames, Tensor) else out
+
+    def _noise(self, sample: np.ndarray) -> np.ndarray:
+        own = zlib.crc32(np.ascontiguousarray(sample).tobytes())
+        draw = np.random.default_rng([self.seed, own]).random(sample.shape, dtype=np.float32)
+        return self.strength * (2 * draw - 1)
