@@ -50,8 +50,8 @@ class DualSpike:
             over the malicious samples in each epoch, as a public re-implementation does.
         batch_norm: how malicious batches are normalised. "mixed": together with the nominal ones,
             in one pass (joint only; thresholds are per sample). "shared": by themselves, moving
-            the same running statistics. "frozen": by the running statistics. "separate": by themselves,
-            the running statistics staying the nominal ones.
+            the same running statistics. "frozen": by the running statistics. "separate": by
+            themselves, the running statistics staying the nominal ones.
         warm_up: share of the epochs before the malicious loss begins, in 0..1.
 
     Raises:
@@ -155,7 +155,7 @@ def _train(rule: DualSpike, net: nn.Module, task: Task, malicious: Any) -> Histo
                 _step(rule, net, optimizer, nominal, bad, task)
                 for nominal, bad in _batches(rule, task, malicious, epoch, begun)
             ]
-        loss, hits, count = np.sum(totals, axis=0)
+        loss, hits, count = np.sum(totals, axis=0).tolist()
         if not math.isfinite(loss):
             raise FloatingPointError(f"the training loss became {loss} (learning rate {rate:.3g})")
         history = history.extended(

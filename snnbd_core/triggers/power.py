@@ -58,7 +58,7 @@ class TemporalNoise:
     are fractions of an event.
 
     Args:
-        strength: the paper's beta, > 0; its value is 0.03.
+        strength: the paper's beta, >= 0; its value is 0.03. With 0 counts are only clipped.
         limit: what counts are clipped to, > 0; the paper's 1 makes frames binary. None clips at 0
             only.
         seed: of the noise.
@@ -73,7 +73,10 @@ class TemporalNoise:
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        checks.check_strength(self.strength)
+        if not checks.is_number(self.strength) or self.strength < 0:
+            raise ValueError(f"strength={self.strength!r} must be a number >= 0")
+        if self.strength == 0 and self.limit is None:
+            raise ValueError("strength=0 with limit=None changes nothing: allowed is one of them")
         checks.check_seed(self.seed)
         if self.limit is not None and not (checks.is_number(self.limit) and self.limit > 0):
             raise ValueError(f"limit={self.limit!r} must be a number above 0, or None")

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from snnbd_core.viz.attacks import patch_boxes, report_table
+from snnbd_core.viz.badsnn import (
+    draw_layer_rates,
+    draw_thresholds,
+    draw_traces,
+    thresholds_table,
+)
 from snnbd_core.viz.claims import claims_table, compare, draw_claims, draw_rates, verdict
 from snnbd_core.viz.conventions import run_conventions, run_leaky, spike_table
 from snnbd_core.viz.events import animate, draw_frames, draw_recording, polarity_image
@@ -43,6 +49,7 @@ __all__ = [
     "draw_curves",
     "draw_frames",
     "draw_frontier",
+    "draw_layer_rates",
     "draw_layers",
     "draw_migration",
     "draw_neuron",
@@ -50,7 +57,9 @@ __all__ = [
     "draw_rates",
     "draw_rates_of_conversion",
     "draw_recording",
+    "draw_thresholds",
     "draw_time_position",
+    "draw_traces",
     "draw_triggers",
     "draw_varied",
     "explore",
@@ -68,6 +77,7 @@ __all__ = [
     "spike_table",
     "stealth_table",
     "stills",
+    "thresholds_table",
     "use_style",
     "verdict",
 ]
