@@ -14,6 +14,8 @@ quick-conv       ours, for the embedded data: one convolution 5x5 of 16 channels
                  images under 16 pixels a side), batch norm, neuron; dense 128, voting
 ===============  =========================================================================
 
+vgg11, vgg16, resnet18 and resnet19 are in `snnbd_core.deep`.
+
 A block is convolution 3x3 without bias, batch norm, neuron, max-pool 2x2. Both dense layers have
 dropout 0.5 before them, with one mask for all time steps (Lee et al. 2020).
 """
@@ -26,8 +28,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from snnbd_core import deep
+from snnbd_core.layers import Folded, PoissonCode, SharedDropout
 from snnbd_core.neurons import LIF
 
 VOTERS = 10
@@ -48,63 +51,33 @@ PAPERS = {
     "gesture-conv": Size(blocks=5, channels=128, hidden=512),
 }
 QUICK = Size(blocks=1, channels=16, hidden=128)
-NAMES = (*PAPERS, "quick-conv")
-
-
-class Folded(nn.Sequential):
-    """Stateless layers over a sequence [T, B, ...]: time is folded into the batch.
-
-    If all time steps are one tensor (a static image repeated by ``expand``) the layers run once
-    and the result is repeated in the same way, without a copy.
-    """
-
-    def forward(self, sequence: Tensor) -> Tensor:
-        steps, batch = sequence.shape[:2]
-        if steps > 1 and sequence.stride(0) == 0:
-            once = self._run(sequence[0])
-            return once.expand(steps, *once.shape)
-        out = self._run(sequence.flatten(0, 1))
-        return out.reshape(steps, batch, *out.shape[1:])
-
-    def _run(self, frames: Tensor) -> Tensor:
-        for layer in self:
-            frames = layer(frames)
-        return frames
-
-
-class SharedDropout(nn.Module):
-    """Dropout over [T, B, ...] that drops the same units in all time steps of a sample."""
-
-    def __init__(self, p: float = 0.5) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, sequence: Tensor) -> Tensor:
-        if not self.training:
-            return sequence
-        return sequence * functional.dropout(torch.ones_like(sequence[0]), self.p)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"
+NAMES = (*PAPERS, *deep.NAMES, "quick-conv")
+CODINGS = ("direct", "poisson")
 
 
 class Network(nn.Module):
     """Layers over a sequence and a vote: [T, B, C, H, W] -> logits [B, classes].
 
     Attributes:
+        encoder: what turns the input into what the first layer reads; None for nothing.
         layers: what runs before the vote, in order, [T, B, ...] to [T, B, ...].
         input_shape: (C, H, W).
         classes: how many classes are voted on.
     """
 
     def __init__(
-        self, layers: Sequence[nn.Module], input_shape: tuple[int, int, int], classes: int
+        self,
+        layers: Sequence[nn.Module],
+        input_shape: tuple[int, int, int],
+        classes: int,
+        encoder: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.encoder = encoder
         self.layers = nn.Sequential(*layers)
         self.input_shape = input_shape
         self.classes = classes
-        self._spikes = not any(isinstance(layer, nn.ReLU) for layer in self.layers)
+        self._spikes = not any(isinstance(layer, nn.ReLU) for layer in self.layers.modules())
 
     def forward(self, sequence: Tensor) -> Tensor:
         """Logits [B, classes].
@@ -118,6 +91,8 @@ class Network(nn.Module):
                 f"sequence of shape {list(sequence.shape)} must be "
                 f"[T, B, {channels}, {height}, {width}]"
             )
+        if self.encoder is not None:
+            sequence = self.encoder(sequence)
         if not self._spikes and sequence.stride(0) == 0:
             sequence = sequence[:1]  # the twin has no state: equal frames give equal logits
         votes: Tensor = self.layers(sequence)
@@ -132,6 +107,7 @@ def build(
     classes: int,
     neuron: Callable[[], nn.Module] = LIF,
     seed: int | None = None,
+    coding: str = "direct",
 ) -> Network:
     """Builds a network by name.
 
@@ -143,22 +119,28 @@ def build(
             ANN twin: same weights' names and shapes, frame by frame, logits averaged over time.
         seed: fixes the initial weights, without touching torch's global random state. None draws
             them from that state.
+        coding: of static images: "direct" feeds their values in every step, "poisson" spikes.
 
     Raises:
-        ValueError: unknown name, an input shape that is not three positive sizes or is too small
-            for the network's pooling, fewer than one class.
+        ValueError: unknown name or coding, an input shape that is not three positive sizes or is
+            too small for the network's pooling, fewer than one class.
     """
     if name not in NAMES:
         raise ValueError(f"name={name!r} is not a network; allowed: {', '.join(NAMES)}")
+    if coding not in CODINGS:
+        raise ValueError(f"coding={coding!r} is unknown; allowed: {', '.join(CODINGS)}")
     shape = _checked_shape(input_shape)
-    if classes < 1:
-        raise ValueError(f"classes={classes} must be >= 1")
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise ValueError(f"classes={classes!r} must be a whole number >= 1")
     with seeded(seed):
         if name == "quick-conv":
             layers = _quick_layers(shape, classes, neuron)
+        elif name in deep.NAMES:
+            layers, features = deep.features(name, shape, neuron)
+            layers += [Folded(nn.Linear(features, classes * VOTERS)), neuron()]
         else:
             layers = _paper_layers(name, shape, classes, neuron)
-    return Network(layers, shape, classes)
+    return Network(layers, shape, classes, PoissonCode() if coding == "poisson" else None)
 
 
 def _paper_layers(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from snntorch import spikegen
 from spikingjelly.activation_based import functional as sj_functional
 from spikingjelly.activation_based import neuron as sj_neuron
 from spikingjelly.activation_based import surrogate as sj_surrogate
@@ -11,6 +12,7 @@ from spikingjelly.activation_based.model import parametric_lif_net
 from torch import nn
 
 from snnbd_core import networks
+from snnbd_core.layers import Gain, PoissonCode, Residual
 from snnbd_core.neurons import LIF, spiking_layers
 
 PAPERS = {
@@ -174,7 +176,7 @@ def test_an_input_shape_that_is_not_three_sizes_is_refused(shape):
 
 
 def test_fewer_than_one_class_is_refused():
-    with pytest.raises(ValueError, match="classes=0 must be >= 1"):
+    with pytest.raises(ValueError, match="classes=0 must be a whole number"):
         networks.build("quick-conv", (2, 34, 34), 0)
 
 
@@ -185,3 +187,54 @@ def test_a_sequence_of_another_shape_is_refused(shape):
     net = networks.build("quick-conv", (2, 34, 34), 10)
     with pytest.raises(ValueError, match=r"must be \[T, B, 2, 34, 34\]"):
         net(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("vgg16", 14_714_688 - 4_224),  # torchvision's features of VGG-16 without their biases
+        ("vgg11", 9_220_480 - 2_752),
+        (
+            "resnet18",
+            11_173_962 - 5_130,
+        ),  # the usual ResNet-18 for CIFAR-10 without its dense layer
+    ],
+)
+def test_deep_networks_have_the_weights_of_the_published_ones(name, weights):
+    net = networks.build(name, (3, 32, 32), 10)
+    found = sum(p.numel() for p in net.parameters()) - 512 * 100 - 100
+    norms = sum(p.numel() for p in net.parameters() if p.dim() == 1) - 100
+    assert found - (norms if "vgg" in name else 0) == weights
+
+
+def test_resnet19_gives_rates_and_a_block_adds_its_shortcut():
+    net = networks.build("resnet19", (3, 16, 16), 10, seed=0).eval()
+    with torch.no_grad():
+        votes = net(torch.rand(2, 1, 3, 16, 16))
+    assert votes.shape == (1, 10)
+    block = Residual(nn.Sequential(nn.Identity()), Gain(), nn.ReLU())
+    assert torch.equal(block(torch.tensor([-1.0, 2.0])), torch.tensor([0.0, 4.0]))
+
+
+def test_poisson_code_spikes_at_the_rate_of_the_pixel_and_repeats_when_evaluating():
+    values = torch.rand(1, 4, 1, 3, 3).expand(2000, -1, -1, -1, -1)
+    code = PoissonCode()
+    spikes = code(values)
+    assert set(spikes.unique().tolist()) == {0.0, 1.0}
+    peer = spikegen.rate(values[0], num_steps=2000)
+    for drawn in (spikes, peer):
+        torch.testing.assert_close(drawn.mean(dim=0), values[0], atol=0.06, rtol=0)
+    code.eval()
+    assert torch.equal(code(values), code(values))
+    with pytest.raises(ValueError, match=r"allowed is 0\.\.1"):
+        code(values + 1)
+
+
+def test_a_poisson_coded_network_reads_spikes():
+    net = networks.build("quick-conv", (1, 8, 8), 10, seed=0, coding="poisson").eval()
+    image = torch.rand(2, 1, 8, 8)
+    direct = networks.build("quick-conv", (1, 8, 8), 10, seed=0).eval()
+    sequence = image.expand(4, *image.shape)
+    assert torch.equal(net(sequence), direct(net.encoder(sequence)))
+    with pytest.raises(ValueError, match="coding='rank'"):
+        networks.build("quick-conv", (1, 8, 8), 10, coding="rank")

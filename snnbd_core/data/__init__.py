@@ -22,6 +22,7 @@ from snnbd_core.data.saccades import Camera
 
 __all__ = [
     "EVENT_DTYPE",
+    "IMAGES",
     "NAMES",
     "Camera",
     "CorruptData",
@@ -39,6 +40,9 @@ _IMAGES = {"mnist": load_mnist, "cifar10": load_cifar10}
 
 NAMES = (*_EMBEDDED, *_IMAGES, *WHOLE)
 """All data sets that ``load`` knows."""
+
+IMAGES = ("digits", *_IMAGES)
+"""Those of static images; the others are event recordings."""
 
 
 EventSet = Literal["digits-events", "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101"]

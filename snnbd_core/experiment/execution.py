@@ -303,6 +303,7 @@ def _built(experiment: Experiment, neuron: Callable[[], nn.Module] | None = None
         classes=train.classes,
         neuron=neuron or experiment.neuron.build,
         seed=experiment.seed,
+        coding=experiment.coding,
     )
     return net
 

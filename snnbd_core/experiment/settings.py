@@ -21,6 +21,7 @@ _QUICK = profiles.PROFILES["quick"]
 # Fields that came after the first records, with defaults that mean what was done before: at these
 # they are left out of the hash, which so stays what it was.
 _LATER = {
+    "coding": "direct",
     "clean_label": False,
     "held_out": 0,
     "inference_threshold": None,
@@ -40,6 +41,7 @@ class Experiment:
         data: name of a data set, see `snnbd_core.data.load`.
         frames: T, the time steps; static images are repeated so many times.
         binning: how event recordings are cut in frames, "number" or "time"; not used for images.
+        coding: of static images, "direct" or "poisson" (see `networks.build`); not for events.
         samples: None trains on the whole training set; a number on so many of its samples, drawn
             once (the same for all seeds).
         network: name of a network, see `snnbd_core.networks`.
@@ -68,6 +70,7 @@ class Experiment:
     data: str = _QUICK["data"]
     frames: int = _QUICK["frames"]
     binning: str = "number"
+    coding: str = "direct"
     samples: int | None = None
     network: str = _QUICK["network"]
     neuron: Neuron = field(default_factory=Neuron)
@@ -93,6 +96,7 @@ class Experiment:
             object.__setattr__(self, "rule", SurrogateGradient())
         checks.choice("data", self.data, data.NAMES)
         checks.choice("binning", self.binning, BINNINGS)
+        checks.choice("coding", self.coding, networks.CODINGS)
         checks.choice("network", self.network, networks.NAMES)
         checks.choice("loss", self.loss, LOSSES)
         checks.choice("profile", self.profile, profiles.PROFILES)
@@ -235,6 +239,10 @@ class Experiment:
         )  # fmt: skip
 
     def _check_together(self) -> None:
+        if self.coding != "direct" and self.data not in data.IMAGES:
+            raise ValueError(
+                f"coding={self.coding!r} is for static images: data={self.data!r} holds events"
+            )
         if self.trigger is None and self.rate > 0:
             raise ValueError(f"rate={self.rate!r} must be 0 without a trigger")
         if hasattr(self.trigger, "learn") and self.rate == 0:

@@ -24,17 +24,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from snnbd_core.data import IMAGES
+from snnbd_core.layers import Folded, Gain, Residual, SharedDropout
 from snnbd_core.learning.ann import ANN, check_reads, reading, with_neurons
 from snnbd_core.learning.batches import as_sequence
 from snnbd_core.learning.history import History
 from snnbd_core.learning.task import Task, Trained
-from snnbd_core.networks import Folded, Network, SharedDropout
+from snnbd_core.networks import Network
 from snnbd_core.neurons import IF, LIF
 
 NORMALISATIONS = ("max", "percentile")
 _CALIBRATION = 256  # samples of the training set
 _VALUES = 100_000  # at most so many activations of a layer and batch are kept for its percentile
-_PASSIVE = (nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.Identity)
+_PASSIVE = (
+    nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity,
+    nn.Sequential, Residual, Gain,
+)  # fmt: skip
+Waiting = list[tuple[Any, float]]
 
 
 class HalfStart(IF):
@@ -78,12 +84,7 @@ def convert(
     _check(ann, calibration, normalisation, percentile)
     net = _folded(ann)
     scales = _scales(net, calibration, normalisation, percentile, steps)
-    before = 1.0
-    for weights, scale in zip(_weighted(net), scales, strict=True):
-        weights.weight.mul_(before / scale)
-        if weights.bias is not None:
-            weights.bias.div_(scale)
-        before = scale
+    _rescale(net.layers, iter(scales), 1.0, [])
     converted = with_neurons(net, HalfStart)
     converted._spikes = True
     return converted.eval()
@@ -137,8 +138,7 @@ class Conversion:
 
 def source(experiment: Any, reads: str) -> Any:
     """The experiment of the ANN that another one's rule starts from."""
-    image = experiment.data in ("digits", "mnist", "cifar10")
-    frames = 1 if image else experiment.frames
+    frames = 1 if experiment.data in IMAGES else experiment.frames
     return dataclasses.replace(experiment, rule=ANN(reads=reads), frames=frames)
 
 
@@ -173,10 +173,32 @@ def _fold(block: nn.Sequential) -> None:
             block[second] = nn.Identity()
 
 
-def _weighted(net: nn.Module) -> Iterator[nn.Conv2d | nn.Linear]:
-    for layer in net.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            yield layer
+def _rescale(layer: nn.Module, scales: Iterator[float], before: float, waiting: Waiting) -> float:
+    """Scales all weights of a layer, in the order in which they run; the scale of its output.
+
+    Args:
+        scales: of the ReLUs still to come.
+        before: scale of the layer's input.
+        waiting: weights whose ReLU is still to come, with the scale of their input.
+    """
+    if isinstance(layer, nn.Conv2d | nn.Linear | Gain):
+        waiting.append((layer, before))
+    elif isinstance(layer, nn.ReLU):
+        scale = next(scales)
+        for weights, given in waiting:
+            weights.weight.mul_(given / scale)
+            if weights.bias is not None:
+                weights.bias.div_(scale)
+        waiting.clear()
+        return scale
+    elif isinstance(layer, Residual):
+        _rescale(layer.body, scales, before, waiting)
+        _rescale(layer.shortcut, scales, before, waiting)
+        return _rescale(layer.neuron, scales, before, waiting)
+    else:
+        for child in layer.children():
+            before = _rescale(child, scales, before, waiting)
+    return before
 
 
 def _scales(

@@ -104,6 +104,29 @@ def test_every_network_by_name_is_converted_and_restored(name):
         assert torch.equal(empty(frames.transpose(0, 1)), net(frames.transpose(0, 1)))
 
 
+def test_a_converted_residual_network_fires_at_the_activations_of_its_ann():
+    """Shortcuts, with and without weights, are scaled like the branches they join."""
+    twin = networks.build("resnet18", (1, 8, 8), 10, nn.ReLU, seed=0).eval()
+
+    class Images:
+        input_shape = (1, 8, 8)
+
+        def __len__(self):
+            return 4
+
+        def batch(self, rows):
+            draw = torch.Generator().manual_seed(0)
+            return torch.rand(len(rows), 1, 8, 8, generator=draw), torch.zeros(len(rows))
+
+    net = convert(twin, Images(), normalisation="max")
+    images, _ = Images().batch(range(4))
+    with torch.no_grad():
+        expected = twin(images[None])
+        rates = net(images.expand(256, *images.shape))
+    share = rates.flatten() @ expected.flatten() / rates.norm() / expected.norm()
+    assert float(share) > 0.97
+
+
 def task(digits, **changes) -> Task:
     settings = {
         "clean": digits[0], "poisoned": digits[0], "trigger": None, "rate": 0.0, "target": 0,
