@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from snnbd_core import attacks, badsnn, learning, triggers
+from snnbd_core import attacks, badsnn, defenses, learning, triggers
 from snnbd_core.stealth import Stealth
 
 TRIGGERS: dict[str, type[Any]] = {
@@ -34,7 +34,7 @@ RULES: dict[str, type[Any]] = {
     )
 }
 
-REPAIRS: dict[str, type[Any]] = {}
+REPAIRS: dict[str, type[Any]] = defenses.REPAIRS
 
 EXTRA_FIGURES: tuple[str, ...] = (
     *(item.name for item in dataclasses.fields(Stealth)),

@@ -33,6 +33,7 @@ NUMERIC = (
     "badsnn.py",
     "data",
     "deep.py",
+    "defenses",
     "experiment/execution.py",
     "experiment/neuron.py",
     "experiment/parts.py",

@@ -1,0 +1,54 @@
+"""Defences, one module each: repairs change a network, detectors say whether one is attacked.
+
+    repaired = FineTuning().repair(net, clean, seed=0, device=device, steps=8)
+
+A repair gives a copy; the network it is given is never changed. Settings are those that
+benchmarks/choose_repairs.py found on training samples, or the paper's where none was better. A new
+attack meets all of them without a line here: they see networks and clean samples only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snnbd_core.defenses.anp import AdversarialPruning
+from snnbd_core.defenses.clp import ChannelLipschitz
+from snnbd_core.defenses.detectors import DETECTORS
+from snnbd_core.defenses.fine_pruning import FinePruning
+from snnbd_core.defenses.fine_tuning import FineTuning
+from snnbd_core.defenses.nad import AttentionDistillation
+from snnbd_core.defenses.rating import defence_effectiveness
+from snnbd_core.defenses.settings import Mismatch, RandomThreshold, Reestimated
+from snnbd_core.defenses.unlearning import TwoStage, UnlearnRecoverPrune
+
+REPAIRS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        FineTuning,
+        FinePruning,
+        ChannelLipschitz,
+        AdversarialPruning,
+        AttentionDistillation,
+        UnlearnRecoverPrune,
+        TwoStage,
+        Reestimated,
+        Mismatch,
+        RandomThreshold,
+    )
+}
+
+__all__ = [
+    "DETECTORS",
+    "REPAIRS",
+    "AdversarialPruning",
+    "AttentionDistillation",
+    "ChannelLipschitz",
+    "FinePruning",
+    "FineTuning",
+    "Mismatch",
+    "RandomThreshold",
+    "Reestimated",
+    "TwoStage",
+    "UnlearnRecoverPrune",
+    "defence_effectiveness",
+]

@@ -1,0 +1,35 @@
+"""Checks of defences' settings; each error names the field, its value and what is allowed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def whole(name: str, value: Any, least: int) -> None:
+    """Raises ValueError unless the value is a whole number from `least` on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name}={value!r} must be a whole number >= {least}")
+
+
+def above(name: str, value: Any, least: float) -> None:
+    """Raises ValueError unless the value is a finite number above `least`."""
+    if not _number(value) or not value > least:
+        raise ValueError(f"{name}={value!r} must be a number > {least:g}")
+
+
+def share(name: str, value: Any) -> None:
+    """Raises ValueError unless the value is a number from 0 to less than 1."""
+    if not _number(value) or not 0 <= value < 1:
+        raise ValueError(f"{name}={value!r} must be a number in [0, 1)")
+
+
+def within(name: str, value: Any, low: float, high: float) -> None:
+    """Raises ValueError unless the value is a number from `low` to `high`."""
+    if not _number(value) or not low <= value <= high:
+        raise ValueError(f"{name}={value!r} must be a number in {low:g}..{high:g}")
+
+
+def _number(value: Any) -> bool:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return plain and math.isfinite(value)

@@ -1,0 +1,53 @@
+"""Detectors, one module each.
+
+Those of models answer with a `Verdict`: ``inspect(net, clean_samples, *, seed, device, steps)``.
+Those of inputs and of training sets give one number a sample, larger being more suspicious:
+``score(net, data, clean_samples, ...)`` and ``score(net, data, ...)``. None changes what it is
+given.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from snnbd_core.defenses.detectors.curves import Roc, roc
+from snnbd_core.defenses.detectors.features import Features, features
+from snnbd_core.defenses.detectors.hyper_parameters import HyperParameters, card
+from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse
+from snnbd_core.defenses.detectors.strip import Strip
+from snnbd_core.defenses.detectors.titration import NoiseResponse
+from snnbd_core.defenses.detectors.tmpbd import PotentialMargins
+from snnbd_core.defenses.detectors.training_set import ActivationClustering, SpectralSignatures
+from snnbd_core.defenses.detectors.verdict import Verdict
+from snnbd_core.defenses.detectors.voltage import Voltage
+
+MODELS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (NeuralCleanse, PotentialMargins, NoiseResponse, HyperParameters)
+}
+INPUTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Strip, Voltage)}
+TRAINING_SETS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (SpectralSignatures, ActivationClustering)
+}
+DETECTORS: dict[str, type[Any]] = {**MODELS, **INPUTS, **TRAINING_SETS}
+
+__all__ = [
+    "DETECTORS",
+    "INPUTS",
+    "MODELS",
+    "TRAINING_SETS",
+    "ActivationClustering",
+    "Features",
+    "HyperParameters",
+    "NeuralCleanse",
+    "NoiseResponse",
+    "PotentialMargins",
+    "Roc",
+    "SpectralSignatures",
+    "Strip",
+    "Verdict",
+    "Voltage",
+    "card",
+    "features",
+    "roc",
+]

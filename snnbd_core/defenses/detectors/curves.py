@@ -1,0 +1,52 @@
+"""How well scores tell attacked from clean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import roc_auc_score, roc_curve
+
+
+@dataclass(frozen=True)
+class Roc:
+    """A ROC curve.
+
+    Attributes:
+        false_positives, true_positives: rates along the curve.
+        area: under it; 0.5 is chance.
+        interval: 95 % of the area, by Hanley and McNeil (1982).
+    """
+
+    false_positives: np.ndarray
+    true_positives: np.ndarray
+    area: float
+    interval: tuple[float, float]
+
+
+def roc(clean: Sequence[float] | np.ndarray, attacked: Sequence[float] | np.ndarray) -> Roc:
+    """The curve of two sets of scores, larger being more suspicious.
+
+    Raises:
+        ValueError: an empty set, or scores that are NaN.
+    """
+    scores = np.concatenate([np.asarray(clean, float), np.asarray(attacked, float)])
+    if not len(clean) or not len(attacked) or np.isnan(scores).any():
+        raise ValueError(f"{len(clean)} clean and {len(attacked)} attacked scores: allowed is at "
+                         "least one of each and no NaN")  # fmt: skip
+    scores = np.nan_to_num(scores, posinf=np.finfo(np.float64).max / 2)
+    truth = np.r_[np.zeros(len(clean)), np.ones(len(attacked))]
+    false, true, _ = roc_curve(truth, scores)
+    area = float(roc_auc_score(truth, scores))
+    half = 1.96 * _error(area, len(clean), len(attacked))
+    return Roc(false, true, area, (max(0.0, area - half), min(1.0, area + half)))
+
+
+def _error(area: float, clean: int, attacked: int) -> float:
+    """Standard error of an area (Hanley and McNeil 1982, eq. 1)."""
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    spread = (
+        area * (1 - area) + (attacked - 1) * (q1 - area**2) + (clean - 1) * (q2 - area**2)
+    )  # fmt: skip
+    return float(np.sqrt(max(0.0, spread) / (clean * attacked)))

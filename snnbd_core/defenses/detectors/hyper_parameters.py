@@ -1,0 +1,84 @@
+"""Are the neurons deployed as the card of the model says? (ours, against BadSNN)"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.detectors.verdict import Verdict
+from snnbd_core.neurons import LIF
+
+Card = tuple[tuple[str, float, float], ...]
+
+
+def card(net: nn.Module) -> Card:
+    """(layer, threshold, decay) of each spiking layer as in force, overrides included.
+
+    Of settings per neuron the mean is given.
+
+    Raises:
+        ValueError: a network without spiking layers.
+    """
+    found = []
+    for name, layer in net.named_modules():
+        if isinstance(layer, LIF):
+            threshold = layer._overrides.get("threshold", layer.threshold)
+            decay = layer._overrides.get("beta", layer.decay())
+            found.append((name, float(threshold.mean()), float(decay.mean())))
+    if not found:
+        raise ValueError(f"net={type(net).__name__} has no spiking layer")
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperParameters:
+    """The largest relative difference between the neurons' settings and a card.
+
+    Without a card, between each layer and the first: layers of one network are seldom trained with
+    different settings.
+
+    Args:
+        expected: as `card` gave it when the network was trained.
+        tolerance: largest relative difference that is no alarm, 0..1.
+
+    Raises:
+        ValueError: a tolerance outside 0..1; a card of other layers, when inspecting.
+    """
+
+    expected: Card | None = None
+    tolerance: float = 0.01
+
+    def __post_init__(self) -> None:
+        checks.within("tolerance", self.tolerance, 0, 1)
+
+    def inspect(
+        self,
+        net: nn.Module,
+        clean_samples: Any = None,
+        *,
+        seed: int = 0,
+        device: torch.device | None = None,
+        steps: int = 1,
+    ) -> Verdict:
+        """Compares; nothing but the network is used."""
+        found = card(net)
+        if self.expected is None:
+            expected: Card = tuple((name, *found[0][1:]) for name, _, _ in found)
+        else:
+            expected = self.expected
+        names = [[name for name, _, _ in one] for one in (found, expected)]
+        if names[0] != names[1]:
+            raise ValueError(
+                f"expected={names[1]} names other layers than the network's {names[0]}"
+            )
+        differences = [
+            abs(ours - theirs) / max(abs(theirs), 1e-12)
+            for (_, *here), (_, *there) in zip(found, expected, strict=True)
+            for ours, theirs in zip(here, there, strict=True)
+        ]
+        largest = max(differences)
+        return Verdict(largest > self.tolerance, None, largest, self.tolerance)

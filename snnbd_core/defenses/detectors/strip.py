@@ -1,0 +1,81 @@
+"""STRIP (Gao et al. 2019): an input that keeps its answer under whatever is laid over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.channels import check_clean
+from snnbd_core.defenses.detectors.frozen import frozen
+from snnbd_core.learning import as_sequence
+
+WAYS = ("space", "time")
+_SHARP = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """Minus the mean entropy of the answers to an input mixed with clean ones.
+
+    "space" adds the two, half of each (of event counts: both, so that no event is halved); "time"
+    takes every other frame from the clean one, which only event frames have. Votes are turned into
+    probabilities by a softmax of ten times their value.
+
+    Args:
+        overlays: clean samples laid over each input, at least 1.
+        along: "space" or "time".
+
+    Raises:
+        ValueError: for any argument outside what is said above; "time" for static images.
+    """
+
+    overlays: int = 10
+    along: str = "space"
+
+    def __post_init__(self) -> None:
+        checks.whole("overlays", self.overlays, 1)
+        if self.along not in WAYS:
+            raise ValueError(f"along={self.along!r} is unknown; allowed: {', '.join(WAYS)}")
+
+    def score(
+        self,
+        net: nn.Module,
+        data: Any,
+        clean_samples: Any,
+        *,
+        seed: int,
+        device: torch.device,
+        steps: int,
+    ) -> np.ndarray:
+        """One number for each sample of `data`, larger is more suspicious, float64 [N]."""
+        check_clean(net, clean_samples)
+        draw = np.random.default_rng(seed)
+        found = []
+        with frozen(net, device), torch.no_grad():
+            for row in range(len(data)):
+                one = data.batch(np.array([row]))[0].to(device)
+                rows = draw.integers(len(clean_samples), size=self.overlays)
+                mixed = self._mixed(one, clean_samples.batch(rows)[0].to(device))
+                found.append(-float(entropy(net(as_sequence(mixed, steps))).mean()))
+        return np.asarray(found)
+
+    def _mixed(self, one: Tensor, others: Tensor) -> Tensor:
+        if self.along == "space":
+            return one + others if one.dim() == 5 else (one + others) / 2
+        if one.dim() != 5:
+            raise ValueError("along='time' mixes frames: static images have none")
+        mixed = others.clone()
+        mixed[:, ::2] = one[:, ::2]
+        return mixed
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """Shannon entropy in nats of the answers, [B]."""
+    chance = torch.softmax(_SHARP * logits, dim=1)
+    total: Tensor = -(chance * chance.clamp_min(1e-12).log()).sum(dim=1)
+    return total

@@ -1,0 +1,74 @@
+"""Noise-response analysis (Erichson et al. 2021): where does a network go when it sees noise?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.detectors.frozen import frozen
+from snnbd_core.defenses.detectors.tmpbd import _classes, _input_shape
+from snnbd_core.defenses.detectors.verdict import Verdict
+from snnbd_core.learning import as_sequence
+from snnbd_core.metrics import decide
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseResponse:
+    """Share of noise inputs that one class gets, largest over noise levels and classes.
+
+    Uniform noise of growing strength is shown; a backdoored network is said to send it to the
+    target with confidence. A share above the threshold is an alarm. Silent and tied answers count
+    for no class.
+
+    Args:
+        levels: strengths of the noise, each > 0.
+        inputs: noise inputs at each level, at least 1.
+        frames: T of noise for event networks, at least 1.
+        threshold: of the share, 0..1; ours, the paper looks at curves.
+
+    Raises:
+        ValueError: for any argument outside what is said above.
+    """
+
+    levels: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
+    inputs: int = 64
+    frames: int = 8
+    threshold: float = 0.9
+
+    def __post_init__(self) -> None:
+        for level in self.levels:
+            checks.above("levels", level, 0)
+        checks.whole("inputs", self.inputs, 1)
+        checks.whole("frames", self.frames, 1)
+        checks.within("threshold", self.threshold, 0, 1)
+
+    @torch.no_grad()
+    def inspect(
+        self,
+        net: nn.Module,
+        clean_samples: Any = None,
+        *,
+        seed: int,
+        device: torch.device,
+        steps: int,
+    ) -> Verdict:
+        """The titration's largest share; samples are not used."""
+        draw = torch.Generator().manual_seed(seed)
+        shape = (self.inputs, self.frames, *_input_shape(net))
+        classes = _classes(net)
+        shares = torch.zeros(len(self.levels), classes)
+        with frozen(net, device):
+            for number, level in enumerate(self.levels):
+                noise = level * torch.rand(shape, generator=draw).to(device)
+                answers = decide(net(as_sequence(noise, 1))).cpu()
+                counted = torch.bincount(answers[answers >= 0], minlength=classes)
+                shares[number] = counted / self.inputs
+        most = shares.amax(dim=0)
+        score, target = float(most.max()), int(most.argmax())
+        return Verdict(
+            score > self.threshold, target, score, self.threshold, values=tuple(most.tolist())
+        )

@@ -1,0 +1,119 @@
+"""TMPBD (RAID 2025): how far can any input push one class's potential above the others'?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.detectors.features import readout
+from snnbd_core.defenses.detectors.frozen import frozen
+from snnbd_core.defenses.detectors.verdict import Verdict
+from snnbd_core.learning import as_sequence
+from snnbd_core.networks import VOTERS
+from snnbd_core.neurons import spiking_layers
+
+
+@dataclass(frozen=True, kw_only=True)
+class PotentialMargins:
+    """Data-free: for each class the largest margin of its read-out potential, by gradient ascent.
+
+    From random inputs the margin v_t - max over j != t of v_j is raised, v being the potential of
+    the last layer, averaged over time and voting neurons. The largest margins r of all classes but
+    the top one give a Gamma distribution F; p = 1 - F(r_max)^classes, and p < 0.05 is a backdoor.
+
+    Args:
+        inputs: random starts for each class, at least 1.
+        iterations: of the ascent, at least 1.
+        learning_rate: > 0, of SGD on inputs whose gradient has length 1. The paper's 1e-2 is for
+            its own scale of potentials.
+        high: largest value of an input, > 0: 10 for event counts as in the paper, 1 for images.
+        frames: T of the random inputs for event networks, at least 1.
+
+    Raises:
+        ValueError: for any argument outside what is said above.
+    """
+
+    inputs: int = 4
+    iterations: int = 60
+    learning_rate: float = 1.0
+    high: float = 10.0
+    frames: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "iterations", "frames"):
+            checks.whole(name, getattr(self, name), 1)
+        checks.above("learning_rate", self.learning_rate, 0)
+        checks.above("high", self.high, 0)
+
+    def inspect(
+        self,
+        net: nn.Module,
+        clean_samples: Any = None,
+        *,
+        seed: int,
+        device: torch.device,
+        steps: int,
+    ) -> Verdict:
+        """Margins of all classes, and what they say; samples are not used.
+
+        Raises:
+            ValueError: a network without spiking layers.
+        """
+        if not spiking_layers(net):
+            raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
+        with frozen(net, device):
+            margins = [self._margin(net, target, seed, device) for target in range(_classes(net))]
+        target = int(np.argmax(margins))
+        p = gamma_p_value(margins)
+        return Verdict(p < 0.05, target, 1 - p, 0.95, p, tuple(margins))
+
+    def _margin(self, net: nn.Module, target: int, seed: int, device: torch.device) -> float:
+        draw = torch.Generator().manual_seed(1000 * seed + target)
+        shape = (self.inputs, self.frames, *_input_shape(net))
+        inputs = torch.rand(shape, generator=draw).to(device)
+        best = -np.inf
+        for _ in range(self.iterations):
+            point = inputs.requires_grad_()
+            margin = margins(net, as_sequence(point, 1), target)
+            best = max(best, float(margin.detach().max()))
+            (slope,) = torch.autograd.grad(margin.sum(), point)
+            length = slope.flatten(1).norm(dim=1).clamp_min(1e-12)
+            step = slope / length.reshape(-1, 1, 1, 1, 1)
+            inputs = (point.detach() + self.learning_rate * step).clamp(0, self.high)
+        return best
+
+
+def margins(net: nn.Module, sequence: Tensor, target: int) -> Tensor:
+    """v_target - max of the others' v for each input, [B], with gradients."""
+    _, potential = readout(net, sequence)
+    pooled = potential.reshape(len(potential), -1, VOTERS).mean(dim=2)
+    others = pooled.clone()
+    others[:, target] = -torch.inf
+    return pooled[:, target] - others.max(dim=1).values
+
+
+def gamma_p_value(values: list[float]) -> float:
+    """p = 1 - F(max)^n, F the Gamma distribution fitted to all values but the largest."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    rest, largest = ordered[:-1], ordered[-1]
+    shift = min(0.0, float(rest.min())) - 1e-9  # a Gamma distribution begins at 0
+    shape, _, scale = stats.gamma.fit(rest - shift, floc=0)
+    below = float(stats.gamma.cdf(largest - shift, shape, scale=scale))
+    return float(1 - below ** len(ordered))
+
+
+def _classes(net: nn.Module) -> int:
+    classes = net.classes
+    assert isinstance(classes, int)
+    return classes
+
+
+def _input_shape(net: nn.Module) -> tuple[int, int, int]:
+    channels, height, width = net.input_shape  # type: ignore[misc]
+    return int(channels), int(height), int(width)

@@ -1,0 +1,85 @@
+"""Detectors of poisoned training samples: spectral signatures and activation clustering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from torch import nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.detectors.features import features
+
+
+@dataclass(frozen=True)
+class SpectralSignatures:
+    """Tran et al. 2018: squared projection on the first singular vector of a label's features.
+
+    The features are the rates of the last hidden layer's neurons. Poisoned samples of a label share
+    a direction that its clean ones do not have.
+    """
+
+    def score(
+        self, net: nn.Module, data: Any, *, seed: int, device: torch.device, steps: int
+    ) -> np.ndarray:
+        """One number for each training sample, larger is more suspicious, float64 [N]."""
+        found = features(net, data, device=device, steps=steps).hidden
+        return by_label(found, np.asarray(data.labels), outlying)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivationClustering:
+    """Chen et al. 2018: two clusters among a label's features; the smaller one is suspicious.
+
+    The features are rates as in `SpectralSignatures`, reduced to `components` principal components
+    (the paper uses independent ones). The score of a sample is the share of its label that is NOT
+    in its cluster: close to 1 in a small cluster.
+
+    Args:
+        components: at least 1; the paper's is 10.
+
+    Raises:
+        ValueError: for fewer.
+    """
+
+    components: int = 10
+
+    def __post_init__(self) -> None:
+        checks.whole("components", self.components, 1)
+
+    def score(
+        self, net: nn.Module, data: Any, *, seed: int, device: torch.device, steps: int
+    ) -> np.ndarray:
+        """One number for each training sample, larger is more suspicious, float64 [N]."""
+        found = features(net, data, device=device, steps=steps).hidden
+
+        def away(rows: np.ndarray) -> np.ndarray:
+            if len(rows) < 3:
+                return np.zeros(len(rows))
+            few = min(self.components, *rows.shape)
+            reduced = PCA(few, random_state=seed).fit_transform(rows)
+            side = KMeans(2, n_init=10, random_state=seed).fit_predict(reduced)
+            shares = np.bincount(side, minlength=2) / len(side)
+            return np.asarray(1 - shares[side])
+
+        return by_label(found, np.asarray(data.labels), away)
+
+
+def by_label(found: np.ndarray, labels: np.ndarray, judge: Any) -> np.ndarray:
+    """Scores of samples, each judged among those of its own label."""
+    scores = np.zeros(len(labels))
+    for label in np.unique(labels):
+        rows = labels == label
+        scores[rows] = judge(found[rows])
+    return scores
+
+
+def outlying(rows: np.ndarray) -> np.ndarray:
+    """Squared projections of centred rows on their first right singular vector."""
+    centred = rows - rows.mean(axis=0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray((centred @ directions[0]) ** 2)

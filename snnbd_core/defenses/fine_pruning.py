@@ -1,0 +1,74 @@
+"""Pruning of channels by what they do on clean samples, with or without fine-tuning after it."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.channels import check_clean, hidden, prune, rates
+from snnbd_core.defenses.fine_tuning import FineTuning
+
+ORDERS = ("quiet", "loud")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinePruning:
+    """Fine-pruning (Liu et al. 2018), by rates; HS-FP of the SNN literature is this one.
+
+    In the last hidden layer the channels with the lowest rate on clean samples are silenced: what
+    is asleep on clean data may be awake for the trigger. "loud" prunes the ones with the largest
+    activation instead, in every hidden layer (Xu et al. 2020: adversarial and backdoor signals show
+    as large activations), by the largest rate over samples and places.
+
+    Args:
+        share: of the channels, in [0, 1), rounded down.
+        order: "quiet" or "loud".
+        epochs: of the fine-tuning after it; 0 prunes only.
+        learning_rate: of the fine-tuning, > 0.
+
+    Raises:
+        ValueError: for any argument outside what is said above.
+    """
+
+    data_free: ClassVar[bool] = False
+
+    share: float = 0.3
+    order: str = "quiet"
+    epochs: int = 30
+    learning_rate: float = 1e-2
+
+    def __post_init__(self) -> None:
+        checks.share("share", self.share)
+        checks.whole("epochs", self.epochs, 0)
+        checks.above("learning_rate", self.learning_rate, 0)
+        if self.order not in ORDERS:
+            raise ValueError(f"order={self.order!r} is unknown; allowed: {', '.join(ORDERS)}")
+
+    def repair(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> nn.Module:
+        """A pruned and fine-tuned copy of the network."""
+        check_clean(net, clean_samples)
+        out = copy.deepcopy(net).to(device).eval()
+        found = rates(out, clean_samples, steps, largest=self.order == "loud")
+        keep = [torch.ones_like(one, dtype=torch.bool) for one in found]
+        for number in range(len(hidden(out))) if self.order == "loud" else (len(found) - 1,):
+            worst = found[number] if self.order == "quiet" else -found[number]
+            keep[number] = _all_but(worst, int(self.share * len(worst)))
+        prune(out, keep)
+        if self.epochs == 0:
+            return out
+        tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
+        return tuning.repair(out, clean_samples, seed=seed, device=device, steps=steps)
+
+
+def _all_but(score: Tensor, count: int) -> Tensor:
+    """True except for the `count` lowest scores."""
+    keep = torch.ones_like(score, dtype=torch.bool)
+    keep[score.argsort(stable=True)[:count]] = False
+    return keep

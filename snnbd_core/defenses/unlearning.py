@@ -1,0 +1,173 @@
+"""Repairs that first unlearn the clean task, to see which channels are left: RNP and TSBD."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.anp import kept_most
+from snnbd_core.defenses.channels import check_clean, counts, gated, prune
+from snnbd_core.defenses.fine_tuning import FineTuning
+from snnbd_core.learning import as_sequence
+from snnbd_core.learning.batches import shuffled
+from snnbd_core.learning.surrogate_gradient import LOSSES
+
+_FORGOTTEN = 0.2  # unlearning stops when so few clean samples are still right
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnlearnRecoverPrune:
+    """RNP (Li et al. 2023): unlearn at the neurons, recover at the filters, prune what does not.
+
+    A copy forgets the clean samples by gradient ascent; what it still does is the backdoor. Then
+    masks on its channels are learnt that bring the clean task back, and channels whose masks fall
+    on the way, which the clean task does not want, are silenced in the network itself.
+
+    Args:
+        threshold: channels with a mask below it are silenced, 0..1.
+        unlearning_rate, epochs: of the ascent, > 0 and at least 1; it ends when at most 20 % of the
+            clean samples are right.
+        iterations, learning_rate: of the masks, at least 1 and > 0.
+
+    Raises:
+        ValueError: for any argument outside what is said above.
+    """
+
+    data_free: ClassVar[bool] = False
+
+    threshold: float = 0.8
+    unlearning_rate: float = 0.02
+    epochs: int = 20
+    iterations: int = 100
+    learning_rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        checks.within("threshold", self.threshold, 0, 1)
+        checks.above("unlearning_rate", self.unlearning_rate, 0)
+        checks.whole("epochs", self.epochs, 1)
+        checks.whole("iterations", self.iterations, 1)
+        checks.above("learning_rate", self.learning_rate, 0)
+
+    def repair(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> nn.Module:
+        """A pruned copy of the network."""
+        check_clean(net, clean_samples)
+        out = copy.deepcopy(net).to(device).eval()
+        forgot = unlearnt(out, clean_samples, self.unlearning_rate, self.epochs, seed, steps)
+        sizes = counts(out, clean_samples, steps)
+        masks = [torch.ones(size, device=device, requires_grad=True) for size in sizes]
+        optimizer = torch.optim.SGD(masks, lr=self.learning_rate, momentum=0.9)
+        draw = np.random.default_rng(seed)
+        for _ in range(self.iterations):
+            rows = draw.choice(len(clean_samples), min(128, len(clean_samples)), replace=False)
+            batch, labels = clean_samples.batch(rows)
+            with gated(forgot, masks):
+                logits = forgot(as_sequence(batch.to(device), steps))
+            loss = LOSSES["mse"](logits, labels.to(device))
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimizer.step()
+            with torch.no_grad():
+                for mask in masks:
+                    mask.clamp_(0, 1)
+        prune(out, [kept_most(mask.detach(), self.threshold) for mask in masks])
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoStage:
+    """TSBD (Lin et al. 2024): clean unlearning finds the neurons, reinitialising cleans them.
+
+    Neurons whose weights change most while the clean task is unlearnt are, by the paper, those of
+    the backdoor. In the first stage, of the `neurons` share with the largest change, the `weights`
+    share of sub-weights that changed most is set to zero. The second stage is fine-tuning; the
+    paper's activeness-aware term, a penalty on the gradient's norm, is left out.
+
+    Args:
+        neurons, weights: shares in [0, 1).
+        unlearning_rate, unlearning_epochs: of the ascent.
+        epochs, learning_rate: of the fine-tuning; 0 epochs leaves it out.
+
+    Raises:
+        ValueError: for any argument outside what is said above.
+    """
+
+    data_free: ClassVar[bool] = False
+
+    neurons: float = 0.15
+    weights: float = 0.7
+    unlearning_rate: float = 0.02
+    unlearning_epochs: int = 20
+    epochs: int = 30
+    learning_rate: float = 1e-2
+
+    def __post_init__(self) -> None:
+        checks.share("neurons", self.neurons)
+        checks.share("weights", self.weights)
+        checks.above("unlearning_rate", self.unlearning_rate, 0)
+        checks.whole("unlearning_epochs", self.unlearning_epochs, 1)
+        checks.whole("epochs", self.epochs, 0)
+        checks.above("learning_rate", self.learning_rate, 0)
+
+    def repair(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> nn.Module:
+        """A cleaned and fine-tuned copy of the network."""
+        check_clean(net, clean_samples)
+        out = copy.deepcopy(net).to(device).eval()
+        forgot = unlearnt(
+            out, clean_samples, self.unlearning_rate, self.unlearning_epochs, seed, steps
+        )
+        with torch.no_grad():
+            for weight, changed in zip(_weights(out), _weights(forgot), strict=True):
+                weight.mul_(self._kept((changed - weight).abs()))
+        if self.epochs == 0:
+            return out
+        tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
+        return tuning.repair(out, clean_samples, seed=seed, device=device, steps=steps)
+
+    def _kept(self, change: Tensor) -> Tensor:
+        """1 for the sub-weights that stay, 0 for the others, of the shape of `change`."""
+        rows = change.flatten(1)
+        worst = rows.sum(dim=1).argsort(descending=True, stable=True)
+        keep = torch.ones_like(rows)
+        for row in worst[: int(self.neurons * len(rows))].tolist():
+            most = rows[row].argsort(descending=True, stable=True)
+            keep[row, most[: int(self.weights * rows.shape[1])]] = 0
+        return keep.reshape(change.shape)
+
+
+def unlearnt(
+    net: nn.Module, clean: Any, rate: float, epochs: int, seed: int, steps: int
+) -> nn.Module:
+    """A copy that has forgotten the clean samples, by gradient ascent on its loss."""
+    out = copy.deepcopy(net).eval()  # batch norm keeps its statistics
+    place = next(out.parameters()).device
+    optimizer = torch.optim.SGD(out.parameters(), lr=rate)
+    for epoch in range(epochs):
+        right = 0
+        for rows in shuffled(len(clean), 32, seed, epoch):
+            batch, labels = clean.batch(rows)
+            labels = labels.to(place)
+            logits = out(as_sequence(batch.to(place), steps))
+            right += int((logits.argmax(dim=1) == labels).sum())
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(-LOSSES["cross_entropy"](logits, labels))
+            nn.utils.clip_grad_norm_(out.parameters(), 1.0)
+            optimizer.step()
+        if right <= _FORGOTTEN * len(clean):
+            break
+    return out
+
+
+def _weights(net: nn.Module) -> list[Tensor]:
+    """Weights of all convolutions and dense layers but the read-out."""
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    return [layer.weight for layer in layers[:-1]]
