@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from snnbd_core.defenses.anp import AdversarialPruning
+from snnbd_core.defenses.clamps import PotentialClamps
 from snnbd_core.defenses.clp import ChannelLipschitz
 from snnbd_core.defenses.detectors import DETECTORS
 from snnbd_core.defenses.fine_pruning import FinePruning
@@ -31,6 +32,7 @@ REPAIRS: dict[str, type[Any]] = {
         AttentionDistillation,
         UnlearnRecoverPrune,
         TwoStage,
+        PotentialClamps,
         Reestimated,
         Mismatch,
         RandomThreshold,
@@ -46,6 +48,7 @@ __all__ = [
     "FinePruning",
     "FineTuning",
     "Mismatch",
+    "PotentialClamps",
     "RandomThreshold",
     "Reestimated",
     "TwoStage",

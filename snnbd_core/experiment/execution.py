@@ -54,7 +54,8 @@ def run(
         device: "auto" takes CUDA, MPS or CPU, whichever comes first.
         progress: shows a bar while training.
         keep_network: False does not keep the trained network of a poisoned run in the cache
-            (networks of the papers' size take 70 MB each).
+            (networks of the papers' size take 70 MB each), unless it is repaired or deployed at
+            other thresholds, which is done to one network in many ways.
 
     Raises:
         CorruptRecord: the stored file is damaged or edited (not with fresh=True).
@@ -113,6 +114,8 @@ def _computed(
     experiment: Experiment, place: torch.device, fresh: bool, progress: bool, keep: bool
 ) -> Record:
     defender, test = store.test_sets(experiment)
+    # a network that is repaired or deployed in one way is asked for again in others
+    keep = keep or experiment.defence is not None or experiment.deployed_otherwise
     trained = _trained(experiment, place, fresh, progress, keep)
     trigger, clean = None, None
     if experiment.trigger is not None:
@@ -193,8 +196,8 @@ def _as_deployed(experiment: Experiment, nets: Sequence[nn.Module]) -> Iterator[
 
 def _stealth(experiment: Experiment, test: Any, trigger: Any) -> dict[str, Any]:
     """How much the trigger shows."""
-    if trigger is None:
-        return {}
+    if trigger is None or experiment.defence is not None:
+        return {}  # the same trigger is scored where nothing is defended
     if not hasattr(test, "bin"):
         return stealth.score_images(test, trigger)
     train, _ = store.datasets(experiment)

@@ -210,6 +210,11 @@ class Experiment:
         return self.rate > 0 or getattr(self.rule, "attacks", False)
 
     @property
+    def deployed_otherwise(self) -> bool:
+        """Whether neurons get other settings at inference than in training."""
+        return self.inference_threshold is not None or self.inference_beta is not None
+
+    @property
     def clean_twin(self) -> Experiment:
         """The same training without an attack: the network that the floor is measured on."""
         rule = SurrogateGradient() if getattr(self.rule, "attacks", False) else self.rule
