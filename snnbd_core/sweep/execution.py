@@ -65,6 +65,7 @@ def run(
     results: Path | str | None = None,
     device: str = "auto",
     fresh: bool = False,
+    keep_networks: bool = False,
     console: Console | None = None,
 ) -> pd.DataFrame:
     """Runs experiments side by side; what has a record already is not run again.
@@ -83,6 +84,7 @@ def run(
         results: the folder for records, as the workers see it.
         device: as for `snnbd_core.experiment.run`.
         fresh: True runs all again.
+        keep_networks: as `keep_network` of `snnbd_core.experiment.run`, for all runs.
         console: where to show progress; None shows nothing.
 
     Returns:
@@ -112,7 +114,7 @@ def run(
             _client(scheduler, workers or min(os.cpu_count() or 1, len(todo)), threads) as client,
             Display(len(items), len(records), console) as display,
         ):
-            task = _Task(str(folder), device, threads, fresh)
+            task = _Task(str(folder), device, threads, fresh, keep_networks)
             _collect(client, task, todo, records, errors, display)
     return to_frame(items, records, errors)
 
@@ -120,8 +122,9 @@ def run(
 class _Task:
     """What a worker does with one experiment; sent to it as text, not as live objects."""
 
-    def __init__(self, folder: str, device: str, threads: int, fresh: bool) -> None:
-        self.folder, self.device, self.threads, self.fresh = folder, device, threads, fresh
+    def __init__(self, folder: str, device: str, threads: int, fresh: bool, keep: bool) -> None:
+        self.folder, self.device, self.threads = folder, device, threads
+        self.fresh, self.keep = fresh, keep
 
     def __call__(self, text: str) -> str:
         torch.set_num_threads(self.threads)
@@ -131,7 +134,7 @@ class _Task:
             results=self.folder,
             device=self.device,
             progress=False,
-            keep_network=False,
+            keep_network=self.keep,
         )
         return json.dumps(record.to_dict())
 

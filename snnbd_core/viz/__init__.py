@@ -11,6 +11,16 @@ from snnbd_core.viz.badsnn import (
 )
 from snnbd_core.viz.claims import claims_table, compare, draw_claims, draw_rates, verdict
 from snnbd_core.viz.conventions import run_conventions, run_leaky, spike_table
+from snnbd_core.viz.defences import (
+    areas_table,
+    draw_activity_change,
+    draw_features,
+    draw_masks,
+    draw_repairs,
+    draw_rocs,
+    effectiveness_table,
+    verdicts_table,
+)
 from snnbd_core.viz.events import animate, draw_frames, draw_recording, polarity_image
 from snnbd_core.viz.explorer import State, explore, explore_offline
 from snnbd_core.viz.glue import glue
@@ -39,29 +49,36 @@ from snnbd_core.viz.triggers import (
 __all__ = [
     "State",
     "animate",
+    "areas_table",
     "claims_table",
     "compare",
     "cost_table",
     "dense_operations",
+    "draw_activity_change",
     "draw_bars",
     "draw_claims",
     "draw_comparison",
     "draw_curves",
+    "draw_features",
     "draw_frames",
     "draw_frontier",
     "draw_layer_rates",
     "draw_layers",
+    "draw_masks",
     "draw_migration",
     "draw_neuron",
     "draw_pipeline",
     "draw_rates",
     "draw_rates_of_conversion",
     "draw_recording",
+    "draw_repairs",
+    "draw_rocs",
     "draw_thresholds",
     "draw_time_position",
     "draw_traces",
     "draw_triggers",
     "draw_varied",
+    "effectiveness_table",
     "explore",
     "explore_offline",
     "glue",
@@ -80,4 +97,5 @@ __all__ = [
     "thresholds_table",
     "use_style",
     "verdict",
+    "verdicts_table",
 ]

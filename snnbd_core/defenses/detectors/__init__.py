@@ -12,6 +12,7 @@ from typing import Any
 
 from snnbd_core.defenses.detectors.curves import Roc, roc
 from snnbd_core.defenses.detectors.features import Features, features
+from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.hyper_parameters import HyperParameters, card
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse
 from snnbd_core.defenses.detectors.strip import Strip
@@ -49,5 +50,6 @@ __all__ = [
     "Voltage",
     "card",
     "features",
+    "frozen",
     "roc",
 ]

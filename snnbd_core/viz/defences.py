@@ -1,0 +1,180 @@
+"""Pictures and tables of detectors and repairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
+from torch import Tensor, nn
+
+from snnbd_core.claims import Sample
+from snnbd_core.defenses import defence_effectiveness
+from snnbd_core.defenses.detectors import Roc, Verdict, roc
+from snnbd_core.experiment import Record
+from snnbd_core.learning import as_sequence
+from snnbd_core.neurons import spiking_layers
+from snnbd_core.viz import style
+
+Grid = Mapping[str, Mapping[str, Sequence[Record]]]
+"""Attack -> defence -> the records of its seeds."""
+
+
+def verdicts_table(
+    found: Mapping[str, tuple[Sequence[Verdict], Sequence[Verdict]]], target: int = 0
+) -> pd.DataFrame:
+    """How often each detector of models is right, at its own threshold and over all.
+
+    Args:
+        found: detector -> (verdicts on clean networks, verdicts on attacked ones).
+        target: the true one.
+    """
+    rows = {}
+    for name, (clean, attacked) in found.items():
+        curve = roc([one.score for one in clean], [one.score for one in attacked])
+        hits = [one for one in attacked if one.backdoored]
+        rows[name] = {
+            "false alarms": f"{sum(one.backdoored for one in clean)} of {len(clean)}",
+            "found": f"{len(hits)} of {len(attacked)}",
+            "right target": f"{sum(one.target == target for one in hits)} of {len(hits)}",
+            "AUC": _area(curve),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def areas_table(found: Mapping[str, Mapping[str, Roc]]) -> pd.DataFrame:
+    """Areas under the curve: attack -> detector -> its curve."""
+    rows = {
+        attack: {detector: _area(curve) for detector, curve in by_detector.items()}
+        for attack, by_detector in found.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def draw_rocs(found: Mapping[str, Mapping[str, Roc]]) -> Figure:
+    """ROC curves, one panel for each attack, one curve for each detector."""
+    figure = style.new_figure(2.9)
+    panels = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (attack, by_detector) in zip(panels, found.items(), strict=True):
+        axes.plot([0, 1], [0, 1], color=style.CURRENT, linestyle=":", linewidth=0.8)
+        for (name, curve), colour in zip(by_detector.items(), style.SERIES, strict=False):
+            axes.plot(curve.false_positives, curve.true_positives, color=colour, label=name)
+        axes.set(title=attack, xlabel="false alarms", aspect="equal")
+    panels[0].set_ylabel("found")
+    handles, names = panels[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=4)
+    return figure
+
+
+def draw_masks(masks: Mapping[str, Sequence[Tensor]]) -> Figure:
+    """The masks [H, W] that were found for each class, one row for each network."""
+    count = max(len(row) for row in masks.values())
+    figure = style.new_figure(0.9 * len(masks) + 0.3)
+    grid = figure.subplots(len(masks), count, squeeze=False)
+    for axes_row, (name, row) in zip(grid, masks.items(), strict=True):
+        for number, (axes, mask) in enumerate(zip(axes_row, row, strict=True)):
+            axes.imshow(mask.cpu(), cmap="Greys", vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(f"{number}: {float(mask.sum()):.1f}", fontsize=7)
+        axes_row[0].set_ylabel(name, fontsize=8)
+    return figure
+
+
+def draw_features(hidden: np.ndarray, groups: Mapping[str, np.ndarray], seed: int = 0) -> Figure:
+    """t-SNE of features [N, neurons], one colour for each group of rows (bool [N])."""
+    places = TSNE(2, random_state=seed, init="pca", perplexity=20).fit_transform(hidden)
+    figure = style.new_figure(3.4)
+    axes = figure.subplots()
+    marks = ("o", "^", "s", "D")
+    for (name, rows), colour, mark in zip(groups.items(), style.SERIES, marks, strict=False):
+        x, y = places[rows].T
+        axes.scatter(x, y, s=14, color=colour, marker=mark, label=name, alpha=0.7)
+    axes.set(xticks=[], yticks=[])
+    axes.legend()
+    return figure
+
+
+@torch.no_grad()
+def draw_activity_change(net: nn.Module, clean: Tensor, triggered: Tensor, steps: int) -> Figure:
+    """Rate of each layer and time step under the trigger, less that without, as a map.
+
+    Args:
+        net: a network with spiking layers.
+        clean, triggered: the same samples without and with the trigger, [B, ...].
+        steps: T of static images.
+    """
+    change = np.stack(_rates(net, triggered, steps)) - np.stack(_rates(net, clean, steps))
+    limit = max(float(np.abs(change).max()), 1e-9)
+    figure = style.new_figure(2.2)
+    axes = figure.subplots()
+    picture = axes.imshow(change, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    axes.set_yticks(range(len(change)), [f"layer {n + 1}" for n in range(len(change))])
+    axes.set_xlabel("time step")
+    figure.colorbar(picture, label="change of spikes per neuron")
+    return figure
+
+
+def draw_repairs(runs: Grid) -> Figure:
+    """Two maps, attacks by repairs: clean accuracy kept, and success left."""
+    attacks, repairs = list(runs), list(next(iter(runs.values())))
+    figure = style.new_figure(0.55 * len(repairs) + 1.6)
+    panels = figure.subplots(1, 2, sharey=True)
+    fields = {"clean accuracy kept": "clean_accuracy", "attack success left": "attack_success_rate"}
+    for axes, (title, field) in zip(panels, fields.items(), strict=True):
+        values = np.array([[_mean(runs[a][r], field) for a in attacks] for r in repairs])
+        axes.imshow(values, cmap="Blues" if field == "clean_accuracy" else "Oranges",
+                    vmin=0, vmax=1.25, aspect="auto")  # fmt: skip
+        for (row, column), value in np.ndenumerate(values):
+            axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8)
+        axes.set_xticks(range(len(attacks)), attacks, rotation=40, ha="right", fontsize=8)
+        axes.set_yticks(range(len(repairs)), repairs, fontsize=8)
+        axes.set_title(f"{title} (%)")
+    return figure
+
+
+def effectiveness_table(runs: Grid, nothing: str = "nothing") -> pd.DataFrame:
+    """DER of each repair against each attack, mean over seeds.
+
+    Args:
+        runs: attack -> repair -> records of its seeds, in the same order of seeds.
+        nothing: the row without a repair.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for attack, by_repair in runs.items():
+        before = by_repair[nothing]
+        for repair, after in by_repair.items():
+            if repair != nothing:
+                rates = [
+                    defence_effectiveness(one.report, other.report)
+                    for one, other in zip(before, after, strict=True)
+                ]
+                rows.setdefault(repair, {})[attack] = f"{np.mean(rates):.2f}"
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _rates(net: nn.Module, batch: Tensor, steps: int) -> list[np.ndarray]:
+    """Mean rate of each layer at each step, [T] each."""
+    kept: list[np.ndarray] = []
+    hooks = [
+        layer.register_forward_hook(
+            lambda _layer, _inputs, spikes: kept.append(spikes.flatten(1).mean(dim=1).numpy())
+        )
+        for layer in spiking_layers(net)
+    ]
+    net(as_sequence(batch, steps))
+    for hook in hooks:
+        hook.remove()
+    return kept
+
+
+def _area(curve: Roc) -> str:
+    low, high = curve.interval
+    return f"{curve.area:.2f} ({low:.2f}-{high:.2f})"
+
+
+def _mean(records: Sequence[Record], field: str) -> float:
+    found = [record.report.figure(field) for record in records]
+    return Sample(tuple(value for value in found if value is not None)).mean
