@@ -1,0 +1,235 @@
+"""Detectors: their statistics by other means, what they find where they must, what they refuse."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+import snnbd_core as sb
+from snnbd_core.defenses.detectors import (
+    ActivationClustering,
+    HyperParameters,
+    NeuralCleanse,
+    NoiseResponse,
+    PotentialMargins,
+    SpectralSignatures,
+    Strip,
+    Voltage,
+    card,
+    features,
+    roc,
+)
+from snnbd_core.defenses.detectors.neural_cleanse import anomaly
+from snnbd_core.defenses.detectors.strip import entropy
+from snnbd_core.defenses.detectors.tmpbd import gamma_p_value, margins
+from snnbd_core.defenses.detectors.training_set import outlying
+from snnbd_core.defenses.detectors.voltage import distances
+from snnbd_core.poisoning import Triggered
+from snnbd_core.triggers import Patch
+
+CPU = torch.device("cpu")
+PATCH = Patch(size=0.25)
+
+
+def inspect(detector, victim, **settings):
+    given = {"seed": 0, "device": CPU, "steps": victim.steps} | settings
+    return detector.inspect(victim.net, victim.clean, **given)
+
+
+def test_the_anomaly_index_is_the_distance_in_robust_deviations():
+    sizes = [2.0, 10.0, 11.0, 12.0, 13.0]
+    index, target = anomaly(sizes)
+    spread = stats.median_abs_deviation(sizes, scale="normal")
+    assert target == 0
+    assert index == pytest.approx((11 - 2) / spread, rel=1e-4)
+    assert anomaly([5.0, 5.0, 5.0]) == (0.0, 0)
+
+
+def test_neural_cleanse_finds_the_patch_in_the_ann_twin_and_in_spikes(twin, spiking):
+    for victim in (twin, spiking):
+        verdict = inspect(NeuralCleanse(), victim)
+        assert verdict.backdoored
+        assert verdict.target == 0
+        assert min(verdict.values) == verdict.values[0]
+
+
+def test_neural_cleanse_is_quiet_about_a_clean_network(innocent):
+    assert not inspect(NeuralCleanse(), innocent).backdoored
+
+
+def test_the_p_value_is_that_of_a_fitted_gamma_distribution():
+    values = [*np.random.default_rng(0).gamma(3.0, 2.0, 9), 40.0]
+    rest = sorted(values)[:-1]
+    shape, _, scale = stats.gamma.fit(np.asarray(rest) + 1e-9, floc=0)
+    expected = 1 - stats.gamma.cdf(40.0 + 1e-9, shape, scale=scale) ** 10
+    assert gamma_p_value(values) == pytest.approx(expected, abs=1e-9)
+    assert gamma_p_value(values) < 0.01
+    assert gamma_p_value([*rest, max(rest)]) > 0.05
+
+
+def test_margins_are_of_the_pooled_potentials_of_the_read_out(spiking):
+    batch, _ = spiking.clean.batch(np.arange(6))
+    sequence = batch.expand(4, *batch.shape)
+    layers = list(spiking.net.layers)
+    with torch.no_grad():
+        current = sequence
+        for layer in layers[:-1]:
+            current = layer(current)
+        _, potential = layers[-1](current, return_potential=True)
+        pooled = potential.mean(dim=0).reshape(6, 10, 10).mean(dim=2)
+        found = margins(spiking.net, sequence, 2)
+    best = torch.cat((pooled[:, :2], pooled[:, 3:]), dim=1).max(dim=1).values
+    torch.testing.assert_close(found, pooled[:, 2] - best)
+
+
+def test_potential_margins_repeat_and_leave_the_network(spiking):
+    before = copy.deepcopy(spiking.net.state_dict())
+    detector = PotentialMargins(high=1.0, frames=4, iterations=5)
+    one, two = inspect(detector, spiking), inspect(detector, spiking)
+    assert one == two
+    assert len(one.values) == 10
+    assert all(torch.equal(before[k], v) for k, v in spiking.net.state_dict().items())
+    assert all(weight.requires_grad for weight in spiking.net.parameters())
+
+
+def test_noise_goes_to_the_target_of_an_attacked_network_only(spiking, innocent):
+    attacked, clean = (inspect(NoiseResponse(frames=4), one) for one in (spiking, innocent))
+    assert attacked.score > clean.score
+    assert attacked.target == 0
+
+
+def test_a_silent_network_has_no_favourite_class(spiking):
+    with sb.override(spiking.net, threshold=1e6):
+        verdict = inspect(NoiseResponse(frames=4), spiking)
+    assert verdict.score == 0
+    assert not verdict.backdoored
+
+
+def test_entropy_of_equal_votes_is_that_of_all_classes():
+    assert float(entropy(torch.full((1, 10), 0.3))[0]) == pytest.approx(np.log(10))
+    assert float(entropy(torch.tensor([[100.0, 0.0]]))[0]) == pytest.approx(0, abs=1e-6)
+
+
+def test_inputs_with_the_trigger_score_higher(spiking):
+    rows = np.flatnonzero(np.asarray(spiking.test.labels) != 0)[:60]
+    others = spiking.test.subset(rows)
+    for judge in (Strip(overlays=5), Voltage()):
+        plain, lit = (
+            judge.score(spiking.net, data, spiking.clean, seed=0, device=CPU, steps=4)
+            for data in (others, Triggered(others, PATCH))
+        )
+        assert roc(plain, lit).area > 0.6
+
+
+def test_voltage_distances_are_mahalanobis():
+    draw = np.random.default_rng(0)
+    known = draw.normal(size=(4000, 3)) * [1.0, 2.0, 3.0]
+    answers = np.zeros(4000, dtype=int)
+    asked = np.array([[1.0, 0, 0], [0, 2.0, 0], [0, 0, 6.0]])
+    found = distances(known, answers, asked, np.zeros(3, dtype=int))
+    np.testing.assert_allclose(found, [1, 1, 2], rtol=0.08)
+
+
+def test_spectral_scores_are_projections_on_the_first_direction():
+    rows = np.random.default_rng(0).normal(size=(30, 5))
+    centred = rows - rows.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred.T @ centred)
+    expected = (centred @ vectors[:, values.argmax()]) ** 2
+    np.testing.assert_allclose(outlying(rows), expected)
+
+
+def test_training_set_detectors_find_a_minority_of_poisoned_samples(spiking):
+    train, _ = sb.data.load("digits", seed=0)
+    data = sb.poison(train, PATCH, rate=0.02, target=0, seed=0)
+    poisoned = np.isin(np.arange(len(data)), data.poisoned_indices)
+    target = np.asarray(data.labels) == 0
+    for judge in (SpectralSignatures(), ActivationClustering()):
+        found = judge.score(spiking.net, data, seed=0, device=CPU, steps=4)
+        curve = roc(found[target & ~poisoned], found[target & poisoned])
+        assert curve.area > 0.8
+
+
+def test_features_are_the_networks_own_votes(spiking):
+    found = features(spiking.net, spiking.clean, device=CPU, steps=4)
+    batch, _ = spiking.clean.batch(np.arange(len(spiking.clean)))
+    with torch.no_grad():
+        votes = spiking.net(batch.expand(4, *batch.shape))
+    np.testing.assert_allclose(found.votes, votes.numpy(), rtol=1e-6)
+    assert found.hidden.shape == (len(batch), 128)
+    assert found.potentials.shape == (len(batch), 100)
+
+
+def test_a_changed_threshold_is_seen_against_the_card(spiking):
+    published = card(spiking.net)
+    assert not HyperParameters(expected=published).inspect(spiking.net).backdoored
+    with sb.override(spiking.net, threshold=1.2):
+        verdict = HyperParameters(expected=published).inspect(spiking.net)
+    assert verdict.backdoored
+    assert verdict.score == pytest.approx(0.2)
+    assert not HyperParameters().inspect(spiking.net).backdoored
+
+
+def test_areas_are_those_of_scikit_learn_and_the_interval_is_hanley_and_mcneils():
+    draw = np.random.default_rng(0)
+    clean, attacked = draw.normal(size=40), draw.normal(1.0, size=50)
+    curve = roc(clean, attacked)
+    truth = np.r_[np.zeros(40), np.ones(50)]
+    assert curve.area == pytest.approx(roc_auc_score(truth, np.r_[clean, attacked]))
+    a = curve.area
+    q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
+    error = np.sqrt((a * (1 - a) + 49 * (q1 - a * a) + 39 * (q2 - a * a)) / (40 * 50))
+    assert curve.interval[0] == pytest.approx(a - 1.96 * error)
+    with pytest.raises(ValueError, match="0 clean"):
+        roc([], [1.0])
+
+
+def with_nan(net):
+    out = copy.deepcopy(net)
+    out.layers[0][0].weight.data[0, 0, 0, 0] = float("nan")
+    return out
+
+
+def test_what_no_detector_can_work_with_is_named(spiking, twin):
+    labels = np.asarray(spiking.clean.labels)
+    fewer = spiking.clean.subset(np.flatnonzero(labels != 3))
+    empty = spiking.clean.subset(np.arange(0))
+    for clean, message in ((empty, "is empty"), (fewer, "none of class 3")):
+        with pytest.raises(ValueError, match=message):
+            inspect(NeuralCleanse(), replace(spiking, clean=clean))
+        with pytest.raises(ValueError, match=message):
+            Voltage().score(spiking.net, spiking.test, clean, seed=0, device=CPU, steps=4)
+    for detector in (PotentialMargins(), NoiseResponse()):
+        with pytest.raises(ValueError, match="not finite"):
+            inspect(detector, replace(spiking, net=with_nan(spiking.net)))
+    with pytest.raises(ValueError, match="has no potentials"):
+        inspect(PotentialMargins(), twin)
+    with pytest.raises(ValueError, match="no spiking layer"):
+        card(twin.net)
+    with pytest.raises(ValueError, match="static images have none"):
+        Strip(along="time").score(
+            spiking.net, spiking.test, spiking.clean, seed=0, device=CPU, steps=4
+        )
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: NeuralCleanse(iterations=0), "iterations=0"),
+        (lambda: NeuralCleanse(weight=0), "weight=0"),
+        (lambda: Strip(overlays=0), "overlays=0"),
+        (lambda: Strip(along="depth"), "along='depth'"),
+        (lambda: PotentialMargins(inputs=0), "inputs=0"),
+        (lambda: NoiseResponse(levels=(0.0,)), r"levels=0\.0"),
+        (lambda: ActivationClustering(components=0), "components=0"),
+        (lambda: HyperParameters(tolerance=2), "tolerance=2"),
+    ],
+)
+def test_settings_outside_what_is_allowed_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
