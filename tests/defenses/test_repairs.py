@@ -63,7 +63,7 @@ def test_bounds_of_channels_are_spectral_norms_behind_batch_norm():
     convolution, norm = nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4).eval()
     norm.weight.data = torch.tensor([1.0, -2.0, 0.5, 1.0])
     norm.running_var = torch.tensor([1.0, 4.0, 0.25, 9.0])
-    found = lipschitz_bounds(convolution, norm)
+    found = lipschitz_bounds(convolution, norm).detach()
     for k in range(4):
         kernel = convolution.weight[k].detach().reshape(3, 9).numpy()
         scale = abs(norm.weight[k].item()) / np.sqrt(float(norm.running_var[k]) + norm.eps)
@@ -197,9 +197,7 @@ def test_what_no_repair_can_work_with_is_named(name, spiking):
     fewer = spiking.clean.subset(np.flatnonzero(labels != 3))
     bad = {
         "clean_samples is empty": replace(spiking, clean=spiking.clean.subset(np.arange(0))),
-        "none of class 3": replace(
-            spiking, clean=spiking.clean.subset(np.flatnonzero(labels != 3))
-        ),
+        "none of class 3": replace(spiking, clean=fewer),
         "not finite": replace(spiking, net=with_nan(spiking.net)),
     }
     other = sb.data.load("digits-events", seed=0, frames=4)[1]
