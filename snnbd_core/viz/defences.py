@@ -76,7 +76,7 @@ def draw_masks(masks: Mapping[str, Sequence[Tensor]]) -> Figure:
     grid = figure.subplots(len(masks), count, squeeze=False)
     for axes_row, (name, row) in zip(grid, masks.items(), strict=True):
         for number, (axes, mask) in enumerate(zip(axes_row, row, strict=True)):
-            axes.imshow(mask.cpu(), cmap="Greys", vmin=0, vmax=1)
+            axes.imshow(mask.cpu().numpy(), cmap="Greys", vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
             axes.set_title(f"{number}: {float(mask.sum()):.1f}", fontsize=7)
         axes_row[0].set_ylabel(name, fontsize=8)

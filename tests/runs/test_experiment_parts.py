@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -101,7 +102,7 @@ def test_a_rule_starts_from_its_source_and_its_layout_is_restored(
 ) -> None:
     experiment = tiny(rule=Scaled(0.25))
     record = run(experiment)
-    assert record.report.extra == {"ratio": 0.25}
+    assert record.report.extra["ratio"] == 0.25
     assert Record.read(results / record.file_name) == record
     plain, scaled = network(tiny()), network(experiment)  # both from the cache
     assert isinstance(scaled, nn.Sequential)
@@ -159,5 +160,5 @@ def test_deployed_neurons_are_those_of_the_report(results: Path, tiny: Make) -> 
     _, test = datasets(experiment)
     with override(net, threshold=0.6, beta=0.9), override(clean, threshold=0.6, beta=0.9):
         expected = evaluate(net, test, Static(size=0.2), 0, clean_net=clean, steps=2)
-    assert report == expected
+    assert replace(report, extra={}) == expected
     assert report != run(tiny()).report

@@ -95,8 +95,12 @@ def test_the_profile_is_a_label_and_all_other_fields_change_the_hash() -> None:
     }  # fmt: skip
     hashes = {dataclasses.replace(base, **{k: v}).hash for k, v in changes.items()}
     assert len(hashes | {base.hash}) == len(changes) + 1
+    image = Experiment(data="digits")
+    assert dataclasses.replace(image, coding="poisson").hash != image.hash
+    with pytest.raises(ValueError, match="coding='poisson' is for static images"):
+        dataclasses.replace(base, data="digits-events", coding="poisson")
     others = {field.name for field in dataclasses.fields(base)} - set(changes)
-    assert others == {"rule", "defence", "profile"}  # one allowed value each, or a label
+    assert others == {"rule", "defence", "profile", "coding"}  # one allowed value each, or a label
 
 
 @settings(max_examples=50, deadline=None)

@@ -1,0 +1,189 @@
+"""Figures and tables of the chapters on triggers, rules, BadSNN and defences."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import snnbd_core as sb
+from snnbd_core import viz
+from snnbd_core.defenses.detectors import Verdict, roc
+from snnbd_core.experiment import Neuron, Record
+from snnbd_core.experiment.provenance import Provenance
+from snnbd_core.learning import History
+from snnbd_core.metrics import Rate, Report
+
+
+def record(success=50, accuracy=90, floor=2, **extra):
+    report = Report(
+        target=0, clean_accuracy=Rate(accuracy, 100), no_prediction_clean=Rate(0, 100),
+        untriggered_target_rate=Rate(3, 100), spikes_clean=5.0, synops_clean=2000.0,
+        attack_success_rate=Rate(success, 100), attack_success_rate_all=Rate(success, 100),
+        robust_accuracy=Rate(10, 100), no_prediction_triggered=Rate(0, 100),
+        spikes_triggered=6.0, synops_triggered=3000.0, floor=Rate(floor, 100),
+        floor_all=Rate(floor, 100), extra=extra,
+    )  # fmt: skip
+    history = History((0.1,), (0.9,), (1e-3,), (2.0,))
+    provenance = Provenance.now(
+        dataset="a-b", device=torch.device("cpu"), seed=0, seconds=1.0, peak_memory=1
+    )
+    return Record(experiment=sb.Experiment(), report=report, history=history, provenance=provenance)
+
+
+def lines(figure, panel=0):
+    return {
+        line.get_label(): [list(map(float, axis)) for axis in line.get_data()]
+        for line in figure.axes[panel].get_lines()
+    }
+
+
+def test_stills_hold_every_state_and_sliders_move_through_them():
+    def draw(a, b):
+        return np.full((2, 2, 3), a, dtype=np.uint8), f"{a} and {b}"
+
+    page = viz.stills({"a": [0, 255], "b": ["x", "y", "z"]}, draw).data
+    states = json.loads(re.search(r"const states = (\[.*?\]), stops", page)[1])
+    assert [text for _, text in states] == [f"{a} and {b}" for a in (0, 255) for b in "xyz"]
+    assert len({uri for uri, _ in states}) == 2
+    assert page.count('type="range"') == 2
+    assert 'alt="0 and x"' in page
+
+
+def test_sliders_call_the_same_function(monkeypatch):
+    seen = []
+
+    def draw(a, b):
+        seen.append((a, b))
+        return np.zeros((2, 2, 3), dtype=np.uint8), "text"
+
+    box = viz.sliders({"a": [1, 2], "b": ["x", "y"]}, draw)
+    assert seen == [(1, "x")]
+    controls = [w for w in walk(box) if hasattr(w, "options")]
+    assert [one.options[1][1] for one in controls] == [2, "y"]
+    controls[0].value = 2
+    assert seen[-1] == (2, "x")
+
+
+def walk(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from walk(child)
+
+
+def test_curves_over_thresholds_show_means_in_per_cent():
+    runs = {"one": {1.0: [record(10), record(20)], 1.2: [record(80), record(100)]}}
+    figure = viz.draw_thresholds(runs, shipped=(1.1,))
+    assert lines(figure, 2)["one"][1] == pytest.approx([15.0, 90.0])
+    assert lines(figure, 0)["one"] == [[1.0, 1.2], [90.0, 90.0]]
+
+
+def test_migration_is_drawn_against_the_number_of_steps():
+    runs = {"max": {8: [record(100, migration_per_sample=Rate(99, 100))],
+                    4: [record(50, migration_per_sample=Rate(40, 100))]}}  # fmt: skip
+    figure = viz.draw_migration(runs)
+    assert lines(figure, 1)["max"] == [[4.0, 8.0], [50.0, 100.0]]
+    assert lines(figure, 2)["max"] == [[4.0, 8.0], [40.0, 99.0]]
+
+
+def test_rules_table_gives_both_migration_rates():
+    snn = record(51, floor=1, migration_per_sample=Rate(50, 100))
+    table = viz.rules_table({"SNN": [snn], "ANN": [record(100)]}, {"SNN": [record(100, floor=0)]})
+    assert table.loc["SNN", "MR1"] == "50.0 %"
+    assert table.loc["SNN", "MR2"].startswith("50.0 %")
+    assert table.loc["ANN", "MR1"] == "-"
+
+
+def test_costs_are_operations_times_their_energy():
+    table = viz.cost_table({"ANN": [record()], "SNN": [record()]}, operations=1000)
+    assert table.loc["ANN", "energy (nJ)"] == "5"  # 1000 multiplications of 4.6 pJ
+    assert table.loc["SNN", "energy (nJ)"] == "2"  # 2000 additions of 0.9 pJ
+    assert table.loc["SNN", "under the trigger"] == "+50.0%"
+
+
+def test_dense_operations_of_a_known_network():
+    net = sb.networks.build("quick-conv", (1, 8, 8), 10, torch.nn.ReLU, seed=0)
+    assert viz.dense_operations(net) == 64 * 16 * 25 + 1024 * 128 + 128 * 100
+
+
+def test_success_by_place_in_time_and_by_setting():
+    runs = {"first": {2: [record(60)], 4: [record(100)]}}
+    assert lines(viz.draw_time_position(runs))["first"] == [[2.0, 4.0], [60.0, 100.0]]
+    figure = viz.draw_varied({"size": {"0.1": [record(70, floor=5)]}})
+    heights = [line.get_ydata()[0] for line in figure.axes[0].get_lines()]
+    assert heights[1:] == [pytest.approx(70), pytest.approx(5)]
+
+
+def test_stealth_table_and_frontier_name_every_attack():
+    scores = {
+        "ssim_frames": 0.9, "ssim_sum": 0.8, "psnr": 30.0, "l2": 2.0, "changed": 12.0,
+        "rate_change": 0.1, "van_rossum": 3.0, "nearest": 1.1,
+    }  # fmt: skip
+    runs = {"static": [record(99, **scores)], "flash": [record(40, **scores)]}
+    table = viz.stealth_table(runs)
+    assert list(table.index) == ["static", "flash"]
+    assert "12" in set(table.loc["static"])
+    labels = viz.draw_frontier(runs).legends[0].get_texts()
+    assert [one.get_text() for one in labels] == ["static", "flash"]
+
+
+def test_repairs_are_rated_seed_by_seed():
+    grid = {"static": {"nothing": [record(100, 95)], "tuned": [record(20, 85)]}}
+    assert viz.effectiveness_table(grid).loc["tuned", "static"] == "0.85"
+    texts = [one.get_text() for axes in viz.draw_repairs(grid).axes for one in axes.texts]
+    assert texts == ["95", "85", "100", "20"]
+
+
+def test_verdicts_are_counted():
+    clean = [Verdict(False, 1, 0.5, 2.0), Verdict(True, 3, 3.0, 2.0)]
+    attacked = [Verdict(True, 0, 4.0, 2.0), Verdict(True, 5, 3.5, 2.0)]
+    row = viz.verdicts_table({"x": (clean, attacked)}).loc["x"]
+    assert list(row[:3]) == ["1 of 2", "2 of 2", "1 of 2"]
+    assert row["AUC"].startswith("1.00")
+
+
+def test_rocs_features_and_masks_are_drawn():
+    curve = roc([0.0, 1.0], [2.0, 3.0])
+    assert viz.areas_table({"static": {"strip": curve}}).loc["static", "strip"].startswith("1.00")
+    assert len(viz.draw_rocs({"a": {"s": curve}, "b": {"s": curve}}).axes) == 2
+    rows = np.random.default_rng(0).normal(size=(60, 5))
+    figure = viz.draw_features(rows, {"all": np.ones(60, dtype=bool)})
+    assert len(figure.axes[0].collections[0].get_offsets()) == 60
+    figure = viz.draw_masks({"net": [torch.ones(3, 3), torch.zeros(3, 3)]})
+    assert [axes.get_title() for axes in figure.axes] == ["0: 9.0", "1: 0.0"]
+
+
+@pytest.fixture
+def net():
+    return sb.networks.build("quick-conv", (1, 8, 8), 10, Neuron().build, seed=0).eval()
+
+
+def test_traces_and_layers_of_a_network(net):
+    image = torch.rand(1, 8, 8)
+    figure = viz.draw_traces(net, {"a": image, "b": image * 0}, {"low": 0.1, "high": 1.0}, steps=5)
+    assert len(lines(figure)["low"][1]) == 5
+    assert max(lines(figure, 1)["high"][1]) <= max(lines(figure)["high"][1]) + 1
+    batch = torch.rand(4, 1, 8, 8)
+    figure = viz.draw_layer_rates({"net": net}, {"x": batch}, threshold=0.1, steps=5)
+    assert len(figure.axes[0].patches) == 3
+    figure = viz.draw_activity_change(net, batch, batch, steps=5)
+    assert np.asarray(figure.axes[0].images[0].get_array()).shape == (3, 5)
+    assert not np.asarray(figure.axes[0].images[0].get_array()).any()
+    assert all(not layer._overrides for layer in sb.neurons.spiking_layers(net))
+
+
+def test_pipeline_and_rates_of_conversion():
+    texts = {one.get_text() for one in viz.draw_pipeline().axes[0].texts}
+    assert {"LR_B", "LR_C", "LR_H", "DSR", "convert"} <= texts
+    curves = lines(viz.draw_rates_of_conversion((4,)))
+    current, rate = (np.asarray(values) for values in curves["IF, T = 4"])
+    assert np.abs(rate - current.clip(0, 1)).max() <= 1 / 8 + 1e-6
+
+
+def test_bars_are_a_picture_with_as_long_a_bar_as_the_share():
+    full, half = (viz.draw_bars({"x": share}) for share in (1.0, 0.5))
+    blue = [((one[..., 2] > 150) & (one[..., 0] < 60)).any(axis=0).sum() for one in (full, half)]
+    assert blue[0] == pytest.approx(2 * blue[1], rel=0.05)
