@@ -9,7 +9,7 @@ from torch import nn
 
 import snnbd_core as sb
 from snnbd_core import badsnn, networks
-from snnbd_core.attacks import Generated, deepfool
+from snnbd_core.attacks import Generated, deepfool, pgd
 from snnbd_core.badsnn import DualSpike
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate
@@ -183,3 +183,17 @@ def test_a_generator_is_bounded_and_for_one_shape(digits):
     assert all(weight.requires_grad for weight in net.parameters())
     with pytest.raises(ValueError, match="do not fit a generator"):
         noise(torch.rand(2, 1, 16, 16))
+
+
+def test_one_step_of_pgd_is_the_sign_of_a_linear_networks_gradient():
+    """FGSM (Goodfellow et al. 2015): x + bound sign(dL/dx); of W x that is W^T (p - y)."""
+    net, x = Linear(), torch.tensor([0.5, 0.4, 0.3]).reshape(1, 1, 1, 3)
+    logits = net.weight.detach() @ x.flatten()
+    slope = net.weight.detach().T @ (logits.softmax(0) - torch.tensor([1.0, 0, 0]))
+    moved = pgd(net, x, torch.tensor([0]), bound=0.1, iterations=1, steps=1)
+    torch.testing.assert_close(moved.flatten(), x.flatten() + 0.1 * slope.sign())
+    many = pgd(net, x, torch.tensor([0]), bound=0.1, iterations=7, steps=1)
+    assert float((many - x).abs().max()) <= 0.1 + 1e-6
+    assert torch.equal(pgd(net, x, torch.tensor([0]), bound=0.0), x)
+    with pytest.raises(ValueError, match="bound=2"):
+        pgd(net, x, torch.tensor([0]), bound=2)
