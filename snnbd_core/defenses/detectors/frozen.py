@@ -8,6 +8,19 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from snnbd_core.networks import Network
+
+
+def as_network(net: nn.Module) -> Network:
+    """The network itself, of which input shape and classes are then known.
+
+    Raises:
+        ValueError: any other module.
+    """
+    if not isinstance(net, Network):
+        raise ValueError(f"net={type(net).__name__} must be a Network of snnbd_core.networks")
+    return net
+
 
 @contextmanager
 def frozen(net: nn.Module, device: torch.device) -> Iterator[nn.Module]:

@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from snnbd_core.defenses import checks
-from snnbd_core.defenses.detectors.frozen import frozen
-from snnbd_core.defenses.detectors.tmpbd import _classes, _input_shape
+from snnbd_core.defenses.detectors.frozen import as_network, frozen
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import decide
@@ -58,8 +57,8 @@ class NoiseResponse:
     ) -> Verdict:
         """The titration's largest share; samples are not used."""
         draw = torch.Generator().manual_seed(seed)
-        shape = (self.inputs, self.frames, *_input_shape(net))
-        classes = _classes(net)
+        shape = (self.inputs, self.frames, *as_network(net).input_shape)
+        classes = as_network(net).classes
         shares = torch.zeros(len(self.levels), classes)
         with frozen(net, device):
             for number, level in enumerate(self.levels):

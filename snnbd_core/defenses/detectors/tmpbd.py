@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.detectors.features import readout
-from snnbd_core.defenses.detectors.frozen import frozen
+from snnbd_core.defenses.detectors.frozen import as_network, frozen
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.learning import as_sequence
 from snnbd_core.networks import VOTERS
@@ -67,15 +67,16 @@ class PotentialMargins:
         """
         if not spiking_layers(net):
             raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
+        classes = as_network(net).classes
         with frozen(net, device):
-            margins = [self._margin(net, target, seed, device) for target in range(_classes(net))]
+            margins = [self._margin(net, target, seed, device) for target in range(classes)]
         target = int(np.argmax(margins))
         p = gamma_p_value(margins)
         return Verdict(p < 0.05, target, 1 - p, 0.95, p, tuple(margins))
 
     def _margin(self, net: nn.Module, target: int, seed: int, device: torch.device) -> float:
         draw = torch.Generator().manual_seed(1000 * seed + target)
-        shape = (self.inputs, self.frames, *_input_shape(net))
+        shape = (self.inputs, self.frames, *as_network(net).input_shape)
         inputs = torch.rand(shape, generator=draw).to(device)
         best = -np.inf
         for _ in range(self.iterations):
@@ -106,14 +107,3 @@ def gamma_p_value(values: list[float]) -> float:
     shape, _, scale = stats.gamma.fit(rest - shift, floc=0)
     below = float(stats.gamma.cdf(largest - shift, shape, scale=scale))
     return float(1 - below ** len(ordered))
-
-
-def _classes(net: nn.Module) -> int:
-    classes = net.classes
-    assert isinstance(classes, int)
-    return classes
-
-
-def _input_shape(net: nn.Module) -> tuple[int, int, int]:
-    channels, height, width = net.input_shape  # type: ignore[misc]
-    return int(channels), int(height), int(width)
