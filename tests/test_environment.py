@@ -13,8 +13,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-# Names on conda-forge where they differ; matplotlib-base is matplotlib without Qt.
-CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+# Names on conda-forge where they differ; matplotlib-base is matplotlib without Qt, dask-core is
+# dask without its dashboard.
+CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib", "dask-core": "dask"}
 # What the readers' environment has beyond the library: opening .md chapters as notebooks.
 READERS_ONLY = {"jupytext", "pip", "python"}
 
@@ -50,7 +51,8 @@ def requirements(pyproject: dict[str, Any], extra: str | None = None) -> dict[st
 def test_the_readers_environment_has_what_the_library_requires_in_the_same_ranges(
     pyproject: dict[str, Any], conda: dict[str, Requirement]
 ) -> None:
-    wanted = {name: str(found.specifier) for name, found in requirements(pyproject).items()}
+    needed = requirements(pyproject) | requirements(pyproject, "sweep")  # chapters run sweeps
+    wanted = {name: str(found.specifier) for name, found in needed.items()}
     given = {
         name: str(found.specifier) for name, found in conda.items() if name not in READERS_ONLY
     }
@@ -70,7 +72,7 @@ def test_the_readers_environment_has_a_python_that_the_library_allows(
     assert lowest in str(conda["python"].specifier).split(",")
 
 
-@pytest.mark.parametrize("extra", [None, "book", "test"])
+@pytest.mark.parametrize("extra", [None, "book", "sweep", "test"])
 def test_every_requirement_is_pinned_within_its_range(
     pyproject: dict[str, Any], pins: dict[str, Version], extra: str | None
 ) -> None:
