@@ -1,6 +1,6 @@
 """Chooses the settings of the repairs; no test sample is looked at.
 
-    python -m benchmarks.choose_repairs
+    python -m benchmarks.choose_repairs [repair ...]
 
 For each repair a small grid, on a spiking network and its ANN twin with a BadNets patch, of a seed
 that no chapter uses. The defender has ten samples of each class; what a repair is judged by, its
@@ -9,6 +9,7 @@ effectiveness (DER), is measured on 500 training samples. The best mean of both 
 
 from __future__ import annotations
 
+import sys
 from itertools import product
 from typing import Any
 
@@ -27,17 +28,24 @@ GRID: dict[str, dict[str, tuple[Any, ...]]] = {
     "FineTuning": {"epochs": (10, 30), "learning_rate": (3e-3, 1e-2, 3e-2)},
     "FinePruning": {"share": (0.3, 0.5), "epochs": (30,), "learning_rate": (3e-3, 1e-2, 3e-2)},
     "ChannelLipschitz": {"u": (1.0, 2.0, 3.0)},
-    "AdversarialPruning": {"learning_rate": (0.2, 2.0, 20.0), "threshold": (0.2, 0.5, 0.8)},
+    "AdversarialPruning": {
+        "loss": ("cross_entropy", "mse"),
+        "learning_rate": (0.2, 2.0),
+        "threshold": (0.2, 0.5, 0.8),
+    },
     "AttentionDistillation": {"beta": (0.1, 1.0, 10.0), "learning_rate": (1e-2, 3e-2)},
     "UnlearnRecoverPrune": {"learning_rate": (1.0, 5.0, 20.0), "threshold": (0.5, 0.8)},
+    "OptimisedPruning": {"episodes": (150, 300), "search": (40, 80)},
+    "SuspiciousNeurons": {"share": (0.1, 0.2, 0.4), "epochs": (0, 30)},
     "TwoStage": {"neurons": (0.15, 0.3), "learning_rate": (3e-3, 1e-2), "epochs": (30,)},
 }
 
 
 def main() -> None:
-    """Prints DER of every point of the grid, and the best of each repair."""
+    """Prints DER of every point of the grid, and the best of each repair (default: of all)."""
     victims = [_victim(learning.ANN(), 1), _victim("surrogate-gradient", 4)]
-    for name, axes in GRID.items():
+    for name in sys.argv[1:] or GRID:
+        axes = GRID[name]
         scores = {}
         for values in product(*axes.values()):
             repair = defenses.REPAIRS[name](**dict(zip(axes, values, strict=True)))

@@ -2,6 +2,7 @@
 
 VGG (Simonyan and Zisserman 2015) with batch norm and 3x3 convolutions; ResNet-18 (He et al. 2016)
 in its form for images of 32 pixels a side; ResNet-19 (Zheng et al. 2021), the usual spiking one.
+quick-resnet is ours, two blocks for the embedded data.
 Each ends in a voting read-out in place of its own dense layers, as all networks here do.
 """
 
@@ -35,6 +36,7 @@ class Stages:
 RESNET = {
     "resnet18": Stages(64, ((64, 2), (128, 2), (256, 2), (512, 2))),
     "resnet19": Stages(128, ((128, 3), (256, 3), (512, 2)), hidden=256),
+    "quick-resnet": Stages(16, ((16, 1), (32, 1))),
 }
 NAMES = (*VGG, *RESNET)
 

@@ -48,7 +48,8 @@ class PoissonCode(nn.Module):
     """Rate coding of images: in each step a pixel of value p spikes with probability p.
 
     While training, spikes are drawn from torch's global generator; in evaluation mode from a seed
-    of their own, so that a network gives the same answer twice.
+    of their own, so that a network gives the same answer twice. The gradient is that of the
+    expected spike, 1, for an input that asks for one.
     """
 
     def forward(self, sequence: Tensor) -> Tensor:
@@ -57,14 +58,15 @@ class PoissonCode(nn.Module):
         Raises:
             ValueError: values outside 0..1.
         """
-        low, high = (float(one) for one in sequence.aminmax())
+        low, high = (float(one) for one in sequence.detach().aminmax())
         if not (low >= 0 and high <= 1):
             raise ValueError(f"values in {low:.4g}..{high:.4g} are no rates: allowed is 0..1")
         generator = None
         if not self.training:
             generator = torch.Generator(sequence.device).manual_seed(0)
         draw = torch.rand(sequence.shape, generator=generator, device=sequence.device)
-        return (draw < sequence).to(sequence.dtype)
+        spikes = (draw < sequence).to(sequence.dtype)
+        return spikes + (sequence - sequence.detach()) if sequence.requires_grad else spikes
 
 
 class Gain(nn.Module):

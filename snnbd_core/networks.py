@@ -14,7 +14,7 @@ quick-conv       ours, for the embedded data: one convolution 5x5 of 16 channels
                  images under 16 pixels a side), batch norm, neuron; dense 128, voting
 ===============  =========================================================================
 
-vgg11, vgg16, resnet18 and resnet19 are in `snnbd_core.deep`.
+vgg11, vgg16, resnet18, resnet19 and quick-resnet are in `snnbd_core.deep`.
 
 A block is convolution 3x3 without bias, batch norm, neuron, max-pool 2x2. Both dense layers have
 dropout 0.5 before them, with one mask for all time steps (Lee et al. 2020).

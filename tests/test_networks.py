@@ -230,6 +230,14 @@ def test_poisson_code_spikes_at_the_rate_of_the_pixel_and_repeats_when_evaluatin
         code(values + 1)
 
 
+def test_poisson_spikes_pass_the_gradient_of_their_expectation():
+    image = torch.rand(1, 2, 1, 8, 8, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    spikes = PoissonCode().eval()(image.expand(5, *image.shape[1:]))
+    assert set(spikes.detach().unique().tolist()) == {0.0, 1.0}
+    torch.autograd.backward(spikes.sum())
+    assert torch.equal(image.grad, torch.full_like(image, 5.0))
+
+
 def test_a_poisson_coded_network_reads_spikes():
     net = networks.build("quick-conv", (1, 8, 8), 10, seed=0, coding="poisson").eval()
     image = torch.rand(2, 1, 8, 8)

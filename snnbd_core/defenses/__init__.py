@@ -1,4 +1,7 @@
-"""Defences, one module each: repairs change a network, detectors say whether one is attacked.
+"""Defences, one module each.
+
+Repairs change a network, detectors say whether one is attacked, and `AntiBackdoorLearning` is a
+learning rule for a set that may be poisoned.
 
     repaired = FineTuning().repair(net, clean, seed=0, device=device, steps=8)
 
@@ -11,15 +14,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from snnbd_core.defenses.abl import AntiBackdoorLearning
 from snnbd_core.defenses.anp import AdversarialPruning
 from snnbd_core.defenses.clamps import PotentialClamps
 from snnbd_core.defenses.clp import ChannelLipschitz
 from snnbd_core.defenses.detectors import DETECTORS
 from snnbd_core.defenses.fine_pruning import FinePruning
 from snnbd_core.defenses.fine_tuning import FineTuning
+from snnbd_core.defenses.guarding import ThresholdGuarding
 from snnbd_core.defenses.nad import AttentionDistillation
+from snnbd_core.defenses.onp import OptimisedPruning
 from snnbd_core.defenses.rating import defence_effectiveness
 from snnbd_core.defenses.settings import Mismatch, RandomThreshold, Reestimated
+from snnbd_core.defenses.shortcuts import ShortcutSuppression
+from snnbd_core.defenses.suspicion import SuspiciousNeurons
 from snnbd_core.defenses.unlearning import TwoStage, UnlearnRecoverPrune
 
 REPAIRS: dict[str, type[Any]] = {
@@ -32,6 +40,10 @@ REPAIRS: dict[str, type[Any]] = {
         AttentionDistillation,
         UnlearnRecoverPrune,
         TwoStage,
+        OptimisedPruning,
+        SuspiciousNeurons,
+        ShortcutSuppression,
+        ThresholdGuarding,
         PotentialClamps,
         Reestimated,
         Mismatch,
@@ -43,14 +55,19 @@ __all__ = [
     "DETECTORS",
     "REPAIRS",
     "AdversarialPruning",
+    "AntiBackdoorLearning",
     "AttentionDistillation",
     "ChannelLipschitz",
     "FinePruning",
     "FineTuning",
     "Mismatch",
+    "OptimisedPruning",
     "PotentialClamps",
     "RandomThreshold",
     "Reestimated",
+    "ShortcutSuppression",
+    "SuspiciousNeurons",
+    "ThresholdGuarding",
     "TwoStage",
     "UnlearnRecoverPrune",
     "defence_effectiveness",

@@ -23,15 +23,24 @@ _BATCH = 128
 
 
 class Gate:
-    """A forward hook that multiplies the current of each channel; a gate of 0 silences it."""
+    """A forward hook that multiplies the current of each channel; a gate of 0 silences it.
 
-    def __init__(self, values: Tensor) -> None:
+    Args:
+        values: [C].
+        offset: is added afterwards, [C]; None adds nothing.
+    """
+
+    def __init__(self, values: Tensor, offset: Tensor | None = None) -> None:
         self.values = values
+        self.offset = offset
 
     def __call__(self, layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         current = inputs[0]
         shape = (1, 1, -1, *[1] * (current.dim() - 3))
-        return (current * self.values.to(current).reshape(shape), *inputs[1:])
+        current = current * self.values.to(current).reshape(shape)
+        if self.offset is not None:
+            current = current + self.offset.to(current).reshape(shape)
+        return (current, *inputs[1:])
 
 
 def hidden(net: nn.Module) -> list[nn.Module]:
@@ -65,17 +74,66 @@ def prune(net: nn.Module, keep: Sequence[Tensor]) -> None:
 
 
 @contextmanager
-def gated(net: nn.Module, values: Sequence[Tensor]) -> Iterator[None]:
-    """Multiplies the currents of all hidden channels inside the block; gradients reach `values`."""
+def gated(
+    net: nn.Module, values: Sequence[Tensor], offsets: Sequence[Tensor] | None = None
+) -> Iterator[None]:
+    """Multiplies the currents of all hidden channels inside the block, and adds offsets to them.
+
+    Gradients reach both.
+    """
+    layers = hidden(net)
+    added = [None] * len(layers) if offsets is None else offsets
     hooks = [
-        layer.register_forward_pre_hook(Gate(value))
-        for layer, value in zip(hidden(net), values, strict=True)
+        layer.register_forward_pre_hook(Gate(value, offset))
+        for layer, value, offset in zip(layers, values, added, strict=True)
     ]
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def biases(net: nn.Module) -> list[Tensor]:
+    """What each hidden layer's channels get whatever the input is: their bias, [C] or [1].
+
+    It is that of the last layer with weights before the neurons (of batch norm, where there is
+    one), 0 where that has none.
+    """
+    wanted, found = hidden(net), []
+    last: nn.Module | None = None
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
+            last = layer
+        elif any(layer is one for one in wanted) and last is not None:
+            bias = getattr(last, "bias", None)
+            place = next(last.parameters()).device
+            found.append(torch.zeros(1, device=place) if bias is None else bias.detach())
+    return found
+
+
+def connections(net: nn.Module) -> list[Tensor]:
+    """How strongly channels feed those of the next layer, [out, in] for each layer with weights.
+
+    An entry is the norm of the weights between two channels. The first has the input's channels as
+    `in`, the last the voters as `out`.
+
+    Raises:
+        ValueError: a network that is not one chain of layers, such as one with shortcuts.
+    """
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    if len(layers) != len(hidden(net)) + 1:
+        raise ValueError(
+            f"net={type(net).__name__} has {len(layers)} layers with weights and "
+            f"{len(hidden(net))} hidden layers of neurons: this needs one chain of them"
+        )
+    found, channels = [], None
+    for layer in layers:
+        weight = layer.weight.detach()
+        channels = weight.shape[1] if channels is None else channels
+        found.append(weight.reshape(len(weight), channels, -1).norm(dim=2))
+        channels = len(weight)
+    return found
 
 
 @contextmanager

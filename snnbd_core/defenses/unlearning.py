@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
-from snnbd_core.defenses.anp import kept_most
 from snnbd_core.defenses.channels import check_clean, counts, gated, prune
 from snnbd_core.defenses.fine_tuning import FineTuning
+from snnbd_core.defenses.masks import kept_most, learnt_masks
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
@@ -61,23 +61,18 @@ class UnlearnRecoverPrune:
         check_clean(net, clean_samples)
         out = copy.deepcopy(net).to(device).eval()
         forgot = unlearnt(out, clean_samples, self.unlearning_rate, self.epochs, seed, steps)
-        sizes = counts(out, clean_samples, steps)
-        masks = [torch.ones(size, device=device, requires_grad=True) for size in sizes]
-        optimizer = torch.optim.SGD(masks, lr=self.learning_rate, momentum=0.9)
-        draw = np.random.default_rng(seed)
-        for _ in range(self.iterations):
-            rows = draw.choice(len(clean_samples), min(128, len(clean_samples)), replace=False)
+
+        def loss(masks: list[Tensor], rows: np.ndarray) -> Tensor:
             batch, labels = clean_samples.batch(rows)
             with gated(forgot, masks):
                 logits = forgot(as_sequence(batch.to(device), steps))
-            loss = LOSSES["mse"](logits, labels.to(device))
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            optimizer.step()
-            with torch.no_grad():
-                for mask in masks:
-                    mask.clamp_(0, 1)
-        prune(out, [kept_most(mask.detach(), self.threshold) for mask in masks])
+            return LOSSES["mse"](logits, labels.to(device))
+
+        masks = learnt_masks(
+            loss, counts(out, clean_samples, steps), len(clean_samples), iterations=self.iterations,
+            learning_rate=self.learning_rate, seed=seed, device=device,
+        )  # fmt: skip
+        prune(out, [kept_most(mask, self.threshold) for mask in masks])
         return out
 
 

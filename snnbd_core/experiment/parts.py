@@ -31,6 +31,7 @@ RULES: dict[str, type[Any]] = {
         learning.SpikeRepresentation,
         attacks.Federated,
         badsnn.DualSpike,
+        defenses.AntiBackdoorLearning,
     )
 }
 

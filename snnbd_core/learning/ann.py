@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from snnbd_core.learning.task import Task, Trained
@@ -14,6 +17,31 @@ from snnbd_core.neurons import LIF
 Net = TypeVar("Net", bound=nn.Module)
 
 READS = ("frames", "mean")
+ACTIVATIONS = ("relu", "qcfs")
+
+
+class QCFS(nn.ReLU):
+    """Quantised, clipped and shifted ReLU (Bu et al. 2022): what an IF neuron's rate can be.
+
+        limit * clip(floor(levels x / limit + 1/2) / levels, 0, 1)
+
+    The limit is learnt; the gradient goes straight through the floor. An IF neuron with the limit
+    as threshold, half of it to start from and T = levels steps gives the same values.
+
+    Args:
+        levels: L, at least 1.
+    """
+
+    def __init__(self, levels: int = 8) -> None:
+        super().__init__()
+        self.levels = levels
+        self.limit = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, current: Tensor) -> Tensor:
+        """Activations of the current's shape."""
+        scaled = self.levels * current / self.limit
+        rounded = scaled + (torch.floor(scaled + 0.5) - scaled).detach()
+        return self.limit * (rounded / self.levels).clamp(0, 1)
 
 
 class TimeMean(nn.Module):
@@ -31,15 +59,20 @@ class ANN:
     Args:
         reads: "frames" runs it frame by frame and averages the logits; "mean" gives it the mean of
             the frames. For static images both are the same.
+        activation: "relu", or "qcfs" for a network that is to be converted, see `QCFS`.
+        levels: of QCFS, at least 1.
 
     Raises:
-        ValueError: another way to read.
+        ValueError: for any argument outside what is said above.
     """
 
     reads: str = "frames"
+    activation: str = "relu"
+    levels: int = 8
 
     def __post_init__(self) -> None:
         check_reads(self.reads)
+        check_activation(self.activation, self.levels)
 
     def fit(self, task: Task) -> Trained:
         """Trains the twin on the task's poisoned set."""
@@ -51,10 +84,11 @@ class ANN:
 
     def layout(self, net: nn.Module) -> nn.Module:
         """A network with ReLU in place of its neurons, and the mean over time before it."""
-        return reading(with_neurons(net, nn.ReLU), self.reads)
+        kind = nn.ReLU if self.activation == "relu" else partial(QCFS, self.levels)
+        return reading(with_neurons(net, kind), self.reads)
 
 
-def with_neurons(net: Net, neuron: type[nn.Module]) -> Net:
+def with_neurons(net: Net, neuron: Callable[[], nn.Module]) -> Net:
     """A copy of a network whose activations (spiking or ReLU) are all replaced.
 
     Args:
@@ -83,3 +117,11 @@ def check_reads(reads: str) -> None:
     """Raises ValueError unless `reads` is one of `READS`."""
     if reads not in READS:
         raise ValueError(f"reads={reads!r} is unknown; allowed: {', '.join(READS)}")
+
+
+def check_activation(activation: str, levels: int) -> None:
+    """Raises ValueError unless the activation is one of `ACTIVATIONS` with at least one level."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation={activation!r} is unknown; allowed: {', '.join(ACTIVATIONS)}")
+    if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
+        raise ValueError(f"levels={levels!r} must be a whole number >= 1")

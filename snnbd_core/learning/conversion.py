@@ -26,7 +26,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from snnbd_core.data import IMAGES
 from snnbd_core.layers import Folded, Gain, Residual, SharedDropout
-from snnbd_core.learning.ann import ANN, check_reads, reading, with_neurons
+from snnbd_core.learning.ann import (
+    ANN,
+    QCFS,
+    check_activation,
+    check_reads,
+    reading,
+    with_neurons,
+)
 from snnbd_core.learning.batches import as_sequence
 from snnbd_core.learning.history import History
 from snnbd_core.learning.task import Task, Trained
@@ -72,7 +79,8 @@ def convert(
     Args:
         ann: a `Network` with ReLU activations, trained.
         calibration: samples of the training set, with the protocol of `snnbd_core.data`.
-        normalisation: "max" or "percentile" of a layer's activations is its scale.
+        normalisation: "max" or "percentile" of a layer's activations is its scale; that of a QCFS
+            activation is its learnt limit, whatever is asked for.
         percentile: 0 < percentile <= 100.
         steps: frames that a static image is repeated for while calibrating; one is enough.
 
@@ -97,6 +105,7 @@ class Conversion:
     Args:
         normalisation, percentile: as for `convert`.
         reads: what the ANN is trained on, see `ANN`; the SNN then gets the same.
+        activation, levels: of the ANN, see `ANN`.
 
     Raises:
         ValueError: for any argument outside what is said above.
@@ -105,6 +114,8 @@ class Conversion:
     normalisation: str = "percentile"
     percentile: float = 99.9
     reads: str = "frames"
+    activation: str = "relu"
+    levels: int = 8
 
     figures: ClassVar[tuple[str, ...]] = (
         "ann_clean_accuracy", "ann_success", "migration_per_sample", "agreement",
@@ -113,10 +124,12 @@ class Conversion:
     def __post_init__(self) -> None:
         _check_settings(self.normalisation, self.percentile)
         check_reads(self.reads)
+        check_activation(self.activation, self.levels)
 
     def source(self, experiment: Any) -> Any:
         """The ANN; for static images at one step, so that all T share it."""
-        return source(experiment, self.reads)
+        ann = ANN(reads=self.reads, activation=self.activation, levels=self.levels)
+        return source(experiment, ann)
 
     def fit(self, task: Task) -> Trained:
         """Converts the task's source, calibrated on the training set it was trained on."""
@@ -136,10 +149,10 @@ class Conversion:
         return layout(net, self.reads)
 
 
-def source(experiment: Any, reads: str) -> Any:
+def source(experiment: Any, ann: ANN) -> Any:
     """The experiment of the ANN that another one's rule starts from."""
     frames = 1 if experiment.data in IMAGES else experiment.frames
-    return dataclasses.replace(experiment, rule=ANN(reads=reads), frames=frames)
+    return dataclasses.replace(experiment, rule=ann, frames=frames)
 
 
 def layout(net: nn.Module, reads: str) -> nn.Module:
@@ -205,13 +218,12 @@ def _scales(
     net: nn.Module, calibration: Any, normalisation: str, percentile: float, steps: int
 ) -> list[float]:
     """Of each ReLU, in order, the activation that becomes a rate of 1."""
-    kept: list[list[Tensor]] = []
-    hooks = []
-    for layer in net.modules():
-        if isinstance(layer, nn.ReLU):
-            values: list[Tensor] = []
-            kept.append(values)
-            hooks.append(layer.register_forward_hook(_keeper(values)))
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.ReLU)]
+    kept: list[list[Tensor]] = [[] for _ in layers]
+    hooks = [
+        layer.register_forward_hook(_keeper(values))
+        for layer, values in zip(layers, kept, strict=True)
+    ]
     for start in range(0, len(calibration), 64):
         batch, _ = calibration.batch(np.arange(start, min(start + 64, len(calibration))))
         net(as_sequence(batch, steps))
@@ -219,7 +231,10 @@ def _scales(
         hook.remove()
     share = 1.0 if normalisation == "max" else percentile / 100
     scales = []
-    for values in kept:
+    for layer, values in zip(layers, kept, strict=True):
+        if isinstance(layer, QCFS):
+            scales.append(float(layer.limit))
+            continue
         together = np.concatenate([one.numpy() for one in values])
         scale = float(np.quantile(together, share))
         # a layer that is silent for all samples stays silent at any scale

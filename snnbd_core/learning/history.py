@@ -37,6 +37,11 @@ class History:
             (*self.seconds, seconds),
         )
 
+    def followed_by(self, later: History) -> History:
+        """This history and then another's epochs."""
+        mine, others = asdict(self), asdict(later)
+        return History(**{name: (*values, *others[name]) for name, values in mine.items()})
+
     def to_dict(self) -> dict[str, list[float]]:
         """Plain lists, ready for JSON."""
         return {name: list(values) for name, values in asdict(self).items()}

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from snnbd_core.learning import conversion
-from snnbd_core.learning.ann import check_reads
+from snnbd_core.learning.ann import ANN, check_reads
 from snnbd_core.learning.conversion import Conversion
 from snnbd_core.learning.task import Task, Trained
 
@@ -48,7 +48,7 @@ class Hybrid:
 
     def source(self, experiment: Any) -> Any:
         """The ANN that is converted."""
-        return conversion.source(experiment, self.reads)
+        return conversion.source(experiment, ANN(reads=self.reads))
 
     def fit(self, task: Task) -> Trained:
         """Converts and fine-tunes."""

@@ -26,7 +26,8 @@ def _mse(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.mse_loss(logits, functional.one_hot(labels, logits.shape[1]).to(logits.dtype))
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+Loss = Callable[[Tensor, Tensor], Tensor]
+LOSSES: dict[str, Loss] = {
     "mse": _mse,
     "cross_entropy": functional.cross_entropy,
 }
@@ -41,7 +42,7 @@ def train(
     device: str | torch.device = "auto",
     batch_size: int = 64,
     learning_rate: float = 1e-3,
-    loss: str = "mse",
+    loss: str | Loss = "mse",
     steps: int = 4,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_seconds: float = 0.0,
@@ -64,7 +65,8 @@ def train(
         batch_size: samples per step, >= 1; an epoch's last batch may be smaller.
         learning_rate: Adam's, in the first epoch; epoch e of E has half of it times
             1 + cos(pi e / E).
-        loss: ``"mse"`` on rates against one-hot, or ``"cross_entropy"``.
+        loss: ``"mse"`` on rates against one-hot, ``"cross_entropy"``, or a function of logits
+            [B, classes] and labels [B].
         steps: T for static images.
         checkpoint: a file to save to after each epoch and, if it exists, to resume from.
         checkpoint_seconds: least time between two saves; 0 saves after every epoch. Each save
@@ -81,12 +83,15 @@ def train(
     """
     _check(dataset, epochs, seed, batch_size, learning_rate, loss, checkpoint)
     memory.keep()
+    loss_of = LOSSES[loss] if isinstance(loss, str) else loss
     place = choose_device(device)
     net.to(place)
     optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
     history = History()
     saved = None
     if checkpoint is not None:
+        if not isinstance(loss, str):
+            raise ValueError(f"checkpoint={str(checkpoint)!r} needs a loss by name")
         run = {
             "network": network_identity(net), "data": getattr(dataset, "fingerprint", None),
             "samples": len(dataset), "epochs": epochs, "seed": seed, "batch_size": batch_size,
@@ -108,7 +113,7 @@ def train(
                 group["lr"] = rate
             _seed_epoch(seed, epoch, place)
             order = shuffled(len(dataset), batch_size, seed, epoch)
-            mean_loss, accuracy = _epoch(net, dataset, order, optimizer, LOSSES[loss], steps, bar)
+            mean_loss, accuracy = _epoch(net, dataset, order, optimizer, loss_of, steps, bar)
             _check_finite(net, rate)
             history = history.extended(
                 loss=mean_loss, accuracy=accuracy, learning_rate=rate,
@@ -128,7 +133,7 @@ def _epoch(
     dataset: BatchedDataset,
     order: Iterator[np.ndarray],
     optimizer: torch.optim.Optimizer,
-    loss_of: Callable[[Tensor, Tensor], Tensor],
+    loss_of: Loss,
     steps: int,
     bar: tqdm,
 ) -> tuple[float, float]:
@@ -169,7 +174,7 @@ def _check(
     seed: int,
     batch_size: int,
     learning_rate: float,
-    loss: str,
+    loss: str | Loss,
     checkpoint: str | os.PathLike[str] | None,
 ) -> None:
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
@@ -179,7 +184,7 @@ def _check(
         raise ValueError(f"seed={seed} must be >= 0")
     if not (learning_rate > 0 and math.isfinite(learning_rate)):
         raise ValueError(f"learning_rate={learning_rate} must be finite and > 0")
-    if loss not in LOSSES:
+    if isinstance(loss, str) and loss not in LOSSES:
         raise ValueError(f"loss={loss!r} is unknown; allowed: {', '.join(LOSSES)}")
     if len(dataset) == 0:
         raise ValueError("dataset has no samples; training needs at least one")

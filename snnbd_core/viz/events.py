@@ -130,7 +130,9 @@ def draw_recording(events: np.ndarray, sensor_size: tuple[int, int, int]) -> Fig
     return figure
 
 
-def animate(frames: torch.Tensor | np.ndarray, *, alt: str, fps: float = 8) -> HTML:
+def animate(
+    frames: torch.Tensor | np.ndarray, *, alt: str, fps: float = 8, name: str | None = None
+) -> HTML:
     """Play frames in the page itself, with nothing fetched from another host.
 
     The first frame is an ordinary picture with ``alt`` as its text, so it also shows without
@@ -141,6 +143,7 @@ def animate(frames: torch.Tensor | np.ndarray, *, alt: str, fps: float = 8) -> H
         frames: event counts [T, 2, H, W].
         alt: what is to be seen, in words, for readers who cannot see it.
         fps: frames in a second.
+        name: of the element in its page, to be unique there; None makes one up.
 
     Raises:
         ValueError: if the shape does not fit, ``alt`` is blank or ``fps`` is not positive.
@@ -154,7 +157,7 @@ def animate(frames: torch.Tensor | np.ndarray, *, alt: str, fps: float = 8) -> H
     scale = max(1, 272 // max(height, width))
     uris = [_data_uri(image) for image in images]
     page = _PLAYER.substitute(
-        id=f"animation-{uuid4().hex}",
+        id=name or f"animation-{uuid4().hex}",
         alt=escape(alt, quote=True),
         first=uris[0],
         uris=",".join(f'"{uri}"' for uri in uris),

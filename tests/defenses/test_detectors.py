@@ -10,10 +10,13 @@ import pytest
 import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
+from torch import nn
 
 import snnbd_core as sb
+from snnbd_core.defenses.channels import rates
 from snnbd_core.defenses.detectors import (
     ActivationClustering,
+    BrainStimulation,
     HyperParameters,
     NeuralCleanse,
     NoiseResponse,
@@ -23,6 +26,7 @@ from snnbd_core.defenses.detectors import (
     Voltage,
     card,
     features,
+    frozen,
     roc,
 )
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
@@ -57,6 +61,28 @@ def test_neural_cleanse_finds_the_patch_in_the_ann_twin_and_in_spikes(twin, spik
         assert verdict.backdoored
         assert verdict.target == 0
         assert min(verdict.values) == verdict.values[0]
+
+
+def test_stimulation_finds_the_channel_that_speaks_for_a_class(innocent):
+    net = copy.deepcopy(innocent.net)
+    readout = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
+    readout.weight.data[70:80, 5] += 4.0  # unit 5 of the hidden layer now shouts "7"
+    images, _ = innocent.clean.batch(np.arange(20))
+    with frozen(net, CPU):
+        largest = rates(net, innocent.clean, 4, largest=True)
+        first, *_ = BrainStimulation().suspects(net, images.expand(4, *images.shape), largest)
+    assert (first.layer, first.channel, first.target) == (1, 5, 7)
+    assert first.lead > 0.5
+
+
+def test_stimulation_names_the_target_of_an_attacked_network(twin):
+    verdict = inspect(BrainStimulation(), twin)
+    assert len(verdict.values) == 10
+    assert verdict.score == max(verdict.values)
+    assert verdict.target == int(np.argmax(verdict.values))
+    again = inspect(BrainStimulation(), twin)
+    assert again == verdict
+    assert not any(layer._forward_pre_hooks for layer in twin.net.modules())
 
 
 def test_neural_cleanse_is_quiet_about_a_clean_network(innocent):
@@ -222,6 +248,8 @@ def test_what_no_detector_can_work_with_is_named(spiking, twin):
     [
         (lambda: NeuralCleanse(iterations=0), "iterations=0"),
         (lambda: NeuralCleanse(weight=0), "weight=0"),
+        (lambda: BrainStimulation(size=1.0), r"size=1\.0"),
+        (lambda: BrainStimulation(levels=(0,)), "levels=0"),
         (lambda: Strip(overlays=0), "overlays=0"),
         (lambda: Strip(along="depth"), "along='depth'"),
         (lambda: PotentialMargins(inputs=0), "inputs=0"),

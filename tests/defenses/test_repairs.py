@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,25 +13,36 @@ from torch import nn
 
 import snnbd_core as sb
 from snnbd_core import defenses as D  # noqa: N812
-from snnbd_core.defenses.channels import Gate, hidden, prune, rates
+from snnbd_core.defenses.abl import held_back
+from snnbd_core.defenses.channels import Gate, biases, connections, gated, hidden, prune, rates
 from snnbd_core.defenses.clp import lipschitz_bounds
+from snnbd_core.defenses.guarding import crowding, currents
 from snnbd_core.defenses.nad import attention
+from snnbd_core.defenses.onp import _gather
+from snnbd_core.defenses.suspicion import suspiciousness
+from snnbd_core.layers import Residual
+from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate
 from snnbd_core.neurons import override, spiking_layers
+from snnbd_core.triggers import Patch
 
 CPU = torch.device("cpu")
+PATCH = Patch(size=0.25)
 QUICKER = {
     "AdversarialPruning": {"iterations": 5},
     "UnlearnRecoverPrune": {"iterations": 10},
     "PotentialClamps": {"iterations": 5},
+    "OptimisedPruning": {"episodes": 5, "search": 5},
+    "ThresholdGuarding": {"epochs": 3},
 }
+CHAINS = [name for name in D.REPAIRS if name != "ShortcutSuppression"]
 
 
 def repaired(repair, victim, seed=0):
     return repair.repair(victim.net, victim.clean, seed=seed, device=CPU, steps=victim.steps)
 
 
-@pytest.mark.parametrize("name", D.REPAIRS)
+@pytest.mark.parametrize("name", CHAINS)
 def test_a_repair_gives_a_copy_and_the_same_one_again(name, spiking):
     before = copy.deepcopy(spiking.net.state_dict())
     repair = D.REPAIRS[name](**QUICKER.get(name, {}))
@@ -168,6 +180,134 @@ def test_clamps_cut_what_clean_samples_never_reach(spiking):
     assert torch.equal(ours[other], theirs[other])
 
 
+def test_connections_are_norms_of_the_weights_between_channels(spiking):
+    first, second, third = connections(spiking.net)
+    convolution, hidden_layer, readout = (
+        layer.weight.detach().numpy()
+        for layer in spiking.net.modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    )
+    assert first.shape == (16, 1)
+    np.testing.assert_allclose(first[:, 0], [np.linalg.norm(k) for k in convolution], rtol=1e-5)
+    one = hidden_layer.reshape(128, 16, 64)[5, 3]  # what channel 3 sends to unit 5
+    assert float(second[5, 3]) == pytest.approx(np.linalg.norm(one), rel=1e-5)
+    np.testing.assert_allclose(third.numpy(), np.abs(readout), rtol=1e-5)
+
+
+def test_suspiciousness_ranks_what_is_heavy_and_quiet(spiking):
+    found = suspiciousness(spiking.net, spiking.clean, spiking.steps)
+    heard = rates(spiking.net, spiking.clean, spiking.steps)[1].numpy()
+    heavy = np.linalg.norm(connections(spiking.net)[2].numpy(), axis=0)
+    expected = (heavy - heavy.mean()) / heavy.std() - (heard - heard.mean()) / heard.std()
+    np.testing.assert_allclose(found[1].numpy(), expected, rtol=1e-3, atol=1e-4)
+    net = repaired(D.SuspiciousNeurons(share=0.25, epochs=0), spiking)
+    (gate,) = hidden(net)[1]._forward_pre_hooks.values()
+    assert set(np.flatnonzero(gate.values == 0)) == set(np.argsort(-expected)[:32])
+
+
+def test_anp_disturbs_weights_and_biases_apart(spiking):
+    """A gate with its offset gives (m + delta) w x + (1 + xi) b."""
+    net, gate, shift = spiking.net, torch.full((16,), 0.7), torch.full((16,), 0.3)
+    convolution, norm = net.layers[0]
+    images, _ = spiking.test.batch(np.arange(3))
+    bias = biases(net)[0]
+    assert torch.equal(bias, norm.bias)
+    offsets = [(1 + shift - gate) * bias, torch.zeros(128)]
+    seen = []
+    with torch.no_grad(), gated(net, [gate, torch.ones(128)], offsets):
+        hook = hidden(net)[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        net(images.expand(2, *images.shape))
+        hook.remove()
+        scaled = norm(convolution(images)) - norm.bias[:, None, None]
+        expected = 0.7 * scaled + 1.3 * norm.bias[:, None, None]
+    torch.testing.assert_close(seen[0][0], expected)
+
+
+def test_messages_run_along_the_edges():
+    nodes = [torch.eye(2), torch.zeros(3, 2)]
+    edges = [torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])]
+    gathered = _gather(nodes, edges)
+    assert torch.equal(gathered[1][1], torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]))
+    assert not gathered[0][1].any()
+    assert not gathered[1][2].any()
+
+
+def test_onp_keeps_the_best_pruning_it_tried(spiking):
+    """With a reward for silencing one channel, that channel is silenced."""
+    repair = D.OptimisedPruning(episodes=60)
+    nodes, edges = [torch.randn(4, 4), torch.randn(6, 4)], [torch.rand(6, 4)]
+    torch.manual_seed(0)
+    keep = repair._search(nodes, edges, lambda kept: 1.0 - float(kept[1][2]))
+    assert not keep[1][2]
+
+
+def test_potentials_are_crowded_near_the_threshold_and_not_elsewhere():
+    layer = sb.LIF(beta=0.0, threshold=1.0, reset="none")
+    current = torch.tensor([1.0, 1.1, 0.5, 2.0]).reshape(1, 1, 4)
+    assert float(crowding(layer, current, 0.2)) == pytest.approx((1 + 0.5) / 4, rel=1e-5)
+
+
+def test_guarding_empties_the_neighbourhood_of_the_threshold(spiking):
+    def crowded(net):
+        images, _ = spiking.clean.batch(np.arange(100))
+        with torch.no_grad(), currents(net) as seen:
+            net(images.expand(4, *images.shape))
+            return float(torch.stack([crowding(*one, 0.25) for one in list(seen)]).mean())
+
+    plain, guarded = (
+        repaired(D.ThresholdGuarding(weight=weight, epochs=10), spiking) for weight in (1e-6, 1.0)
+    )
+    assert crowded(guarded) < 0.8 * crowded(plain)
+
+
+def test_shortcuts_are_scaled_where_there_are_any(spiking):
+    net = sb.networks.build("resnet18", (1, 8, 8), 10, seed=0).eval()
+    victim = replace(spiking, net=net)
+    same = repaired(D.ShortcutSuppression(factor=0.5, blocks=8, epochs=0), victim)
+    images, _ = spiking.test.batch(np.arange(2))
+    blocks = [layer for layer in same.modules() if isinstance(layer, Residual)]
+    before = [layer for layer in net.modules() if isinstance(layer, Residual)]
+    sequence = torch.rand(2, 2, 64, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(blocks[0].shortcut(sequence), 0.5 * before[0].shortcut(sequence))
+        assert same(images.expand(2, *images.shape)).shape == (2, 10)
+    with pytest.raises(ValueError, match="has 0 residual blocks"):
+        repaired(D.ShortcutSuppression(), spiking)
+    for repair in (D.SuspiciousNeurons(), D.OptimisedPruning()):
+        with pytest.raises(ValueError, match="this needs one chain of them"):
+            repaired(repair, victim)
+
+
+def test_abl_sets_poisoned_samples_aside_in_the_ann_twin():
+    """A tenth is poisoned, so chance would be 0.1. On spikes the easy digits come first."""
+    train, test = sb.data.load("digits", seed=0)
+    data = sb.poison(train, PATCH, rate=0.1, target=0, seed=3)
+    task = Task(
+        clean=train, poisoned=data, trigger=PATCH, rate=0.1, target=0, epochs=15, batch_size=32,
+        learning_rate=2e-3, loss="mse", steps=1, seed=3, device=CPU,
+        build=partial(sb.networks.build, "quick-conv", (1, 8, 8), 10, neuron=nn.ReLU, seed=3),
+    )  # fmt: skip
+    rule = D.AntiBackdoorLearning()
+    early = task.build()
+    task.train(early, epochs=3, loss=held_back(rule.floor))
+    found = rule.isolate(early, data, steps=1, device=CPU)
+    assert len(found) == 14
+    assert np.isin(found, data.poisoned_indices).mean() > 0.3
+    trained = rule.fit(task)
+    assert len(trained.history) == 15
+    report = sb.evaluate(trained.net, test, PATCH, 0, steps=1, device=CPU)
+    assert float(report.clean_accuracy) > 0.8
+
+
+def test_held_back_turns_the_loss_of_samples_below_the_floor():
+    logits = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    labels = torch.tensor([0, 0])
+    # squared errors 0 and 1/2; the floor is 0.3 / 2
+    assert float(held_back(0.3)(logits, labels)) == pytest.approx(0.25)
+    logits = torch.tensor([[0.6, 0.0], [0.0, 0.0]])  # 0.08 and 0.5
+    assert float(held_back(0.3)(logits, labels)) == pytest.approx((-0.08 + 0.5) / 2)
+
+
 def report(success, accuracy):
     rate = Rate(success, 100)
     return sb.Report(
@@ -235,6 +375,12 @@ def test_networks_without_what_a_repair_needs_are_refused(twin, spiking):
         (lambda: D.AttentionDistillation(beta=-1), "beta=-1"),
         (lambda: D.UnlearnRecoverPrune(iterations=True), "iterations=True"),
         (lambda: D.TwoStage(neurons=1), "neurons=1"),
+        (lambda: D.AdversarialPruning(loss="hinge"), "loss='hinge'"),
+        (lambda: D.OptimisedPruning(episodes=0), "episodes=0"),
+        (lambda: D.SuspiciousNeurons(share=1), "share=1"),
+        (lambda: D.ShortcutSuppression(blocks=0), "blocks=0"),
+        (lambda: D.ThresholdGuarding(margin=0), "margin=0"),
+        (lambda: D.AntiBackdoorLearning(isolated=0), "isolated=0"),
         (lambda: D.PotentialClamps(weight=0), "weight=0"),
         (lambda: D.Mismatch(std=-0.1), r"std=-0\.1"),
         (lambda: D.RandomThreshold(low=1.0, high=0.5), r"high=0\.5"),

@@ -10,7 +10,7 @@ from torch import nn
 
 from snnbd_core import data, evaluate, networks
 from snnbd_core.learning import ANN, Conversion, Hybrid, SpikeRepresentation, Task, convert, train
-from snnbd_core.learning.ann import TimeMean, with_neurons
+from snnbd_core.learning.ann import QCFS, TimeMean, with_neurons
 from snnbd_core.learning.conversion import HalfStart
 from snnbd_core.learning.spike_representation import Represented
 from snnbd_core.metrics import Rate
@@ -77,6 +77,40 @@ def test_a_converted_layers_rate_is_its_activation_up_to_one_spike(ann, digits):
         current = net.layers[0](images.expand(steps, *images.shape))
         rate = net.layers[1](current).mean(dim=0)
     assert (rate - current[0].clamp(0, 1)).abs().max() <= 0.5 / steps + 1e-5
+
+
+def test_qcfs_is_its_closed_form_with_a_straight_gradient():
+    layer = QCFS(levels=4)
+    layer.limit.data = torch.tensor(1.5)
+    current = torch.linspace(-1, 3, 81).requires_grad_()
+    out = layer(current)
+    x = current.detach().numpy()
+    expected = 1.5 * np.clip(np.floor(x * 4 / 1.5 + 0.5) / 4, 0, 1)
+    np.testing.assert_allclose(out.detach().numpy(), expected, atol=1e-6)
+    torch.autograd.backward(out.sum())
+    inside = (expected > 0) & (expected < 1.5)
+    np.testing.assert_allclose(current.grad.numpy()[inside], 1.0, rtol=1e-6)
+    assert not current.grad[current < -0.5].any()
+
+
+def test_a_neuron_of_as_many_steps_as_levels_fires_what_qcfs_says():
+    layer, steps = QCFS(levels=8), 8
+    layer.limit.data = torch.tensor(1.0)
+    current = torch.rand(1, 500, generator=torch.Generator().manual_seed(0)) * 1.6 - 0.3
+    with torch.no_grad():
+        rate = HalfStart()(current.expand(steps, *current.shape)).mean(dim=0)
+        torch.testing.assert_close(rate, layer(current))
+
+
+def test_a_network_trained_with_qcfs_needs_few_steps(digits):
+    rule = Conversion(activation="qcfs", levels=8)
+    ann = ANN(activation="qcfs", levels=8).fit(task(digits, epochs=6)).net
+    net = rule.converted(task(digits, source=ann))
+    assert not any(isinstance(layer, nn.ReLU) for layer in net.modules())
+    exact = float(evaluate(ann, digits[1], steps=1, device="cpu").clean_accuracy)
+    few = float(evaluate(net, digits[1], steps=8, device="cpu").clean_accuracy)
+    assert exact > 0.9
+    assert few >= exact - 0.02
 
 
 @pytest.mark.parametrize("name", networks.NAMES)
@@ -223,6 +257,8 @@ def test_what_cannot_be_converted_is_named(ann, digits):
         (lambda: Conversion(percentile=0), r"percentile=0 must be a number in \(0, 100\]"),
         (lambda: Conversion(reads="sum"), "reads='sum' is unknown; allowed: frames, mean"),
         (lambda: ANN(reads="sum"), "reads='sum' is unknown"),
+        (lambda: ANN(activation="gelu"), "activation='gelu' is unknown; allowed: relu, qcfs"),
+        (lambda: Conversion(activation="qcfs", levels=0), "levels=0 must be a whole number >= 1"),
         (lambda: Hybrid(epochs=0), "epochs=0 must be a whole number >= 1"),
         (lambda: Hybrid(learning_rate=0), "learning_rate=0 must be a number > 0"),
         (lambda: Hybrid(data="test"), "data='test' is unknown; allowed: poisoned, clean"),

@@ -15,6 +15,7 @@ from snnbd_core.defenses.detectors.features import Features, features
 from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.hyper_parameters import HyperParameters, card
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse
+from snnbd_core.defenses.detectors.stimulation import BrainStimulation
 from snnbd_core.defenses.detectors.strip import Strip
 from snnbd_core.defenses.detectors.titration import NoiseResponse
 from snnbd_core.defenses.detectors.tmpbd import PotentialMargins
@@ -24,7 +25,13 @@ from snnbd_core.defenses.detectors.voltage import Voltage
 
 MODELS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (NeuralCleanse, PotentialMargins, NoiseResponse, HyperParameters)
+    for kind in (
+        NeuralCleanse,
+        BrainStimulation,
+        PotentialMargins,
+        NoiseResponse,
+        HyperParameters,
+    )
 }
 INPUTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Strip, Voltage)}
 TRAINING_SETS: dict[str, type[Any]] = {
@@ -38,6 +45,7 @@ __all__ = [
     "MODELS",
     "TRAINING_SETS",
     "ActivationClustering",
+    "BrainStimulation",
     "Features",
     "HyperParameters",
     "NeuralCleanse",

@@ -18,7 +18,7 @@ from snnbd_core.learning import as_sequence
 from snnbd_core.networks import seeded
 
 CONSISTENT = 1.4826  # makes the median absolute deviation a standard deviation of normal data
-_SHARP = 10.0  # votes lie in 0..1; so much sharper is the softmax
+SHARP = 10.0  # votes lie in 0..1; so much sharper is the softmax
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class NeuralCleanse:
             mask, pattern = torch.sigmoid(free), high * torch.sigmoid(paint)
             logits = net(as_sequence((1 - mask) * batch + mask * pattern, steps))
             hit = float((logits.argmax(dim=1) == target).float().mean())
-            loss = functional.cross_entropy(_SHARP * logits, labels) + weight * mask.sum()
+            loss = functional.cross_entropy(SHARP * logits, labels) + weight * mask.sum()
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             optimizer.step()

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean
 from snnbd_core.defenses.detectors.frozen import frozen
+from snnbd_core.defenses.detectors.neural_cleanse import SHARP
 from snnbd_core.learning import as_sequence
 
 WAYS = ("space", "time")
-_SHARP = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,6 @@ class Strip:
 
 def entropy(logits: Tensor) -> Tensor:
     """Shannon entropy in nats of the answers, [B]."""
-    chance = torch.softmax(_SHARP * logits, dim=1)
+    chance = torch.softmax(SHARP * logits, dim=1)
     total: Tensor = -(chance * chance.clamp_min(1e-12).log()).sum(dim=1)
     return total

@@ -1,0 +1,171 @@
+"""Artificial brain stimulation (ABS, Liu et al. 2019), carried to spiking channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.channels import Gate, check_clean, hidden, rates
+from snnbd_core.defenses.detectors.frozen import frozen
+from snnbd_core.defenses.detectors.neural_cleanse import SHARP
+from snnbd_core.defenses.detectors.verdict import Verdict
+from snnbd_core.learning import as_sequence
+from snnbd_core.networks import seeded
+from snnbd_core.neurons import LIF
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A channel that, stimulated, speaks for one class: by `lead` votes more than for any other."""
+
+    layer: int
+    channel: int
+    target: int
+    lead: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainStimulation:
+    """Stimulates one channel after the other; one that raises a class whatever the input is, is
+    suspected, and a patch that drives it is sought.
+
+    ABS sets an activation to a range of values. A spiking channel's is its rate; it is driven by a
+    constant current of `levels` times the threshold, one of an ANN by `levels` times the largest
+    activation of its layer on clean samples. For the channels that lead their class most, a
+    mask and a pattern are sought that drive the channel and, as in the authors' later code, raise
+    the class, with at most `size` of the image masked.
+    The score is the largest share of clean samples that such a patch sends to the class (the
+    paper's REASR).
+
+    Args:
+        samples: clean ones used, at least 1.
+        levels: of the stimulation, each > 0.
+        candidates: channels for which a patch is sought, at least 1.
+        iterations: of each search, at least 1.
+        size: share of the image's area, in (0, 1).
+        threshold: of the score; 0.88 in the paper.
+
+    Raises:
+        ValueError: for any argument outside what is said above.
+    """
+
+    samples: int = 32
+    levels: tuple[float, ...] = (0.5, 1.0, 2.0)
+    candidates: int = 10
+    iterations: int = 60
+    size: float = 0.04
+    threshold: float = 0.88
+
+    def __post_init__(self) -> None:
+        checks.whole("samples", self.samples, 1)
+        checks.whole("candidates", self.candidates, 1)
+        checks.whole("iterations", self.iterations, 1)
+        checks.above("size", self.size, 0)
+        checks.share("size", self.size)
+        checks.within("threshold", self.threshold, 0, 1)
+        for level in self.levels:
+            checks.above("levels", level, 0)
+
+    def inspect(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> Verdict:
+        """The best patch over all candidates; the network is left as it was."""
+        check_clean(net, clean_samples)
+        rows = np.random.default_rng(seed).permutation(len(clean_samples))[: self.samples]
+        batch, labels = (part.to(device) for part in clean_samples.batch(rows))
+        with frozen(net, device), seeded(seed):
+            largest = rates(net, clean_samples, steps, largest=True)
+            shares = np.zeros(clean_samples.classes)
+            for one in self.suspects(net, as_sequence(batch, steps), largest):
+                share = self._success(net, batch, labels, one, steps)
+                shares[one.target] = max(shares[one.target], share)
+        score, target = float(shares.max()), int(shares.argmax())
+        return Verdict(score > self.threshold, target, score, self.threshold,
+                       values=tuple(shares.tolist()))  # fmt: skip
+
+    @torch.no_grad()
+    def suspects(
+        self, net: nn.Module, sequence: Tensor, largest: Sequence[Tensor]
+    ) -> list[Candidate]:
+        """The channels whose stimulation raises one class most above all others, best first.
+
+        Args:
+            net: in evaluation mode.
+            sequence: clean samples, [T, B, C, H, W].
+            largest: activation of each hidden layer's channels, one [C] for each.
+        """
+        plain = net(sequence).mean(dim=0)
+        found = []
+        for number, (layer, most) in enumerate(zip(hidden(net), largest, strict=True)):
+            unit = float(layer.threshold.max() if isinstance(layer, LIF) else most.max())
+            for channel in range(len(most)):
+                votes = [
+                    _stimulated(net, layer, channel, len(most), level * unit, sequence)
+                    for level in self.levels
+                ]
+                raised = torch.stack(votes).amax(dim=0) - plain
+                two = raised.topk(2).values
+                found.append(
+                    Candidate(number, channel, int(raised.argmax()), float(two[0] - two[1]))
+                )
+        return sorted(found, key=lambda one: -one.lead)[: self.candidates]
+
+    def _success(
+        self, net: nn.Module, batch: Tensor, labels: Tensor, one: Candidate, steps: int
+    ) -> float:
+        """Share of samples of other classes that the patch for a channel sends to its class."""
+        others = batch[labels != one.target]
+        mask, pattern = self._patch(net, others, one, steps)
+        with torch.no_grad():
+            answers = net(as_sequence((1 - mask) * others + mask * pattern, steps)).argmax(dim=1)
+        return float((answers == one.target).float().mean())
+
+    def _patch(
+        self, net: nn.Module, batch: Tensor, one: Candidate, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        """Mask [H, W] and pattern [C, H, W] that drive the channel."""
+        shape = batch.shape[-3:]
+        free = torch.full(shape[1:], -2.0, device=batch.device).requires_grad_()
+        paint = torch.randn(shape, device=batch.device).requires_grad_()
+        optimizer = torch.optim.Adam([free, paint], lr=0.2)
+        labels = torch.full((len(batch),), one.target, device=batch.device)
+        high = max(float(batch.max()), 1.0)
+        allowed = self.size * shape[1] * shape[2]
+        kept: list[Tensor] = []
+        layer = hidden(net)[one.layer]
+        hook = layer.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+        try:
+            for _ in range(self.iterations):
+                mask, pattern = torch.sigmoid(free), high * torch.sigmoid(paint)
+                kept.clear()
+                logits = net(as_sequence((1 - mask) * batch + mask * pattern, steps))
+                drive = kept[0][:, :, one.channel].mean()
+                away = functional.cross_entropy(SHARP * logits, labels)
+                loss = functional.relu(mask.sum() - allowed) + away - drive
+                optimizer.zero_grad(set_to_none=True)
+                torch.autograd.backward(loss)
+                optimizer.step()
+        finally:
+            hook.remove()
+        return mask.detach(), pattern.detach()
+
+
+def _stimulated(
+    net: nn.Module, layer: nn.Module, channel: int, channels: int, level: float, sequence: Tensor
+) -> Tensor:
+    """Mean votes [classes] with one channel's current at a constant level."""
+    gate, offset = torch.ones(channels), torch.zeros(channels)
+    gate[channel], offset[channel] = 0.0, level
+    hook = layer.register_forward_pre_hook(Gate(gate, offset))
+    try:
+        votes: Tensor = net(sequence).mean(dim=0)
+    finally:
+        hook.remove()
+    return votes
