@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean, hidden, prune, rates
-from snnbd_core.defenses.fine_tuning import FineTuning
+from snnbd_core.defenses.fine_tuning import tuned
 
 ORDERS = ("quiet", "loud")
 
@@ -61,10 +61,10 @@ class FinePruning:
             worst = found[number] if self.order == "quiet" else -found[number]
             keep[number] = _all_but(worst, int(self.share * len(worst)))
         prune(out, keep)
-        if self.epochs == 0:
-            return out
-        tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
-        return tuning.repair(out, clean_samples, seed=seed, device=device, steps=steps)
+        return tuned(
+            out, clean_samples, self.epochs, self.learning_rate,
+            seed=seed, device=device, steps=steps,
+        )  # fmt: skip
 
 
 def _all_but(score: Tensor, count: int) -> Tensor:

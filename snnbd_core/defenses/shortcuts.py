@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean
-from snnbd_core.defenses.fine_tuning import FineTuning
+from snnbd_core.defenses.fine_tuning import tuned
 from snnbd_core.layers import Residual
 
 
@@ -70,7 +70,7 @@ class ShortcutSuppression:
             )
         for block in found[-self.blocks :]:
             block.shortcut.register_forward_hook(_Scale(self.factor))
-        if self.epochs == 0:
-            return out
-        tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
-        return tuning.repair(out, clean_samples, seed=seed, device=device, steps=steps)
+        return tuned(
+            out, clean_samples, self.epochs, self.learning_rate,
+            seed=seed, device=device, steps=steps,
+        )  # fmt: skip

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean, connections, prune, rates
-from snnbd_core.defenses.fine_tuning import FineTuning
+from snnbd_core.defenses.fine_tuning import tuned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +60,10 @@ class SuspiciousNeurons:
             )
             keep.append(kept)
         prune(out, keep)
-        if self.epochs == 0:
-            return out
-        tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
-        return tuning.repair(out, clean_samples, seed=seed, device=device, steps=steps)
+        return tuned(
+            out, clean_samples, self.epochs, self.learning_rate,
+            seed=seed, device=device, steps=steps,
+        )  # fmt: skip
 
 
 def suspiciousness(net: nn.Module, clean: Any, steps: int) -> list[Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean, counts, gated, prune
-from snnbd_core.defenses.fine_tuning import FineTuning
+from snnbd_core.defenses.fine_tuning import tuned
 from snnbd_core.defenses.masks import kept_most, learnt_masks
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.batches import shuffled
@@ -123,10 +123,10 @@ class TwoStage:
         with torch.no_grad():
             for weight, changed in zip(_weights(out), _weights(forgot), strict=True):
                 weight.mul_(self._kept((changed - weight).abs()))
-        if self.epochs == 0:
-            return out
-        tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
-        return tuning.repair(out, clean_samples, seed=seed, device=device, steps=steps)
+        return tuned(
+            out, clean_samples, self.epochs, self.learning_rate,
+            seed=seed, device=device, steps=steps,
+        )  # fmt: skip
 
     def _kept(self, change: Tensor) -> Tensor:
         """1 for the sub-weights that stay, 0 for the others, of the shape of `change`."""
