@@ -8,10 +8,10 @@ from pathlib import Path
 from rich.console import Console
 
 from snnbd_core import claims
-from snnbd_core.book import plan
+from snnbd_core.book import plan, recorded
 from snnbd_core.book.settings import Book, Run
 from snnbd_core.claims import Claim, Judgement
-from snnbd_core.experiment import results_dir
+from snnbd_core.experiment import all_recorded, results_dir
 
 PAGE = "book/reproduction"
 RECORDED_PAGE = "book/reproduction-recorded"
@@ -41,6 +41,13 @@ _RECORDED_HEAD = """# Reproduction status: recorded runs
 The same claims, judged from runs on real recordings of N-MNIST (profile **{profile}**) that were
 made and committed under `results/recorded/`. A build of another profile does **not** repeat them;
 each record names the commit, the versions and the machine that made it.
+
+"""
+
+_EVERY_RUN = """
+## Every recorded run
+
+One row for each setting, on real data: the mean of its seeds with a 95 % interval.
 
 """
 
@@ -74,6 +81,8 @@ def write(book: Book, run: Run, folder: Path) -> None:
             recorded_link=f"{_RECORDS}/{{file}}",
             chapter_link="/{chapter}.ipynb",
         )
+        if page == RECORDED_PAGE:
+            text += _EVERY_RUN + recorded.table(all_recorded())
         (folder / page).with_suffix(".md").write_text(text, encoding="utf-8")
         _copy_records(judgements, (folder / page).parent / _RECORDS)
     (folder / plan.PAGE).with_suffix(".md").write_text(plan.page(now, kept), encoding="utf-8")

@@ -26,7 +26,14 @@ from snnbd_core.experiment.neuron import Neuron
 from snnbd_core.experiment.provenance import Provenance, code_fingerprint
 from snnbd_core.experiment.record import CorruptRecord, Record
 from snnbd_core.experiment.settings import Experiment
-from snnbd_core.experiment.store import datasets, recorded, results_dir, stored, test_sets
+from snnbd_core.experiment.store import (
+    all_recorded,
+    datasets,
+    recorded,
+    results_dir,
+    stored,
+    test_sets,
+)
 
 __all__ = [
     "CorruptRecord",
@@ -34,6 +41,7 @@ __all__ = [
     "Neuron",
     "Provenance",
     "Record",
+    "all_recorded",
     "code_fingerprint",
     "datasets",
     "fitted_trigger",

@@ -99,6 +99,15 @@ def recorded(experiment: Experiment, results: Path | str | None = None) -> Recor
     return found[0][1]
 
 
+def all_recorded(results: Path | str | None = None) -> list[Record]:
+    """All committed records of long runs, by the names of their files.
+
+    Raises:
+        CorruptRecord: a damaged or edited file.
+    """
+    return [record for _, record in _read_all(results_dir(results) / RECORDED)]
+
+
 def datasets(experiment: Experiment) -> tuple[Any, Any]:
     """(train, test) of an experiment; the split is the same for all seeds."""
     train, test = _load(experiment.data, experiment.frames, experiment.binning, _data_roots())

@@ -1,0 +1,80 @@
+"""The table of all recorded runs: one row for each setting, the mean over its seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from snnbd_core.claims import Sample
+from snnbd_core.experiment import Experiment, Record
+
+_COLUMNS = {
+    "CA": "clean_accuracy",
+    "ASR": "attack_success_rate",
+    "floor": "floor",
+    "target, no trigger": "untriggered_target_rate",
+}
+_SHOWN_FIRST = ("data", "trigger", "rule", "defence")
+
+
+def table(records: Iterable[Record]) -> str:
+    """Markdown: settings, number of seeds, figures with 95 % intervals."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        alike = dataclasses.replace(record.experiment, seed=0).digest
+        groups.setdefault(alike, []).append(record)
+    rows = sorted(_row(group) for group in groups.values())
+    names = ["data", "trigger", "learning rule", "defence", "other settings", "seeds", *_COLUMNS]
+    lines = [names, ["---"] * len(names), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def _row(group: Sequence[Record]) -> list[str]:
+    one = group[0].experiment
+    rule = "surrogate gradient" if one.rule == Experiment().rule else _part(one.rule)
+    cells = [one.data, _part(one.trigger), rule, _part(one.defence), _others(one), str(len(group))]
+    return cells + [_figure(group, field) for field in _COLUMNS.values()]
+
+
+def _figure(group: Sequence[Record], field: str) -> str:
+    found = [record.report.figure(field) for record in group]
+    values = tuple(value for value in found if value is not None)
+    return str(Sample(values)) if values else "-"
+
+
+def _part(part: Any) -> str:
+    """A trigger, rule or defence and what is not its default, "Framed(length=4)"; "-" for none."""
+    if part is None:
+        return "-"
+    changed = ", ".join(f"{name}={value}" for name, value in _changed(part, _plain(type(part))))
+    return f"{type(part).__name__}({changed})" if changed else type(part).__name__
+
+
+def _others(experiment: Experiment) -> str:
+    """What else differs from the profile, "rate=0.1, target=3"."""
+    usual = Experiment.for_profile(experiment.profile)
+    return ", ".join(
+        f"{name}={value}"
+        for name, value in _changed(experiment, usual)
+        if name not in (*_SHOWN_FIRST, "seed", "profile")
+    )
+
+
+def _changed(value: Any, usual: Any) -> list[tuple[str, Any]]:
+    """Fields whose values differ from another's; all of them where there is no other."""
+    return [
+        (item.name, getattr(value, item.name))
+        for item in dataclasses.fields(value)
+        if usual is None or getattr(value, item.name) != getattr(usual, item.name)
+    ]
+
+
+def _plain(kind: type[Any]) -> Any:
+    """A part with all its defaults; None for one that has fields without."""
+    needed = [
+        item
+        for item in dataclasses.fields(kind)
+        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+    ]
+    return None if needed else kind()

@@ -1,0 +1,45 @@
+"""The table of recorded runs: seeds together, other settings named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from snnbd_core.book import recorded
+from snnbd_core.experiment import Experiment, all_recorded
+from snnbd_core.triggers import Framed
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def test_seeds_of_one_setting_share_a_row_with_their_mean():
+    records = [
+        one
+        for one in all_recorded(RESULTS)
+        if replace(one.experiment, seed=0) == Experiment.for_profile("sample")
+    ]
+    assert {one.experiment.seed for one in records} == {0, 1, 2}
+    head, _, row = recorded.table(records).splitlines()
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    names = [name.strip() for name in head.strip("|").split("|")]
+    shown = dict(zip(names, cells, strict=True))
+    mean = sum(float(one.report.clean_accuracy) for one in records) / 3
+    assert shown["CA"].startswith(f"{100 * mean:.1f} % (")
+    assert shown["seeds"] == "3"
+    assert (shown["trigger"], shown["defence"], shown["ASR"]) == ("-", "-", "-")
+    assert shown["learning rule"] == "surrogate gradient"
+
+
+def test_parts_are_shown_with_what_is_not_their_default():
+    part = Framed(length=4, start="last")
+    usual = Framed(length=4)
+    shown = recorded._part(part)
+    assert shown.startswith("Framed(")
+    assert "start=last" in shown
+    assert ("size" in shown) == (part.size != usual.size)
+
+
+def test_every_committed_record_is_in_the_table():
+    records = all_recorded(RESULTS)
+    settings = {replace(one.experiment, seed=0).digest for one in records}
+    assert len(recorded.table(records).splitlines()) == len(settings) + 2
