@@ -14,6 +14,9 @@ from snnbd_core.book.settings import Book
 
 # The alternative text that myst-nb falls back on is the picture's hash.
 HASH = re.compile(r"^(_images/|\.\./)*[0-9a-f]{16,}(\.\w+)?$")
+# What a browser fetches by itself, and the kinds of links among it.
+FETCHED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
+FETCHED_LINKS = {"stylesheet", "icon", "preload", "modulepreload", "preconnect"}
 # What sphinx and myst-nb leave in a page when a reference, a glued value or a citation fails.
 LEFTOVERS = ("problematic", "system-message", "pasted-missing")
 
@@ -28,7 +31,10 @@ def check(book: Book) -> list[str]:
             problems.append(f"{page}: there is no {path.relative_to(book.root)}")
             continue
         soup = _read(path)
-        found = [*_text(soup), *_pictures(soup, path), *_links(soup, path), *_machine(path, book)]
+        found = [
+            *_text(soup), *_pictures(soup, path), *_links(soup, path), *_foreign(soup),
+            *_machine(path, book),
+        ]  # fmt: skip
         if page in chapters:
             found += _chapter(soup, page, book)
         problems += [f"{page}: {problem}" for problem in found]
@@ -76,6 +82,16 @@ def _pictures(soup: BeautifulSoup, path: Path) -> Iterator[str]:
             yield f"the picture {source[:60]} has no alternative text (alt={text[:40]!r})"
         if not source.startswith("data:") and not (path.parent / unquote(source)).is_file():
             yield f"the picture {source} is missing"
+
+
+def _foreign(soup: BeautifulSoup) -> Iterator[str]:
+    """What a browser would fetch from another host as soon as it opens the page."""
+    for name, key in FETCHED.items():
+        for tag in soup.find_all(name, attrs={key: True}):
+            fetched = name != "link" or FETCHED_LINKS & set(tag.get("rel") or ())
+            host = urlsplit(str(tag[key])).netloc
+            if fetched and host:
+                yield f"asks {host} for {tag[key]}"
 
 
 def _links(soup: BeautifulSoup, path: Path) -> Iterator[str]:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import nbformat
@@ -14,7 +20,11 @@ from typer.testing import CliRunner
 
 from snnbd_core.__main__ import app
 from snnbd_core.book import Book, BookError, Run, build, check
+from snnbd_core.book.offline import repaired
 
+# What scripts of the theme say of themselves, "[PST]: ...", and the icon that browsers ask for.
+CHATTER = re.compile(r'CONSOLE:\d+\] "\[|favicon')
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 Rewrite = Callable[..., None]
 
 pytestmark = pytest.mark.slow
@@ -144,6 +154,12 @@ def test_one_chapter_in_another_profile_leaves_the_book_as_it_was(built: Book) -
         ("<p>Words.</p>", '<span class="math">\\beta</span>', "a formula is not set"),
         ("<p>Words.</p>", '<span class="problematic">x</span>', "a reference failed: 'x'"),
         ("<h1>", "<h2>", "has no title"),
+        ("<p>Words.</p>", '<script src="https://cdn.example/x.js"></script>', "asks cdn.example"),
+        (
+            "<p>Words.</p>",
+            '<link rel="stylesheet" href="//cdn.example/x.css">',
+            "asks cdn.example",
+        ),
         ("https://mybinder.org/v2/gh/", "https://mybinder.org/v2/gl/", "no Binder button"),
         ("/blob/main/", "/blob/master/", "no Colab button"),
     ],
@@ -151,6 +167,54 @@ def test_one_chapter_in_another_profile_leaves_the_book_as_it_was(built: Book) -
 def test_the_check_notices(built: Book, old: str, new: str, problem: str) -> None:
     edit(built, "notebooks/01_one", old, new)
     assert any(problem in line for line in check(built))
+
+
+@pytest.mark.parametrize("page", ["notebooks/01_one.html", "search.html?q=words"])
+def test_a_browser_without_a_network_has_nothing_to_complain_about(
+    built: Book, page: str, tmp_path: Path
+) -> None:
+    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if chromium is None:
+        pytest.skip(f"no browser: looked for {', '.join(BROWSERS)}")
+    with served(built.html) as address:
+        seen = subprocess.run(
+            [
+                chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                "--enable-logging=stderr", "--virtual-time-budget=5000",
+                f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom", f"{address}/{page}",
+            ],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+    complaints = [line for line in seen.stderr.splitlines() if "CONSOLE" in line]
+    assert [line for line in complaints if not CHATTER.search(line)] == []
+    if page.startswith("search"):
+        assert "notebooks/01_one.html" in seen.stdout
+    else:
+        assert "<math" in (built.html / "book" / "intro.html").read_text(encoding="utf-8")
+        assert "A line that rises from 1 to 3." in seen.stdout
+
+
+def test_pages_are_rid_of_what_confuses_screen_readers(built: Book) -> None:
+    page = (built.html / "notebooks" / "01_one.html").read_text(encoding="utf-8")
+    assert "thebe.js" not in page
+    assert 'aria-label="Search" data' not in page.split("search-button-field")[1][:200]
+    assert repaired("<tr><th></th><th>CA</th></tr>") == "<tr><td></td><th>CA</th></tr>"
+    listed = '<div role="list" class="citation-list">'
+    assert repaired(listed) == '<div class="citation-list">'
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a folder's pages on this machine."""
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
 
 
 def test_the_check_notices_a_cell_that_should_be_hidden(built: Book) -> None:
