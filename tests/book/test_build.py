@@ -15,6 +15,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -203,6 +204,17 @@ def test_pages_are_rid_of_what_confuses_screen_readers(built: Book) -> None:
     assert repaired("<tr><th></th><th>CA</th></tr>") == "<tr><td></td><th>CA</th></tr>"
     listed = '<div role="list" class="citation-list">'
     assert repaired(listed) == '<div class="citation-list">'
+
+
+def test_a_page_says_what_it_is_where_it_is_linked(built: Book) -> None:
+    soup = BeautifulSoup(
+        (built.html / "notebooks" / "01_one.html").read_text("utf-8"), "html.parser"
+    )
+    found = {
+        tag.get("property") or tag.get("name"): tag["content"] for tag in soup("meta", content=True)
+    }
+    assert found["og:title"].startswith("A chapter")
+    assert found["og:description"] == found["description"] == "Words."
 
 
 @contextmanager
