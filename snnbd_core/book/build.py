@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from snnbd_core.book import preface, reproduction
+from snnbd_core.book import performance, preface, reproduction
 from snnbd_core.book.check import check
 from snnbd_core.book.execute import execute
 from snnbd_core.book.pairing import check_pairs
@@ -40,6 +40,7 @@ def build(book: Book, run: Run, *, only: str | None = None, console: Console) ->
     stage(book, executed, book.stage)
     reproduction.write(book, run, book.stage)
     preface.write(book, book.stage)
+    performance.write(book, book.stage)
     fingerprint = _fingerprint(book.stage)
     mark = book.build / "rendered"
     if book.html.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == fingerprint:

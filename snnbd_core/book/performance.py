@@ -1,0 +1,112 @@
+"""The generated page *Performance*: what the committed benchmarks measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from snnbd_core.book.settings import Book
+
+PAGE = "book/performance"
+_RESULTS = "benchmarks/results/neurons.json"
+_OURS = "snnbd"
+_HEAD = """# Performance
+
+How long a layer of neurons, a training step and a trigger take beside other libraries: medians of
+{runs} runs or more, all libraries in one process by turns, after it was asserted that they give the
+same spikes. `make bench` measures again; `benchmarks/README.md` says how. Ratios are what counts,
+for they were taken on one machine: {processor}, {threads} threads, Python {python}, {versions}.
+
+A *copy* moves the bytes that must be moved at the least: it is what a layer would take if it
+computed nothing.
+
+"""
+_LAYERS = (("lif", "A layer of neurons alone"), ("linear", "The layer after a dense one"))
+
+
+def write(book: Book, folder: Path) -> None:
+    """Writes the page into the staged book; without results it says that there are none."""
+    source = book.root / _RESULTS
+    text = "# Performance\n\nNo measurement is committed yet: `make bench` makes one.\n"
+    if source.is_file():
+        text = page(json.loads(source.read_text(encoding="utf-8")))
+    (folder / PAGE).with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+def page(results: dict[str, Any]) -> str:
+    """Markdown of the measured workloads.
+
+    Args:
+        results: what ``benchmarks.neurons`` wrote.
+    """
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {of}" for name, of in machine["versions"].items() if of)
+    parts = [
+        _HEAD.format(
+            runs=_fewest(results), processor=machine["processor"], threads=machine["threads"],
+            python=machine["python"], versions=versions,
+        )
+    ]  # fmt: skip
+    for name, title in _LAYERS:
+        for result in results.get(name, []):
+            steps, batch, neurons = result["shape"]
+            parts.append(f"## {title}: T = {steps}, B = {batch}, N = {neurons}\n\n")
+            parts.append(_layer(result))
+    if "training" in results:
+        parts.append("## A training step of nmnist-conv\n\n")
+        parts.append(_table({"step": results["training"]["step"]}, results["training"]))
+    if "poisoning" in results:
+        parts.append(f"## Triggers on {results['poisoning']['recordings']} recordings\n\n")
+        parts.append(_poisoning(results["poisoning"]))
+    return "".join(parts)
+
+
+def _layer(result: dict[str, Any]) -> str:
+    measures = {"forward": result["forward"], "forward + backward": result["forward_backward"]}
+    return _table(measures, result)
+
+
+def _table(measures: dict[str, dict[str, Any]], result: dict[str, Any]) -> str:
+    """A row for each library: times, how many times ours, peak memory."""
+    peaks = result.get("peak_memory") or {}
+    head = ["library"]
+    for name in measures:
+        head += [f"{name} (ms)", "against ours"]
+    rows = [[*head, "peak memory (MiB)"]]
+    first = next(iter(measures.values()))
+    for library in sorted(first, key=lambda one: one != _OURS):
+        cells = [library]
+        for times in measures.values():
+            ratio = times[library]["median"] / times[_OURS]["median"]
+            cells += [f"{times[library]['median']:.2f}", f"{ratio:.2f}"]
+        peak = peaks.get(library)
+        rows.append([*cells, "-" if peak is None else f"{peak / 2**20:.0f}"])
+    return _markdown(rows)
+
+
+def _poisoning(result: dict[str, Any]) -> str:
+    rows = [["trigger", "time (ms)", "million events a second"]]
+    for name, times in result["run"].items():
+        rate = result["events_per_second"][name] / 1e6
+        rows.append([name, f"{times['median']:.0f}", f"{rate:.1f}"])
+    return _markdown(rows)
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    lines = [rows[0], ["---"] + ["---:"] * (len(rows[0]) - 1), *rows[1:]]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n\n"
+
+
+def _fewest(results: dict[str, Any]) -> int:
+    """How many timed runs there were of the workload with the fewest."""
+    timed = [
+        times
+        for name, _ in _LAYERS
+        for result in results.get(name, [])
+        for measure in ("forward", "forward_backward")
+        for times in result[measure].values()
+    ]
+    timed += results.get("training", {}).get("step", {}).values()
+    timed += results.get("poisoning", {}).get("run", {}).values()
+    return min(times["runs"] for times in timed)

@@ -1,0 +1,38 @@
+"""The page on speed says what the benchmarks wrote, in ratios to ours."""
+
+from __future__ import annotations
+
+from snnbd_core.book.performance import page
+
+
+def times(median: float, runs: int = 20) -> dict[str, float]:
+    return {"median": median, "q1": median, "q3": median, "runs": runs}
+
+
+def test_times_are_shown_as_multiples_of_ours() -> None:
+    both = {"other": times(30.0), "snnbd": times(10.0), "copy": times(2.5)}
+    text = page({
+        "machine": {
+            "processor": "a processor", "threads": 2, "python": "3.11.7",
+            "versions": {"torch": "2.13.0", "norse": None},
+        },
+        "lif": [
+            {
+                "shape": [16, 64, 1024], "forward": both, "forward_backward": both,
+                "peak_memory": {"snnbd": 2**20, "other": 3 * 2**20},
+            }
+        ],
+        "training": {"step": {"snnbd": times(100.0, 5), "ANN twin": times(90.0, 5)}},
+        "poisoning": {
+            "recordings": 1000, "run": {"Static": times(8.0)},
+            "events_per_second": {"Static": 5e8},
+        },
+    })  # fmt: skip
+    assert "medians of\n5 runs or more" in text
+    assert "torch 2.13.0." in text
+    assert "norse" not in text
+    assert "| snnbd | 10.00 | 1.00 | 10.00 | 1.00 | 1 |" in text
+    assert "| other | 30.00 | 3.00 | 30.00 | 3.00 | 3 |" in text
+    assert "| copy | 2.50 | 0.25 | 2.50 | 0.25 | - |" in text
+    assert "| ANN twin | 90.00 | 0.90 | - |" in text
+    assert "| Static | 8 | 500.0 |" in text
