@@ -14,6 +14,7 @@ from matplotlib.image import imread
 from torch import Tensor, nn
 
 from snnbd_core.claims import Sample
+from snnbd_core.claims.sample import show
 from snnbd_core.experiment import Record
 from snnbd_core.learning.conversion import HalfStart
 from snnbd_core.migration import migration_rate
@@ -117,7 +118,9 @@ def rules_table(
                 migration_rate(snn.report, ann.report)
                 for snn, ann in zip(records, anns[name], strict=True)
             ]
-            row["MR1"] = f"{100 * np.mean(rates):.1f} %"
+            ratio = Sample(tuple(rates))
+            spread = ratio.interval if len(rates) > 1 else None  # one seed says nothing of it
+            row["MR1"] = show(ratio.mean, spread, is_rate=True)
             row["MR2"] = str(_sample(records, "migration_per_sample"))
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
