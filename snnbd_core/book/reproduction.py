@@ -11,7 +11,7 @@ from snnbd_core import claims
 from snnbd_core.book import plan, recorded
 from snnbd_core.book.settings import Book, Run
 from snnbd_core.claims import Claim, Judgement
-from snnbd_core.experiment import all_recorded, results_dir
+from snnbd_core.experiment import all_recorded, recorded_file, results_dir
 
 PAGE = "book/reproduction"
 RECORDED_PAGE = "book/reproduction-recorded"
@@ -93,8 +93,9 @@ def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:
     for item in judgements:
         for record in item.records:
             kept = record.experiment.hash in item.recorded
-            source = results_dir() / "recorded" if kept else results_dir()
-            (folder / record.file_name).write_bytes((source / record.file_name).read_bytes())
+            one = record.experiment
+            source = recorded_file(one) if kept else results_dir() / record.file_name
+            (folder / record.file_name).write_bytes(source.read_bytes())
 
 
 def _claims(book: Book) -> list[Claim]:

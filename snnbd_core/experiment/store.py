@@ -85,18 +85,16 @@ def recorded(experiment: Experiment, results: Path | str | None = None) -> Recor
         CorruptRecord: a damaged or edited file.
         ValueError: two records of one experiment.
     """
-    folder = results_dir(results) / RECORDED
-    found = [
-        (path, record)
-        for path, record in _read_all(folder)
-        if record.experiment.digest == experiment.digest
-    ]
-    if len(found) > 1:
-        names = " and ".join(path.name for path, _ in found)
-        raise ValueError(f"hash={experiment.hash!r} has two records in {folder}: {names}")
-    if not found:
-        raise LookupError(f"no record of {experiment.name}-{experiment.hash} in {folder}")
-    return found[0][1]
+    return _recorded(experiment, results)[1]
+
+
+def recorded_file(experiment: Experiment, results: Path | str | None = None) -> Path:
+    """The file of a committed record; fields that came later may have changed the hash in its name.
+
+    Raises:
+        As `recorded`.
+    """
+    return _recorded(experiment, results)[0]
 
 
 def all_recorded(results: Path | str | None = None) -> list[Record]:
@@ -158,6 +156,21 @@ def data_fingerprint(experiment: Experiment) -> str:
 def _load(name: str, frames: int, binning: Any, roots: str) -> tuple[Any, Any]:
     """Data sets kept open; `roots` is there so that another folder is not taken for the same."""
     return data.load(name, frames=frames, binning=binning, seed=0)
+
+
+def _recorded(experiment: Experiment, results: Path | str | None) -> tuple[Path, Record]:
+    folder = results_dir(results) / RECORDED
+    found = [
+        (path, record)
+        for path, record in _read_all(folder)
+        if record.experiment.digest == experiment.digest
+    ]
+    if len(found) > 1:
+        names = " and ".join(path.name for path, _ in found)
+        raise ValueError(f"hash={experiment.hash!r} has two records in {folder}: {names}")
+    if not found:
+        raise LookupError(f"no record of {experiment.name}-{experiment.hash} in {folder}")
+    return found[0]
 
 
 def _data_roots() -> str:
