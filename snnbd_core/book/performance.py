@@ -78,11 +78,18 @@ def _table(measures: dict[str, dict[str, Any]], result: dict[str, Any]) -> str:
     for library in sorted(first, key=lambda one: one != _OURS):
         cells = [library]
         for times in measures.values():
-            ratio = times[library]["median"] / times[_OURS]["median"]
-            cells += [f"{times[library]['median']:.2f}", f"{ratio:.2f}"]
+            cells += _against_ours(times, library)
         peak = peaks.get(library)
         rows.append([*cells, "-" if peak is None else f"{peak / 2**20:.0f}"])
     return _markdown(rows)
+
+
+def _against_ours(times: dict[str, Any], library: str) -> list[str]:
+    """Milliseconds and the ratio to ours; the dense layer before ours has no backward."""
+    if library not in times:
+        return ["-", "-"]
+    median = times[library]["median"]
+    return [f"{median:.2f}", f"{median / times[_OURS]['median']:.2f}"]
 
 
 def _poisoning(result: dict[str, Any]) -> str:

@@ -18,7 +18,8 @@ def test_times_are_shown_as_multiples_of_ours() -> None:
         },
         "lif": [
             {
-                "shape": [16, 64, 1024], "forward": both, "forward_backward": both,
+                "shape": [16, 64, 1024], "forward": both | {"Linear": times(5.0)},
+                "forward_backward": both,
                 "peak_memory": {"snnbd": 2**20, "other": 3 * 2**20},
             }
         ],
@@ -34,5 +35,6 @@ def test_times_are_shown_as_multiples_of_ours() -> None:
     assert "| snnbd | 10.00 | 1.00 | 10.00 | 1.00 | 1 |" in text
     assert "| other | 30.00 | 3.00 | 30.00 | 3.00 | 3 |" in text
     assert "| copy | 2.50 | 0.25 | 2.50 | 0.25 | - |" in text
+    assert "| Linear | 5.00 | 0.50 | - | - | - |" in text
     assert "| ANN twin | 90.00 | 0.90 | - |" in text
     assert "| Static | 8 | 500.0 |" in text
