@@ -18,7 +18,7 @@ import torch
 import snnbd_core as sb
 
 SEEDS = (100, 101)
-GRID = {"learning_rate": (1e-3, 2e-3, 5e-3), "batch_size": (32, 64), "epochs": (12, 20)}
+GRID = {"learning_rate": (1e-3, 2e-3, 3e-3, 4e-3, 5e-3), "batch_size": (32, 64), "epochs": (12, 20)}
 TRIGGER = sb.triggers.Static(size=0.1, position="bottom-right", polarity="on")
 
 
