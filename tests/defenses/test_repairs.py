@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import snnbd_core as sb
-from snnbd_core import defenses as D  # noqa: N812
+from snnbd_core import defenses as D  # noqa: N812 - short, as it opens most lines
 from snnbd_core.defenses.abl import held_back
 from snnbd_core.defenses.channels import Gate, biases, connections, gated, hidden, prune, rates
 from snnbd_core.defenses.clp import lipschitz_bounds
