@@ -1,8 +1,9 @@
 """How the training settings of a profile were chosen: ``python -m benchmarks.choose_training``.
 
 On a validation split of the TRAINING set only (a fifth, fixed), with seeds that no chapter uses,
-by the clean accuracy of networks trained on clean and on poisoned data. The test set is not
-loaded into any decision and the attack's success plays no part.
+by the clean accuracy of networks trained on clean and on poisoned data, whichever is lower: the
+settings must serve both. The test set is not loaded into any decision and the attack's success
+plays no part.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 
 import snnbd_core as sb
 
-SEEDS = (100, 101)
+SEEDS = (100, 101, 102, 103, 104)
 GRID = {"learning_rate": (1e-3, 2e-3, 3e-3, 4e-3, 5e-3), "batch_size": (32, 64), "epochs": (12, 20)}
 TRIGGER = sb.triggers.Static(size=0.1, position="bottom-right", polarity="on")
 
@@ -52,10 +53,10 @@ def main() -> None:
             rate: [accuracy(chosen.profile, rate, seed, settings) for seed in SEEDS]
             for rate in (0.0, 0.1)
         }
-        mean = float(np.mean([*scores[0.0], *scores[0.1]]))
-        rows.append({**settings, "clean": scores[0.0], "poisoned": scores[0.1], "mean": mean})
+        lower = min(float(np.mean(accuracies)) for accuracies in scores.values())
+        rows.append({**settings, "clean": scores[0.0], "poisoned": scores[0.1], "lower": lower})
         print(json.dumps(rows[-1]), flush=True)
-    rows.sort(key=lambda row: -row["mean"])
+    rows.sort(key=lambda row: -row["lower"])
     print("best:", json.dumps(rows[0]))
     if chosen.out:
         chosen.out.write_text(json.dumps(rows, indent=1) + "\n")
