@@ -14,7 +14,7 @@ from snnbd_core.attacks.margin_aware import evaluating, lead
 from snnbd_core.defenses.detectors import PotentialMargins, frozen
 from snnbd_core.defenses.detectors.tmpbd import ascended, margins
 from snnbd_core.experiment import network
-from snnbd_core.learning import SurrogateGradient, as_sequence
+from snnbd_core.learning import SurrogateGradient, Task, as_sequence
 from snnbd_core.triggers import Patch
 
 CPU = torch.device("cpu")
@@ -65,6 +65,29 @@ def test_a_frozen_read_out_is_the_clean_twins_to_the_bit_and_carries_a_backdoor(
     assert same[-2:] == [True, True]
     assert not any(same[:-2])
     assert all(weight.requires_grad for weight in net.parameters())
+
+
+def test_a_killed_training_of_a_frozen_read_out_goes_on_where_it_was(tmp_path, monkeypatch):
+    data = sb.data.load("digits", seed=0)[0].subset(range(100))
+
+    def fitted(checkpoint):
+        task = Task(
+            clean=data, poisoned=data, build=built, trigger=None, rate=0.0, target=0, epochs=3,
+            batch_size=32, learning_rate=2e-3, loss="mse", steps=4, seed=0, device=CPU,
+            source=built(), checkpoint=checkpoint,
+        )  # fmt: skip
+        return FrozenReadout().fit(task)
+
+    whole = fitted(None)
+    calls, batch = iter(range(6)), type(data).batch
+    with monkeypatch.context() as patch:
+        patch.setattr(type(data), "batch", lambda *args: (next(calls), batch(*args))[1])
+        with pytest.raises(StopIteration):  # in the second of three epochs
+            fitted(tmp_path / "run.checkpoint")
+    resumed = fitted(tmp_path / "run.checkpoint")
+    assert resumed.history.loss == whole.history.loss
+    for ours, theirs in zip(resumed.net.parameters(), whole.net.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_frozen_batch_norm_stays_while_the_layers_before_it_are_trained():
