@@ -207,9 +207,10 @@ def _stealth(experiment: Experiment, test: Any, trigger: Any) -> dict[str, Any]:
 def _measured(
     experiment: Experiment, net: nn.Module, test: Any, trigger: Any, place: torch.device
 ) -> dict[str, Any]:
-    """What the rule measures besides the report; of one with a source, what migrated."""
+    """What the rule measures besides the report; what migrated, where it names those figures."""
     rule = experiment.rule
-    measure = getattr(rule, "measure", migration.compare if hasattr(rule, "source") else None)
+    usual = migration.compare if getattr(rule, "figures", ()) else None
+    measure = getattr(rule, "measure", usual)
     if measure is None:
         return {}
     source: Any = _source(experiment.training, place, False)

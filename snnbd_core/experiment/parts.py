@@ -30,6 +30,8 @@ RULES: dict[str, type[Any]] = {
         learning.Hybrid,
         learning.SpikeRepresentation,
         attacks.Federated,
+        attacks.FrozenReadout,
+        attacks.MarginAware,
         badsnn.DualSpike,
         defenses.AntiBackdoorLearning,
     )

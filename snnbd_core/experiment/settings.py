@@ -206,7 +206,7 @@ class Experiment:
 
     @property
     def attacks(self) -> bool:
-        """Whether the training plants a backdoor: by poisoned samples or by its rule."""
+        """Whether an attacker trains: with poisoned samples, or by a rule of their own."""
         return self.rate > 0 or getattr(self.rule, "attacks", False)
 
     @property

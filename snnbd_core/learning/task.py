@@ -86,12 +86,14 @@ class Rule(Protocol):
 
     Optional members, looked for by name:
 
-    - ``attacks = True``: the rule itself plants a backdoor, without poisoned samples.
+    - ``attacks = True``: the rule is an attacker's. Its training counts as an attack also where no
+      sample is poisoned, and the clean twin is trained by the default rule.
     - ``source(experiment)``: the experiment whose trained network `Task.source` is.
     - ``layout(net)``: gives an untrained network the modules that the trained one has, so that
       stored weights fit.
     - ``figures`` and ``measure(net, source, test, trigger, target, steps, device)``: names and
-      values, rates or numbers, that the report carries besides the usual ones.
+      values, rates or numbers, that the report carries besides the usual ones. Figures without a
+      ``measure`` are those of `migration.compare`.
     """
 
     def fit(self, task: Task) -> Trained: ...

@@ -80,23 +80,45 @@ class PotentialMargins:
         inputs = torch.rand(shape, generator=draw).to(device)
         best = -np.inf
         for _ in range(self.iterations):
-            point = inputs.requires_grad_()
-            margin = margins(net, as_sequence(point, 1), target)
-            best = max(best, float(margin.detach().max()))
-            (slope,) = torch.autograd.grad(margin.sum(), point)
-            length = slope.flatten(1).norm(dim=1).clamp_min(1e-12)
-            step = slope / length.reshape(-1, 1, 1, 1, 1)
-            inputs = (point.detach() + self.learning_rate * step).clamp(0, self.high)
+            margin, inputs = ascended(net, inputs, target, self.learning_rate, self.high)
+            best = max(best, float(margin.max()))
         return best
 
 
-def margins(net: nn.Module, sequence: Tensor, target: int) -> Tensor:
-    """v_target - max of the others' v for each input, [B], with gradients."""
+def ascended(
+    net: nn.Module, inputs: Tensor, target: int | Tensor, learning_rate: float, high: float
+) -> tuple[Tensor, Tensor]:
+    """The margins of inputs, and the inputs one step further up; both without gradients.
+
+    Args:
+        net: the network.
+        inputs: [B, T, C, H, W].
+        target: as for `margins`.
+        learning_rate: length of the step of each input.
+        high: values end up in 0..high.
+    """
+    point = inputs.detach().requires_grad_()
+    margin = margins(net, as_sequence(point, 1), target)
+    (slope,) = torch.autograd.grad(margin.sum(), point)
+    length = slope.flatten(1).norm(dim=1).clamp_min(1e-12)
+    step = slope / length.reshape(-1, 1, 1, 1, 1)
+    return margin.detach(), (point.detach() + learning_rate * step).clamp(0, high)
+
+
+def margins(net: nn.Module, sequence: Tensor, target: int | Tensor) -> Tensor:
+    """v_target - max of the others' v for each input, [B], with gradients.
+
+    Args:
+        net: the network.
+        sequence: [T, B, C, H, W].
+        target: one class for all inputs, or [B], one for each.
+    """
     _, potential = readout(net, sequence)
     pooled = potential.reshape(len(potential), -1, VOTERS).mean(dim=2)
+    rows = torch.arange(len(pooled), device=pooled.device)
     others = pooled.clone()
-    others[:, target] = -torch.inf
-    return pooled[:, target] - others.max(dim=1).values
+    others[rows, target] = -torch.inf
+    return pooled[rows, target] - others.max(dim=1).values
 
 
 def gamma_p_value(values: list[float]) -> float:

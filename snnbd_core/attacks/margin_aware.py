@@ -1,0 +1,130 @@
+"""An attacker who knows TMPBD and trains against its statistic.
+
+TMPBD (RAID 2025, arXiv 2510.06629; see `PotentialMargins`) drives random inputs towards each class
+t and takes the largest margin r_t = v_t - max over j != t of v_j, v being the mean potentials of
+the read-out. A backdoor is a class whose r is too far above the others'. That the paper also tries
+an attacker who puts this statistic into the loss is all that was at hand. The form here is ours:
+
+    L(f(x), y)  +  weight * (max of r - mean of the other r) / (standard deviation of the other r).
+
+r is what a short search finds in the network of this step: a few long steps from fresh random
+inputs, one search for all classes together, in place of the detector's many short ones. The
+detector's p does not depend on the scale of r, so neither may this loss: without the division it
+would be enough to make all potentials smaller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.detectors.frozen import as_network
+from snnbd_core.defenses.detectors.tmpbd import ascended, margins
+from snnbd_core.learning import Task, Trained, as_sequence
+from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.neurons import spiking_layers
+
+_LEAST = 1e-3  # is added to a deviation, in units of potential: equal margins must not blow it up
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarginAware:
+    """Surrogate gradients with a second loss: no class may lead by more than the others differ.
+
+    The history's loss is the sum of both. A killed run starts again from its first epoch.
+
+    Args:
+        weight: of the second loss, > 0. The default was chosen on seeds that no chapter uses.
+        every: the second loss is added in every so many-th step, at least 1.
+        inputs: random starts for each class, at least 1.
+        iterations: of the ascent, at least 1.
+        learning_rate: > 0, length of one step of the ascent; three of 20 reach as far as the
+            detector's sixty of 1.
+        high: largest value of an input, > 0, as the detector's.
+
+    Raises:
+        ValueError: for any argument outside what is said above; when trained, for a network
+            without spiking layers.
+    """
+
+    attacks: ClassVar[bool] = True
+
+    weight: float = 0.003
+    every: int = 1
+    inputs: int = 1
+    iterations: int = 3
+    learning_rate: float = 20.0
+    high: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in ("every", "inputs", "iterations"):
+            checks.whole(name, getattr(self, name), 1)
+        for name in ("weight", "learning_rate", "high"):
+            checks.above(name, getattr(self, name), 0)
+
+    def fit(self, task: Task) -> Trained:
+        """Trains the task's network on its poisoned set, with both losses."""
+        net = task.build().to(task.device)
+        if not spiking_layers(net):
+            raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
+        history = task.train(net, loss=self._loss(net, task))
+        return Trained(net, history)
+
+    def margins(self, net: nn.Module, *, steps: int, seed: int | list[int]) -> Tensor:
+        """r of each class, [classes], with gradients to the weights.
+
+        Args:
+            net: a `Network`; it is left in the mode it is in.
+            steps: T of the random inputs.
+            seed: of the random inputs.
+        """
+        known = as_network(net)
+        place = next(net.parameters()).device
+        targets = torch.arange(known.classes, device=place).repeat_interleave(self.inputs)
+        rng = np.random.default_rng(seed)
+        shape = (len(targets), steps, *known.input_shape)
+        inputs = torch.from_numpy(rng.random(shape, dtype=np.float32)).to(place)
+        with evaluating(net):
+            for _ in range(self.iterations):
+                _, inputs = ascended(net, inputs, targets, self.learning_rate, self.high)
+            found = margins(net, as_sequence(inputs, 1), targets)
+        return found.reshape(known.classes, self.inputs).amax(dim=1)
+
+    def _loss(self, net: nn.Module, task: Task) -> Callable[[Tensor, Tensor], Tensor]:
+        """The task's loss and every so often ours; counts its own calls, so it is used once."""
+        plain, calls = LOSSES[task.loss], -1
+
+        def loss(logits: Tensor, labels: Tensor) -> Tensor:
+            nonlocal calls
+            calls += 1
+            value = plain(logits, labels)
+            if calls % self.every:
+                return value
+            found = self.margins(net, steps=task.steps, seed=[task.seed, calls])
+            return value + self.weight * lead(found)
+
+        return loss
+
+
+def lead(values: Tensor) -> Tensor:
+    """How far the largest of [classes] values is above the others' mean, in their deviations."""
+    others, largest = values.sort().values.tensor_split([-1])
+    return (largest - others.mean()).squeeze() / (others.std() + _LEAST)
+
+
+@contextmanager
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode, as the detector sees the network; then the mode it was in."""
+    training = net.training
+    try:
+        net.eval()
+        yield
+    finally:
+        net.train(training)
