@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ class SpectralSignatures:
     The features are the rates of the last hidden layer's neurons. Poisoned samples of a label share
     a direction that its clean ones do not have.
     """
+
+    data_free: ClassVar[bool] = True
 
     def score(
         self, net: nn.Module, data: Any, *, seed: int, device: torch.device, steps: int
@@ -45,6 +47,8 @@ class ActivationClustering:
     Raises:
         ValueError: for fewer.
     """
+
+    data_free: ClassVar[bool] = True
 
     components: int = 10
 
