@@ -86,7 +86,8 @@ class Report:
         no_prediction_triggered: silent or tied outputs under the trigger, all samples.
         spikes_triggered, synops_triggered: per sample, under the trigger.
         floor, floor_all: the two success rates of a network that never saw the trigger.
-        extra: what a learning rule measures besides, by name: rates and numbers.
+        extra: what is measured besides by a learning rule, a probe or for stealth, by name: rates
+            and numbers, and lists of numbers where each sample or class has its own.
     """
 
     target: int
@@ -103,7 +104,7 @@ class Report:
     synops_triggered: float | None = None
     floor: Rate | None = None
     floor_all: Rate | None = None
-    extra: dict[str, Rate | float] = field(default_factory=dict)
+    extra: dict[str, Rate | float | list[float]] = field(default_factory=dict)
 
     @property
     def spikes_change(self) -> float | None:
@@ -132,14 +133,21 @@ class Report:
                 f"report has missing fields {sorted(names - set(data))} and unknown fields "
                 f"{sorted(set(data) - names)}: allowed are exactly {sorted(names)}"
             )
-        extra = {name: _revived(value) for name, value in data.get("extra", {}).items()}
-        values = {name: _revived(value) for name, value in data.items() if name != "extra"}
+        extra = {name: revived(value) for name, value in data.get("extra", {}).items()}
+        values = {name: revived(value) for name, value in data.items() if name != "extra"}
         return cls(**values, extra=extra)
 
     def figure(self, name: str) -> Rate | float | None:
-        """A field or a value of `extra` by name; None where it was not measured."""
-        if name in self.extra:
-            return self.extra[name]
+        """A field or a value of `extra` by name; None where it was not measured.
+
+        Raises:
+            ValueError: a list of numbers, which is no single figure.
+        """
+        found = self.extra.get(name)
+        if isinstance(found, list):
+            raise ValueError(f"{name} is a list of {len(found)} numbers: read it from extra")
+        if found is not None:
+            return found
         value: Rate | float | None = getattr(self, name, None)
         return value
 
@@ -254,7 +262,7 @@ class _Run:
         answers = [np.empty(total, dtype=np.int64) for _ in nets]
         with ExitStack() as stack:
             for net in nets:
-                stack.enter_context(_evaluating(net, self.device))
+                stack.enter_context(evaluating(net, self.device))
             activity = stack.enter_context(measure(nets[0]))
             stack.enter_context(torch.inference_mode())
             for start in range(0, total, self.batch_size):
@@ -268,7 +276,7 @@ class _Run:
 
 
 @contextmanager
-def _evaluating(net: nn.Module, device: torch.device) -> Iterator[None]:
+def evaluating(net: nn.Module, device: torch.device) -> Iterator[None]:
     """Eval mode on a device; every module's own mode and the network's device come back."""
     modes = {module: module.training for module in net.modules()}
     tensors = [*net.parameters(), *net.buffers()]
@@ -300,7 +308,7 @@ def _rate(hits: np.ndarray) -> Rate:
     return Rate(int(hits.sum()), len(hits))
 
 
-def _revived(value: Any) -> Any:
+def revived(value: Any) -> Any:
     """A rate from its {"hits": ..., "total": ...}; anything else as it is."""
     return Rate(**value) if isinstance(value, dict) else value
 

@@ -2,19 +2,7 @@
 
 Two of them know how detectors look at networks, and hide from that.
 
-==============  ================================================================================
-module          attack
-==============  ================================================================================
-dynamic         `Dynamic`: a perturbation learnt together with the network (Sneaky Spikes)
-optimised       `Optimised`: whole events placed by gradient on the raw recording (ours)
-federated       `TimeSliced` and `Federated`: attackers who share a trigger out in time
-deepfool        `deepfool`: the nearest change of a sample that alters the answer
-pgd             `pgd`: adversarial examples, with no backdoor, to compare with
-generated       `Generated`: a noise of its own for each image, by a U-Net (BadSNN's T_o)
-frozen_readout  `FrozenReadout`: a backdoor below a read-out that stays as it was
-margin_aware    `MarginAware`: a loss against TMPBD's statistic
-==============  ================================================================================
-"""
+==============  ========================================================================="""
 
 from __future__ import annotations
 
@@ -25,13 +13,14 @@ from snnbd_core.attacks.frozen_readout import FrozenReadout
 from snnbd_core.attacks.generated import Generated
 from snnbd_core.attacks.margin_aware import MarginAware
 from snnbd_core.attacks.optimised import Optimised
-from snnbd_core.attacks.pgd import pgd
+from snnbd_core.attacks.pgd import GradientAttack, pgd
 
 __all__ = [
     "Dynamic",
     "Federated",
     "FrozenReadout",
     "Generated",
+    "GradientAttack",
     "MarginAware",
     "Optimised",
     "TimeSliced",

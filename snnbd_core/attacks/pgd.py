@@ -6,11 +6,72 @@ such attacks (Sharmin et al. 2020: Poisson input, leak); the book lays it beside
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core.learning import as_sequence
+from snnbd_core.metrics import Rate, decide, evaluating
+from snnbd_core.triggers import checks
+
+_BATCH = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientAttack:
+    """How many test images a network still names rightly after `pgd`.
+
+    Args:
+        bound: largest change of a pixel, 0..1; 0 leaves the images as they are.
+        iterations: at least 1; one is FGSM.
+        samples: the first so many test images, at least 1.
+
+    Raises:
+        ValueError: for any argument outside what is said above.
+    """
+
+    data_free: ClassVar[bool] = True
+    figures: ClassVar[tuple[str, ...]] = ("adversarial_accuracy",)
+
+    bound: float = 0.1
+    iterations: int = 10
+    samples: int = 200
+
+    def __post_init__(self) -> None:
+        _check_bound(self.bound)
+        for name in ("iterations", "samples"):
+            value = getattr(self, name)
+            if not checks.is_count(value) or value < 1:
+                raise ValueError(f"{name}={value!r} must be a whole number >= 1")
+
+    def measure(
+        self, net: nn.Module, test: Any, *, seed: int, device: torch.device, steps: int
+    ) -> dict[str, Rate]:
+        """The share of images that keep their label; nothing is drawn, so the seed has no part.
+
+        Raises:
+            ValueError: fewer test images than `samples`.
+        """
+        if self.samples > len(test):
+            raise ValueError(
+                f"samples={self.samples} is more than the test set has: allowed is 1..{len(test)}"
+            )
+        right = 0
+        with evaluating(net, device):
+            for start in range(0, self.samples, _BATCH):
+                rows = np.arange(start, min(start + _BATCH, self.samples))
+                images, labels = (part.to(device) for part in test.batch(rows))
+                changed = pgd(
+                    net, images, labels, bound=self.bound, iterations=self.iterations, steps=steps
+                )
+                with torch.no_grad():
+                    answers = decide(net(as_sequence(changed, steps)))
+                right += int((answers == labels).sum())
+        return {"adversarial_accuracy": Rate(right, self.samples)}
 
 
 def pgd(
@@ -38,8 +99,7 @@ def pgd(
     Raises:
         ValueError: a bound or a number of iterations outside what is allowed.
     """
-    if not 0 <= bound <= 1:
-        raise ValueError(f"bound={bound!r} must be a number in 0..1")
+    _check_bound(bound)
     if iterations < 1:
         raise ValueError(f"iterations={iterations} must be >= 1")
     size = bound if iterations == 1 else 2.5 * bound / iterations
@@ -54,3 +114,8 @@ def pgd(
         point = (images + (point - images).clamp(-bound, bound)).clamp(0, 1)
     net.train(training)
     return point
+
+
+def _check_bound(bound: float) -> None:
+    if not checks.is_number(bound) or not 0 <= bound <= 1:
+        raise ValueError(f"bound={bound!r} must be a number in 0..1")

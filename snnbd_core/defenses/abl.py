@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.learning import Task, Trained, as_sequence
+from snnbd_core.learning.ann import with_neurons
 from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.metrics import Rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,7 @@ class AntiBackdoorLearning:
     is turned around where it is below `floor`, which holds clean samples back (the paper's local
     gradient ascent); the `isolated` share with the lowest loss is then set aside. The network goes
     on with the others for the rest of the epochs, and is driven up the loss of those set aside.
+    The report says which share of those was poisoned.
 
     Args:
         isolated: share of the training set, in (0, 1); 0.01 in the paper.
@@ -31,16 +34,20 @@ class AntiBackdoorLearning:
             paper's 0.5 is of a cross-entropy, for which there is no counterpart in votes.
         unlearning: passes over the isolated samples, at least 1.
         learning_rate: of the unlearning, as a share of the training's, > 0.
+        twin: True trains the network's ReLU twin, for which the paper's method was made.
 
     Raises:
         ValueError: for any argument outside what is said above.
     """
+
+    figures: ClassVar[tuple[str, ...]] = ("isolated_poisoned",)
 
     isolated: float = 0.01
     early: float = 0.2
     floor: float = 0.2
     unlearning: int = 5
     learning_rate: float = 0.1
+    twin: bool = False
 
     def __post_init__(self) -> None:
         for name in ("isolated", "early", "floor"):
@@ -48,10 +55,11 @@ class AntiBackdoorLearning:
             checks.share(name, getattr(self, name))
         checks.whole("unlearning", self.unlearning, 1)
         checks.above("learning_rate", self.learning_rate, 0)
+        checks.flag("twin", self.twin)
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set, as far as it can be trusted."""
-        net = task.build()
+        net = self.layout(task.build())
         first = max(1, round(self.early * task.epochs))
         history = task.train(net, epochs=first, loss=held_back(self.floor))
         suspected = self.isolate(net, task.poisoned, steps=task.steps, device=task.device)
@@ -63,7 +71,11 @@ class AntiBackdoorLearning:
             net, task.poisoned.subset(suspected), epochs=self.unlearning, loss=_ascent,
             learning_rate=self.learning_rate * task.learning_rate,
         )  # fmt: skip
-        return Trained(net, history)
+        return Trained(net, history, figures=found_out(suspected, task.poisoned))
+
+    def layout(self, net: nn.Module) -> nn.Module:
+        """The network itself, or with ReLU in place of its neurons."""
+        return with_neurons(net, nn.ReLU) if self.twin else net
 
     @torch.no_grad()
     def isolate(self, net: nn.Module, data: Any, *, steps: int, device: torch.device) -> np.ndarray:
@@ -77,6 +89,13 @@ class AntiBackdoorLearning:
         count = max(1, round(self.isolated * len(data)))
         lowest = torch.cat(losses).argsort(stable=True)[:count]
         return np.sort(lowest.numpy())
+
+
+def found_out(rows: np.ndarray, data: Any) -> dict[str, Rate]:
+    """The share of poisoned samples among rows; nothing of a set that does not know them."""
+    if not hasattr(data, "poisoned_indices"):
+        return {}
+    return {"isolated_poisoned": Rate(int(np.isin(rows, data.poisoned_indices).sum()), len(rows))}
 
 
 def held_back(floor: float) -> Callable[[Tensor, Tensor], Tensor]:

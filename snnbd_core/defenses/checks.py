@@ -18,6 +18,15 @@ def above(name: str, value: Any, least: float) -> None:
         raise ValueError(f"{name}={value!r} must be a number > {least:g}")
 
 
+def all_above(name: str, values: Any, least: float) -> tuple[float, ...]:
+    """The values as a tuple; ValueError unless they are finite numbers above `least`."""
+    if not isinstance(values, tuple | list) or not values:
+        raise ValueError(f"{name}={values!r} must be a list of at least one number")
+    for value in values:
+        above(name, value, least)
+    return tuple(values)
+
+
 def share(name: str, value: Any) -> None:
     """Raises ValueError unless the value is a number from 0 to less than 1."""
     if not _number(value) or not 0 <= value < 1:
@@ -28,6 +37,12 @@ def within(name: str, value: Any, low: float, high: float) -> None:
     """Raises ValueError unless the value is a number from `low` to `high`."""
     if not _number(value) or not low <= value <= high:
         raise ValueError(f"{name}={value!r} must be a number in {low:g}..{high:g}")
+
+
+def flag(name: str, value: Any) -> None:
+    """Raises ValueError unless the value is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r} must be true or false")
 
 
 def _number(value: Any) -> bool:

@@ -8,14 +8,15 @@ module         one subject
 =============  =================================================================================
 settings       `Experiment`: fields, how they go together, JSON both ways, content hash
 neuron         `Neuron`: settings of a network's neurons
-parts          triggers, rules and repairs by name
+parts          triggers, rules, repairs and probes by name
+probing        detectors and attacks that measure a network besides the report
 checks         of single fields
 codec          values to JSON and back, with errors that name the field
 provenance     which code, data, versions and machine made a record
 record         `Record`: its file format, and files damaged or edited by hand
 store          the results folder: finding, stale records, recorded runs
 trigger_cache  triggers that are fitted to the training set first
-execution      `run` and `network`: training, repairing, evaluating, locks
+execution      `run` and `network`: training, repairing, evaluating, probing, locks
 =============  =================================================================================
 """
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from torch import nn
 
 from snnbd_core import migration, networks, stealth
 from snnbd_core.experiment import store, trigger_cache
+from snnbd_core.experiment.probing import probed
 from snnbd_core.experiment.provenance import Provenance, peak_memory
 from snnbd_core.experiment.record import Record
 from snnbd_core.experiment.settings import Experiment
 from snnbd_core.experiment.trigger_cache import made_with
 from snnbd_core.files import cache_dir, write_atomically
 from snnbd_core.learning import History, Task, choose_device
-from snnbd_core.metrics import evaluate
+from snnbd_core.metrics import Rate, evaluate, revived
 from snnbd_core.neurons import override
 from snnbd_core.poisoning import poison
 
@@ -54,8 +56,8 @@ def run(
         device: "auto" takes CUDA, MPS or CPU, whichever comes first.
         progress: shows a bar while training.
         keep_network: False does not keep the trained network of a poisoned run in the cache
-            (networks of the papers' size take 70 MB each), unless it is repaired or deployed at
-            other thresholds, which is done to one network in many ways.
+            (networks of the papers' size take 70 MB each), unless it is repaired, probed or
+            deployed at other thresholds, which is done to one network in many ways.
 
     Raises:
         CorruptRecord: the stored file is damaged or edited (not with fresh=True).
@@ -101,21 +103,21 @@ def fitted_trigger(
 
 @dataclass(frozen=True)
 class _Trained:
-    """A trained network with what its training took, and the trigger learnt with it."""
+    """A trained network with what its training took, and what came of it besides."""
 
     net: nn.Module
     history: History
     seconds: float
     peak_memory: int
     trigger: Any = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _computed(
     experiment: Experiment, place: torch.device, fresh: bool, progress: bool, keep: bool
 ) -> Record:
     defender, test = store.test_sets(experiment)
-    # a network that is repaired or deployed in one way is asked for again in others
-    keep = keep or experiment.defence is not None or experiment.deployed_otherwise
+    keep = keep or _asked_again(experiment)
     trained = _trained(experiment, place, fresh, progress, keep)
     trigger, clean = None, None
     if experiment.trigger is not None:
@@ -136,8 +138,12 @@ def _computed(
             device=place,
             steps=experiment.frames,
         )
-        extra = _stealth(experiment, test, trigger)
+        extra = _stealth(experiment, test, trigger) | dict(trained.figures)
         extra |= _measured(experiment, net, test, trigger, place)
+        extra |= probed(
+            experiment, net, defender=defender, test=test, trigger=trigger,
+            poisoned=partial(_poisoned, experiment), device=place,
+        )  # fmt: skip
     provenance = Provenance.now(
         dataset=store.data_fingerprint(experiment),
         device=place,
@@ -151,6 +157,12 @@ def _computed(
         history=trained.history,
         provenance=provenance,
     )
+
+
+def _asked_again(experiment: Experiment) -> bool:
+    """Whether its network is likely wanted in other ways: repaired, probed, deployed otherwise."""
+    handled = experiment.defence is not None or experiment.probe is not None
+    return handled or experiment.deployed_otherwise
 
 
 def _ready(experiment: Experiment, trained: _Trained) -> Any:
@@ -196,8 +208,8 @@ def _as_deployed(experiment: Experiment, nets: Sequence[nn.Module]) -> Iterator[
 
 def _stealth(experiment: Experiment, test: Any, trigger: Any) -> dict[str, Any]:
     """How much the trigger shows."""
-    if trigger is None or experiment.defence is not None:
-        return {}  # the same trigger is scored where nothing is defended
+    if trigger is None or experiment.defence is not None or experiment.probe is not None:
+        return {}  # the same trigger is scored where nothing is defended or probed
     if not hasattr(test, "bin"):
         return stealth.score_images(test, trigger)
     train, _ = store.datasets(experiment)
@@ -207,10 +219,10 @@ def _stealth(experiment: Experiment, test: Any, trigger: Any) -> dict[str, Any]:
 def _measured(
     experiment: Experiment, net: nn.Module, test: Any, trigger: Any, place: torch.device
 ) -> dict[str, Any]:
-    """What the rule measures besides the report; what migrated, where it names those figures."""
+    """What the rule measures besides the report; of one with a source and figures, migration."""
     rule = experiment.rule
-    usual = migration.compare if getattr(rule, "figures", ()) else None
-    measure = getattr(rule, "measure", usual)
+    migrates = hasattr(rule, "source") and hasattr(rule, "figures")
+    measure = getattr(rule, "measure", migration.compare if migrates else None)
     if measure is None:
         return {}
     source: Any = _source(experiment.training, place, False)
@@ -250,6 +262,7 @@ def _trained(
             time.perf_counter() - start,
             peak_memory(place),
             fitted.trigger,
+            fitted.figures,
         )
         if keep:
             _keep(path, trained)
@@ -332,6 +345,10 @@ def _keep(path: Path, trained: _Trained) -> None:
         "seconds": trained.seconds,
         "peak_memory": trained.peak_memory,
         "trigger": None if trained.trigger is None else trained.trigger.state_dict(),
+        "figures": {
+            name: asdict(value) if isinstance(value, Rate) else value
+            for name, value in trained.figures.items()
+        },
     }
     write_atomically(path, lambda file: torch.save(values, file))
 
@@ -349,7 +366,8 @@ def _restored(path: Path, experiment: Experiment) -> _Trained | None:
             train, _ = store.datasets(experiment)
             trigger = experiment.trigger.restored(values["trigger"], train.input_shape)
         history = History.from_dict(values["history"])
-        return _Trained(net, history, values["seconds"], values["peak_memory"], trigger)
+        figures = {name: revived(value) for name, value in values["figures"].items()}
+        return _Trained(net, history, values["seconds"], values["peak_memory"], trigger, figures)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
         log.warning("the kept network %s is damaged (%s); training it again", path, error)
         return None

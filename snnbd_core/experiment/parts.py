@@ -1,7 +1,7 @@
 """The parts an experiment is put together from, by the name of their class.
 
-A trigger, a learning rule or a repair that is listed here can be named in experiments, claims and
-grids; nothing else has to know it.
+A trigger, a learning rule, a repair or a probe that is listed here can be named in experiments,
+claims and grids; nothing else has to know it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import dataclasses
 from typing import Any
 
 from snnbd_core import attacks, badsnn, defenses, learning, triggers
+from snnbd_core.defenses.detectors import curves, verdict
 from snnbd_core.stealth import Stealth
 
 TRIGGERS: dict[str, type[Any]] = {
@@ -39,8 +40,22 @@ RULES: dict[str, type[Any]] = {
 
 REPAIRS: dict[str, type[Any]] = defenses.REPAIRS
 
+PROBES: dict[str, type[Any]] = {
+    **defenses.DETECTORS,
+    attacks.GradientAttack.__name__: attacks.GradientAttack,
+}
+
 EXTRA_FIGURES: tuple[str, ...] = (
     *(item.name for item in dataclasses.fields(Stealth)),
-    *dict.fromkeys(name for kind in RULES.values() for name in getattr(kind, "figures", ())),
+    *verdict.FIGURES,
+    *curves.FIGURES,
+    *dict.fromkeys(
+        name
+        for kind in (*RULES.values(), *PROBES.values())
+        for name in getattr(kind, "figures", ())
+    ),
 )
-"""What reports hold besides the fields of `Report`: scores of stealth, and what rules measure."""
+"""What reports hold besides the fields of `Report`: scores of stealth, what rules and probes find.
+
+Lists of numbers, which are no single figures, are not among them.
+"""

@@ -37,6 +37,7 @@ NUMERIC = (
     "experiment/execution.py",
     "experiment/neuron.py",
     "experiment/parts.py",
+    "experiment/probing.py",
     "experiment/settings.py",
     "experiment/trigger_cache.py",
     "files.py",

@@ -52,7 +52,7 @@ class Record:
         the file.
         """
         report = codec.plain(self.report.to_dict())
-        rates = {name: self.report.figure(name) for name in (*report, *self.report.extra)}
+        found = vars(self.report) | self.report.extra
         return {
             "format": FORMAT,
             "hash": self.experiment.digest,
@@ -60,7 +60,7 @@ class Record:
             "report": report,
             "intervals": {
                 name: [round(bound, 6) for bound in rate.confidence_interval]
-                for name, rate in rates.items()
+                for name, rate in found.items()
                 if isinstance(rate, Rate)
             },
             "history": codec.plain(self.history.to_dict()),

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from snnbd_core import data, networks, profiles
+from snnbd_core import attacks, data, networks, profiles
+from snnbd_core.defenses import detectors
 from snnbd_core.experiment import checks, codec, parts
 from snnbd_core.experiment.neuron import Neuron
 from snnbd_core.learning import SurrogateGradient
@@ -26,6 +27,13 @@ _LATER = {
     "held_out": 0,
     "inference_threshold": None,
     "inference_beta": None,
+    "probe": None,
+}
+_PARTS = {
+    "trigger": parts.TRIGGERS,
+    "rule": parts.RULES,
+    "defence": parts.REPAIRS,
+    "probe": parts.PROBES,
 }
 
 
@@ -59,6 +67,8 @@ class Experiment:
             measured on the others.
         inference_threshold, inference_beta: threshold and decay that all neurons get after the
             training, in the network and in the one of the floor; None leaves them.
+        probe: what is measured of the network as it is deployed, after its defence, besides the
+            report: one of `parts.PROBES`, see `probing`; None for nothing.
         epochs, batch_size, learning_rate, loss: of the training.
         seed: see above.
         profile: whose sizes these are. A label: it does not change the numbers nor the hash.
@@ -84,6 +94,7 @@ class Experiment:
     held_out: int = 0
     inference_threshold: float | None = None
     inference_beta: float | None = None
+    probe: Any = None
     epochs: int = _QUICK["epochs"]
     batch_size: int = _QUICK["batch_size"]
     learning_rate: float = _QUICK["learning_rate"]
@@ -121,6 +132,7 @@ class Experiment:
             raise ValueError(f"rule={self.rule!r} is unknown; allowed: {allowed}")
         checks.part("trigger", self.trigger, parts.TRIGGERS)
         checks.part("defence", self.defence, parts.REPAIRS)
+        checks.part("probe", self.probe, parts.PROBES)
         self._check_together()
 
     @classmethod
@@ -139,10 +151,9 @@ class Experiment:
             raise ValueError(f"experiment={values!r} must be a mapping of fields")
         codec.check_known("", values, cls)
         fields = dict(values)
-        kinds = {"trigger": parts.TRIGGERS, "rule": parts.RULES, "defence": parts.REPAIRS}
-        for name in kinds.keys() & fields.keys():
+        for name in _PARTS.keys() & fields.keys():
             if fields[name] != DEFAULT_RULE:
-                fields[name] = codec.part_from_dict(name, fields[name], kinds[name])
+                fields[name] = codec.part_from_dict(name, fields[name], _PARTS[name])
         if "neuron" in fields:
             if not isinstance(fields["neuron"], Mapping):
                 raise ValueError(f"neuron={fields['neuron']!r} must be a mapping of fields")
@@ -167,7 +178,7 @@ class Experiment:
         """All fields in JSON's types, parts as {"kind": "Static", ...}."""
         values = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
         values["neuron"] = self.neuron.to_dict()
-        for name in ("trigger", "rule", "defence"):
+        for name in _PARTS:
             values[name] = codec.part_to_dict(values[name])
         if self.rule == SurrogateGradient():
             values["rule"] = DEFAULT_RULE
@@ -196,12 +207,14 @@ class Experiment:
     def name(self) -> str:
         """Data set, trigger, and what else is not the default, for file names.
 
-        "digits-events-static", "digits-events-power-badsnn-finetuning".
+        "digits-events-static", "digits-events-power-dualspike-finetuning-strip".
         """
         trigger = "clean" if self.trigger is None else type(self.trigger).__name__.lower()
         words = [self.data, trigger]
         words += [] if self.rule == SurrogateGradient() else [type(self.rule).__name__.lower()]
-        words += [] if self.defence is None else [type(self.defence).__name__.lower()]
+        words += [
+            type(part).__name__.lower() for part in (self.defence, self.probe) if part is not None
+        ]
         return "-".join(words)
 
     @property
@@ -240,7 +253,7 @@ class Experiment:
     def _as_trained(self) -> Experiment:
         return dataclasses.replace(
             self, trigger=getattr(self.trigger, "as_learnt", self.trigger), defence=None,
-            held_out=0, inference_threshold=None, inference_beta=None,
+            held_out=0, inference_threshold=None, inference_beta=None, probe=None,
         )  # fmt: skip
 
     def _check_together(self) -> None:
@@ -252,7 +265,44 @@ class Experiment:
             raise ValueError(f"rate={self.rate!r} must be 0 without a trigger")
         if hasattr(self.trigger, "learn") and self.rate == 0:
             raise ValueError(f"rate=0 with trigger={self.trigger!r}: one that is learnt needs > 0")
-        if self.defence is not None and not self.defence.data_free and self.held_out == 0:
+        if hasattr(self.trigger, "learn") and self.rule != SurrogateGradient():
             raise ValueError(
-                f"held_out=0 gives defence={self.defence!r} no clean samples: allowed is >= 1"
+                f"rule={self.rule!r} with trigger={self.trigger!r}, which is learnt by a training "
+                f"of its own: allowed is {DEFAULT_RULE}"
+            )
+        for name in ("defence", "probe"):
+            part = getattr(self, name)
+            if part is not None and not part.data_free and self.held_out == 0:
+                raise ValueError(
+                    f"held_out=0 gives {name}={part!r} no clean samples: allowed is >= 1"
+                )
+        self._check_probe()
+
+    def _check_probe(self) -> None:
+        kind = type(self.probe)
+        if kind in detectors.INPUTS.values() and self.trigger is None:
+            raise ValueError(
+                f"trigger=None with probe={self.probe!r}, which compares inputs without and with "
+                f"one: allowed are {', '.join(parts.TRIGGERS)}"
+            )
+        if kind in detectors.TRAINING_SETS.values():
+            if self.rate == 0:
+                raise ValueError(
+                    f"rate=0 with probe={self.probe!r}, which looks for poisoned samples: "
+                    "allowed is > 0"
+                )
+            if hasattr(self.trigger, "learn"):
+                raise ValueError(
+                    f"probe={self.probe!r} looks at one training set, and trigger="
+                    f"{self.trigger!r} changes it while it is learnt: use another trigger"
+                )
+            if isinstance(self.rule, attacks.Federated):
+                raise ValueError(
+                    f"probe={self.probe!r} looks at one training set, and rule={self.rule!r} has "
+                    "one for each client: use another rule"
+                )
+        if kind is attacks.GradientAttack and self.data not in data.IMAGES:
+            raise ValueError(
+                f"data={self.data!r} holds events, and probe={self.probe!r} changes pixels in "
+                f"0..1: allowed are {', '.join(data.IMAGES)}"
             )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -74,11 +74,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a rule gives: the network, its history, and a trigger that was learnt with it."""
+    """What a rule gives: the network, its history, and what was learnt or found out on the way.
+
+    Attributes:
+        net: the network.
+        history: of its training.
+        trigger: one that was learnt with it.
+        figures: what only the training can tell, by name: rates or numbers, for the report.
+    """
 
     net: nn.Module
     history: History
     trigger: Any = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Rule(Protocol):
@@ -92,8 +100,9 @@ class Rule(Protocol):
     - ``layout(net)``: gives an untrained network the modules that the trained one has, so that
       stored weights fit.
     - ``figures`` and ``measure(net, source, test, trigger, target, steps, device)``: names and
-      values, rates or numbers, that the report carries besides the usual ones. Figures without a
-      ``measure`` are those of `migration.compare`.
+      values, rates or numbers, that the report carries besides the usual ones. Those of a rule
+      with a ``source`` and without ``measure`` are those of `migration.compare`. What only the
+      training knows comes with `Trained.figures` instead.
     """
 
     def fit(self, task: Task) -> Trained: ...

@@ -27,8 +27,9 @@ def to_frame(
 
     Columns: hash, status ("done" or "failed"), error (the traceback), the experiment's fields
     ("trigger.size", "neuron.beta", ...), the report's figures (a rate with its ends as
-    "figure.low" and "figure.high"), and from the provenance commit, dirty, device, seconds,
-    peak_memory (bytes) and date. What a run does not have is missing.
+    "figure.low" and "figure.high"; lists of scores stay in the records), and from the provenance
+    commit, dirty, device, seconds, peak_memory (bytes) and date. What a run does not have is
+    missing.
     """
     rows = []
     for item in items:
@@ -71,8 +72,10 @@ def write_frame(frame: pd.DataFrame, path: Path | str) -> Path:
 
 def _results(record: Record) -> dict[str, Any]:
     row: dict[str, Any] = {}
-    for name in (*_FIGURES, *record.report.extra):
-        value = record.report.figure(name)
+    figures = {name: getattr(record.report, name) for name in _FIGURES} | record.report.extra
+    for name, value in figures.items():
+        if isinstance(value, list):
+            continue
         if isinstance(value, Rate):
             row[name] = value.value
             row[f"{name}.low"], row[f"{name}.high"] = value.confidence_interval

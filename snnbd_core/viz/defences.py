@@ -13,36 +13,60 @@ from torch import Tensor, nn
 
 from snnbd_core.claims import Sample
 from snnbd_core.defenses import defence_effectiveness
-from snnbd_core.defenses.detectors import Roc, Verdict, roc
+from snnbd_core.defenses.detectors import Roc, Verdict, pooled, roc
 from snnbd_core.experiment import Record
 from snnbd_core.learning import as_sequence
 from snnbd_core.neurons import spiking_layers
 from snnbd_core.viz import style
 
 Grid = Mapping[str, Mapping[str, Sequence[Record]]]
-"""Attack -> defence -> the records of its seeds."""
+"""Attack -> defence, or detector -> attack -> the records of its seeds."""
 
 
-def verdicts_table(
-    found: Mapping[str, tuple[Sequence[Verdict], Sequence[Verdict]]], target: int = 0
-) -> pd.DataFrame:
+def verdicts_table(found: Grid) -> pd.DataFrame:
     """How often each detector of models is right, at its own threshold and over all.
 
     Args:
-        found: detector -> (verdicts on clean networks, verdicts on attacked ones).
-        target: the true one.
+        found: detector -> records that it probed, of "clean" and of "attacked" networks.
+
+    Raises:
+        ValueError: a record of something else than a detector of models.
     """
     rows = {}
-    for name, (clean, attacked) in found.items():
+    for name, groups in found.items():
+        clean, attacked = (
+            [_verdict(one) for one in groups[kind]] for kind in ("clean", "attacked")
+        )
         curve = roc([one.score for one in clean], [one.score for one in attacked])
-        hits = [one for one in attacked if one.backdoored]
+        hits = [
+            one.target == record.experiment.target
+            for one, record in zip(attacked, groups["attacked"], strict=True)
+            if one.backdoored
+        ]
         rows[name] = {
             "false alarms": f"{sum(one.backdoored for one in clean)} of {len(clean)}",
             "found": f"{len(hits)} of {len(attacked)}",
-            "right target": f"{sum(one.target == target for one in hits)} of {len(hits)}",
+            "right target": f"{sum(hits)} of {len(hits)}",
             "AUC": _area(curve),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def pooled_curves(found: Grid) -> dict[str, dict[str, Roc]]:
+    """Attack -> detector -> one curve for the samples of all seeds.
+
+    Args:
+        found: detector -> attack -> records that it probed.
+
+    Raises:
+        ValueError: a record of something else than a detector of samples.
+    """
+    curves: dict[str, dict[str, Roc]] = {}
+    for detector, by_attack in found.items():
+        for attack, group in by_attack.items():
+            curve = pooled(record.report.extra for record in group)
+            curves.setdefault(attack, {})[detector] = curve
+    return curves
 
 
 def areas_table(found: Mapping[str, Mapping[str, Roc]]) -> pd.DataFrame:
@@ -156,6 +180,15 @@ def effectiveness_table(runs: Grid, nothing: str = "nothing") -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def figure_table(runs: Grid, figure: str) -> pd.DataFrame:
+    """One figure of all records: mean over seeds with its interval, a row for each outer name."""
+    rows = {
+        name: {inner: str(_sample(group, figure)) for inner, group in groups.items()}
+        for name, groups in runs.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def _rates(net: nn.Module, batch: Tensor, steps: int) -> list[np.ndarray]:
     """Mean rate of each layer at each step, [T] each."""
     kept: list[np.ndarray] = []
@@ -171,11 +204,19 @@ def _rates(net: nn.Module, batch: Tensor, steps: int) -> list[np.ndarray]:
     return kept
 
 
+def _verdict(record: Record) -> Verdict:
+    return Verdict.from_figures(record.report.extra)
+
+
 def _area(curve: Roc) -> str:
     low, high = curve.interval
     return f"{curve.area:.2f} ({low:.2f}-{high:.2f})"
 
 
 def _mean(records: Sequence[Record], field: str) -> float:
+    return _sample(records, field).mean
+
+
+def _sample(records: Sequence[Record], field: str) -> Sample:
     found = [record.report.figure(field) for record in records]
-    return Sample(tuple(value for value in found if value is not None)).mean
+    return Sample(tuple(value for value in found if value is not None))

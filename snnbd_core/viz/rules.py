@@ -17,6 +17,7 @@ from snnbd_core.claims import Sample
 from snnbd_core.claims.sample import show
 from snnbd_core.experiment import Record
 from snnbd_core.learning.conversion import HalfStart
+from snnbd_core.metrics import Report
 from snnbd_core.migration import migration_rate
 from snnbd_core.viz import style
 
@@ -182,6 +183,17 @@ def draw_bars(values: Mapping[str, float]) -> np.ndarray:
     buffer.seek(0)
     image: np.ndarray = (imread(buffer)[..., :3] * 255).astype(np.uint8)
     return image
+
+
+def draw_figures(report: Report, figures: Mapping[str, str]) -> tuple[np.ndarray, str]:
+    """Some of a report's rates as bars, and in words: what `stills` shows.
+
+    Args:
+        report: of a run.
+        figures: name to show -> name of the rate.
+    """
+    shown = {name: float(getattr(report, figure)) for name, figure in figures.items()}
+    return draw_bars(shown), ", ".join(f"{name} {value:.1%}" for name, value in shown.items())
 
 
 def _sample(records: Sequence[Record], figure: str) -> Sample:

@@ -16,6 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnbd_core.defenses.detectors import NoiseResponse, Strip
 from snnbd_core.experiment import Experiment, Neuron
 from snnbd_core.experiment.codec import canonical
 from snnbd_core.experiment.parts import TRIGGERS
@@ -91,7 +92,7 @@ def test_the_profile_is_a_label_and_all_other_fields_change_the_hash() -> None:
         "network": "quick-conv", "neuron": Neuron(kind="IF", threshold=1.5), "trigger": Moving(),
         "rate": 0.002, "target": 6, "include_target": False, "epochs": 21, "batch_size": 17,
         "learning_rate": 2e-3, "loss": "cross_entropy", "seed": 6, "clean_label": True,
-        "held_out": 3, "inference_threshold": 1.2, "inference_beta": 0.6,
+        "held_out": 3, "inference_threshold": 1.2, "inference_beta": 0.6, "probe": NoiseResponse(),
     }  # fmt: skip
     hashes = {dataclasses.replace(base, **{k: v}).hash for k, v in changes.items()}
     assert len(hashes | {base.hash}) == len(changes) + 1
@@ -153,7 +154,9 @@ def test_the_clean_twin_differs_in_the_attack_alone() -> None:
     for other in (dataclasses.replace(attacked, target=3), dataclasses.replace(attacked, rate=0.1)):
         assert other.clean_twin.hash == twin.hash
     assert attacked.training == attacked
-    measured_otherwise = {"held_out": 4, "inference_threshold": 1.2, "inference_beta": 0.7}
+    measured_otherwise = {
+        "held_out": 4, "inference_threshold": 1.2, "inference_beta": 0.7, "probe": Strip(),
+    }  # fmt: skip
     assert dataclasses.replace(attacked, **measured_otherwise).training == attacked
     assert dataclasses.replace(attacked, rate=0).training.hash == twin.hash
 
@@ -199,6 +202,18 @@ def test_a_neuron_builds_the_layer_it_names(kind: str, layer: type | None) -> No
         ({"learning_rate": 0}, "learning_rate=0 must be a number > 0"),
         ({"learning_rate": float("nan")}, "learning_rate=nan must be a number > 0"),
         ({"include_target": 1}, "include_target=1 must be true or false"),
+        ({"probe": {"kind": "Oracle"}}, "probe.kind='Oracle' is unknown; allowed: NeuralCleanse"),
+        ({"probe": {"kind": "Strip", "colour": 1}}, "probe.colour is not a field of Strip"),
+        ({"probe": {"kind": "Strip", "overlays": 0}}, "probe: overlays=0 must be a whole number"),
+        ({"probe": {"kind": "NoiseResponse", "levels": 1}}, "probe: levels=1 must be a list"),
+        (
+            {"probe": {"kind": "HyperParameters", "expected": [["layers.1", 1]]}},
+            r"probe: expected=\[\['layers.1', 1\]\] must be rows of \(layer, threshold, decay\)",
+        ),
+        (
+            {"trigger": {"kind": "Dynamic"}, "rate": 1.0, "rule": {"kind": "FrozenReadout"}},
+            "rule=FrozenReadout.* with trigger=Dynamic.*: allowed is surrogate-gradient",
+        ),
         ({"defence": "pruning"}, "defence='pruning' must be a mapping with a kind"),
         ({"trigger": "Static"}, "trigger='Static' must be a mapping with a kind"),
         (

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
 import snnbd_core as sb
 from snnbd_core import viz
@@ -140,9 +141,34 @@ def test_repairs_are_rated_seed_by_seed():
 def test_verdicts_are_counted():
     clean = [Verdict(False, 1, 0.5, 2.0), Verdict(True, 3, 3.0, 2.0)]
     attacked = [Verdict(True, 0, 4.0, 2.0), Verdict(True, 5, 3.5, 2.0)]
-    row = viz.verdicts_table({"x": (clean, attacked)}).loc["x"]
+    groups = {"clean": clean, "attacked": attacked}
+    found = {
+        kind: [record(**verdict.figures()) for verdict in group] for kind, group in groups.items()
+    }
+    row = viz.verdicts_table({"x": found}).loc["x"]
     assert list(row[:3]) == ["1 of 2", "2 of 2", "1 of 2"]
     assert row["AUC"].startswith("1.00")
+
+
+def test_scores_of_all_seeds_make_one_curve():
+    found = [
+        record(clean_scores=[0.0, 1.0], attacked_scores=[2.0, 0.5], detection_area=0.75),
+        record(clean_scores=[0.2], attacked_scores=[3.0], detection_area=1.0),
+    ]
+    curve = viz.pooled_curves({"strip": {"static": found}})["static"]["strip"]
+    assert curve.area == roc_auc_score([0, 0, 0, 1, 1, 1], [0.0, 1.0, 0.2, 2.0, 0.5, 3.0])
+    with pytest.raises(ValueError, match=r"figures \['x'\] hold no scores"):
+        viz.pooled_curves({"strip": {"static": [record(x=1.0)]}})
+    with pytest.raises(ValueError, match=r"figures \['x'\] hold no verdict"):
+        viz.verdicts_table({"y": {"clean": [record(x=1.0)], "attacked": [record(x=1.0)]}})
+
+
+def test_one_figure_of_all_records_is_tabulated_and_drawn():
+    group = [record(adversarial_accuracy=Rate(hits, 100)) for hits in (20, 40)]
+    table = viz.figure_table({"ANN": {"PGD": group}}, "adversarial_accuracy")
+    assert table.loc["ANN", "PGD"].startswith("30.0 %")
+    picture, words = viz.draw_figures(group[0].report, {"accuracy": "clean_accuracy"})
+    assert picture.ndim == 3 and words == "accuracy 90.0%"
 
 
 def test_rocs_features_and_masks_are_drawn():

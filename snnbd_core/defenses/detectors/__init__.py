@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from snnbd_core.defenses.detectors.curves import Roc, roc
+from snnbd_core.defenses.detectors.curves import Roc, pooled, roc, scored
 from snnbd_core.defenses.detectors.features import Features, features
 from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.hyper_parameters import HyperParameters, card
@@ -59,5 +59,7 @@ __all__ = [
     "card",
     "features",
     "frozen",
+    "pooled",
     "roc",
+    "scored",
 ]

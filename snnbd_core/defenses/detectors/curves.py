@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
+
+from snnbd_core.defenses.detectors.verdict import LARGEST
+
+FIGURES = ("detection_area",)
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,44 @@ def roc(clean: Sequence[float] | np.ndarray, attacked: Sequence[float] | np.ndar
     if not len(clean) or not len(attacked) or np.isnan(scores).any():
         raise ValueError(f"{len(clean)} clean and {len(attacked)} attacked scores: allowed is at "
                          "least one of each and no NaN")  # fmt: skip
-    scores = np.nan_to_num(scores, posinf=np.finfo(np.float64).max / 2)
+    scores = np.nan_to_num(scores, posinf=LARGEST)
     truth = np.r_[np.zeros(len(clean)), np.ones(len(attacked))]
     false, true, _ = roc_curve(truth, scores)
     area = float(roc_auc_score(truth, scores))
     half = 1.96 * _error(area, len(clean), len(attacked))
     return Roc(false, true, area, (max(0.0, area - half), min(1.0, area + half)))
+
+
+def scored(clean: np.ndarray, attacked: np.ndarray) -> dict[str, Any]:
+    """Scores of samples as `Report.extra` holds them, with the area under their curve.
+
+    Raises:
+        ValueError: as `roc`.
+    """
+    return {
+        "detection_area": roc(clean, attacked).area,
+        "clean_scores": clean.tolist(),
+        "attacked_scores": attacked.tolist(),
+    }
+
+
+def pooled(found: Iterable[Mapping[str, Any]]) -> Roc:
+    """One curve for the samples of several reports, from what `scored` put into each.
+
+    Raises:
+        ValueError: figures of something else than a detector of samples.
+    """
+    reports = list(found)
+    for figures in reports:
+        if "clean_scores" not in figures:
+            raise ValueError(
+                f"figures {sorted(figures)} hold no scores: they need the probe of samples"
+            )
+    clean, attacked = (
+        np.concatenate([figures[name] for figures in reports])
+        for name in ("clean_scores", "attacked_scores")
+    )
+    return roc(clean, attacked)
 
 
 def _error(area: float, clean: int, attacked: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -46,14 +46,18 @@ class HyperParameters:
         tolerance: largest relative difference that is no alarm, 0..1.
 
     Raises:
-        ValueError: a tolerance outside 0..1; a card of other layers, when inspecting.
+        ValueError: a tolerance outside 0..1; no card; a card of other layers, when inspecting.
     """
+
+    data_free: ClassVar[bool] = True
 
     expected: Card | None = None
     tolerance: float = 0.01
 
     def __post_init__(self) -> None:
         checks.within("tolerance", self.tolerance, 0, 1)
+        if self.expected is not None:
+            object.__setattr__(self, "expected", _checked(self.expected))
 
     def inspect(
         self,
@@ -82,3 +86,15 @@ class HyperParameters:
         ]
         largest = max(differences)
         return Verdict(largest > self.tolerance, None, largest, self.tolerance)
+
+
+def _checked(given: Any) -> Card:
+    """A card, tuple by tuple as it was made (JSON has lists)."""
+    try:
+        return tuple(
+            (str(name), float(threshold), float(decay)) for name, threshold, decay in given
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"expected={given!r} must be rows of (layer, threshold, decay), see `card`"
+        ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ class NeuralCleanse:
     Raises:
         ValueError: for any argument outside what is said above.
     """
+
+    data_free: ClassVar[bool] = False
 
     iterations: int = 80
     samples: int = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -56,6 +56,8 @@ class BrainStimulation:
         ValueError: for any argument outside what is said above.
     """
 
+    data_free: ClassVar[bool] = False
+
     samples: int = 32
     levels: tuple[float, ...] = (0.5, 1.0, 2.0)
     candidates: int = 10
@@ -70,8 +72,7 @@ class BrainStimulation:
         checks.above("size", self.size, 0)
         checks.share("size", self.size)
         checks.within("threshold", self.threshold, 0, 1)
-        for level in self.levels:
-            checks.above("levels", level, 0)
+        object.__setattr__(self, "levels", checks.all_above("levels", self.levels, 0))
 
     def inspect(
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -33,6 +33,8 @@ class Strip:
     Raises:
         ValueError: for any argument outside what is said above; "time" for static images.
     """
+
+    data_free: ClassVar[bool] = False
 
     overlays: int = 10
     along: str = "space"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -33,14 +33,15 @@ class NoiseResponse:
         ValueError: for any argument outside what is said above.
     """
 
+    data_free: ClassVar[bool] = True
+
     levels: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
     inputs: int = 64
     frames: int = 8
     threshold: float = 0.9
 
     def __post_init__(self) -> None:
-        for level in self.levels:
-            checks.above("levels", level, 0)
+        object.__setattr__(self, "levels", checks.all_above("levels", self.levels, 0))
         checks.whole("inputs", self.inputs, 1)
         checks.whole("frames", self.frames, 1)
         checks.within("threshold", self.threshold, 0, 1)

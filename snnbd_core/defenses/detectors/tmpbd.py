@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ class PotentialMargins:
     Raises:
         ValueError: for any argument outside what is said above.
     """
+
+    data_free: ClassVar[bool] = True
 
     inputs: int = 4
     iterations: int = 60

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ class SpectralSignatures:
     a direction that its clean ones do not have.
     """
 
+    data_free: ClassVar[bool] = True
+
     def score(
         self, net: nn.Module, data: Any, *, seed: int, device: torch.device, steps: int
     ) -> np.ndarray:
@@ -37,7 +39,7 @@ class ActivationClustering:
 
     The features are rates as in `SpectralSignatures`, reduced to `components` principal components
     (the paper uses independent ones). The score of a sample is the share of its label that is NOT
-    in its cluster: close to 1 in a small cluster.
+    in its cluster: close to 1 in a small cluster, and 0 where all samples of a label are alike.
 
     Args:
         components: at least 1; the paper's is 10.
@@ -45,6 +47,8 @@ class ActivationClustering:
     Raises:
         ValueError: for fewer.
     """
+
+    data_free: ClassVar[bool] = True
 
     components: int = 10
 
@@ -58,7 +62,7 @@ class ActivationClustering:
         found = features(net, data, device=device, steps=steps).hidden
 
         def away(rows: np.ndarray) -> np.ndarray:
-            if len(rows) < 3:
+            if len(rows) < 3 or not np.ptp(rows, axis=0).any():
                 return np.zeros(len(rows))
             few = min(self.components, *rows.shape)
             reduced = PCA(few, random_state=seed).fit_transform(rows)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ class Voltage:
     way and leaves other losers behind than a rightly given one. The paper says only that voltages
     and spike patterns differ.
     """
+
+    data_free: ClassVar[bool] = False
 
     def score(
         self,
