@@ -149,7 +149,7 @@ def devtools() -> ModuleType:
 @pytest.fixture(scope="module")
 def browser(devtools: ModuleType) -> str:
     if importlib.util.find_spec("jupyterlab") is None:
-        pytest.skip("no jupyterlab beside this Python: pip install jupyterlab")
+        pytest.skip("no jupyterlab beside this Python: it is the extra 'lab'")
     found: str | None = devtools.find_browser()
     if found is None:
         pytest.skip(f"no browser: looked for {', '.join(devtools.BROWSERS)}")
