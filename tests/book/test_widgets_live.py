@@ -58,20 +58,24 @@ class Widget:
     chapter: str
     cells: tuple[str, ...]
     instead: str
+    sliders: int
 
 
-SQUARE = Widget(
-    "03", ("def square(", "viz.stills(axes, square", "viz.sliders(axes, square"), EVENTS
-)
 WIDGETS = {
-    "neuron": Widget("01", ("start = viz.State(", "viz.explore("), ""),
-    "square": SQUARE,
+    "neuron": Widget("01", ("start = viz.State(", "viz.explore("), "", 3),
+    "square": Widget(
+        "03",
+        ("def square(", "viz.stills(axes, square", "viz.sliders(axes, square"),
+        EVENTS,
+        4,
+    ),
     "gamma": Widget(
         "03",
         ("def square(", "def bounded(", "viz.stills(gammas", "viz.sliders(gammas"),
         EVENTS + "learnt = {'dynamic': [None]}\n"
         "def fitted_trigger(*_, **__):\n"
         "    return Perturbation((2, 34, 34), gamma=0.05, rounded=False).eval()\n",
+        1,
     ),
     "conversion": Widget(
         "04",
@@ -80,11 +84,13 @@ WIDGETS = {
         "converted = {'99.9th percentile': {4: [None]}}\n"
         "datasets = lambda _: (None, test)\n"
         "network = lambda *_, **__: untrained((1, 8, 8))\n",
+        2,
     ),
     "threshold": Widget(
         "05",
         ("def shipped(", "viz.sliders(axes, shipped"),
         EVENTS + "index = 0\nsample, bad = test[index][0], untrained((2, 34, 34))\n",
+        2,
     ),
     "repair": Widget(
         "07",
@@ -93,6 +99,7 @@ WIDGETS = {
         "events = {'static': {'nothing': [victim]}}\n"
         "test_sets = lambda _: (train.subset(range(200)), test.subset(range(60)))\n"
         "network = lambda *_, **__: untrained((2, 34, 34), 1.0)\n",
+        2,
     ),
 }
 
@@ -229,7 +236,7 @@ def test_each_slider_changes_the_picture(
         assert shown, "no picture: has this JupyterLab the extension of ipywidgets?"
         assert shown.startswith("data:image/png;base64,"), shown
         count = page.evaluate(f"{HANDLES}.length")
-        assert count == sliders_of(name)
+        assert count == WIDGETS[name].sliders
         for slider in range(count):
             assert moved(page, slider), f"slider {slider} of {name} changes nothing"
 
@@ -243,7 +250,3 @@ def moved(page: Any, slider: int) -> bool:
         if page.wait(f"{PICTURE} !== {json.dumps(before)}", 10):
             return True
     return False
-
-
-def sliders_of(name: str) -> int:
-    return {"neuron": 3, "square": 4, "gamma": 1}.get(name, 2)
