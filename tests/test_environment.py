@@ -72,7 +72,7 @@ def test_the_readers_environment_has_a_python_that_the_library_allows(
     assert lowest in str(conda["python"].specifier).split(",")
 
 
-@pytest.mark.parametrize("extra", [None, "book", "sweep", "test"])
+@pytest.mark.parametrize("extra", [None, "book", "lab", "sweep", "test"])
 def test_every_requirement_is_pinned_within_its_range(
     pyproject: dict[str, Any], pins: dict[str, Version], extra: str | None
 ) -> None:

@@ -17,6 +17,22 @@ def part_to_dict(part: Any) -> dict[str, Any] | None:
     return {"kind": type(part).__name__, **plain(dataclasses.asdict(part))}
 
 
+def without_later(part: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """A part's values less the fields that came after the first records, at their defaults.
+
+    Such a field says so, ``field(default=..., metadata={"later": True})``, and its default means
+    what was done before: without it the hash of a part stays what it was.
+    """
+    later = {
+        item.name: plain(item.default)
+        for item in dataclasses.fields(part)
+        if item.metadata.get("later")
+    }
+    return {
+        name: value for name, value in values.items() if name not in later or value != later[name]
+    }
+
+
 def part_from_dict(name: str, values: Any, kinds: Mapping[str, type[Any]]) -> Any:
     """The inverse of `part_to_dict`; fields left out take their defaults.
 

@@ -196,6 +196,9 @@ class Experiment:
         for name, default in _LATER.items():
             if values[name] == default:
                 del values[name]
+        for name in ("trigger", "rule", "defence"):
+            if isinstance(values[name], dict):
+                values[name] = codec.without_later(getattr(self, name), values[name])
         return hashlib.sha256(codec.canonical(values).encode()).hexdigest()
 
     @property

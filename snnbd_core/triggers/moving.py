@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from snnbd_core.triggers import checks
@@ -11,7 +11,7 @@ from snnbd_core.triggers.frames import frame_shape, overwrite
 from snnbd_core.triggers.placement import Patch, patch, place
 
 MOTIONS = ("cycle", "wrap")
-_WRAP_PIXELS = 2  # NDSS 2024: two pixels per frame
+_SPEED = 2  # NDSS 2024: two pixels per frame
 _CYCLE_GAP = 2  # the code's spacing between the positions
 
 
@@ -30,11 +30,14 @@ class Moving:
         size, position, polarity, space, sensor_size, strength, rate, refractory, seed:
             as for `Static`.
         motion: "cycle" or "wrap".
+        speed: of "wrap", in pixels per frame or window: whole, negative leftwards, 0 stands still.
+            The cycle's steps follow from the square's size, so it takes only the default.
         steps: equal time windows that a recording is cut in, in space "events". Frames bring
             their own number.
 
     Raises:
-        ValueError: as `Static`, and where the motion leaves the frame or has no time to happen.
+        ValueError: as `Static`, and where the motion leaves the frame, has no time to happen or
+            goes all the way round in one step.
     """
 
     size: float = 0.1
@@ -48,6 +51,7 @@ class Moving:
     rate: float = 100.0
     refractory: int = 500
     seed: int = 0
+    speed: int = field(default=_SPEED, metadata={"later": True})
 
     def __post_init__(self) -> None:
         # lists come back from JSON; tuples keep the trigger hashable
@@ -60,6 +64,7 @@ class Moving:
         checks.check_flicker(self.polarity, self.rate, self.refractory, self.seed)
         if self.motion not in MOTIONS:
             raise ValueError(f"motion={self.motion!r} is unknown: choose from {', '.join(MOTIONS)}")
+        self._check_speed()
         if not checks.is_count(self.steps) or self.steps < 1:
             raise ValueError(f"steps={self.steps!r} is no number of windows: allowed is 1 or more")
         if self.sensor_size is not None:
@@ -87,8 +92,9 @@ class Moving:
         """Patches with the slice of the `steps` frames or windows in which each lies."""
         x, y, w, h = place(self.position, self.size, width, height)
         if self.motion == "wrap":
+            self._check_round_trip(width)
             return [
-                (patch(x + _WRAP_PIXELS * t, y, w, h, width), slice(t, t + 1)) for t in range(steps)
+                (patch(x + self.speed * t, y, w, h, width), slice(t, t + 1)) for t in range(steps)
             ]
         if steps < 2:
             raise ValueError(
@@ -111,3 +117,22 @@ class Moving:
                 "(take a smaller size, another position or motion='wrap')"
             )
         return columns
+
+    def _check_speed(self) -> None:
+        if not checks.is_count(self.speed):
+            raise ValueError(
+                f"speed={self.speed!r} is no number of pixels per frame: allowed are whole "
+                "numbers, negative ones leftwards"
+            )
+        if self.motion == "cycle" and self.speed != _SPEED:
+            raise ValueError(
+                f"speed={self.speed!r} with motion='cycle': its steps follow from the square's "
+                f"size, so allowed is {_SPEED} (or take motion='wrap')"
+            )
+
+    def _check_round_trip(self, width: int) -> None:
+        if abs(self.speed) >= width:
+            raise ValueError(
+                f"speed={self.speed!r} passes the whole frame of {width} px in one step: allowed "
+                f"is -{width - 1}..{width - 1}"
+            )

@@ -9,6 +9,7 @@ from snnbd_core.viz.badsnn import (
     draw_traces,
     thresholds_table,
 )
+from snnbd_core.viz.bounded import scored_bounded, shaded_image
 from snnbd_core.viz.claims import claims_table, compare, draw_claims, draw_rates, verdict
 from snnbd_core.viz.conventions import run_conventions, run_leaky, spike_table
 from snnbd_core.viz.defences import (
@@ -38,7 +39,7 @@ from snnbd_core.viz.rules import (
     draw_rates_of_conversion,
     rules_table,
 )
-from snnbd_core.viz.stills import sliders, stills
+from snnbd_core.viz.stills import draw_states, sliders, stills
 from snnbd_core.viz.style import use_style
 from snnbd_core.viz.triggers import (
     draw_frontier,
@@ -77,6 +78,7 @@ __all__ = [
     "draw_recording",
     "draw_repairs",
     "draw_rocs",
+    "draw_states",
     "draw_thresholds",
     "draw_time_position",
     "draw_traces",
@@ -96,6 +98,8 @@ __all__ = [
     "run_conventions",
     "run_leaky",
     "scored",
+    "scored_bounded",
+    "shaded_image",
     "sliders",
     "spike_table",
     "stealth_table",

@@ -2,7 +2,7 @@
 
 `sliders` computes as the reader drags and needs a running kernel; `stills` carries all pictures and
 works on a static page, with nothing fetched from another host. Both are given the same axes and the
-same function.
+same function. `draw_states` is a plain figure of some of the states, for readers of neither.
 """
 
 from __future__ import annotations
@@ -14,29 +14,40 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from itertools import product
 from string import Template
+from textwrap import fill
 from typing import Any
 from uuid import uuid4
 
 import ipywidgets as widgets
 import numpy as np
 from IPython.display import HTML
+from matplotlib.figure import Figure
 from matplotlib.image import imsave
+
+from snnbd_core.viz import style
 
 Draw = Callable[..., tuple[np.ndarray, str]]
 """Takes one value per axis by name; gives an image, uint8 [H, W, 3], and what it shows in words."""
 
 
-def sliders(axes: Mapping[str, Sequence[Any]], draw: Draw) -> widgets.VBox:
+def sliders(
+    axes: Mapping[str, Sequence[Any]], draw: Draw, start: Mapping[str, Any] | None = None
+) -> widgets.VBox:
     """One slider per axis above the picture that they choose; needs a kernel.
 
     Args:
-        axes: name -> the values that its slider stops at; the first ones are shown first.
+        axes: name -> the values that its slider stops at.
         draw: makes the picture.
+        start: values shown first; on axes that are left out the first one.
+
+    Raises:
+        ValueError: a start that no slider reaches.
     """
+    first = _start(axes, start)
     controls = {
         name: widgets.SelectionSlider(
-            options=[(str(value), value) for value in values], description=name,
-            continuous_update=False,
+            options=[(str(value), value) for value in values], value=first[name],
+            description=name, continuous_update=False,
         )
         for name, values in axes.items()
     }  # fmt: skip
@@ -55,17 +66,23 @@ def sliders(axes: Mapping[str, Sequence[Any]], draw: Draw) -> widgets.VBox:
     return widgets.VBox([*controls.values(), picture])
 
 
-def stills(axes: Mapping[str, Sequence[Any]], draw: Draw) -> HTML:
+def stills(
+    axes: Mapping[str, Sequence[Any]], draw: Draw, start: Mapping[str, Any] | None = None
+) -> HTML:
     """The same for a static page: every combination is drawn here, beforehand.
 
     Args:
-        axes, draw: as for `sliders`; the first picture also shows without JavaScript.
+        axes, draw, start: as for `sliders`; the first picture also shows without JavaScript.
     """
-    states = [draw(**dict(zip(axes, values, strict=True))) for values in product(*axes.values())]
-    first_image, first_text = states[0]
+    first = _start(axes, start)
+    combinations = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+    states = [draw(**combination) for combination in combinations]
+    first_image, first_text = states[combinations.index(first)]
     page = _PAGE.substitute(
         id=f"stills-{uuid4().hex}",
-        controls="".join(_control(name, values) for name, values in axes.items()),
+        controls="".join(
+            _control(name, values, values.index(first[name])) for name, values in axes.items()
+        ),
         first=_uri(first_image),
         text=escape(first_text, quote=True),
         size=_SIZE,
@@ -76,14 +93,41 @@ def stills(axes: Mapping[str, Sequence[Any]], draw: Draw) -> HTML:
     return show(page)
 
 
+def draw_states(states: Mapping[str, tuple[np.ndarray, str]]) -> Figure:
+    """Some states below each other, each with its name and what it shows in words.
+
+    Args:
+        states: name -> what a `Draw` gave.
+    """
+    images = [image for image, _ in states.values()]
+    heights = [style.WIDTH * len(image) / image.shape[1] for image in images]
+    figure = style.new_figure(sum(heights) + 0.55 * len(states))
+    panels = figure.subplots(len(states), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (name, (image, text)) in zip(panels, states.items(), strict=True):
+        axes.imshow(image, interpolation="nearest")
+        axes.set_axis_off()
+        axes.set_title(fill(f"{name} - {text}", 105), fontsize=7, loc="left")
+    return figure
+
+
 _SIZE = 'style="width: 100%; max-width: 34em; image-rendering: pixelated; background: #fff"'
 
 
-def _control(name: str, values: Sequence[Any]) -> str:
+def _start(axes: Mapping[str, Sequence[Any]], start: Mapping[str, Any] | None) -> dict[str, Any]:
+    chosen = {name: values[0] for name, values in axes.items()} | dict(start or {})
+    for name, value in chosen.items():
+        if name not in axes:
+            raise ValueError(f"start has {name!r}: allowed are {', '.join(axes)}")
+        if value not in axes[name]:
+            raise ValueError(f"start has {name}={value!r}: allowed is one of {list(axes[name])}")
+    return chosen
+
+
+def _control(name: str, values: Sequence[Any], at: int) -> str:
     return (
         f'<label style="display: inline-block; margin-right: 1em">{escape(name)} '
-        f'<input type="range" min="0" max="{len(values) - 1}" value="0"> '
-        f"<output>{escape(str(values[0]))}</output></label>"
+        f'<input type="range" min="0" max="{len(values) - 1}" value="{at}"> '
+        f"<output>{escape(str(values[at]))}</output></label>"
     )
 
 

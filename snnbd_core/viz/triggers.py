@@ -50,8 +50,13 @@ def scored(clean: torch.Tensor, triggered: torch.Tensor, others: torch.Tensor) -
     image = np.concatenate(
         [np.pad(polarity_image(frame), ((1, 1), (1, 1), (0, 0))) for frame in triggered], axis=1
     )
+    return image, stealth_words(clean, triggered, others)
+
+
+def stealth_words(clean: torch.Tensor, triggered: torch.Tensor, others: torch.Tensor) -> str:
+    """The scores of stealth of one triggered recording in words; arguments as for `scored`."""
     score = stealth.measure(clean[None], triggered[None], others)
-    return image, (
+    return (
         f"SSIM per frame {score.ssim_frames:.3f}, of the sum {score.ssim_sum:.3f}; "
         f"{score.changed:.0f} events added or removed; the event rate changes by "
         f"{score.rate_change:.0%} at most; nearest clean recording {score.nearest:.2f}"

@@ -9,6 +9,8 @@ import os
 import random
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +57,30 @@ def test_the_hash_is_sha256_of_the_sorted_json_of_the_settings() -> None:
     text = json.dumps(PINNED, sort_keys=True, separators=(",", ":"))
     assert pinned().digest == hashlib.sha256(text.encode()).hexdigest()
     assert pinned().hash == "43789f9e8eb5"
+
+
+def recorded(project: Path, name: str) -> dict[str, Any]:
+    """The experiment of a committed record."""
+    text = (project / "results" / "recorded" / f"{name}.json").read_text(encoding="utf-8")
+    experiment: dict[str, Any] = json.loads(text)["experiment"]
+    return experiment
+
+
+def test_a_part_with_a_later_field_keeps_the_hash_that_its_record_was_filed_under(
+    project: Path,
+) -> None:
+    values = recorded(project, "nmnist-moving-0d65d6a6d62e")
+    assert "speed" not in values["trigger"]
+    experiment = Experiment.from_dict(values)
+    assert experiment.hash == "0d65d6a6d62e"
+    assert experiment.to_dict()["trigger"]["speed"] == 2
+    assert Experiment.from_json(experiment.to_json()).hash == experiment.hash
+    values["trigger"] |= {"motion": "wrap", "speed": 3}
+    slower = Experiment.from_dict({**values, "trigger": values["trigger"] | {"speed": 1}})
+    default = Experiment.from_dict({**values, "trigger": values["trigger"] | {"speed": 2}})
+    assert len({one.hash for one in (Experiment.from_dict(values), slower, default)}) == 3
+    del values["trigger"]["speed"]
+    assert Experiment.from_dict(values).hash == default.hash
 
 
 def test_the_hash_is_the_same_in_another_process_with_other_string_hashes() -> None:

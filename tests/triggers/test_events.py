@@ -142,16 +142,25 @@ def test_the_cycle_lies_where_the_frames_trigger_lies():
     assert expected[15].sum() == 0
 
 
-def test_wrap_marks_every_window():
+@pytest.mark.parametrize("speed", [-3, 0, 2, 7])
+def test_wrap_marks_every_window_at_its_speed(speed):
     events = recording()
     events["x"], events["y"] = 17, 17
-    trigger = Moving(motion="wrap", position="top-left", space="events", sensor_size=N_MNIST)
+    trigger = Moving(
+        motion="wrap", position="top-left", space="events", sensor_size=N_MNIST, speed=speed
+    )
     out = trigger(events)
     light = out[out["y"] < 3]
     window = (light["t"] - 1_000) * 16 // 300_000
     for k in range(16):
         columns = set(light["x"][window == k].tolist())
-        assert columns == {(2 * k + i) % 34 for i in range(3)}
+        assert columns == {(speed * k + i) % 34 for i in range(3)}
+
+
+def test_the_default_speed_gives_the_same_events_as_the_papers():
+    events = recording()
+    moving = {"motion": "wrap", "space": "events", "sensor_size": N_MNIST}
+    np.testing.assert_array_equal(Moving(**moving)(events), Moving(**moving, speed=2)(events))
 
 
 def test_erasing_takes_events_only_while_the_patch_is_there():

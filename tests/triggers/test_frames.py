@@ -104,6 +104,23 @@ def test_wrap_moves_two_pixels_per_frame_and_comes_in_again_at_the_left():
     assert (out[:, 1] == 1).sum() == 4 * 9
 
 
+@pytest.mark.parametrize("speed", [-33, -2, 0, 1, 2, 5, 33])
+def test_wrap_moves_by_its_speed_around_the_frame(speed):
+    out = Moving(position=(30, 4), motion="wrap", speed=speed)(frames_of(5, steps=7))
+    columns = [sorted((30 + speed * t + i) % 34 for i in range(3)) for t in range(7)]
+    assert marked_columns(out) == columns
+    assert (out[:, 1, 4:7] == 1).sum() == (out == 1).sum() == 7 * 9
+
+
+def test_the_default_speed_is_the_papers_and_no_speed_is_a_static_square():
+    frames = np.random.default_rng(0).poisson(0.5, (9, 2, 34, 34)).astype(np.float32)
+    for position in ("middle", "bottom-right"):
+        moving = {"position": position, "motion": "wrap", "polarity": "both"}
+        np.testing.assert_array_equal(Moving(**moving, speed=2)(frames), Moving(**moving)(frames))
+        still = Static(position=position, polarity="both")
+        np.testing.assert_array_equal(Moving(**moving, speed=0)(frames), still(frames))
+
+
 @pytest.mark.parametrize("trigger", [Static(polarity="both"), Moving(), Moving(motion="wrap")])
 def test_torch_numpy_and_batches_agree_and_the_input_is_not_touched(trigger):
     frames = np.random.default_rng(0).poisson(0.5, (3, 2, 6, 2, 34, 34)).astype(np.float32)

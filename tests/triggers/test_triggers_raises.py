@@ -71,6 +71,13 @@ def test_an_argument_outside_what_is_allowed_is_named(kind, arguments, message):
             "frame 34 px wide: allowed are columns 0..21",
         ),
         ({"position": (30, 0), "sensor_size": SENSOR}, "x=[30, 35, 38] in a frame 34 px wide"),
+        ({"speed": 1.5, "motion": "wrap"}, "speed=1.5 is no number of pixels per frame: allowed"),
+        ({"speed": True, "motion": "wrap"}, "speed=True is no number of pixels"),
+        ({"speed": 1}, "speed=1 with motion='cycle': its steps follow from the square's size"),
+        (
+            {"speed": -34, "motion": "wrap", "sensor_size": SENSOR},
+            "speed=-34 passes the whole frame of 34 px in one step: allowed is -33..33",
+        ),
     ],
 )
 def test_a_motion_that_does_not_fit_is_named(arguments, message):
@@ -96,6 +103,7 @@ def test_unknown_codes_are_refused():
         (Static(position=(32, 3)), FRAMES, "position=(32, 3) puts a 3x3 patch outside the 34x34"),
         (Static(position=(-1, 3)), FRAMES, "x must lie in 0..31, y in 0..31"),
         (Static(sensor_size=(30, 34, 2)), FRAMES, "sensor_size=(30, 34, 2) does not fit frames"),
+        (Moving(motion="wrap", speed=34), FRAMES, "speed=34 passes the whole frame of 34 px"),
         (Moving(size=0.4), FRAMES, "size=0.4 at position='bottom-right' moves"),
         (Moving(), FRAMES[:1], "motion='cycle' leaves the last frame without a trigger"),
         (Moving(position=(2, 0)), np.zeros((4, 2, 6, 6)), "x=[2, 5, 6] in a frame 6 px wide"),

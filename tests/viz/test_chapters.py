@@ -69,6 +69,37 @@ def test_sliders_call_the_same_function(monkeypatch):
     assert seen[-1] == (2, "x")
 
 
+def test_stills_and_sliders_begin_where_they_are_told_to():
+    def draw(a, b):
+        return np.full((2, 2, 3), 10 * a, dtype=np.uint8), f"{a} and {b}"
+
+    axes = {"a": [1, 2, 3], "b": ["x", "y"]}
+    page = viz.stills(axes, draw, {"a": 2}).data
+    assert 'alt="2 and x"' in page
+    assert re.findall(r'max="(\d)" value="(\d)"> <output>(\w)<', page) == [
+        ("2", "1", "2"),
+        ("1", "0", "x"),
+    ]
+    box = viz.sliders(axes, draw, {"a": 2})
+    assert [one.value for one in walk(box) if hasattr(one, "options")] == [2, "x"]
+    assert "2 and x" in box.children[-1].value
+    for make in (viz.stills, viz.sliders):
+        with pytest.raises(ValueError, match=r"start has a=4: allowed is one of \[1, 2, 3\]"):
+            make(axes, draw, {"a": 4})
+        with pytest.raises(ValueError, match="start has 'c': allowed are a, b"):
+            make(axes, draw, {"c": 1})
+
+
+def test_states_below_each_other_have_their_names_and_words():
+    image = np.zeros((2, 8, 3), dtype=np.uint8)
+    figure = viz.draw_states({"first": (image, "two marks"), "second": (image + 9, "none")})
+    assert [one.get_title(loc="left") for one in figure.axes] == [
+        "first - two marks",
+        "second - none",
+    ]
+    assert [one.images[0].get_array().max() for one in figure.axes] == [0, 9]
+
+
 def walk(widget):
     yield widget
     for child in getattr(widget, "children", ()):
