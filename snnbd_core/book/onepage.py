@@ -1,4 +1,4 @@
-"""The built pages as one HTML document for print: nothing folded, nothing to click, links inside."""
+"""The built pages as one HTML document for print: nothing folded, nothing to click."""
 
 from __future__ import annotations
 
@@ -73,10 +73,14 @@ def _mark(table: Tag) -> None:
     """Says to the style what needs care: many columns, and cells with words that may be broken."""
     first = table.find("tr")
     if first is not None and len(first.find_all(["th", "td"])) >= _WIDE:
-        table["class"] = [*table.get("class", []), "wide"]
+        _add_class(table, "wide")
     for cell in table.find_all("td"):
         if any(len(word) > _LONG for word in cell.get_text(" ").split()):
-            cell["class"] = [*cell.get("class", []), "long"]
+            _add_class(cell, "long")
+
+
+def _add_class(tag: Tag, name: str) -> None:
+    tag["class"] = " ".join([*tag.get_attribute_list("class"), name])
 
 
 def _name(article: Tag, page: str) -> None:
