@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from snnbd_core.book import performance, preface, reproduction
+from snnbd_core.book import pdf, performance, preface, reproduction
 from snnbd_core.book.check import check
 from snnbd_core.book.execute import execute
 from snnbd_core.book.pairing import check_pairs
@@ -54,6 +54,7 @@ def build(book: Book, run: Run, *, only: str | None = None, console: Console) ->
             shutil.rmtree(old, ignore_errors=True)
         _render(book.stage, book.root, "--warningiserror", "--keep-going")
         mark.write_text(fingerprint, encoding="utf-8")
+    pdf.write(book, console)
     if problems := check(book):
         raise BookError("the book is not whole:\n" + "\n".join(problems))
     return book.html / "index.html"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 _LIVE_CELLS = "thebe"
 _LATE = 900  # after the extensions that add what is taken away here
 
-_STYLE = "<style>.sig-param, .sig-param * { white-space: normal; overflow-wrap: anywhere; }</style>"
 _REPAIRS = (
     # a list whose children are no list items
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),
@@ -24,8 +23,6 @@ _REPAIRS = (
     (re.compile(r'(<button class="btn search-button-field[^>]*?) aria-label="Search"'), r"\1"),
     (re.compile(r'(<summary[^>]*?) aria-label="Toggle hidden content"'), r"\1"),
     (re.compile(r'(<i class="theme-switch[^>]*?)\s+title="[^"]*"'), r"\1"),
-    # long signatures on narrow screens
-    (re.compile(r"</head>"), f"{_STYLE}</head>"),
     # the corner of a table of figures
     (re.compile(r"<th></th>"), "<td></td>"),
 )

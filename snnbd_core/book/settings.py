@@ -103,6 +103,11 @@ class Book:
         return str(self.config["repository"]["url"]).rstrip("/")
 
     @property
+    def address(self) -> str:
+        """Where the book is published, with a slash at its end."""
+        return str(self.config["html"]["baseurl"]).rstrip("/") + "/"
+
+    @property
     def branch(self) -> str:
         return str(self.config["repository"]["branch"])
 

@@ -1,17 +1,21 @@
-"""A Sphinx extension: what a page says of itself where it is linked, its title and first words."""
+"""A Sphinx extension: what a page says of itself where it is linked: title, first words, a card."""
 
 from __future__ import annotations
 
 import html
 import re
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 
+from snnbd_core.book import cards
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
+_CARDS = "_images/cards"
 _LENGTH = 200  # what search engines and messengers show
 
 
@@ -22,12 +26,22 @@ def add_tags(
     if doctree is None:
         return
     words = first_words(doctree)
-    named = {"description": words}
+    title = re.sub(r"<[^>]*>", "", html.unescape(str(context.get("title", page))))
+    book = str(app.config.html_title or app.config.project)
+    card = f"{_CARDS}/{page.replace('/', '-')}.png"
+    cards.draw(title, book, cards.attacked_frame(), Path(app.outdir) / card)
+    address = str(app.config.html_baseurl).rstrip("/")
+    named = {"description": words, "twitter:card": "summary_large_image"}
     properties = {
         "og:type": "article",
-        "og:site_name": str(app.config.html_title or app.config.project),
-        "og:title": re.sub(r"<[^>]*>", "", html.unescape(str(context.get("title", page)))),
+        "og:site_name": book,
+        "og:title": title,
         "og:description": words,
+        "og:url": f"{address}/{page}.html",
+        "og:image": f"{address}/{card}",
+        "og:image:width": str(cards.WIDTH),
+        "og:image:height": str(cards.HEIGHT),
+        "og:image:alt": cards.ALT,
     }
     tags = [_tag("name", name, content) for name, content in named.items()]
     tags += [_tag("property", name, content) for name, content in properties.items()]

@@ -72,6 +72,7 @@ def empty_book(tmp_path: Path, project: Path) -> Book:
     shutil.copy(project / "_config.yml", root)
     shutil.copy(project / "constraints.txt", root)
     shutil.copy(project / "book" / "references.bib", root / "book")
+    shutil.copytree(project / "book" / "_static", root / "book" / "_static")
     (root / "_toc.yml").write_text(yaml.safe_dump(TOC), encoding="utf-8")
     (root / "book" / "intro.md").write_text(INTRO, encoding="utf-8")
     return Book(root)

@@ -29,6 +29,12 @@ def test_a_folder_without_settings_is_no_book(tmp_path: Path) -> None:
         Book(tmp_path)
 
 
+def test_the_published_address_is_that_of_the_repositorys_pages(project: Path) -> None:
+    book = Book(project)
+    owner, name = book.repository.split("/")[-2:]
+    assert book.address == f"https://{owner}.github.io/{name}/"
+
+
 def test_pages_come_in_reading_order(book: Book) -> None:
     assert book.pages == ["book/intro", "notebooks/01_one", "notebooks/02_two", "book/built"]
 

@@ -1,0 +1,52 @@
+// Long tables can be sorted by each of their columns, by pointer or keyboard. Nothing is fetched.
+(() => {
+  "use strict";
+  const LONG = 8; // rows that one does not take in at a glance
+
+  const words = (row, column) => row.cells[column].textContent.trim();
+
+  // "98.1 % (97.0-99.2)" counts as 98.1; what starts with no number, as "-", comes last.
+  const number = (text) => {
+    const found = text.replace(/,(?=\d{3})/g, "").match(/^[-\u2212+]?\d+(\.\d+)?/);
+    return found ? Number(found[0].replace("\u2212", "-")) : NaN;
+  };
+
+  const order = (rows, column) => {
+    const filled = rows.map((row) => words(row, column)).filter((text) => /\w/.test(text));
+    if (filled.length && filled.every((text) => !Number.isNaN(number(text))))
+      return (a, b) => number(words(a, column)) - number(words(b, column));
+    return (a, b) => words(a, column).localeCompare(words(b, column), "en", { numeric: true });
+  };
+
+  const empty = (row, column) => (/\w/.test(words(row, column)) ? 0 : 1);
+
+  const sort = (table, head) => {
+    const down = head.getAttribute("aria-sort") === "ascending";
+    for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const body = table.tBodies[0], rows = [...body.rows], column = head.cellIndex;
+    const compare = order(rows, column), sign = down ? -1 : 1;
+    rows.sort((a, b) => empty(a, column) - empty(b, column) || sign * (compare(a, b) || 0));
+    body.append(...rows);
+  };
+
+  const prepare = (table) => {
+    if (!table.tHead || table.tHead.rows.length !== 1) return;
+    if (table.tBodies.length !== 1 || table.tBodies[0].rows.length < LONG) return;
+    if (table.querySelector("[colspan], [rowspan]")) return;
+    for (const head of table.tHead.rows[0].cells) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sort";
+      button.title = "sort by this column";
+      const holder = head.querySelector("p") || head;
+      button.append(...holder.childNodes);
+      holder.append(button);
+      button.addEventListener("click", () => sort(table, head));
+    }
+  };
+
+  addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("article table.table").forEach(prepare);
+  });
+})();

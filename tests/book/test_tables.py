@@ -1,0 +1,59 @@
+"""Long tables can be sorted in the page, by number where a column holds numbers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+from snnbd_core.book import pdf
+
+VALUES = ["9.5 % (9.0-10.0)", "100.0 %", "-", "0.2 %", "1,200", "7", "8", "30"]
+SORTED = ["0.2 %", "7", "8", "9.5 % (9.0-10.0)", "30", "100.0 %", "1,200", "-"]
+
+
+def opened(project: Path, folder: Path, values: list[str], clicks: int) -> BeautifulSoup:
+    """The table as it stands after a button was pressed so many times."""
+    program = pdf.browser()
+    if program is None:
+        pytest.skip(f"no browser: looked for {', '.join(pdf.BROWSERS)}")
+    shutil.copy(project / "book" / "_static" / "tables.js", folder)
+    rows = "".join(f"<tr><td><p>{value}</p></td></tr>" for value in values)
+    (folder / "page.html").write_text(
+        '<meta charset="utf-8"><script src="tables.js"></script><article><table class="table">'
+        f"<thead><tr><th><p>rate</p></th></tr></thead><tbody>{rows}</tbody></table></article>"
+        "<script>addEventListener('DOMContentLoaded', () => {"
+        f"for (let i = 0; i < {clicks}; i++) document.querySelector('button.sort').click(); }});"
+        "</script>",
+        encoding="utf-8",
+    )
+    seen = subprocess.run(
+        [program, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+         f"--user-data-dir={folder / 'browser'}", "--dump-dom", (folder / "page.html").as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    return BeautifulSoup(seen.stdout, "html.parser")
+
+
+@pytest.mark.parametrize(
+    ("clicks", "direction", "values"),
+    [
+        (0, None, VALUES),
+        (1, "ascending", SORTED),
+        (2, "descending", [*reversed(SORTED[:-1]), SORTED[-1]]),
+    ],
+)
+def test_a_column_of_figures_is_sorted_by_value_with_empty_ones_last(
+    project: Path, tmp_path: Path, clicks: int, direction: str | None, values: list[str]
+) -> None:
+    soup = opened(project, tmp_path, VALUES, clicks)
+    assert [cell.get_text() for cell in soup.find_all("td")] == values
+    assert soup.th.get("aria-sort") == direction
+    assert soup.th.button.get_text() == "rate"
+
+
+def test_a_short_table_is_left_alone(project: Path, tmp_path: Path) -> None:
+    assert opened(project, tmp_path, VALUES[:7], 0).find("button") is None
