@@ -58,6 +58,6 @@ $(VENV)/.book: $(VENV)/.python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.book
-	$(PIP) -e '.[book,sweep,test]'
+	$(PIP) -e '.[book,sweep,test,lab]'
 	$(PIP) --no-deps spikingjelly
 	@touch $@

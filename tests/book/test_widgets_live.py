@@ -29,7 +29,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 WIDGET = re.compile(r"^viz\.(sliders|explore)\(", re.MULTILINE)
 
 BEFORE = """\
-from types import SimpleNamespace
 import numpy as np
 import torch
 import snnbd_core as sb
@@ -48,7 +47,12 @@ def untrained(shape, weight=3.0):
     return net.eval()
 """
 EVENTS = 'train, test = sb.data.load("digits-events", frames=8)\n'
-IMAGES = '_, test = sb.data.load("digits")\ntest = test.subset(range(40))\n'
+RUNS = """\
+tiny = dict(data="digits", epochs=1, trigger=triggers.Patch(size=0.25))
+
+def records(experiments):
+    return [sb.run(one, device=DEVICE, progress=False) for one in experiments]
+"""
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,11 @@ WIDGETS = {
     "conversion": Widget(
         "04",
         ("def deployed(", "viz.sliders(axes, deployed"),
-        IMAGES + "patch, by_rule = triggers.Patch(size=0.25), {'LR_C': [None]}\n"
-        "converted = {'99.9th percentile': {4: [None]}}\n"
-        "datasets = lambda _: (None, test)\n"
-        "network = lambda *_, **__: untrained((1, 8, 8))\n",
+        RUNS + "axes = {'steps': [2, 4], 'threshold': [0.5, 1.0]}\n"
+        "others = {\n"
+        "    (T, at): sb.Experiment(frames=T, inference_threshold=at, **tiny)\n"
+        "    for T in axes['steps'] for at in axes['threshold']\n"
+        "}\n",
         2,
     ),
     "threshold": Widget(
@@ -95,10 +100,13 @@ WIDGETS = {
     "repair": Widget(
         "07",
         ("def repaired(", "viz.sliders(axes, repaired"),
-        EVENTS + "victim = SimpleNamespace(trigger=triggers.Static())\n"
-        "events = {'static': {'nothing': [victim]}}\n"
-        "test_sets = lambda _: (train.subset(range(200)), test.subset(range(60)))\n"
-        "network = lambda *_, **__: untrained((2, 34, 34), 1.0)\n",
+        RUNS + "axes = {'samples': [1, 5], 'share': [0.0, 0.9]}\n"
+        "tried = {\n"
+        "    (samples, share): sb.Experiment(\n"
+        "        frames=2, held_out=samples, defence=D.FinePruning(share=share), **tiny\n"
+        "    )\n"
+        "    for samples in axes['samples'] for share in axes['share']\n"
+        "}\n",
         2,
     ),
 }
@@ -187,7 +195,7 @@ def served_lab(folder: Path, project: Path) -> Iterator[str]:
     environment = {
         **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1",
         "JUPYTER_RUNTIME_DIR": str(state / "runtime"), "JUPYTER_CONFIG_DIR": str(state / "config"),
-        "JUPYTER_DATA_DIR": str(state / "data"),
+        "JUPYTER_DATA_DIR": str(state / "data"), "SNNBD_RESULTS": str(state / "results"),
     }  # fmt: skip
     with (state / "log").open("wb") as log:
         server = subprocess.Popen(
