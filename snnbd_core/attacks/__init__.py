@@ -2,7 +2,19 @@
 
 Two of them know how detectors look at networks, and hide from that.
 
-==============  ========================================================================="""
+==============  ================================================================================
+module          attack
+==============  ================================================================================
+dynamic         `Dynamic`: a perturbation learnt together with the network (Sneaky Spikes)
+optimised       `Optimised`: whole events placed by gradient on the raw recording (ours)
+federated       `TimeSliced` and `Federated`: attackers who share a trigger out in time
+deepfool        `deepfool`: the nearest change of a sample that alters the answer
+pgd             `pgd`: adversarial examples, no backdoor, to compare with; `GradientAttack`
+generated       `Generated`: a noise of its own for each image, by a U-Net (BadSNN's T_o)
+frozen_readout  `FrozenReadout`: a backdoor below a read-out that stays as it was
+margin_aware    `MarginAware`: a loss against TMPBD's statistic
+==============  ================================================================================
+"""
 
 from __future__ import annotations
 
