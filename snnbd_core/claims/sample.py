@@ -75,10 +75,15 @@ class Sample:
 
 
 def show(value: float, interval: tuple[float, float] | None, is_rate: bool) -> str:
-    """ "97.2 % (95.1-98.9)", or "2893 (2800-2986)" for a plain number."""
-    scale, digits, unit = (100, 1, " %") if is_rate else (1, 0, "")
-    text = f"{value * scale:.{digits}f}{unit}"
+    """ "97.2 % (95.1-98.9)"; "2893 (2800-2986)" or "0.995 (0.993-0.997)" for a plain number."""
+
+    def figure(number: float) -> str:
+        if is_rate:
+            return f"{100 * number:.1f}"
+        return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+    text = f"{figure(value)} %" if is_rate else figure(value)
     if interval is None:
         return text
-    low, high = (f"{bound * scale:.{digits}f}" for bound in interval)
+    low, high = (figure(bound) for bound in interval)
     return f"{text} ({low}-{high})"
