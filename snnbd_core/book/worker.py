@@ -23,6 +23,8 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
+STARTS = 3  # two kernels that start at once may choose the same port; then one of them dies
+
 
 def own_channel() -> TextIO:
     """Standard output for our lines alone: what anything else prints goes to standard error."""
@@ -54,7 +56,7 @@ def main(source: str, target: str, folder: str, parameters: str) -> int:
             now.update(number=numbers[cell.id], line=first_line(cell.source))
             send(channel, "cell", **now)
 
-    try:
+    def execute() -> None:
         papermill.execute_notebook(
             source,
             target,
@@ -63,6 +65,15 @@ def main(source: str, target: str, folder: str, parameters: str) -> int:
             progress_bar=False,
             on_cell_start=started,
         )
+
+    try:
+        for left in reversed(range(STARTS)):
+            try:
+                execute()
+                break
+            except RuntimeError:  # a kernel that died; before its first cell nothing is lost
+                if now["number"] or not left:
+                    raise
     except PapermillExecutionError as error:
         send(channel, "failed", **now, error=f"{error.ename}: {error.evalue}")
         return 1

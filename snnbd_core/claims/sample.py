@@ -76,14 +76,11 @@ class Sample:
 
 def show(value: float, interval: tuple[float, float] | None, is_rate: bool) -> str:
     """ "97.2 % (95.1-98.9)"; "2893 (2800-2986)" or "0.995 (0.993-0.997)" for a plain number."""
-
-    def figure(number: float) -> str:
-        if is_rate:
-            return f"{100 * number:.1f}"
-        return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
-
-    text = f"{figure(value)} %" if is_rate else figure(value)
+    scale, digits, unit = (100, ".1f", " %") if is_rate else (1, ".3g", "")
+    if not is_rate and abs(value) >= 100:
+        digits = ".0f"
+    text = f"{value * scale:{digits}}{unit}"
     if interval is None:
         return text
-    low, high = (figure(bound) for bound in interval)
+    low, high = (f"{bound * scale:{digits}}" for bound in interval)
     return f"{text} ({low}-{high})"

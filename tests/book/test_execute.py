@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from rich.console import Console
 
-from snnbd_core.book import Book, BookError, Run
+from snnbd_core.book import Book, BookError, Run, worker
 from snnbd_core.book.execute import MEMORY_PER_CHAPTER, execute, jobs_for
 from snnbd_core.book.worker import first_line
 
@@ -88,6 +88,28 @@ def test_a_kernel_that_dies_is_named_with_its_cell(book: Book, rewrite: Rewrite)
     rewrite(book, "01_one", "import os\nos._exit(9)")
     with pytest.raises(BookError, match=r"01_one, code cell 3 \(import os\): .*kernel died"):
         run_all(book)
+
+
+@pytest.mark.parametrize(("deaths", "outcome"), [(1, 0), (worker.STARTS, None)])
+def test_a_kernel_that_dies_at_its_start_is_started_again(
+    book: Book, monkeypatch: pytest.MonkeyPatch, deaths: int, outcome: int | None
+) -> None:
+    tries: list[str] = []
+
+    def execute(source: str, *_: object, **__: object) -> None:
+        tries.append(source)
+        if len(tries) <= deaths:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+
+    monkeypatch.setattr(worker.papermill, "execute_notebook", execute)
+    monkeypatch.setattr(worker, "own_channel", io.StringIO)
+    notebook = str(book.chapters[0].notebook)
+    if outcome is None:
+        with pytest.raises(RuntimeError, match="Kernel died"):
+            worker.main(notebook, "", "", "{}")
+    else:
+        assert worker.main(notebook, "", "", "{}") == outcome
+    assert len(tries) == min(deaths + 1, worker.STARTS)
 
 
 def test_the_first_line_of_a_cell_is_its_first_line_of_code() -> None:
