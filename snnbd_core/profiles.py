@@ -15,8 +15,8 @@ from typing import Any
 
 # The training settings of quick and sample are the best of a small grid by the clean accuracy of
 # clean and of poisoned networks on a validation split of the training set, with seeds that no
-# chapter uses: benchmarks/choose_training.py. quick is held to 12 epochs, so that the whole book
-# can be made in half an hour, and sample to 20.
+# chapter uses: benchmarks/choose_training.py. quick is held to 12 epochs and sample to 20, to
+# keep builds short.
 PROFILES: dict[str, dict[str, Any]] = {
     "quick": {
         "data": "digits-events",

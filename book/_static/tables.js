@@ -7,7 +7,7 @@
 
   // "98.1 % (97.0-99.2)" counts as 98.1; what starts with no number, as "-", comes last.
   const number = (text) => {
-    const found = text.replace(/,(?=\d{3})/g, "").match(/^[-\u2212+]?\d+(\.\d+)?/);
+    const found = text.replace(/,(?=\d{3})/g, "").match(/^[-\u2212+]?\d+(\.\d+)?(e[-+]?\d+)?/i);
     return found ? Number(found[0].replace("\u2212", "-")) : NaN;
   };
 
@@ -35,6 +35,7 @@
     if (table.tBodies.length !== 1 || table.tBodies[0].rows.length < LONG) return;
     if (table.querySelector("[colspan], [rowspan]")) return;
     for (const head of table.tHead.rows[0].cells) {
+      if (head.tagName !== "TH") continue; // the empty corner of a table of figures
       const button = document.createElement("button");
       button.type = "button";
       button.className = "sort";
@@ -47,6 +48,6 @@
   };
 
   addEventListener("DOMContentLoaded", () => {
-    document.querySelectorAll("article table.table").forEach(prepare);
+    document.querySelectorAll("article table:is(.table, .dataframe)").forEach(prepare);
   });
 })();

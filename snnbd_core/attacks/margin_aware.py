@@ -41,7 +41,8 @@ class MarginAware:
     The history's loss is the sum of both. A killed run starts again from its first epoch.
 
     Args:
-        weight: of the second loss, > 0. The default was chosen on seeds that no chapter uses.
+        weight: of the second loss, > 0. The default is the first value that was tried, on images
+            and on seeds that no chapter uses.
         every: the second loss is added in every so many-th step, at least 1.
         inputs: random starts for each class, at least 1.
         iterations: of the ascent, at least 1.

@@ -41,7 +41,8 @@ def build(book: Book, run: Run, *, only: str | None = None, console: Console) ->
     reproduction.write(book, run, book.stage)
     preface.write(book, book.stage)
     performance.write(book, book.stage)
-    fingerprint = _fingerprint(book.stage)
+    # The pages, and what renders them.
+    fingerprint = _fingerprint(book.stage, Path(__file__).parent)
     mark = book.build / "rendered"
     if book.html.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == fingerprint:
         console.print("HTML: nothing changed since it was rendered")
@@ -85,9 +86,10 @@ def _render(stage: Path, output: Path, *options: str) -> None:
         raise BookError(f"jupyter-book failed ({result.returncode}):\n{result.stdout}")
 
 
-def _fingerprint(folder: Path) -> str:
+def _fingerprint(*folders: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        digest.update(f"\n{path.relative_to(folder)} {path.stat().st_size}\n".encode())
-        digest.update(path.read_bytes())
+    for folder in folders:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"):
+            digest.update(f"\n{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -80,6 +80,9 @@ def main(source: str, target: str, folder: str, parameters: str) -> int:
     except DeadKernelError:
         send(channel, "failed", **now, error="the kernel died (out of memory, perhaps)")
         return 1
+    except RuntimeError as error:
+        send(channel, "failed", **now, error=f"the kernel failed: {error}")
+        return 1
     send(channel, "done")
     return 0
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from scipy.stats import t as student
 
+from snnbd_core.experiment import Record
 from snnbd_core.metrics import Rate
 
 LEVEL = 0.95
@@ -27,6 +29,12 @@ class Sample:
             raise ValueError("values=() must hold at least one seed's figure")
         if self.is_rate != any(isinstance(value, Rate) for value in self.values):
             raise ValueError(f"values={self.values!r} must be all rates or all numbers")
+
+    @classmethod
+    def of(cls, records: Iterable[Record], figure: str) -> Sample:
+        """One figure of some records; those where it was not measured are left out."""
+        found = [record.report.figure(figure) for record in records]
+        return cls(tuple(value for value in found if value is not None))
 
     @property
     def is_rate(self) -> bool:
@@ -76,11 +84,14 @@ class Sample:
 
 def show(value: float, interval: tuple[float, float] | None, is_rate: bool) -> str:
     """ "97.2 % (95.1-98.9)"; "2893 (2800-2986)" or "0.995 (0.993-0.997)" for a plain number."""
-    scale, digits, unit = (100, ".1f", " %") if is_rate else (1, ".3g", "")
-    if not is_rate and abs(value) >= 100:
-        digits = ".0f"
-    text = f"{value * scale:{digits}}{unit}"
+    text = _figure(value, is_rate) + (" %" if is_rate else "")
     if interval is None:
         return text
-    low, high = (f"{bound * scale:{digits}}" for bound in interval)
+    low, high = (_figure(bound, is_rate) for bound in interval)
     return f"{text} ({low}-{high})"
+
+
+def _figure(number: float, is_rate: bool) -> str:
+    if is_rate:
+        return f"{100 * number:.1f}"
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"

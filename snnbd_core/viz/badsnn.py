@@ -38,7 +38,7 @@ def draw_thresholds(
     for axes, (field, title) in zip(grid.ravel(), _CURVES.items(), strict=True):
         for (name, by_threshold), colour in zip(runs.items(), style.SERIES, strict=False):
             thresholds = sorted(by_threshold)
-            samples = [_sample(by_threshold[at], field) for at in thresholds]
+            samples = [Sample.of(by_threshold[at], field) for at in thresholds]
             low, high = zip(*(one.interval for one in samples), strict=True)
             axes.fill_between(thresholds, [100 * x for x in low], [100 * x for x in high],
                               color=colour, alpha=0.15)  # fmt: skip
@@ -66,7 +66,7 @@ def thresholds_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         "silent": "no_prediction_triggered",
     }
     rows = {
-        name: {title: str(_sample(records, field)) for title, field in fields.items()}
+        name: {title: str(Sample.of(records, field)) for title, field in fields.items()}
         for name, records in runs.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -166,8 +166,3 @@ def _busiest(net: nn.Module, sample: Tensor, steps: int) -> int:
     spikes, potential = _hidden(net, sample, 1.0, steps)
     # of the neurons that fire most, the one that is driven hardest
     return int((spikes.sum(dim=0) + potential.mean(dim=0) / 100).argmax())
-
-
-def _sample(records: Sequence[Record], field: str) -> Sample:
-    found = [record.report.figure(field) for record in records]
-    return Sample(tuple(value for value in found if value is not None))

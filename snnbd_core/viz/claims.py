@@ -65,7 +65,7 @@ def compare(settings: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         "floor": "floor",
     }
     rows = {
-        name: {column: str(_over_seeds(records, field)) for column, field in columns.items()}
+        name: {column: str(Sample.of(records, field)) for column, field in columns.items()}
         for name, records in settings.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -116,8 +116,8 @@ def draw_rates(runs: Mapping[str, Mapping[float, Sequence[Record]]]) -> Picture:
     axes = picture.subplots()
     for (name, by_rate), colour in zip(runs.items(), style.SERIES, strict=False):
         rates = sorted(by_rate)
-        success = [_over_seeds(by_rate[rate], "attack_success_rate") for rate in rates]
-        floor = [_over_seeds(by_rate[rate], "floor") for rate in rates]
+        success = [Sample.of(by_rate[rate], "attack_success_rate") for rate in rates]
+        floor = [Sample.of(by_rate[rate], "floor") for rate in rates]
         x = [100 * rate for rate in rates]
         low, high = zip(*(one.interval for one in success), strict=True)
         axes.fill_between(
@@ -145,11 +145,6 @@ def setting(experiment: Experiment) -> str:
     details = [] if place is None else [place if isinstance(place, str) else f"at {place}"]
     details += [f"s {trigger.size:g}"] if hasattr(trigger, "size") else []
     return ", ".join([" ".join(words), *details])
-
-
-def _over_seeds(records: Sequence[Record], field: str) -> Sample:
-    found = [record.report.figure(field) for record in records]
-    return Sample(tuple(value for value in found if value is not None))
 
 
 def _attacked(item: Judgement) -> Experiment:

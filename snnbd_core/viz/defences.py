@@ -183,7 +183,7 @@ def effectiveness_table(runs: Grid, nothing: str = "nothing") -> pd.DataFrame:
 def figure_table(runs: Grid, figure: str) -> pd.DataFrame:
     """One figure of all records: mean over seeds with its interval, a row for each outer name."""
     rows = {
-        name: {inner: str(_sample(group, figure)) for inner, group in groups.items()}
+        name: {inner: str(Sample.of(group, figure)) for inner, group in groups.items()}
         for name, groups in runs.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -214,9 +214,4 @@ def _area(curve: Roc) -> str:
 
 
 def _mean(records: Sequence[Record], field: str) -> float:
-    return _sample(records, field).mean
-
-
-def _sample(records: Sequence[Record], field: str) -> Sample:
-    found = [record.report.figure(field) for record in records]
-    return Sample(tuple(value for value in found if value is not None))
+    return Sample.of(records, field).mean

@@ -83,7 +83,7 @@ def draw_migration(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Figure
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
         for (label, by_steps), colour in zip(runs.items(), style.SERIES, strict=False):
             steps = sorted(by_steps)
-            samples = [_sample(by_steps[count], name) for count in steps]
+            samples = [Sample.of(by_steps[count], name) for count in steps]
             low, high = zip(*(one.interval for one in samples), strict=True)
             axes.fill_between(steps, [100 * x for x in low], [100 * x for x in high],
                               color=colour, alpha=0.15)  # fmt: skip
@@ -108,9 +108,9 @@ def rules_table(
     rows = {}
     for name, records in runs.items():
         row = {
-            "CA": str(_sample(records, "clean_accuracy")),
-            "ASR": str(_sample(records, "attack_success_rate")),
-            "floor": str(_sample(records, "floor")),
+            "CA": str(Sample.of(records, "clean_accuracy")),
+            "ASR": str(Sample.of(records, "attack_success_rate")),
+            "floor": str(Sample.of(records, "floor")),
             "MR1": "-",
             "MR2": "-",
         }
@@ -122,7 +122,7 @@ def rules_table(
             ratio = Sample(tuple(rates))
             spread = ratio.interval if len(rates) > 1 else None  # one seed says nothing of it
             row["MR1"] = show(ratio.mean, spread, is_rate=True)
-            row["MR2"] = str(_sample(records, "migration_per_sample"))
+            row["MR2"] = str(Sample.of(records, "migration_per_sample"))
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -191,15 +191,18 @@ def draw_figures(report: Report, figures: Mapping[str, str]) -> tuple[np.ndarray
     Args:
         report: of a run.
         figures: name to show -> name of the rate.
+
+    Raises:
+        ValueError: a figure that the report does not have.
     """
-    shown = {name: float(getattr(report, figure)) for name, figure in figures.items()}
+    shown = {}
+    for name, figure in figures.items():
+        value = report.figure(figure)
+        if value is None:
+            raise ValueError(f"{figure} was not measured in this run: it cannot be drawn")
+        shown[name] = float(value)
     return draw_bars(shown), ", ".join(f"{name} {value:.1%}" for name, value in shown.items())
 
 
-def _sample(records: Sequence[Record], figure: str) -> Sample:
-    found = [record.report.figure(figure) for record in records]
-    return Sample(tuple(value for value in found if value is not None))
-
-
 def _mean(records: Sequence[Record], figure: str) -> float:
-    return _sample(records, figure).mean
+    return Sample.of(records, figure).mean

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from snnbd_core import stealth
 from snnbd_core.claims import Sample
+from snnbd_core.claims.sample import show
 from snnbd_core.experiment import Record
 from snnbd_core.viz import style
 from snnbd_core.viz.events import draw_frames, polarity_image
@@ -71,8 +72,11 @@ def stealth_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     """
     rows = {}
     for name, records in runs.items():
-        row = {"success": str(_sample(records, "attack_success_rate"))}
-        row |= {title: f"{_sample(records, score).mean:.3g}" for score, title in SCORES.items()}
+        row = {"success": str(Sample.of(records, "attack_success_rate"))}
+        row |= {
+            title: show(Sample.of(records, score).mean, None, is_rate=False)
+            for score, title in SCORES.items()
+        }
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -87,8 +91,8 @@ def draw_frontier(runs: Mapping[str, Sequence[Record]]) -> Figure:
     grid = figure.subplots(2, 3, sharey=True)
     for axes, (score, title) in zip(grid.ravel(), SCORES.items(), strict=True):
         for number, (name, records) in enumerate(runs.items()):
-            success = _sample(records, "attack_success_rate")
-            x = _sample(records, score).mean
+            success = Sample.of(records, "attack_success_rate")
+            x = Sample.of(records, score).mean
             low, high = success.interval
             colour = style.SERIES[number % len(style.SERIES)]
             marker = "osD^vP*X<>"[number % 10]
@@ -112,7 +116,7 @@ def draw_time_position(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Fi
     axes = figure.subplots()
     for (name, by_length), colour in zip(runs.items(), style.SERIES, strict=False):
         lengths = sorted(by_length)
-        success = [_sample(by_length[length], "attack_success_rate") for length in lengths]
+        success = [Sample.of(by_length[length], "attack_success_rate") for length in lengths]
         low, high = zip(*(one.interval for one in success), strict=True)
         axes.fill_between(
             lengths, [100 * end for end in low], [100 * end for end in high],
@@ -135,9 +139,9 @@ def draw_varied(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     for axes, (setting, by_value) in zip(panels, runs.items(), strict=True):
         for place, records in enumerate(by_value.values()):
-            success = _sample(records, "attack_success_rate")
+            success = Sample.of(records, "attack_success_rate")
             low, high = success.interval
-            floor = _sample(records, "floor").mean
+            floor = Sample.of(records, "floor").mean
             axes.plot([place, place], [100 * low, 100 * high], color=style.SERIES[0])
             axes.plot(place, 100 * success.mean, "o", color=style.SERIES[0])
             axes.plot(place, 100 * floor, "_", color=style.CURRENT, markersize=14)
@@ -145,8 +149,3 @@ def draw_varied(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
         axes.set(title=setting, xlim=(-0.5, len(by_value) - 0.5), ylim=(-3, 103))
     panels[0].set_ylabel("success rate (%)")
     return figure
-
-
-def _sample(records: Sequence[Record], figure: str) -> Sample:
-    found = [record.report.figure(figure) for record in records]
-    return Sample(tuple(value for value in found if value is not None))

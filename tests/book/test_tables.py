@@ -11,8 +11,8 @@ from bs4 import BeautifulSoup
 
 from snnbd_core.book import pdf
 
-VALUES = ["9.5 % (9.0-10.0)", "100.0 %", "-", "0.2 %", "1,200", "7", "8", "30"]
-SORTED = ["0.2 %", "7", "8", "9.5 % (9.0-10.0)", "30", "100.0 %", "1,200", "-"]
+VALUES = ["9.5 % (9.0-10.0)", "100.0 %", "-", "0.2 %", "1,200", "7", "8", "1.5e1"]
+SORTED = ["0.2 %", "7", "8", "9.5 % (9.0-10.0)", "1.5e1", "100.0 %", "1,200", "-"]
 
 
 def opened(project: Path, folder: Path, values: list[str], clicks: int) -> BeautifulSoup:

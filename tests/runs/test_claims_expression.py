@@ -173,5 +173,6 @@ def test_a_sample_is_of_one_kind() -> None:
 
 def test_a_sample_is_written_with_its_interval() -> None:
     assert str(Sample((Rate(50, 100),))) == "50.0 % (40.4-59.6)"
-    assert str(Sample((100.0, 102.0))) == "101 (88-114)"
+    assert str(Sample((100.0, 102.0))) == "101 (88.3-114)"
     assert str(Sample((0.994, 0.996))) == "0.995 (0.982-1.01)"
+    assert str(Sample((2300.0, 2320.0))) == "2310 (2183-2437)"

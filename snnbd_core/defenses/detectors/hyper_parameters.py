@@ -46,7 +46,8 @@ class HyperParameters:
         tolerance: largest relative difference that is no alarm, 0..1.
 
     Raises:
-        ValueError: a tolerance outside 0..1; no card; a card of other layers, when inspecting.
+        ValueError: a tolerance outside 0..1; `expected` that is no card; a card of other
+            layers, when inspecting.
     """
 
     data_free: ClassVar[bool] = True
