@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -346,14 +347,24 @@ def test_a_forked_loader_worker_steps_too(two_threads, in_worker):
     assert all(map(torch.equal, loader, expected))
 
 
+def interrupted(seconds=5):
+    """Whether an interrupt stopped the stepping; one that hits a destructor is lost in Python."""
+    timer = threading.Timer(0.3, _thread.interrupt_main)  # what a notebook's stop button does
+    end = time.monotonic() + seconds
+    try:
+        timer.start()
+        while time.monotonic() < end:
+            large_step()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        timer.join()
+    return False
+
+
 def test_after_an_interrupt_the_kernel_steps_on(two_threads):
     expected = large_step()
-    timer = threading.Timer(0.3, _thread.interrupt_main)  # what a notebook's stop button does
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        while True:
-            large_step()
-    timer.join()
+    assert any(interrupted() for _ in range(5))
     assert all(map(torch.equal, large_step(), expected))
 
 
