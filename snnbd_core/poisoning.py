@@ -39,7 +39,7 @@ class _View(Dataset[tuple[Tensor, int]]):
         return samples[0], int(labels[0])
 
     def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
+        raise NotImplementedError  # each view has its own
 
 
 class Triggered(_View):

@@ -197,3 +197,11 @@ def test_one_step_of_pgd_is_the_sign_of_a_linear_networks_gradient():
     assert torch.equal(pgd(net, x, torch.tensor([0]), bound=0.0), x)
     with pytest.raises(ValueError, match="bound=2"):
         pgd(net, x, torch.tensor([0]), bound=2)
+
+
+def test_pgd_gives_every_module_its_own_mode_back():
+    net = torch.nn.Sequential(Linear(), torch.nn.Dropout())
+    net.train()
+    net[1].eval()
+    pgd(net, torch.rand(1, 1, 1, 3), torch.tensor([0]), bound=0.1, steps=1)
+    assert [one.training for one in (net, *net)] == [True, True, False]

@@ -15,8 +15,7 @@ would be enough to make all potentials smaller.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,6 +28,7 @@ from snnbd_core.defenses.detectors.frozen import as_network
 from snnbd_core.defenses.detectors.tmpbd import ascended, margins
 from snnbd_core.learning import Task, Trained, as_sequence
 from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.metrics import evaluating
 from snnbd_core.neurons import spiking_layers
 
 _LEAST = 1e-3  # is added to a deviation, in units of potential: equal margins must not blow it up
@@ -52,7 +52,7 @@ class MarginAware:
 
     Raises:
         ValueError: for any argument outside what is said above; when trained, for a network
-            without spiking layers.
+            without spiking layers or with fewer than three classes.
     """
 
     attacks: ClassVar[bool] = True
@@ -75,6 +75,11 @@ class MarginAware:
         net = task.build().to(task.device)
         if not spiking_layers(net):
             raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
+        if as_network(net).classes < 3:
+            raise ValueError(
+                f"classes={as_network(net).classes} leave no others that could differ: allowed is "
+                "3 or more"
+            )
         history = task.train(net, loss=self._loss(net, task))
         return Trained(net, history)
 
@@ -82,7 +87,7 @@ class MarginAware:
         """r of each class, [classes], with gradients to the weights.
 
         Args:
-            net: a `Network`; it is left in the mode it is in.
+            net: a `Network`; every module keeps its mode.
             steps: T of the random inputs.
             seed: of the random inputs.
         """
@@ -92,7 +97,7 @@ class MarginAware:
         rng = np.random.default_rng(seed)
         shape = (len(targets), steps, *known.input_shape)
         inputs = torch.from_numpy(rng.random(shape, dtype=np.float32)).to(place)
-        with evaluating(net):
+        with evaluating(net, place):
             for _ in range(self.iterations):
                 _, inputs = ascended(net, inputs, targets, self.learning_rate, self.high)
             found = margins(net, as_sequence(inputs, 1), targets)
@@ -118,14 +123,3 @@ def lead(values: Tensor) -> Tensor:
     """How far the largest of [classes] values is above the others' mean, in their deviations."""
     others, largest = values.sort().values.tensor_split([-1])
     return (largest - others.mean()).squeeze() / (others.std() + _LEAST)
-
-
-@contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode, as the detector sees the network; then the mode it was in."""
-    training = net.training
-    try:
-        net.eval()
-        yield
-    finally:
-        net.train(training)

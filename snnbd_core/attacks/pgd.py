@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snnbd_core.defenses import checks
 from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import Rate, decide, evaluating
-from snnbd_core.triggers import checks
 
 _BATCH = 128
 
@@ -35,6 +35,7 @@ class GradientAttack:
     """
 
     data_free: ClassVar[bool] = True
+    images_only: ClassVar[bool] = True
     figures: ClassVar[tuple[str, ...]] = ("adversarial_accuracy",)
 
     bound: float = 0.1
@@ -42,11 +43,9 @@ class GradientAttack:
     samples: int = 200
 
     def __post_init__(self) -> None:
-        _check_bound(self.bound)
-        for name in ("iterations", "samples"):
-            value = getattr(self, name)
-            if not checks.is_count(value) or value < 1:
-                raise ValueError(f"{name}={value!r} must be a whole number >= 1")
+        checks.within("bound", self.bound, 0, 1)
+        checks.whole("iterations", self.iterations, 1)
+        checks.whole("samples", self.samples, 1)
 
     def measure(
         self, net: nn.Module, test: Any, *, seed: int, device: torch.device, steps: int
@@ -99,23 +98,15 @@ def pgd(
     Raises:
         ValueError: a bound or a number of iterations outside what is allowed.
     """
-    _check_bound(bound)
-    if iterations < 1:
-        raise ValueError(f"iterations={iterations} must be >= 1")
+    checks.within("bound", bound, 0, 1)
+    checks.whole("iterations", iterations, 1)
     size = bound if iterations == 1 else 2.5 * bound / iterations
-    training = net.training
-    net.eval()
     point = images.clone()
-    for _ in range(iterations):
-        asked = point.clone().requires_grad_()
-        loss = functional.cross_entropy(net(as_sequence(asked, steps)), labels)
-        (slope,) = torch.autograd.grad(loss, asked)
-        point = point + size * slope.sign()
-        point = (images + (point - images).clamp(-bound, bound)).clamp(0, 1)
-    net.train(training)
+    with evaluating(net, images.device):
+        for _ in range(iterations):
+            asked = point.clone().requires_grad_()
+            loss = functional.cross_entropy(net(as_sequence(asked, steps)), labels)
+            (slope,) = torch.autograd.grad(loss, asked)
+            point = point + size * slope.sign()
+            point = (images + (point - images).clamp(-bound, bound)).clamp(0, 1)
     return point
-
-
-def _check_bound(bound: float) -> None:
-    if not checks.is_number(bound) or not 0 <= bound <= 1:
-        raise ValueError(f"bound={bound!r} must be a number in 0..1")

@@ -20,14 +20,20 @@ def part_to_dict(part: Any) -> dict[str, Any] | None:
 def without_later(part: Any, values: dict[str, Any]) -> dict[str, Any]:
     """A part's values less the fields that came after the first records, at their defaults.
 
-    Such a field says so, ``field(default=..., metadata={"later": True})``, and its default means
-    what was done before: without it the hash of a part stays what it was.
+    Such a field of the part itself says so, ``field(default=..., metadata={"later": True})``, and
+    its default means what was done before: without it the hash of a part stays what it was.
+
+    Raises:
+        ValueError: such a field without a default to compare with.
     """
     later = {
         item.name: plain(item.default)
         for item in dataclasses.fields(part)
         if item.metadata.get("later")
     }
+    for name, default in later.items():
+        if default is dataclasses.MISSING:
+            raise ValueError(f"{type(part).__name__}.{name} came later and needs a default")
     return {
         name: value for name, value in values.items() if name not in later or value != later[name]
     }

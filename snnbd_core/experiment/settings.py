@@ -196,8 +196,8 @@ class Experiment:
         for name, default in _LATER.items():
             if values[name] == default:
                 del values[name]
-        for name in ("trigger", "rule", "defence"):
-            if isinstance(values[name], dict):
+        for name in _PARTS:
+            if isinstance(values.get(name), dict):
                 values[name] = codec.without_later(getattr(self, name), values[name])
         return hashlib.sha256(codec.canonical(values).encode()).hexdigest()
 
@@ -304,7 +304,7 @@ class Experiment:
                     f"probe={self.probe!r} looks at one training set, and rule={self.rule!r} has "
                     "one for each client: use another rule"
                 )
-        if kind is attacks.GradientAttack and self.data not in data.IMAGES:
+        if getattr(self.probe, "images_only", False) and self.data not in data.IMAGES:
             raise ValueError(
                 f"data={self.data!r} holds events, and probe={self.probe!r} changes pixels in "
                 f"0..1: allowed are {', '.join(data.IMAGES)}"

@@ -51,12 +51,12 @@ _inner = numba.njit(nogil=True, error_model="numpy")
 
 def _at(values, i):
     """A neuron's value of a parameter: element i, or the one number that holds for all."""
-    raise NotImplementedError
+    raise NotImplementedError  # what is compiled in its place stands below
 
 
 def _block(values, lo, hi):
     """A block's values of a parameter."""
-    raise NotImplementedError
+    raise NotImplementedError  # likewise
 
 
 @overload(_at)

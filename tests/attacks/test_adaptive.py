@@ -10,11 +10,12 @@ from torch import nn
 import snnbd_core as sb
 from snnbd_core.attacks import FrozenReadout, MarginAware
 from snnbd_core.attacks.frozen_readout import held, last_layers
-from snnbd_core.attacks.margin_aware import evaluating, lead
+from snnbd_core.attacks.margin_aware import lead
 from snnbd_core.defenses.detectors import PotentialMargins, frozen
 from snnbd_core.defenses.detectors.tmpbd import ascended, margins
 from snnbd_core.experiment import network
 from snnbd_core.learning import SurrogateGradient, Task, as_sequence
+from snnbd_core.metrics import evaluating
 from snnbd_core.triggers import Patch
 
 CPU = torch.device("cpu")
@@ -38,6 +39,16 @@ def built(name="quick-conv", shape=(1, 8, 8)):
 
 
 AWARE = MarginAware(high=1.0, every=2)
+
+
+class Binary:
+    """As much of a task as is looked at before anything is trained."""
+
+    device = CPU
+
+    @staticmethod
+    def build():
+        return sb.networks.build("quick-conv", (1, 8, 8), 2, neuron=sb.LIF, seed=0)
 
 
 @pytest.mark.parametrize("rule", [FrozenReadout(), FrozenReadout(layers=2), AWARE])
@@ -144,7 +155,7 @@ def test_the_margins_have_gradients_to_the_weights_and_leave_the_network_as_it_w
     assert all(weight.grad is not None for weight in net.parameters())
     assert net.training
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    with evaluating(net.eval()):
+    with evaluating(net.eval(), CPU):
         assert not net.training
     assert not net.training
 
@@ -198,6 +209,10 @@ def test_the_second_loss_comes_in_every_so_many_th_step(monkeypatch):
         (lambda: MarginAware(iterations=0), "iterations=0 must be a whole number >= 1"),
         (lambda: MarginAware(learning_rate=-1), "learning_rate=-1 must be a number > 0"),
         (lambda: MarginAware(high=0), "high=0 must be a number > 0"),
+        (
+            lambda: AWARE.fit(Binary),
+            "classes=2 leave no others that could differ: allowed is 3 or more",
+        ),
         (
             lambda: last_layers(built(), 3),
             r"layers=3 leaves nothing to train in a network with 3 layers .* 1\.\.2",

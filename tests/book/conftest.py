@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from snnbd_core.book import Book, write_pairs
+from snnbd_core.book import Book, pdf, write_pairs
 from snnbd_core.book.pairing import COLAB_TAGS, colab_cell
 
 TOC = {
@@ -44,6 +44,15 @@ Chapter = Callable[..., str]
 
 def code(source: str) -> str:
     return f"```{{code-cell}} ipython3\n{source}\n```\n"
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """The browser that prints the book, for tests that need one."""
+    found = pdf.browser()
+    if found is None:
+        pytest.skip(f"no browser: looked for {', '.join(pdf.BROWSERS)}")
+    return found
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -14,13 +13,7 @@ from urllib.request import urlopen
 
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 KEYS = {"ArrowRight": 39, "ArrowLeft": 37}
-
-
-def find_browser() -> str | None:
-    """The first of `BROWSERS` that is installed."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 class Page:

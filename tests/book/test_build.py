@@ -21,9 +21,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from snnbd_core.__main__ import app
-from snnbd_core.book import Book, BookError, Run, build, check
+from snnbd_core.book import Book, BookError, Run, build, check, pdf
 from snnbd_core.book.offline import repaired
-from snnbd_core.book.pdf import BROWSERS, browser
 
 # What scripts of the theme say of themselves, "[PST]: ...", and the icon that browsers ask for.
 CHATTER = re.compile(r'CONSOLE:\d+\] "\[|favicon')
@@ -73,7 +72,7 @@ def test_a_built_book_is_whole(built: Book) -> None:
 def test_a_second_call_executes_and_renders_nothing(built: Book) -> None:
     page, screen = make(built)
     assert page == built.html / "index.html"
-    assert screen.count("nothing changed") == (3 if browser() is None else 4)
+    assert screen.count("nothing changed") == (3 if pdf.browser() is None else 4)
     assert "Rendering" not in screen
 
 
@@ -173,15 +172,12 @@ def test_the_check_notices(built: Book, old: str, new: str, problem: str) -> Non
 
 @pytest.mark.parametrize("page", ["notebooks/01_one.html", "search.html?q=words"])
 def test_a_browser_without_a_network_has_nothing_to_complain_about(
-    built: Book, page: str, tmp_path: Path
+    built: Book, page: str, tmp_path: Path, browser: str
 ) -> None:
-    chromium = browser()
-    if chromium is None:
-        pytest.skip(f"no browser: looked for {', '.join(BROWSERS)}")
     with served(built.html) as address:
         seen = subprocess.run(
             [
-                chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+                browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
                 "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
                 "--enable-logging=stderr", "--virtual-time-budget=5000",

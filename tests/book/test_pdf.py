@@ -129,9 +129,8 @@ def test_a_browser_that_fails_leaves_no_file_and_the_reason(
     assert not (rendered.html / pdf.NAME).exists()
 
 
+@pytest.mark.usefixtures("browser")
 def test_the_pdf_has_every_page_and_is_made_once(rendered: Book) -> None:
-    if pdf.browser() is None:
-        pytest.skip(f"no browser: looked for {', '.join(pdf.BROWSERS)}")
     assert "MB" in printed(rendered)
     path = rendered.html / pdf.NAME
     text = read(path)

@@ -9,17 +9,14 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from snnbd_core.book import pdf
-
 VALUES = ["9.5 % (9.0-10.0)", "100.0 %", "-", "0.2 %", "1,200", "7", "8", "1.5e1"]
 SORTED = ["0.2 %", "7", "8", "9.5 % (9.0-10.0)", "1.5e1", "100.0 %", "1,200", "-"]
 
 
-def opened(project: Path, folder: Path, values: list[str], clicks: int) -> BeautifulSoup:
+def opened(
+    program: str, project: Path, folder: Path, values: list[str], clicks: int
+) -> BeautifulSoup:
     """The table as it stands after a button was pressed so many times."""
-    program = pdf.browser()
-    if program is None:
-        pytest.skip(f"no browser: looked for {', '.join(pdf.BROWSERS)}")
     shutil.copy(project / "book" / "_static" / "tables.js", folder)
     rows = "".join(f"<tr><td><p>{value}</p></td></tr>" for value in values)
     (folder / "page.html").write_text(
@@ -47,13 +44,18 @@ def opened(project: Path, folder: Path, values: list[str], clicks: int) -> Beaut
     ],
 )
 def test_a_column_of_figures_is_sorted_by_value_with_empty_ones_last(
-    project: Path, tmp_path: Path, clicks: int, direction: str | None, values: list[str]
+    browser: str,
+    project: Path,
+    tmp_path: Path,
+    clicks: int,
+    direction: str | None,
+    values: list[str],
 ) -> None:
-    soup = opened(project, tmp_path, VALUES, clicks)
+    soup = opened(browser, project, tmp_path, VALUES, clicks)
     assert [cell.get_text() for cell in soup.find_all("td")] == values
     assert soup.th.get("aria-sort") == direction
     assert soup.th.button.get_text() == "rate"
 
 
-def test_a_short_table_is_left_alone(project: Path, tmp_path: Path) -> None:
-    assert opened(project, tmp_path, VALUES[:7], 0).find("button") is None
+def test_a_short_table_is_left_alone(browser: str, project: Path, tmp_path: Path) -> None:
+    assert opened(browser, project, tmp_path, VALUES[:7], 0).find("button") is None

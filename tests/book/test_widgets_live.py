@@ -162,18 +162,10 @@ def devtools() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def browser(devtools: ModuleType) -> str:
+def lab(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a JupyterLab with one notebook for each widget."""
     if importlib.util.find_spec("jupyterlab") is None:
         pytest.skip("no jupyterlab beside this Python: it is the extra 'lab'")
-    found: str | None = devtools.find_browser()
-    if found is None:
-        pytest.skip(f"no browser: looked for {', '.join(devtools.BROWSERS)}")
-    return found
-
-
-@pytest.fixture(scope="module")
-def lab(browser: str, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a JupyterLab with one notebook for each widget."""
     folder = tmp_path_factory.mktemp("lab")
     sources = chapters(project)
     for name, widget in WIDGETS.items():
@@ -232,7 +224,7 @@ def listening(server: subprocess.Popen[bytes], state: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WIDGETS)
 def test_each_slider_changes_the_picture(
-    name: str, lab: str, browser: str, devtools: ModuleType, tmp_path: Path
+    name: str, browser: str, lab: str, devtools: ModuleType, tmp_path: Path
 ) -> None:
     # a workspace of its own: the default one opens the notebooks of the tests before again
     address = f"{lab}/lab/workspaces/{name}/tree/{name}.ipynb"

@@ -18,10 +18,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snnbd_core.defenses import detectors
 from snnbd_core.defenses.detectors import NoiseResponse, Strip
 from snnbd_core.experiment import Experiment, Neuron
-from snnbd_core.experiment.codec import canonical
-from snnbd_core.experiment.parts import TRIGGERS
+from snnbd_core.experiment.codec import canonical, without_later
+from snnbd_core.experiment.parts import PROBES, TRIGGERS
 from snnbd_core.neurons import IF, LIF, ParametricLIF
 from snnbd_core.profiles import PROFILES
 from snnbd_core.triggers import Moving, Static
@@ -81,6 +82,29 @@ def test_a_part_with_a_later_field_keeps_the_hash_that_its_record_was_filed_unde
     assert len({one.hash for one in (Experiment.from_dict(values), slower, default)}) == 3
     del values["trigger"]["speed"]
     assert Experiment.from_dict(values).hash == default.hash
+
+
+def test_later_fields_are_left_out_of_the_hash_of_any_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Strip(detectors.Strip):
+        speed: int = dataclasses.field(default=1, metadata={"later": True})
+
+    plain = Experiment(probe=detectors.Strip(), held_out=1, trigger=Static())
+    monkeypatch.setitem(PROBES, "Strip", Strip)
+    later = dataclasses.replace(plain, probe=Strip())
+    assert later.hash == plain.hash
+    assert dataclasses.replace(plain, probe=Strip(speed=2)).hash != plain.hash
+
+
+def test_a_later_field_needs_a_default_to_compare_with() -> None:
+    @dataclasses.dataclass
+    class Part:
+        names: list[str] = dataclasses.field(default_factory=list, metadata={"later": True})
+
+    with pytest.raises(ValueError, match=r"Part\.names came later and needs a default"):
+        without_later(Part(), {"names": []})
 
 
 def test_the_hash_is_the_same_in_another_process_with_other_string_hashes() -> None:
