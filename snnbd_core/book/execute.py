@@ -137,7 +137,7 @@ def _run_one(
 
     command = [sys.executable, "-m", "snnbd_core.book.worker", str(chapter.notebook), str(running)]
     command += [str(chapter.notebook.parent), json.dumps(run.parameters)]
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    environment = os.environ | dict.fromkeys((*THREAD_VARIABLES, "SNNBD_WORKERS"), str(threads))
     with log.open("w", encoding="utf-8") as stderr:
         process = workers.start(command, env=environment, stderr=stderr)
         if process is None:

@@ -32,6 +32,7 @@ from snnbd_core.poisoning import poison
 log = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 20.0  # what a killed run loses at the most, but for the epoch it was in
+SMALL = 2**20  # bytes; weights that take less are kept in any case
 
 
 def run(
@@ -56,8 +57,9 @@ def run(
         device: "auto" takes CUDA, MPS or CPU, whichever comes first.
         progress: shows a bar while training.
         keep_network: False does not keep the trained network of a poisoned run in the cache
-            (networks of the papers' size take 70 MB each), unless it is repaired, probed or
-            deployed at other thresholds, which is done to one network in many ways.
+            (networks of the papers' size take 70 MB each), unless it takes less than 1 MiB, or is
+            repaired, probed or deployed at other thresholds, which is done to one network in many
+            ways.
 
     Raises:
         CorruptRecord: the stored file is damaged or edited (not with fresh=True).
@@ -264,7 +266,7 @@ def _trained(
             fitted.trigger,
             fitted.figures,
         )
-        if keep:
+        if keep or _size(trained.net) < SMALL:
             _keep(path, trained)
         checkpoint.unlink(missing_ok=True)
         return trained
@@ -336,6 +338,11 @@ def _poisoned(experiment: Experiment) -> Any:
         include_target=experiment.include_target,
         only_target=experiment.clean_label,
     )
+
+
+def _size(net: nn.Module) -> int:
+    """Bytes of a network's weights and buffers."""
+    return sum(value.nbytes for value in net.state_dict().values())
 
 
 def _keep(path: Path, trained: _Trained) -> None:

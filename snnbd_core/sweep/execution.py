@@ -37,6 +37,7 @@ from pathlib import Path
 import dask
 import pandas as pd
 import torch
+from dask.system import cpu_count
 from distributed import Client, Future, LocalCluster, as_completed
 from rich.console import Console
 
@@ -78,7 +79,8 @@ def run(
         experiments: what to run; equal ones are run once.
         scheduler: the address of a Dask scheduler, "tcp://host:8786". Its workers must see the
             same results folder and have the same code. None starts local processes.
-        workers: local processes; default one per core, at most one per run.
+        workers: local processes; default ``$SNNBD_WORKERS`` (a build of the book sets it, to share
+            the cores among the chapters that run at once), else one per core; at most one per run.
         threads: of torch in each run. With `workers` x `threads` above the number of cores the
             runs only disturb each other.
         results: the folder for records, as the workers see it.
@@ -91,7 +93,7 @@ def run(
         One row per experiment, see `frame.to_frame`.
 
     Raises:
-        ValueError: no experiments, workers or threads below 1.
+        ValueError: no experiments, workers (also of ``$SNNBD_WORKERS``) or threads below 1.
         SchedulerUnreachable: no scheduler there.
         CorruptRecord, DataNotFound: as `snnbd_core.experiment.stored`.
     """
@@ -111,12 +113,22 @@ def run(
     errors: dict[str, str] = {}
     if todo:
         with (
-            _client(scheduler, workers or min(os.cpu_count() or 1, len(todo)), threads) as client,
+            _client(scheduler, min(workers or usual_workers(), len(todo)), threads) as client,
             Display(len(items), len(records), console) as display,
         ):
             task = _Task(str(folder), device, threads, fresh, keep_networks)
             _collect(client, task, todo, records, errors, display)
     return to_frame(items, records, errors)
+
+
+def usual_workers() -> int:
+    """How many local processes a sweep has if it does not say."""
+    asked = os.environ.get("SNNBD_WORKERS", "")
+    if not asked:
+        return int(cpu_count())
+    if not asked.isdecimal() or int(asked) < 1:
+        raise ValueError(f"SNNBD_WORKERS={asked!r} must be a whole number >= 1")
+    return int(asked)
 
 
 class _Task:
@@ -232,6 +244,10 @@ def _client(scheduler: str | None, workers: int, threads: int) -> Iterator[Clien
             "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
         },
         "distributed.admin.tick.limit": "1h",
+        # What Dask's dashboard would show of the workers takes a tenth of their time.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "10s",
     }  # fmt: skip
     with (
         dask.config.set(settings),

@@ -60,12 +60,13 @@ def test_a_chapter_runs_in_its_folder_with_its_share_of_threads(
         rewrite(
             book,
             name,
-            "import os, pathlib\nprint(pathlib.Path.cwd().name, os.environ['OMP_NUM_THREADS'])",
+            "import os, pathlib\nprint(pathlib.Path.cwd().name, os.environ['OMP_NUM_THREADS'], "
+            "os.environ['SNNBD_WORKERS'])",
         )
     printed, _ = run_all(book)
-    folder, threads = printed["notebooks/01_one"].split()
+    folder, threads, workers = printed["notebooks/01_one"].split()
     assert folder == "notebooks"
-    assert int(threads) >= 1
+    assert int(threads) == int(workers) >= 1
 
 
 def test_a_failing_cell_stops_the_build_and_names_chapter_and_cell(

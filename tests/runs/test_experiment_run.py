@@ -181,10 +181,17 @@ def test_a_damaged_kept_network_is_trained_again(
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_poisoned_networks_are_kept_only_if_asked(results: Path, tiny: Make) -> None:
-    run(tiny(), progress=False, keep_network=False)
-    kept = [path.name.split("-")[0] for path in (cache_dir() / "networks").glob("*.pt")]
-    assert kept == [tiny().clean_twin.hash]
+@pytest.mark.parametrize("large", [True, False])
+def test_poisoned_networks_are_kept_if_asked_or_small(
+    results: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    size = sum(value.nbytes for value in network(tiny()).state_dict().values())
+    poisoned = tiny(rate=0.5)
+    monkeypatch.setattr(execution_module, "SMALL", size if large else size + 1)
+    run(poisoned, progress=False, keep_network=False)
+    kept = {path.name.split("-")[0] for path in (cache_dir() / "networks").glob("*.pt")}
+    assert poisoned.clean_twin.hash in kept
+    assert (poisoned.hash in kept) is not large
 
 
 def test_two_processes_that_ask_for_one_run_train_once(results: Path, tiny: Make) -> None:
