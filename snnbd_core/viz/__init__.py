@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from snnbd_core.viz.attacks import patch_boxes, report_table
 from snnbd_core.viz.badsnn import (
+    draw_answers,
     draw_layer_rates,
     draw_thresholds,
     draw_traces,
+    most_changed,
     thresholds_table,
 )
 from snnbd_core.viz.bounded import scored_bounded, shaded_image
@@ -59,6 +61,7 @@ __all__ = [
     "cost_table",
     "dense_operations",
     "draw_activity_change",
+    "draw_answers",
     "draw_bars",
     "draw_claims",
     "draw_comparison",
@@ -89,6 +92,7 @@ __all__ = [
     "explore_offline",
     "figure_table",
     "glue",
+    "most_changed",
     "patch_boxes",
     "polarity_image",
     "pooled_curves",

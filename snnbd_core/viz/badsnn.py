@@ -5,55 +5,68 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from snnbd_core.claims import Sample
 from snnbd_core.experiment import Record
 from snnbd_core.learning import as_sequence
+from snnbd_core.metrics import NO_PREDICTION, decide
 from snnbd_core.neurons import override, spiking_layers
 from snnbd_core.viz import style
 
 _CURVES = {
-    "clean_accuracy": "clean accuracy",
-    "untriggered_target_rate": "untriggered target rate",
-    "attack_success_rate": "success under the trigger",
-    "no_prediction_triggered": "no prediction, triggered",
+    "clean_accuracy": "clean accuracy (%)",
+    "untriggered_target_rate": "target, no trigger (%)",
+    "attack_success_rate": "success, trigger (%)",
+    "no_prediction_triggered": "silent, trigger (%)",
 }
 
 
 def draw_thresholds(
-    runs: Mapping[str, Mapping[float, Sequence[Record]]], shipped: Sequence[float] = ()
+    runs: Mapping[str, Mapping[str, Mapping[float, Sequence[Record]]]],
+    shipped: Sequence[float] = (),
 ) -> Figure:
     """Four rates against the inference threshold, mean over seeds with 95 % bands.
 
     Args:
-        runs: name of a network -> V_thr^a -> the records of its seeds.
+        runs: title of a column -> name of a network -> V_thr^a -> the records of its seeds.
         shipped: thresholds that the paper ships, marked by dotted lines.
     """
-    figure = style.new_figure(4.8)
-    grid = figure.subplots(2, 2, sharex=True, sharey=True)
-    for axes, (field, title) in zip(grid.ravel(), _CURVES.items(), strict=True):
-        for (name, by_threshold), colour in zip(runs.items(), style.SERIES, strict=False):
-            thresholds = sorted(by_threshold)
-            samples = [Sample.of(by_threshold[at], field) for at in thresholds]
-            low, high = zip(*(one.interval for one in samples), strict=True)
-            axes.fill_between(thresholds, [100 * x for x in low], [100 * x for x in high],
-                              color=colour, alpha=0.15)  # fmt: skip
-            axes.plot(thresholds, [100 * one.mean for one in samples], "o-",
-                      color=colour, label=name, markersize=4)  # fmt: skip
-        for at in shipped:
-            axes.axvline(at, color=style.CURRENT, linestyle=":", linewidth=0.8)
-        axes.set(title=title, ylim=(-3, 103))
-    for axes in grid[1]:
+    figure = style.new_figure(1.5 * len(_CURVES) + 0.5)
+    grid = figure.subplots(len(_CURVES), len(runs), sharex=True, sharey=True, squeeze=False)
+    for row, (field, label) in zip(grid, _CURVES.items(), strict=True):
+        row[0].set_ylabel(label)
+        for axes, networks in zip(row, runs.values(), strict=True):
+            for (name, by_threshold), colour in zip(networks.items(), style.SERIES, strict=False):
+                _draw_rate(axes, by_threshold, field, colour, name)
+            for at in shipped:
+                axes.axvline(at, color=style.CURRENT, linestyle=":", linewidth=0.8)
+            axes.set(ylim=(-3, 103), yticks=(0, 50, 100))
+    for axes, title in zip(grid[0], runs, strict=True):
+        axes.set_title(title)
+    for axes in grid[-1]:
         axes.set_xlabel("inference threshold")
-    for axes in grid[:, 0]:
-        axes.set_ylabel("%")
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3)
     return figure
+
+
+def _draw_rate(
+    axes: Axes, runs: Mapping[float, Sequence[Record]], field: str, colour: str, name: str
+) -> None:
+    thresholds = sorted(runs)
+    samples = [Sample.of(runs[at], field) for at in thresholds]
+    low, high = zip(*(one.interval for one in samples), strict=True)
+    axes.fill_between(
+        thresholds, [100 * x for x in low], [100 * x for x in high], color=colour, alpha=0.15
+    )
+    means = [100 * one.mean for one in samples]
+    axes.plot(thresholds, means, "o-", color=colour, label=name, markersize=4)
 
 
 def thresholds_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
@@ -72,32 +85,97 @@ def thresholds_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def most_changed(
+    net: nn.Module, clean: Tensor, triggered: Tensor, threshold: float, steps: int = 4
+) -> int:
+    """The neuron of the last hidden layer whose number of spikes a trigger changes most.
+
+    Args:
+        net: a network with spiking layers; left as it was.
+        clean, triggered: one sample without and with the trigger, frames [T, C, H, W] or image
+            [C, H, W].
+        threshold: of all layers.
+        steps: T for images.
+
+    Returns:
+        Its number in the flattened layer; of several, the first.
+    """
+    before, after = (_hidden(net, one, threshold, steps)[0].sum(0) for one in (clean, triggered))
+    return int((after - before).abs().argmax())
+
+
 def draw_traces(
-    net: nn.Module, samples: Mapping[str, Tensor], thresholds: Mapping[str, float], steps: int = 4
+    net: nn.Module,
+    samples: Mapping[str, Tensor],
+    thresholds: Mapping[str, float],
+    neuron: int,
+    steps: int = 4,
 ) -> Figure:
-    """Potential of the busiest hidden neuron of the last hidden layer, sample by sample.
+    """Potential of one neuron of the last hidden layer, sample by sample.
 
     Args:
         net: a network with spiking layers; left as it was.
         samples: title -> frames [T, C, H, W] or image [C, H, W].
         thresholds: label -> threshold of all layers; one curve each.
+        neuron: its number in the flattened layer, as `most_changed` gives it.
         steps: T for images.
     """
     figure = style.new_figure(2.6)
     panels = figure.subplots(1, len(samples), sharey=True, squeeze=False)[0]
-    busiest = _busiest(net, next(iter(samples.values())), steps)
     for axes, (title, sample) in zip(panels, samples.items(), strict=True):
         for (label, threshold), colour in zip(thresholds.items(), style.SERIES, strict=False):
-            spikes, potential = _hidden(net, sample, threshold, steps)
-            axes.plot(potential[:, busiest], color=colour, label=label)
-            fired = spikes[:, busiest].nonzero()[:, 0]
-            axes.plot(fired, [threshold] * len(fired), "|", color=colour, markersize=10)
-            axes.axhline(threshold, color=colour, linestyle=":", linewidth=0.8)
+            trace = _trace(net, sample, threshold, neuron, steps)
+            _draw_trace(axes, trace, threshold, colour, label)
         axes.set(title=title, xlabel="time (steps)")
     panels[0].set_ylabel("potential")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(thresholds))
     return figure
+
+
+def draw_answers(
+    net: nn.Module,
+    samples: Mapping[str, Tensor],
+    threshold: float,
+    neuron: int,
+    *,
+    potentials: tuple[float, float] | None = None,
+    steps: int = 4,
+) -> tuple[np.ndarray, str]:
+    """Votes for the classes beside the potential of one hidden neuron, and both in words.
+
+    Args:
+        net: a network with spiking layers; left as it was.
+        samples: name -> frames [T, C, H, W] or image [C, H, W]; a bar and a curve each.
+        threshold: of all layers.
+        neuron: its number in the last hidden layer, as for `draw_traces`.
+        potentials: lowest and highest that is shown, the same for pictures to be compared; None
+            takes what there is.
+        steps: T for images.
+
+    Returns:
+        An image uint8 [H, W, 3] for `stills`, and each answer with how often the neuron fires.
+    """
+    figure = style.new_figure(2.4, 5.6)
+    left, right = figure.subplots(1, 2)
+    votes, words = {}, []
+    for number, (name, sample) in enumerate(samples.items()):
+        votes[name] = 100 * _votes(net, sample, threshold, steps)
+        trace = _trace(net, sample, threshold, neuron, steps)
+        # ticks of the first stand out above those of the second, where both fire
+        _draw_trace(right, trace, threshold, style.SERIES[number], name, 14 / (1 + number))
+        answer = int(decide(votes[name][None]))
+        words.append(
+            f"{name} the answer is {'none' if answer == NO_PREDICTION else answer} and the neuron "
+            f"fires in {int(trace[0].sum())} of {len(trace[0])} steps"
+        )
+    _draw_groups(left, votes)
+    left.set(xlabel="class", ylabel="votes (%)", ylim=(0, 100))
+    left.set_xticks(range(len(votes[name])))
+    right.set(xlabel="time (steps)", ylabel="potential", ylim=potentials)
+    handles, names = left.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(samples))
+    return style.bitmap(figure), "; ".join(words)
 
 
 def draw_layer_rates(
@@ -116,15 +194,14 @@ def draw_layer_rates(
     """
     figure = style.new_figure(2.6)
     panels = figure.subplots(1, len(nets), sharey=True, squeeze=False)[0]
-    width = 0.8 / len(batches)
     for axes, (name, net) in zip(panels, nets.items(), strict=True):
-        for number, (label, batch) in enumerate(batches.items()):
-            rates = _layer_rates(net, batch, threshold, steps)
-            places = [layer + (number - (len(batches) - 1) / 2) * width
-                      for layer in range(len(rates))]  # fmt: skip
-            axes.bar(places, rates, width, color=style.SERIES[number], label=label)
-        axes.set_xticks(range(len(rates)), [f"layer {n + 1}" for n in range(len(rates))])
-        axes.set_title(name)
+        groups = {
+            label: _layer_rates(net, batch, threshold, steps) for label, batch in batches.items()
+        }
+        _draw_groups(axes, groups)
+        count = len(spiking_layers(net))
+        axes.set_xticks(range(count), [str(number + 1) for number in range(count)])
+        axes.set(title=name, xlabel="layer")
     panels[0].set_ylabel("spikes per neuron and step")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(batches))
@@ -162,7 +239,41 @@ def _hidden(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> tup
     return spikes[:, 0].flatten(1), potential[:, 0].flatten(1)
 
 
-def _busiest(net: nn.Module, sample: Tensor, steps: int) -> int:
-    spikes, potential = _hidden(net, sample, 1.0, steps)
-    # of the neurons that fire most, the one that is driven hardest
-    return int((spikes.sum(dim=0) + potential.mean(dim=0) / 100).argmax())
+def _trace(
+    net: nn.Module, sample: Tensor, threshold: float, neuron: int, steps: int
+) -> tuple[Tensor, Tensor]:
+    """(spikes, potential) [T] of one neuron of the layer before the read-out."""
+    spikes, potential = _hidden(net, sample, threshold, steps)
+    return spikes[:, neuron], potential[:, neuron]
+
+
+def _votes(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> Tensor:
+    """Logits [classes] of one sample."""
+    with torch.no_grad(), override(net, threshold=threshold):
+        logits: Tensor = net(as_sequence(sample[None], steps))
+    return logits[0]
+
+
+def _draw_trace(
+    axes: Axes,
+    trace: tuple[Tensor, Tensor],
+    threshold: float,
+    colour: str,
+    label: str,
+    tick: float = 10,
+) -> None:
+    """Spikes and potential [T]: a curve, the threshold as a dotted line, ticks at spikes."""
+    spikes, potential = trace
+    axes.plot(potential, color=colour, label=label)
+    fired = spikes.nonzero()[:, 0]
+    axes.plot(fired, [threshold] * len(fired), "|", color=colour, markersize=tick)
+    axes.axhline(threshold, color=colour, linestyle=":", linewidth=0.8)
+
+
+def _draw_groups(axes: Axes, groups: Mapping[str, Sequence[float] | Tensor]) -> None:
+    """Bars side by side at 0, 1, ...: name -> heights, all as many."""
+    width = 0.8 / len(groups)
+    for number, (name, heights) in enumerate(groups.items()):
+        shift = (number - (len(groups) - 1) / 2) * width
+        places = np.arange(len(heights)) + shift
+        axes.bar(places, np.asarray(heights), width, color=style.SERIES[number], label=name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from matplotlib.image import imread
 from torch import Tensor, nn
 
 from snnbd_core.claims import Sample
@@ -178,11 +176,7 @@ def draw_bars(values: Mapping[str, float]) -> np.ndarray:
     names = list(values)[::-1]
     axes.barh(names, [100 * values[name] for name in names], color=style.SERIES[0])
     axes.set(xlim=(0, 100), xlabel="%")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    buffer.seek(0)
-    image: np.ndarray = (imread(buffer)[..., :3] * 255).astype(np.uint8)
-    return image
+    return style.bitmap(figure)
 
 
 def draw_figures(report: Report, figures: Mapping[str, str]) -> tuple[np.ndarray, str]:

@@ -56,7 +56,7 @@ def sliders(
     def redraw(_: Any = None) -> None:
         image, text = draw(**{name: control.value for name, control in controls.items()})
         picture.value = (
-            f'<img src="{_uri(image)}" alt="{escape(text, quote=True)}" {_SIZE}>'
+            f'<img src="{_uri(image)}" alt="{escape(text, quote=True)}" {_size(image)}>'
             f"<p>{escape(text)}</p>"
         )
 
@@ -85,7 +85,7 @@ def stills(
         ),
         first=_uri(first_image),
         text=escape(first_text, quote=True),
-        size=_SIZE,
+        size=_size(first_image),
         states=json.dumps([[_uri(image), text] for image, text in states]).replace("</", "<\\/"),
         stops=json.dumps([[str(value) for value in values] for values in axes.values()]),
     )
@@ -110,7 +110,12 @@ def draw_states(states: Mapping[str, tuple[np.ndarray, str]]) -> Figure:
     return figure
 
 
-_SIZE = 'style="width: 100%; max-width: 34em; image-rendering: pixelated; background: #fff"'
+_WIDTH = 400  # pixels: narrower pictures are enlarged, and their pixels are what they show
+
+
+def _size(image: np.ndarray) -> str:
+    rendering = "pixelated" if image.shape[1] < _WIDTH else "auto"
+    return f'style="width: 100%; max-width: 34em; image-rendering: {rendering}; background: #fff"'
 
 
 def _start(axes: Mapping[str, Sequence[Any]], start: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -8,12 +8,15 @@ palette of Okabe and Ito.
 
 from __future__ import annotations
 
+import io
 from typing import Any, Final
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
 from IPython.core.getipython import get_ipython
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from matplotlib_inline.config import InlineBackend
 
 ON: Final = "#1b8a1b"
@@ -64,3 +67,17 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     """
     with mpl.rc_context(_SETTINGS):
         return Figure(figsize=(width, height), layout="constrained")
+
+
+def bitmap(figure: Figure, dpi: int = 150) -> np.ndarray:
+    """A figure as an image uint8 [H, W, 3], for `stills`.
+
+    Args:
+        figure: left as it was.
+        dpi: pixels per inch.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    buffer.seek(0)
+    image: np.ndarray = (imread(buffer)[..., :3] * 255).astype(np.uint8)
+    return image

@@ -94,7 +94,7 @@ WIDGETS = {
     "threshold": Widget(
         "05",
         ("def shipped(", "viz.sliders(axes, shipped"),
-        EVENTS + "index = 0\nsample, bad = test[index][0], untrained((2, 34, 34))\n",
+        EVENTS + "index = neuron = 0\nsample, bad = test[index][0], untrained((2, 34, 34))\n",
         2,
     ),
     "repair": Widget(

@@ -16,7 +16,7 @@ from snnbd_core.defenses.detectors import Verdict, roc
 from snnbd_core.experiment import Neuron, Record
 from snnbd_core.experiment.provenance import Provenance
 from snnbd_core.learning import History
-from snnbd_core.metrics import Rate, Report
+from snnbd_core.metrics import Rate, Report, decide
 
 
 def record(success=50, accuracy=90, floor=2, **extra):
@@ -69,6 +69,15 @@ def test_sliders_call_the_same_function(monkeypatch):
     assert seen[-1] == (2, "x")
 
 
+@pytest.mark.parametrize(("width", "rendering"), [(288, "pixelated"), (840, "auto")])
+def test_pixels_of_small_pictures_are_seen_and_drawings_are_smooth(width, rendering):
+    picture = np.zeros((9, width, 3), dtype=np.uint8)
+    axes = {"a": [1]}
+    page = viz.stills(axes, lambda a: (picture, str(a))).data
+    widget = viz.sliders(axes, lambda a: (picture, str(a))).children[-1].value
+    assert all(f"image-rendering: {rendering};" in text for text in (page, widget))
+
+
 def test_stills_and_sliders_begin_where_they_are_told_to():
     def draw(a, b):
         return np.full((2, 2, 3), 10 * a, dtype=np.uint8), f"{a} and {b}"
@@ -108,9 +117,12 @@ def walk(widget):
 
 def test_curves_over_thresholds_show_means_in_per_cent():
     runs = {"one": {1.0: [record(10), record(20)], 1.2: [record(80), record(100)]}}
-    figure = viz.draw_thresholds(runs, shipped=(1.1,))
-    assert lines(figure, 2)["one"][1] == pytest.approx([15.0, 90.0])
+    other = {"one": {1.0: [record(accuracy=70)]}}
+    figure = viz.draw_thresholds({"target 0": runs, "target 3": other}, shipped=(1.1,))
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["target 0", "target 3"]
     assert lines(figure, 0)["one"] == [[1.0, 1.2], [90.0, 90.0]]
+    assert lines(figure, 1)["one"] == [[1.0], [70.0]]
+    assert lines(figure, 4)["one"][1] == pytest.approx([15.0, 90.0])
 
 
 def test_migration_is_drawn_against_the_number_of_steps():
@@ -220,7 +232,8 @@ def net():
 
 def test_traces_and_layers_of_a_network(net):
     image = torch.rand(1, 8, 8)
-    figure = viz.draw_traces(net, {"a": image, "b": image * 0}, {"low": 0.1, "high": 1.0}, steps=5)
+    images, thresholds = {"a": image, "b": image * 0}, {"low": 0.1, "high": 1.0}
+    figure = viz.draw_traces(net, images, thresholds, neuron=3, steps=5)
     assert len(lines(figure)["low"][1]) == 5
     assert max(lines(figure, 1)["high"][1]) <= max(lines(figure)["high"][1]) + 1
     batch = torch.rand(4, 1, 8, 8)
@@ -230,6 +243,38 @@ def test_traces_and_layers_of_a_network(net):
     assert np.asarray(figure.axes[0].images[0].get_array()).shape == (3, 5)
     assert not np.asarray(figure.axes[0].images[0].get_array()).any()
     assert all(not layer._overrides for layer in sb.neurons.spiking_layers(net))
+
+
+def hidden_spikes(net, image, threshold):
+    with sb.override(net, threshold=threshold):
+        return viz.record_spikes(net, image, steps=5)[-2]
+
+
+def test_the_neuron_that_a_trigger_changes_most(net):
+    image = torch.rand(1, 8, 8)
+    change = hidden_spikes(net, image * 0, 0.1).sum(0) - hidden_spikes(net, image, 0.1).sum(0)
+    assert change.abs().max() > 0
+    found = viz.most_changed(net, image, image * 0, threshold=0.1, steps=5)
+    assert change.abs()[found] == change.abs().max()
+
+
+def test_answers_are_votes_and_a_trace_in_a_picture_and_in_words(net):
+    image = torch.rand(1, 8, 8)
+    fired = hidden_spikes(net, image, 0.1)
+    neuron = int(fired.sum(0).argmax())
+    with sb.override(net, threshold=0.1):
+        answer = int(decide(net(image[None].expand(5, -1, -1, -1, -1)))[0])
+    samples = {"bright": image, "black": image * 0}
+    picture, words = viz.draw_answers(net, samples, 0.1, neuron, steps=5)
+    assert picture.shape == (360, 840, 3) and picture.dtype == np.uint8
+    assert answer >= 0
+    assert words.startswith(
+        f"bright the answer is {answer} and the neuron fires in "
+        f"{int(fired[:, neuron].sum())} of 5 steps; black the answer is "
+    )
+    silent, words = viz.draw_answers(net, {"bright": image}, 1e6, neuron, steps=5)
+    assert words == "bright the answer is none and the neuron fires in 0 of 5 steps"
+    assert (silent != picture).any()
 
 
 def test_pipeline_and_rates_of_conversion():
