@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snnbd_core.viz.answers import draw_confusion, draw_losses
 from snnbd_core.viz.attacks import patch_boxes, report_table
 from snnbd_core.viz.badsnn import (
     draw_answers,
@@ -65,6 +66,7 @@ __all__ = [
     "draw_bars",
     "draw_claims",
     "draw_comparison",
+    "draw_confusion",
     "draw_curves",
     "draw_features",
     "draw_figures",
@@ -72,6 +74,7 @@ __all__ = [
     "draw_frontier",
     "draw_layer_rates",
     "draw_layers",
+    "draw_losses",
     "draw_masks",
     "draw_migration",
     "draw_neuron",
