@@ -16,7 +16,7 @@ PIP  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constrai
 
 help:
 	@echo "make book    execute the chapters and build the HTML (PROFILE=quick|sample|paper, ONLY=02)"
-	@echo "make test    test suite with coverage, lint, format, spelling, types, pairing of the notebooks"
+	@echo "make test    test suite with coverage, lint, format, spelling, prose, types, pairing of the notebooks"
 	@echo "make bench   time the neurons beside other libraries"
 	@echo "make clean   remove what was built (_build); .venv stays"
 
@@ -27,10 +27,13 @@ book: $(VENV)/.book
 test: lint types pairing
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
+PROSE := README.md CHANGELOG.md CONTRIBUTING.md book notebooks
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
+	$(BIN)/proselint check $(PROSE)
 
 types: $(VENV)/.test
 	$(BIN)/mypy
