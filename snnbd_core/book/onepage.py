@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from urllib.parse import quote, unquote, urlsplit
@@ -31,8 +31,11 @@ _PAGE = """<!doctype html>
 _HEAD = '@page {name} {{ @top-right {{ content: "{title}"; }} }} #{name} {{ page: {name}; }}\n'
 
 
-def one_page(book: Book, folder: Path) -> str:
-    """All pages of the built book in reading order, for a file in ``folder``."""
+def one_page(book: Book, folder: Path, numbers: Mapping[str, int] | None = None) -> str:
+    """All pages of the built book in reading order, for a file in ``folder``.
+
+    ``numbers`` are page numbers for the contents, by the names that its lines lead to.
+    """
     articles = [_article(book, page, folder) for page in book.pages]
     style = (book.root / STYLE).read_text(encoding="utf-8")
     style += (book.html / "_static" / "pygments.css").read_text(encoding="utf-8")
@@ -42,7 +45,7 @@ def one_page(book: Book, folder: Path) -> str:
         author=html.escape(str(book.config["author"])),
         address=html.escape(book.address),
         style=style + "".join(heads),
-        contents=_contents(articles),
+        contents=_contents(articles, numbers or {}),
         articles="\n".join(str(article) for article in articles),
     )
 
@@ -111,23 +114,24 @@ def _link(article: Tag, page: str, book: Book) -> None:
             link["href"] = book.address + quote(path)
 
 
-def _contents(articles: list[Tag]) -> str:
-    return f"<ul>{''.join(_entries(articles))}</ul>"
+def _contents(articles: list[Tag], numbers: Mapping[str, int]) -> str:
+    return f"<ul>{''.join(_entries(articles, numbers))}</ul>"
 
 
-def _entries(articles: list[Tag]) -> Iterator[str]:
+def _entries(articles: list[Tag], numbers: Mapping[str, int]) -> Iterator[str]:
     for article in articles:
         inner = "".join(
-            f"<li>{_entry(str(section['id']), section.h2)}</li>"
+            f"<li>{_entry(str(section['id']), section.h2, numbers)}</li>"
             for section in article.find_all("section", id=True)
             if section.find("h2", recursive=False)
         )
-        yield f"<li>{_entry(str(article['id']), article.h1)}<ul>{inner}</ul></li>"
+        yield f"<li>{_entry(str(article['id']), article.h1, numbers)}<ul>{inner}</ul></li>"
 
 
-def _entry(name: str, heading: Tag | None) -> str:
+def _entry(name: str, heading: Tag | None, numbers: Mapping[str, int]) -> str:
     text = heading.get_text() if heading is not None else name
-    return f'<a href="#{html.escape(name)}">{html.escape(text)}</a>'
+    number = f"<span>{numbers.get(name, '')}</span>"
+    return f'<a href="#{html.escape(name)}">{html.escape(text)}{number}</a>'
 
 
 def _title(article: Tag) -> str:

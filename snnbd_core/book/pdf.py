@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from pypdf import PdfReader
 from rich.console import Console
 
 from snnbd_core.book.onepage import one_page
@@ -54,11 +55,24 @@ def write(book: Book, console: Console) -> None:
 
 
 def _print(book: Book, program: str, target: Path) -> str:
-    """Why there is no file; empty if there is one."""
+    """Why there is no file; empty if there is one.
+
+    Printed twice: browsers do not know on which page a heading will be, the first print does.
+    """
     folder = book.build / "pdf"
     folder.mkdir(parents=True, exist_ok=True)
     page, draft = folder / "book.html", folder / NAME
-    page.write_text(one_page(book, folder), encoding="utf-8")
+    numbers: dict[str, int] = {}
+    for _ in range(2):
+        page.write_text(one_page(book, folder, numbers), encoding="utf-8")
+        if reason := _print_once(program, page, draft):
+            return reason
+        numbers = _numbers(draft)
+    draft.replace(target)
+    return ""
+
+
+def _print_once(program: str, page: Path, draft: Path) -> str:
     draft.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="snnbd-browser-") as profile:
         command = [program, *_OPTIONS, f"--user-data-dir={profile}", f"--print-to-pdf={draft}"]
@@ -72,8 +86,17 @@ def _print(book: Book, program: str, target: Path) -> str:
     if not draft.is_file() or not draft.read_bytes().startswith(b"%PDF"):
         last = (result.stderr.strip() or "no message").splitlines()[-1]
         return f"{program} printed nothing: {last}"
-    draft.replace(target)
     return ""
+
+
+def _numbers(draft: Path) -> dict[str, int]:
+    """The page, counted from 1, of every name that a link within the document leads to."""
+    reader = PdfReader(draft)
+    found = {
+        name.removeprefix("/"): reader.get_destination_page_number(place)
+        for name, place in reader.named_destinations.items()
+    }
+    return {name: index + 1 for name, index in found.items() if index is not None}
 
 
 def _link(book: Book) -> None:

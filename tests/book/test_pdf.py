@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -91,6 +92,12 @@ def test_the_contents_list_pages_and_their_sections_in_order(soup: BeautifulSoup
     ]  # fmt: skip
 
 
+def test_the_contents_carry_the_page_numbers_they_are_given(rendered: Book) -> None:
+    text = one_page(rendered, rendered.build / "pdf", {"notebooks-01_one--deep": 7})
+    numbers = [tag.get_text() for tag in BeautifulSoup(text, "html.parser").select("nav a span")]
+    assert numbers == ["", "", "7", "", ""]
+
+
 def test_pictures_are_found_from_where_the_page_lies(soup: BeautifulSoup) -> None:
     (image,) = soup.find_all("img")
     assert image["src"] == "../html/_images/a.png"
@@ -136,6 +143,8 @@ def test_the_pdf_has_every_page_and_is_made_once(rendered: Book) -> None:
     text = read(path)
     for words in ("A small book", "1. First steps", '2. "Second" steps', "Forty-two."):
         assert words in text
+    contents = PdfReader(path).pages[1].extract_text()
+    assert re.findall(r"\d+$", contents, re.MULTILINE) == ["2", "3", "4", "4", "5", "6"]
     before = path.stat().st_mtime_ns
     assert printed(rendered) == "PDF: nothing changed since it was printed\n"
     assert path.stat().st_mtime_ns == before
