@@ -24,8 +24,8 @@ from snnbd_core.__main__ import app
 from snnbd_core.book import Book, BookError, Run, build, check, pdf
 from snnbd_core.book.offline import repaired
 
-# What scripts of the theme say of themselves, "[PST]: ...", and the icon that browsers ask for.
-CHATTER = re.compile(r'CONSOLE:\d+\] "\[|favicon')
+# What scripts of the theme say of themselves: "[PST]: ...".
+CHATTER = re.compile(r'CONSOLE:\d+\] "\[')
 Rewrite = Callable[..., None]
 
 pytestmark = pytest.mark.slow
