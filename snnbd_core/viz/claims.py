@@ -107,7 +107,7 @@ def draw_claims(judgements: Sequence[Judgement], label: str = "ASR") -> Picture:
 
 
 def draw_rates(runs: Mapping[str, Mapping[float, Sequence[Record]]]) -> Picture:
-    """Draw success against the poisoning rate, with 95 % bands over seeds, and the floor.
+    """Draw success against the poisoning rate, with 95 % bands over seeds; dotted, the floor.
 
     Args:
         runs: attack -> poisoning rate (0..1) -> the records of its seeds, all with a floor.
@@ -124,13 +124,13 @@ def draw_rates(runs: Mapping[str, Mapping[float, Sequence[Record]]]) -> Picture:
             x, [100 * end for end in low], [100 * end for end in high], color=colour, alpha=0.15
         )
         axes.plot(x, [100 * one.mean for one in success], "o-", color=colour, label=name)
-        axes.plot(x, [100 * one.mean for one in floor], ":", color=colour, label=f"{name}, floor")
+        axes.plot(x, [100 * one.mean for one in floor], ":", color=colour)
     axes.set_xscale("log")
     axes.set_xticks(x, [f"{one:g}" for one in x])
     axes.minorticks_off()
     axes.set(xlabel="poisoned training samples (%)", ylabel="success rate (%)", ylim=(-3, 103))
     axes.grid(axis="y", linewidth=0.5)
-    axes.legend()
+    picture.legend(loc="outside lower center", ncols=4)
     return picture
 
 
