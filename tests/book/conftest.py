@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -53,6 +55,18 @@ def browser() -> str:
     if found is None:
         pytest.skip(f"no browser: looked for {', '.join(pdf.BROWSERS)}")
     return found
+
+
+@pytest.fixture(scope="session")
+def devtools() -> ModuleType:
+    """The module ``devtools.py`` beside this file, which is in no package."""
+    spec = importlib.util.spec_from_file_location(
+        "devtools", Path(__file__).with_name("devtools.py")
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

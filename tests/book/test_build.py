@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -26,6 +27,15 @@ from snnbd_core.book.offline import repaired
 
 # What scripts of the theme say of themselves: "[PST]: ...".
 CHATTER = re.compile(r'CONSOLE:\d+\] "\[')
+# The page's width, and its first picture's width by height: as shown, with a size in pixels as
+# notebooks give it, and as drawn.
+SHAPE = """(() => {
+  const image = document.querySelector("figure img");
+  image.setAttribute("style", "width: 700px; height: 350px");
+  const box = image.getBoundingClientRect();
+  const drawn = image.naturalWidth / image.naturalHeight;
+  return [document.documentElement.scrollWidth, box.width / box.height, drawn];
+})()"""
 Rewrite = Callable[..., None]
 
 pytestmark = pytest.mark.slow
@@ -192,6 +202,23 @@ def test_a_browser_without_a_network_has_nothing_to_complain_about(
     else:
         assert "<math" in (built.html / "book" / "intro.html").read_text(encoding="utf-8")
         assert "A line that rises from 1 to 3." in seen.stdout
+
+
+def test_a_phone_shows_a_page_in_its_width_and_a_picture_in_its_shape(
+    built: Book, tmp_path: Path, browser: str, devtools: ModuleType
+) -> None:
+    with (
+        served(built.html) as address,
+        devtools.Page(browser, tmp_path / "browser", f"{address}/notebooks/01_one.html") as page,
+    ):
+        page.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=360, height=800, deviceScaleFactor=1, mobile=True,
+        )  # fmt: skip
+        assert page.wait("document.readyState == 'complete' && document.images.length > 0", 60)
+        width, shown, drawn = page.evaluate(SHAPE)
+    assert width == 360
+    assert shown == pytest.approx(drawn, rel=0.02)
 
 
 def test_pages_are_rid_of_what_confuses_screen_readers(built: Book) -> None:

@@ -150,18 +150,6 @@ def test_every_widget_of_the_book_is_tried(project: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def devtools() -> ModuleType:
-    """The module ``devtools.py`` beside this file, which is in no package."""
-    spec = importlib.util.spec_from_file_location(
-        "devtools", Path(__file__).with_name("devtools.py")
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
 def lab(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab with one notebook for each widget."""
     if importlib.util.find_spec("jupyterlab") is None:
