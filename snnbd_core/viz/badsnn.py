@@ -20,10 +20,10 @@ from snnbd_core.neurons import override, spiking_layers
 from snnbd_core.viz import style
 
 _CURVES = {
-    "clean_accuracy": "clean accuracy (%)",
-    "untriggered_target_rate": "target, no trigger (%)",
-    "attack_success_rate": "success, trigger (%)",
-    "no_prediction_triggered": "silent, trigger (%)",
+    "clean_accuracy": "clean\naccuracy (%)",
+    "untriggered_target_rate": "target,\nno trigger (%)",
+    "attack_success_rate": "success,\ntriggered (%)",
+    "no_prediction_triggered": "silent,\ntriggered (%)",
 }
 
 
