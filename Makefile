@@ -27,13 +27,13 @@ book: $(VENV)/.book
 test: lint types pairing
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
-PROSE := README.md CHANGELOG.md CONTRIBUTING.md book notebooks
+PROSE := README.md CHANGELOG.md CONTRIBUTING.md benchmarks/README.md book notebooks
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-	$(BIN)/proselint check $(PROSE)
+	HOME=/dev/null XDG_CONFIG_HOME=/dev/null $(BIN)/proselint check $(PROSE)
 
 types: $(VENV)/.test
 	$(BIN)/mypy

@@ -1,11 +1,13 @@
-"""The prose check finds a fault in a text, and leaves a chapter's code alone."""
+"""The prose check finds a fault in a text; what only code writes so is no fault."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+ALONE = {"HOME": os.devnull, "XDG_CONFIG_HOME": os.devnull}  # settings of a user's own count too
 CODE = """\
 # A chapter
 
@@ -19,7 +21,8 @@ def check(project: Path, text: Path) -> subprocess.CompletedProcess[str]:
     """What proselint says of a text with the project's settings."""
     return subprocess.run(
         [sys.executable, "-m", "proselint", "check", text],
-        cwd=project, capture_output=True, text=True, check=False, timeout=60,
+        cwd=project, env=os.environ | ALONE,
+        capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
 
 
@@ -33,7 +36,7 @@ def test_a_planted_fault_is_found_also_over_the_end_of_a_line(
     assert "lexical_illusions" in result.stdout
 
 
-def test_code_is_no_fault(project: Path, tmp_path: Path) -> None:
+def test_what_the_settings_leave_to_code_is_no_fault(project: Path, tmp_path: Path) -> None:
     text = tmp_path / "page.md"
     text.write_text(CODE, encoding="utf-8")
     result = check(project, text)

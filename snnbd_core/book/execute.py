@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+from dask.system import cpu_count
 from rich.console import Console
 
 from snnbd_core.book import cache
@@ -26,13 +27,6 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-
-
-def cores() -> int:
-    """Cores this process may use, which in a container are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def jobs_for(chapters: int, *, cores: int, memory: int) -> int:
@@ -55,8 +49,8 @@ def execute(book: Book, chapters: list[Chapter], run: Run, console: Console) -> 
         if chapter not in todo:
             console.print(f"{chapter.name}: nothing changed since it was executed")
     if todo:
-        jobs = jobs_for(len(todo), cores=cores(), memory=psutil.virtual_memory().available)
-        threads = max(1, cores() // jobs)
+        jobs = jobs_for(len(todo), cores=cpu_count(), memory=psutil.virtual_memory().available)
+        threads = max(1, cpu_count() // jobs)
         console.print(
             f"Executing {len(todo)} chapter(s), {jobs} at a time with {threads} thread(s) each: "
             f"profile {run.profile}, seed {run.seed}, device {run.device}"
@@ -110,7 +104,8 @@ def _run_all(
 
     with ChapterProgress(console) as progress, ThreadPoolExecutor(jobs) as pool:
         try:
-            list(pool.map(one, chapters))
+            # The later a chapter, the more it runs: begun last, it would leave cores idle.
+            list(pool.map(one, reversed(chapters)))
         finally:
             workers.stop()
     if errors:
@@ -137,7 +132,8 @@ def _run_one(
 
     command = [sys.executable, "-m", "snnbd_core.book.worker", str(chapter.notebook), str(running)]
     command += [str(chapter.notebook.parent), json.dumps(run.parameters)]
-    environment = os.environ | dict.fromkeys((*THREAD_VARIABLES, "SNNBD_WORKERS"), str(threads))
+    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    environment.setdefault("SNNBD_WORKERS", str(threads))
     with log.open("w", encoding="utf-8") as stderr:
         process = workers.start(command, env=environment, stderr=stderr)
         if process is None:

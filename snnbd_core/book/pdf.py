@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from pypdf import PdfReader
+from pypdf.errors import PyPdfError
 from rich.console import Console
 
 from snnbd_core.book.onepage import one_page
@@ -18,6 +19,7 @@ NAME = "snnbd.pdf"
 LINKED_FROM = "book/how-to"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _MAC = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+_PRINTS = 3  # two do, unless numbers move what they count
 _SECONDS = 300  # far more than it takes; a browser that hangs must not hang the build
 _MENTION = re.compile(rf"<code[^>]*><span[^>]*>{re.escape(NAME)}</span></code>")
 _OPTIONS = (
@@ -57,17 +59,24 @@ def write(book: Book, console: Console) -> None:
 def _print(book: Book, program: str, target: Path) -> str:
     """Why there is no file; empty if there is one.
 
-    Printed twice: browsers do not know on which page a heading will be, the first print does.
+    Printed until the contents name the pages that their headings are on: browsers do not know
+    them, a print does. The second settles it, as the numbers' places are kept free in the first.
     """
     folder = book.build / "pdf"
     folder.mkdir(parents=True, exist_ok=True)
     page, draft = folder / "book.html", folder / NAME
     numbers: dict[str, int] = {}
-    for _ in range(2):
+    for _ in range(_PRINTS):
         page.write_text(one_page(book, folder, numbers), encoding="utf-8")
         if reason := _print_once(program, page, draft):
             return reason
-        numbers = _numbers(draft)
+        before = numbers
+        try:
+            numbers = _numbers(draft)
+        except PyPdfError as error:
+            return f"{program} printed a damaged file: {error}"
+        if numbers == before:
+            break
     draft.replace(target)
     return ""
 

@@ -86,7 +86,8 @@ def run(
         results: the folder for records, as the workers see it.
         device: as for `snnbd_core.experiment.run`.
         fresh: True runs all again.
-        keep_networks: as `keep_network` of `snnbd_core.experiment.run`, for all runs.
+        keep_networks: as `keep_network` of `snnbd_core.experiment.run`, for all runs. Small
+            networks are always kept, 0.7 MB each in the profile quick; the cache may be deleted.
         console: where to show progress; None shows nothing.
 
     Returns:
@@ -103,6 +104,7 @@ def run(
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value!r} must be a whole number >= 1")
+    wanted = 1 if scheduler is not None else workers or usual_workers()
     folder = runs.results_dir(results)
     records: dict[str, Record] = {}
     for item in () if fresh else items:
@@ -113,7 +115,7 @@ def run(
     errors: dict[str, str] = {}
     if todo:
         with (
-            _client(scheduler, min(workers or usual_workers(), len(todo)), threads) as client,
+            _client(scheduler, min(wanted, len(todo)), threads) as client,
             Display(len(items), len(records), console) as display,
         ):
             task = _Task(str(folder), device, threads, fresh, keep_networks)
@@ -252,8 +254,8 @@ def _client(scheduler: str | None, workers: int, threads: int) -> Iterator[Clien
     with (
         dask.config.set(settings),
         LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0",
-            silence_logs="ERROR",
+            n_workers=workers, threads_per_worker=1, processes=True,
+            dashboard_address="127.0.0.1:0", silence_logs="ERROR",
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,16 @@ from torch import Tensor, nn
 from snnbd_core.claims import Sample
 from snnbd_core.experiment import Record
 from snnbd_core.learning import as_sequence
-from snnbd_core.metrics import NO_PREDICTION, decide
+from snnbd_core.metrics import NO_PREDICTION, decide, evaluating
 from snnbd_core.neurons import override, spiking_layers
 from snnbd_core.viz import style
+from snnbd_core.viz.answers import CPU
 
 _CURVES = {
     "clean_accuracy": "clean\naccuracy (%)",
     "untriggered_target_rate": "target,\nno trigger (%)",
     "attack_success_rate": "success,\ntriggered (%)",
-    "no_prediction_triggered": "silent,\ntriggered (%)",
+    "no_prediction_triggered": "no answer,\ntriggered (%)",
 }
 
 
@@ -76,7 +78,7 @@ def thresholds_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         "target, no trigger": "untriggered_target_rate",
         "ASR": "attack_success_rate",
         "floor": "floor",
-        "silent": "no_prediction_triggered",
+        "no answer": "no_prediction_triggered",
     }
     rows = {
         name: {title: str(Sample.of(records, field)) for title, field in fields.items()}
@@ -98,7 +100,7 @@ def most_changed(
         steps: T for images.
 
     Returns:
-        Its number in the flattened layer; of several, the first.
+        Its number in the flattened layer; of several, the first, and so 0 where nothing changes.
     """
     before, after = (_hidden(net, one, threshold, steps)[0].sum(0) for one in (clean, triggered))
     return int((after - before).abs().argmax())
@@ -208,6 +210,13 @@ def draw_layer_rates(
     return figure
 
 
+@contextmanager
+def _at(net: nn.Module, threshold: float) -> Iterator[None]:
+    """A network as it is deployed at a threshold, on the CPU; then as it was."""
+    with torch.no_grad(), evaluating(net, CPU), override(net, threshold=threshold):
+        yield
+
+
 def _layer_rates(net: nn.Module, batch: Tensor, threshold: float, steps: int) -> list[float]:
     rates: list[float] = []
 
@@ -216,7 +225,7 @@ def _layer_rates(net: nn.Module, batch: Tensor, threshold: float, steps: int) ->
 
     hooks = [layer.register_forward_hook(keep) for layer in spiking_layers(net)]
     try:
-        with torch.no_grad(), override(net, threshold=threshold):
+        with _at(net, threshold):
             net(as_sequence(batch, steps))
     finally:
         for hook in hooks:
@@ -230,7 +239,7 @@ def _hidden(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> tup
     seen: list[Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0]))
     try:
-        with torch.no_grad(), override(net, threshold=threshold):
+        with _at(net, threshold):
             net(as_sequence(sample[None], steps))
             hook.remove()
             spikes, potential = layer(seen[0], return_potential=True)
@@ -249,7 +258,7 @@ def _trace(
 
 def _votes(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> Tensor:
     """Logits [classes] of one sample."""
-    with torch.no_grad(), override(net, threshold=threshold):
+    with _at(net, threshold):
         logits: Tensor = net(as_sequence(sample[None], steps))
     return logits[0]
 

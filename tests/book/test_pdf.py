@@ -136,6 +136,17 @@ def test_a_browser_that_fails_leaves_no_file_and_the_reason(
     assert not (rendered.html / pdf.NAME).exists()
 
 
+def test_a_print_that_is_cut_off_is_no_pdf(rendered: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(_program: str, _page: Path, draft: Path) -> str:
+        draft.write_bytes(b"%PDF-1.4\n1 0 obj")
+        return ""
+
+    monkeypatch.setattr(pdf, "browser", lambda: "browser")
+    monkeypatch.setattr(pdf, "_print_once", cut)
+    assert printed(rendered).startswith("PDF: skipped, browser printed a damaged file: ")
+    assert not (rendered.html / pdf.NAME).exists()
+
+
 @pytest.mark.usefixtures("browser")
 def test_the_pdf_has_every_page_and_is_made_once(rendered: Book) -> None:
     assert "MB" in printed(rendered)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,16 @@ from snnbd_core.experiment import Experiment, all_recorded
 from snnbd_core.triggers import Framed
 
 RESULTS = Path(__file__).parents[2] / "results"
+
+
+def test_every_recorded_run_is_found_by_its_settings():
+    paths = sorted((RESULTS / "recorded").glob("*.json"))
+    assert paths
+    for path in paths:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found = Experiment.from_dict(values["experiment"]).hash
+        assert values["hash"].startswith(found), path.name
+        assert path.stem.endswith(f"-{found}")
 
 
 def test_seeds_of_one_setting_share_a_row_with_their_mean():
