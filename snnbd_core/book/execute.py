@@ -133,7 +133,7 @@ def _run_one(
     command = [sys.executable, "-m", "snnbd_core.book.worker", str(chapter.notebook), str(running)]
     command += [str(chapter.notebook.parent), json.dumps(run.parameters)]
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
-    environment.setdefault("SNNBD_WORKERS", str(threads))
+    environment.setdefault("SNNBD_AT_ONCE", str(cpu_count()))
     with log.open("w", encoding="utf-8") as stderr:
         process = workers.start(command, env=environment, stderr=stderr)
         if process is None:

@@ -39,10 +39,12 @@ import pandas as pd
 import torch
 from dask.system import cpu_count
 from distributed import Client, Future, LocalCluster, as_completed
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from snnbd_core import experiment as runs
 from snnbd_core.experiment import Experiment, Record
+from snnbd_core.files import cache_dir
 from snnbd_core.sweep.display import Display
 from snnbd_core.sweep.frame import to_frame
 
@@ -79,8 +81,9 @@ def run(
         experiments: what to run; equal ones are run once.
         scheduler: the address of a Dask scheduler, "tcp://host:8786". Its workers must see the
             same results folder and have the same code. None starts local processes.
-        workers: local processes; default ``$SNNBD_WORKERS`` (a build of the book sets it, to share
-            the cores among the chapters that run at once), else one per core; at most one per run.
+        workers: local processes; default one per core, at most one per run. If ``$SNNBD_AT_ONCE``
+            is set, they run no more experiments at once than that, with the workers of all other
+            sweeps on this machine: a build of the book sets it, whose chapters share the cores.
         threads: of torch in each run. With `workers` x `threads` above the number of cores the
             runs only disturb each other.
         results: the folder for records, as the workers see it.
@@ -94,7 +97,7 @@ def run(
         One row per experiment, see `frame.to_frame`.
 
     Raises:
-        ValueError: no experiments, workers (also of ``$SNNBD_WORKERS``) or threads below 1.
+        ValueError: no experiments, workers, threads or ``$SNNBD_AT_ONCE`` below 1.
         SchedulerUnreachable: no scheduler there.
         CorruptRecord, DataNotFound: as `snnbd_core.experiment.stored`.
     """
@@ -104,7 +107,7 @@ def run(
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value!r} must be a whole number >= 1")
-    wanted = 1 if scheduler is not None else workers or usual_workers()
+    places()
     folder = runs.results_dir(results)
     records: dict[str, Record] = {}
     for item in () if fresh else items:
@@ -115,7 +118,7 @@ def run(
     errors: dict[str, str] = {}
     if todo:
         with (
-            _client(scheduler, min(wanted, len(todo)), threads) as client,
+            _client(scheduler, min(workers or cpu_count(), len(todo)), threads) as client,
             Display(len(items), len(records), console) as display,
         ):
             task = _Task(str(folder), device, threads, fresh, keep_networks)
@@ -123,14 +126,40 @@ def run(
     return to_frame(items, records, errors)
 
 
-def usual_workers() -> int:
-    """How many local processes a sweep has if it does not say."""
-    asked = os.environ.get("SNNBD_WORKERS", "")
+def places() -> int | None:
+    """How many experiments may run at once on this machine; None where nothing is said."""
+    asked = os.environ.get("SNNBD_AT_ONCE", "")
     if not asked:
-        return int(cpu_count())
+        return None
     if not asked.isdecimal() or int(asked) < 1:
-        raise ValueError(f"SNNBD_WORKERS={asked!r} must be a whole number >= 1")
+        raise ValueError(f"SNNBD_AT_ONCE={asked!r} must be a whole number >= 1")
     return int(asked)
+
+
+@contextmanager
+def place() -> Iterator[None]:
+    """Waits until one of the `places` is free and holds it; a process that dies gives it back."""
+    number = places()
+    if number is None:
+        yield
+        return
+    folder = cache_dir() / "places"
+    folder.mkdir(exist_ok=True)
+    locks = [FileLock(folder / f"{one}.lock", timeout=0) for one in range(number)]
+    while (held := next(filter(_taken_now, locks), None)) is None:
+        time.sleep(_PAUSE_SECONDS)
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def _taken_now(lock: FileLock) -> bool:
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    return True
 
 
 class _Task:
@@ -142,14 +171,15 @@ class _Task:
 
     def __call__(self, text: str) -> str:
         torch.set_num_threads(self.threads)
-        record = runs.run(
-            Experiment.from_json(text),
-            self.fresh,
-            results=self.folder,
-            device=self.device,
-            progress=False,
-            keep_network=self.keep,
-        )
+        with place():
+            record = runs.run(
+                Experiment.from_json(text),
+                self.fresh,
+                results=self.folder,
+                device=self.device,
+                progress=False,
+                keep_network=self.keep,
+            )
         return json.dumps(record.to_dict())
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import nbformat
 import pytest
+from dask.system import cpu_count
 from rich.console import Console
 
 from snnbd_core.book import Book, BookError, Run, worker
@@ -61,12 +62,12 @@ def test_a_chapter_runs_in_its_folder_with_its_share_of_threads(
             book,
             name,
             "import os, pathlib\nprint(pathlib.Path.cwd().name, os.environ['OMP_NUM_THREADS'], "
-            "os.environ['SNNBD_WORKERS'])",
+            "os.environ['SNNBD_AT_ONCE'])",
         )
     printed, _ = run_all(book)
-    folder, threads, workers = printed["notebooks/01_one"].split()
+    folder, threads, at_once = printed["notebooks/01_one"].split()
     assert folder == "notebooks"
-    assert int(threads) == int(workers) >= 1
+    assert 1 <= int(threads) <= int(at_once) == cpu_count()
 
 
 def test_a_failing_cell_stops_the_build_and_names_chapter_and_cell(

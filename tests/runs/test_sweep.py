@@ -22,9 +22,8 @@ from typer.testing import CliRunner
 
 from snnbd_core import sweep
 from snnbd_core.experiment import Experiment, Record, run
-from snnbd_core.sweep import execution
 from snnbd_core.sweep.command import MANY
-from snnbd_core.sweep.execution import usual_workers
+from snnbd_core.sweep.execution import place
 
 Make = Callable[..., Experiment]
 
@@ -191,14 +190,34 @@ def test_a_sweep_of_nothing_or_on_nothing_is_an_error(tiny: Make) -> None:
         sweep.run([tiny()], threads=0)
 
 
-def test_a_sweep_that_does_not_say_takes_its_share_of_the_cores(
+def test_no_more_runs_go_at_once_than_there_are_places(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SNNBD_CACHE", str(tmp_path))
+    monkeypatch.setenv("SNNBD_AT_ONCE", "2")
+    inside, most, lock = 0, 0, threading.Lock()
+
+    def work() -> None:
+        nonlocal inside, most
+        with place():
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            time.sleep(0.05)
+            with lock:
+                inside -= 1
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=30)
+    assert (inside, most) == (0, 2)
+
+
+def test_the_number_of_places_must_be_one_or_more(
     monkeypatch: pytest.MonkeyPatch, tiny: Make, results: Path
 ) -> None:
-    monkeypatch.delenv("SNNBD_WORKERS", raising=False)
-    monkeypatch.setattr(execution, "cpu_count", lambda: 5)
-    assert usual_workers() == 5
-    monkeypatch.setenv("SNNBD_WORKERS", "3")
-    assert usual_workers() == 3
-    monkeypatch.setenv("SNNBD_WORKERS", "none")
-    with pytest.raises(ValueError, match="SNNBD_WORKERS='none' must be a whole number >= 1"):
+    monkeypatch.setenv("SNNBD_AT_ONCE", "none")
+    with pytest.raises(ValueError, match="SNNBD_AT_ONCE='none' must be a whole number >= 1"):
         sweep.run([tiny()])
