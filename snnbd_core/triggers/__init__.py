@@ -1,4 +1,4 @@
-"""Triggers: small frozen dataclasses, called on frames or on a raw recording.
+"""Triggers: small frozen dataclasses, called on frames or on a raw recording::
 
     trigger = Static(size=0.1, position="bottom-right", polarity="on")
     frames = trigger(frames)                      # [..., T, 2, H, W], a copy

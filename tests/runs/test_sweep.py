@@ -111,7 +111,10 @@ def test_a_failed_run_is_told_and_stops_nothing_and_a_second_sweep_goes_on(
 def test_an_interrupt_leaves_no_half_record(results: Path, tmp_path: Path, tiny_yaml: str) -> None:
     longer = tiny_yaml.replace("epochs: 1", "epochs: 12")
     path = grid(tmp_path, longer, "{seed: [0, 1, 2, 3, 4, 5]}")
-    code = "import typer; from snnbd_core import sweep; typer.run(sweep.cli)"
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # or ignored
+        "import typer; from snnbd_core import sweep; typer.run(sweep.cli)"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(path), "--workers", "2"],
         stderr=subprocess.PIPE, text=True, start_new_session=True,
