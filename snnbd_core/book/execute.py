@@ -21,6 +21,8 @@ from snnbd_core.book.settings import Book, BookError, Chapter, Run
 
 # What a chapter of the quick profile takes at its peak, with a margin.
 MEMORY_PER_CHAPTER = 3 * 2**30
+# Run by its path: as a module of the package it would load torch, which only the kernel needs.
+WORKER = Path(__file__).with_name("worker.py")
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -130,7 +132,7 @@ def _run_one(
     log = folders["logs"] / f"{chapter.name}.log"
     failed.unlink(missing_ok=True)
 
-    command = [sys.executable, "-m", "snnbd_core.book.worker", str(chapter.notebook), str(running)]
+    command = [sys.executable, "-P", str(WORKER), str(chapter.notebook), str(running)]
     command += [str(chapter.notebook.parent), json.dumps(run.parameters)]
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
     environment.setdefault("SNNBD_AT_ONCE", str(cpu_count()))

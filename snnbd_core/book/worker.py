@@ -1,4 +1,4 @@
-"""One chapter in one process: ``python -m snnbd_core.book.worker IN OUT FOLDER PARAMETERS``.
+"""One chapter in one process: ``python -P worker.py IN OUT FOLDER PARAMETERS``.
 
 Writes one JSON line to standard output per event, for ``execute`` to show and judge:
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -90,6 +90,7 @@ class OptimisedPruning:
         episodes: at least 1.
         learning_rate: of the graph network, > 0.
         search: iterations of the search for a trigger, at least 1.
+        samples: clean ones used in it, at least 1.
 
     Raises:
         ValueError: for any argument outside what is said above; when repairing, for a network with
@@ -101,11 +102,13 @@ class OptimisedPruning:
     episodes: int = 300
     learning_rate: float = 0.02
     search: int = 80
+    samples: int = field(default=64, metadata={"later": True})
 
     def __post_init__(self) -> None:
         checks.whole("episodes", self.episodes, 1)
         checks.above("learning_rate", self.learning_rate, 0)
         checks.whole("search", self.search, 1)
+        checks.whole("samples", self.samples, 1)
 
     def repair(
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
@@ -138,7 +141,8 @@ class OptimisedPruning:
     ) -> tuple[Tensor, int]:
         """The samples with the smallest patch that Neural Cleanse finds, and its class."""
         cleanse = NeuralCleanse(iterations=self.search)
-        found = [cleanse.search(net, batch[:64], target, steps) for target in range(classes)]
+        few = batch[: self.samples]
+        found = [cleanse.search(net, few, target, steps) for target in range(classes)]
         _, target = anomaly([float(mask.sum()) for mask, _ in found])
         mask, pattern = found[target]
         return (1 - mask) * batch + mask * pattern, target

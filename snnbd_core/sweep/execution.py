@@ -39,6 +39,7 @@ import pandas as pd
 import torch
 from dask.system import cpu_count
 from distributed import Client, Future, LocalCluster, as_completed
+from distributed.system import MEMORY_LIMIT
 from filelock import FileLock, Timeout
 from rich.console import Console
 
@@ -53,6 +54,7 @@ _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.02
 # A run whose worker died so often is reported as failed: it may be what kills them.
 _LIVES = 3
+_MEMORY_PER_WORKER = 2**30  # of a small network's run, with a margin
 
 
 class SchedulerUnreachable(ConnectionError):  # noqa: N818 - named like CorruptData
@@ -81,9 +83,10 @@ def run(
         experiments: what to run; equal ones are run once.
         scheduler: the address of a Dask scheduler, "tcp://host:8786". Its workers must see the
             same results folder and have the same code. None starts local processes.
-        workers: local processes; default one per core, at most one per run. If ``$SNNBD_AT_ONCE``
-            is set, they run no more experiments at once than that, with the workers of all other
-            sweeps on this machine: a build of the book sets it, whose chapters share the cores.
+        workers: local processes; default one per core, as far as there is 1 GiB of memory for
+            each, at most one per run. If ``$SNNBD_AT_ONCE`` is set, they run no more experiments
+            at once than that, with the workers of all other sweeps on this machine: a build of the
+            book sets it, whose chapters share the cores.
         threads: of torch in each run. With `workers` x `threads` above the number of cores the
             runs only disturb each other.
         results: the folder for records, as the workers see it.
@@ -107,7 +110,8 @@ def run(
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value!r} must be a whole number >= 1")
-    places()
+    if scheduler is None:
+        places()  # a wrong number is said here, not by every run
     folder = runs.results_dir(results)
     records: dict[str, Record] = {}
     for item in () if fresh else items:
@@ -118,12 +122,17 @@ def run(
     errors: dict[str, str] = {}
     if todo:
         with (
-            _client(scheduler, min(workers or cpu_count(), len(todo)), threads) as client,
+            _client(scheduler, min(workers or _fitting(), len(todo)), threads) as client,
             Display(len(items), len(records), console) as display,
         ):
             task = _Task(str(folder), device, threads, fresh, keep_networks)
             _collect(client, task, todo, records, errors, display)
     return to_frame(items, records, errors)
+
+
+def _fitting() -> int:
+    """Workers for which there are cores and memory, at least one."""
+    return max(1, min(cpu_count(), MEMORY_LIMIT // _MEMORY_PER_WORKER))
 
 
 def places() -> int | None:

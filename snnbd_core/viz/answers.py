@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,13 @@ def draw_losses(
     return figure
 
 
+@contextmanager
+def deployed(net: nn.Module, threshold: float) -> Iterator[None]:
+    """A network as it is deployed at a threshold, on the CPU, without gradients; then as it was."""
+    with torch.no_grad(), evaluating(net, CPU), override(net, threshold=threshold):
+        yield
+
+
 def _confusion(net: nn.Module, data: Any, threshold: float, steps: int) -> np.ndarray:
     """Samples by label and answer, int64 [classes, classes + 1]; no answer comes last."""
     with override(net, threshold=threshold):
@@ -119,12 +127,10 @@ def _draw_shares(axes: Axes, shares: np.ndarray) -> None:
     axes.set_yticks(range(classes), [*map(str, range(classes))], fontsize=8)
 
 
-@torch.no_grad()
 def _logits(net: nn.Module, batch: Tensor, thresholds: Sequence[float], steps: int) -> list[Tensor]:
     """Logits [B, classes] at each threshold."""
     found = []
-    with evaluating(net, CPU):
-        for at in thresholds:
-            with override(net, threshold=at):
-                found.append(net(as_sequence(batch, steps)))
+    for at in thresholds:
+        with deployed(net, at):
+            found.append(net(as_sequence(batch, steps)))
     return found

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -16,10 +14,10 @@ from torch import Tensor, nn
 from snnbd_core.claims import Sample
 from snnbd_core.experiment import Record
 from snnbd_core.learning import as_sequence
-from snnbd_core.metrics import NO_PREDICTION, decide, evaluating
-from snnbd_core.neurons import override, spiking_layers
+from snnbd_core.metrics import NO_PREDICTION, decide
+from snnbd_core.neurons import spiking_layers
 from snnbd_core.viz import style
-from snnbd_core.viz.answers import CPU
+from snnbd_core.viz.answers import deployed
 
 _CURVES = {
     "clean_accuracy": "clean\naccuracy (%)",
@@ -210,13 +208,6 @@ def draw_layer_rates(
     return figure
 
 
-@contextmanager
-def _at(net: nn.Module, threshold: float) -> Iterator[None]:
-    """A network as it is deployed at a threshold, on the CPU; then as it was."""
-    with torch.no_grad(), evaluating(net, CPU), override(net, threshold=threshold):
-        yield
-
-
 def _layer_rates(net: nn.Module, batch: Tensor, threshold: float, steps: int) -> list[float]:
     rates: list[float] = []
 
@@ -225,7 +216,7 @@ def _layer_rates(net: nn.Module, batch: Tensor, threshold: float, steps: int) ->
 
     hooks = [layer.register_forward_hook(keep) for layer in spiking_layers(net)]
     try:
-        with _at(net, threshold):
+        with deployed(net, threshold):
             net(as_sequence(batch, steps))
     finally:
         for hook in hooks:
@@ -239,7 +230,7 @@ def _hidden(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> tup
     seen: list[Tensor] = []
     hook = layer.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0]))
     try:
-        with _at(net, threshold):
+        with deployed(net, threshold):
             net(as_sequence(sample[None], steps))
             hook.remove()
             spikes, potential = layer(seen[0], return_potential=True)
@@ -258,7 +249,7 @@ def _trace(
 
 def _votes(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> Tensor:
     """Logits [classes] of one sample."""
-    with _at(net, threshold):
+    with deployed(net, threshold):
         logits: Tensor = net(as_sequence(sample[None], steps))
     return logits[0]
 

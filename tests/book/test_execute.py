@@ -55,8 +55,9 @@ def test_chapters_get_their_parameters_and_are_not_executed_twice(
 
 
 def test_a_chapter_runs_in_its_folder_with_its_share_of_threads(
-    book: Book, rewrite: Rewrite
+    book: Book, rewrite: Rewrite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SNNBD_AT_ONCE", raising=False)  # one that is set is left as it is
     for name in ("01_one", "02_two"):
         rewrite(
             book,
