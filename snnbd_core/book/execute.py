@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,12 +58,26 @@ def execute(book: Book, chapters: list[Chapter], run: Run, console: Console) -> 
             f"Executing {len(todo)} chapter(s), {jobs} at a time with {threads} thread(s) each: "
             f"profile {run.profile}, seed {run.seed}, device {run.device}"
         )
-        _run_all(book, todo, targets, run, jobs, threads, console)
+        with _workers() as scheduler:
+            environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+            environment["SNNBD_SCHEDULER"] = scheduler
+            _run_all(book, todo, targets, run, jobs, environment, console)
     return targets
 
 
+def _workers() -> AbstractContextManager[str]:
+    """The scheduler whose workers run the experiments of all chapters: the user's, or one here."""
+    given = os.environ.get("SNNBD_SCHEDULER")
+    if given:
+        return nullcontext(given)
+    # Dask is slow to import and not needed where no chapter is executed.
+    from snnbd_core import sweep
+
+    return sweep.local_workers()
+
+
 @dataclass
-class _Workers:
+class _Processes:
     """The processes now running, so that one failure or an interrupt can end them all."""
 
     stopped: bool = False
@@ -90,26 +105,28 @@ def _run_all(
     targets: dict[str, Path],
     run: Run,
     jobs: int,
-    threads: int,
+    environment: dict[str, str],
     console: Console,
 ) -> None:
-    workers = _Workers()
+    processes = _Processes()
     errors: list[str] = []
 
     def one(chapter: Chapter) -> None:
-        error = _run_one(book, chapter, targets[chapter.page], run, threads, workers, progress)
+        error = _run_one(
+            book, chapter, targets[chapter.page], run, environment, processes, progress
+        )
         if error:
             # Those that were stopped because of the first failure have nothing to say.
-            if not workers.stopped:
+            if not processes.stopped:
                 errors.append(error)
-            workers.stop()
+            processes.stop()
 
     with ChapterProgress(console) as progress, ThreadPoolExecutor(jobs) as pool:
         try:
             # The later a chapter, the more it runs: begun last, it would leave cores idle.
             list(pool.map(one, reversed(chapters)))
         finally:
-            workers.stop()
+            processes.stop()
     if errors:
         raise BookError(errors[0])
 
@@ -119,8 +136,8 @@ def _run_one(
     chapter: Chapter,
     target: Path,
     run: Run,
-    threads: int,
-    workers: _Workers,
+    environment: dict[str, str],
+    processes: _Processes,
     progress: ChapterProgress,
 ) -> str | None:
     """Runs one chapter to its end; the error's text, or None if all went well."""
@@ -134,10 +151,8 @@ def _run_one(
 
     command = [sys.executable, "-P", str(WORKER), str(chapter.notebook), str(running)]
     command += [str(chapter.notebook.parent), json.dumps(run.parameters)]
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
-    environment.setdefault("SNNBD_AT_ONCE", str(cpu_count()))
     with log.open("w", encoding="utf-8") as stderr:
-        process = workers.start(command, env=environment, stderr=stderr)
+        process = processes.start(command, env=environment, stderr=stderr)
         if process is None:
             return None
         last = _follow(process, chapter, progress)

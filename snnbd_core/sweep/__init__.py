@@ -7,7 +7,7 @@
 module     one subject
 =========  =====================================================================================
 grid       ``grid.yaml`` -> `Grid` -> experiments; what a grid costs
-execution  `run`: submit, watch, collect; failures and killed workers
+execution  `run`: submit, watch, collect; failures and killed workers; `local_workers`
 display    the live table of done / running / failed
 frame      records -> a tidy table, and its file
 command    ``python -m snnbd_core sweep``
@@ -17,7 +17,7 @@ command    ``python -m snnbd_core sweep``
 from __future__ import annotations
 
 from snnbd_core.sweep.command import cli
-from snnbd_core.sweep.execution import SchedulerUnreachable, run
+from snnbd_core.sweep.execution import SchedulerUnreachable, local_workers, run
 from snnbd_core.sweep.frame import write_frame
 from snnbd_core.sweep.grid import Cost, Grid, cost, load_grid
 
@@ -28,6 +28,7 @@ __all__ = [
     "cli",
     "cost",
     "load_grid",
+    "local_workers",
     "run",
     "write_frame",
 ]

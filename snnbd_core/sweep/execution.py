@@ -12,6 +12,8 @@ GPUs, one worker each, on a machine with four:
     done
     python -m snnbd_core sweep grid.yaml --scheduler tcp://localhost:8786
 
+``$SNNBD_SCHEDULER`` says the same to all sweeps, those of a build of the book included.
+
 Slurm, through dask-jobqueue (a package of its own), one GPU per job:
 
     cluster = dask_jobqueue.SLURMCluster(
@@ -40,12 +42,10 @@ import torch
 from dask.system import cpu_count
 from distributed import Client, Future, LocalCluster, as_completed
 from distributed.system import MEMORY_LIMIT
-from filelock import FileLock, Timeout
 from rich.console import Console
 
 from snnbd_core import experiment as runs
 from snnbd_core.experiment import Experiment, Record
-from snnbd_core.files import cache_dir
 from snnbd_core.sweep.display import Display
 from snnbd_core.sweep.frame import to_frame
 
@@ -82,11 +82,10 @@ def run(
     Args:
         experiments: what to run; equal ones are run once.
         scheduler: the address of a Dask scheduler, "tcp://host:8786". Its workers must see the
-            same results folder and have the same code. None starts local processes.
-        workers: local processes; default one per core, as far as there is 1 GiB of memory for
-            each, at most one per run. If ``$SNNBD_AT_ONCE`` is set, they run no more experiments
-            at once than that, with the workers of all other sweeps on this machine: a build of the
-            book sets it, whose chapters share the cores.
+            same results folder and have the same code. None takes ``$SNNBD_SCHEDULER``, which a
+            build of the book sets, whose chapters share their workers; without it, and where
+            `workers` is given, local processes are started.
+        workers: local processes, at most one per run; default as `local_workers`.
         threads: of torch in each run. With `workers` x `threads` above the number of cores the
             runs only disturb each other.
         results: the folder for records, as the workers see it.
@@ -100,7 +99,7 @@ def run(
         One row per experiment, see `frame.to_frame`.
 
     Raises:
-        ValueError: no experiments, workers, threads or ``$SNNBD_AT_ONCE`` below 1.
+        ValueError: no experiments, workers or threads below 1.
         SchedulerUnreachable: no scheduler there.
         CorruptRecord, DataNotFound: as `snnbd_core.experiment.stored`.
     """
@@ -110,8 +109,8 @@ def run(
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise ValueError(f"{name}={value!r} must be a whole number >= 1")
-    if scheduler is None:
-        places()  # a wrong number is said here, not by every run
+    if workers is None:
+        scheduler = scheduler or os.environ.get("SNNBD_SCHEDULER") or None
     folder = runs.results_dir(results)
     records: dict[str, Record] = {}
     for item in () if fresh else items:
@@ -130,45 +129,43 @@ def run(
     return to_frame(items, records, errors)
 
 
+@contextmanager
+def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]:
+    """Processes of this machine that run experiments, one each; yields their scheduler's address.
+
+    Args:
+        workers: how many; default one per core, as far as there is 1 GiB of memory for each.
+        threads: of torch in each.
+    """
+    settings = {
+        "distributed.scheduler.allowed-failures": _LIVES,
+        # A run waits at the scheduler until a worker is free, so that none waits behind another.
+        "distributed.scheduler.worker-saturation": 1.0,
+        # torch reads these when it is loaded; otherwise each process takes all cores.
+        "distributed.nanny.pre-spawn-environ": {
+            # Failures are told once, by this process, with their traceback.
+            "DASK_LOGGING__DISTRIBUTED": "critical",
+            "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
+        },
+        "distributed.admin.tick.limit": "1h",
+        # What Dask's dashboard would show of the workers takes a tenth of their time.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "10s",
+    }  # fmt: skip
+    with (
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=workers or _fitting(), threads_per_worker=1, processes=True,
+            dashboard_address="127.0.0.1:0", silence_logs="ERROR",
+        ) as cluster,
+    ):  # fmt: skip
+        yield cluster.scheduler_address
+
+
 def _fitting() -> int:
     """Workers for which there are cores and memory, at least one."""
     return max(1, min(cpu_count(), MEMORY_LIMIT // _MEMORY_PER_WORKER))
-
-
-def places() -> int | None:
-    """How many experiments may run at once on this machine; None where nothing is said."""
-    asked = os.environ.get("SNNBD_AT_ONCE", "")
-    if not asked:
-        return None
-    if not asked.isdecimal() or int(asked) < 1:
-        raise ValueError(f"SNNBD_AT_ONCE={asked!r} must be a whole number >= 1")
-    return int(asked)
-
-
-@contextmanager
-def place() -> Iterator[None]:
-    """Waits until one of the `places` is free and holds it; a process that dies gives it back."""
-    number = places()
-    if number is None:
-        yield
-        return
-    folder = cache_dir() / "places"
-    folder.mkdir(exist_ok=True)
-    locks = [FileLock(folder / f"{one}.lock", timeout=0) for one in range(number)]
-    while (held := next(filter(_taken_now, locks), None)) is None:
-        time.sleep(_PAUSE_SECONDS)
-    try:
-        yield
-    finally:
-        held.release()
-
-
-def _taken_now(lock: FileLock) -> bool:
-    try:
-        lock.acquire()
-    except Timeout:
-        return False
-    return True
 
 
 class _Task:
@@ -180,15 +177,14 @@ class _Task:
 
     def __call__(self, text: str) -> str:
         torch.set_num_threads(self.threads)
-        with place():
-            record = runs.run(
-                Experiment.from_json(text),
-                self.fresh,
-                results=self.folder,
-                device=self.device,
-                progress=False,
-                keep_network=self.keep,
-            )
+        record = runs.run(
+            Experiment.from_json(text),
+            self.fresh,
+            results=self.folder,
+            device=self.device,
+            progress=False,
+            keep_network=self.keep,
+        )
         return json.dumps(record.to_dict())
 
 
@@ -202,8 +198,11 @@ def _collect(
 ) -> None:
     """Submits all runs and takes their records and errors as they come."""
     found = len(records)
+    # Another sweep may ask the same scheduler for the same run: each has names of its own.
     futures = {
-        client.submit(task, item.to_json(), key=f"run-{item.hash}", pure=False, retries=0): item
+        client.submit(
+            task, item.to_json(), key=f"run-{item.hash}-{client.id}", pure=False, retries=0
+        ): item
         for item in todo
     }
     waiting = as_completed(futures, loop=client.loop)
@@ -263,39 +262,19 @@ def _running(client: Client) -> int:
 
 @contextmanager
 def _client(scheduler: str | None, workers: int, threads: int) -> Iterator[Client]:
-    if scheduler is not None:
-        try:
-            client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise SchedulerUnreachable(
-                f"scheduler={scheduler!r} does not answer ({error}); start one with "
-                "'dask scheduler' and give its address as tcp://host:8786"
-            ) from error
-        with client:
+    if scheduler is None:
+        with local_workers(workers, threads) as address, _connected(address) as client:
             yield client
-        return
-    settings = {
-        "distributed.scheduler.allowed-failures": _LIVES,
-        # A run waits at the scheduler until a worker is free, so that none waits behind another.
-        "distributed.scheduler.worker-saturation": 1.0,
-        # torch reads these when it is loaded; otherwise each process takes all cores.
-        "distributed.nanny.pre-spawn-environ": {
-            # Failures are told once, by this process, with their traceback.
-            "DASK_LOGGING__DISTRIBUTED": "critical",
-            "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
-        },
-        "distributed.admin.tick.limit": "1h",
-        # What Dask's dashboard would show of the workers takes a tenth of their time.
-        "distributed.worker.profile.enabled": False,
-        "distributed.admin.tick.interval": "1s",
-        "distributed.admin.system-monitor.interval": "10s",
-    }  # fmt: skip
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True,
-            dashboard_address="127.0.0.1:0", silence_logs="ERROR",
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):  # fmt: skip
-        yield client
+    else:
+        with _connected(scheduler) as client:
+            yield client
+
+
+def _connected(scheduler: str) -> Client:
+    try:
+        return Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise SchedulerUnreachable(
+            f"scheduler={scheduler!r} does not answer ({error}); start one with "
+            "'dask scheduler' and give its address as tcp://host:8786"
+        ) from error

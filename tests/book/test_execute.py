@@ -54,21 +54,33 @@ def test_chapters_get_their_parameters_and_are_not_executed_twice(
     assert "02_two: cell" in screen
 
 
-def test_a_chapter_runs_in_its_folder_with_its_share_of_threads(
+def test_chapters_run_in_their_folder_and_share_cores_and_workers(
     book: Book, rewrite: Rewrite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("SNNBD_AT_ONCE", raising=False)  # one that is set is left as it is
+    monkeypatch.delenv("SNNBD_SCHEDULER", raising=False)
     for name in ("01_one", "02_two"):
         rewrite(
             book,
             name,
             "import os, pathlib\nprint(pathlib.Path.cwd().name, os.environ['OMP_NUM_THREADS'], "
-            "os.environ['SNNBD_AT_ONCE'])",
+            "os.environ['SNNBD_SCHEDULER'])",
         )
     printed, _ = run_all(book)
-    folder, threads, at_once = printed["notebooks/01_one"].split()
+    folder, threads, scheduler = printed["notebooks/01_one"].split()
     assert folder == "notebooks"
-    assert 1 <= int(threads) <= int(at_once) == cpu_count()
+    assert 1 <= int(threads) <= cpu_count()
+    assert scheduler.startswith("tcp://127.0.0.1:")
+    assert printed["notebooks/02_two"] == printed["notebooks/01_one"]
+
+
+def test_a_scheduler_that_is_named_is_the_chapters_own(
+    book: Book, rewrite: Rewrite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNNBD_SCHEDULER", "tcp://cluster:8786")
+    for name in ("01_one", "02_two"):
+        rewrite(book, name, "import os\nprint(os.environ['SNNBD_SCHEDULER'])")
+    printed, _ = run_all(book)
+    assert set(printed.values()) == {"tcp://cluster:8786\n"}
 
 
 def test_a_failing_cell_stops_the_build_and_names_chapter_and_cell(

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -23,7 +24,6 @@ from typer.testing import CliRunner
 from snnbd_core import sweep
 from snnbd_core.experiment import Experiment, Record, run
 from snnbd_core.sweep.command import MANY
-from snnbd_core.sweep.execution import place
 
 Make = Callable[..., Experiment]
 
@@ -193,34 +193,16 @@ def test_a_sweep_of_nothing_or_on_nothing_is_an_error(tiny: Make) -> None:
         sweep.run([tiny()], threads=0)
 
 
-def test_no_more_runs_go_at_once_than_there_are_places(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.slow
+def test_sweeps_at_once_share_the_workers_of_a_scheduler_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, results: Path, tiny: Make
 ) -> None:
-    monkeypatch.setenv("SNNBD_CACHE", str(tmp_path))
-    monkeypatch.setenv("SNNBD_AT_ONCE", "2")
-    inside, most, lock = 0, 0, threading.Lock()
-
-    def work() -> None:
-        nonlocal inside, most
-        with place():
-            with lock:
-                inside += 1
-                most = max(most, inside)
-            time.sleep(0.05)
-            with lock:
-                inside -= 1
-
-    workers = [threading.Thread(target=work) for _ in range(6)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(timeout=30)
-    assert (inside, most) == (0, 2)
-
-
-def test_the_number_of_places_must_be_one_or_more(
-    monkeypatch: pytest.MonkeyPatch, tiny: Make, results: Path
-) -> None:
-    monkeypatch.setenv("SNNBD_AT_ONCE", "none")
-    with pytest.raises(ValueError, match="SNNBD_AT_ONCE='none' must be a whole number >= 1"):
-        sweep.run([tiny()])
+    one, common, two = (tiny(trigger=None, rate=0.0, seed=seed) for seed in range(3))
+    with sweep.local_workers(1) as address, ThreadPoolExecutor(2) as pool:
+        monkeypatch.setenv("SNNBD_SCHEDULER", address)
+        monkeypatch.setattr(sweep.execution, "LocalCluster", None)  # none is started besides
+        frames = list(pool.map(sweep.run, ([one, common], [common, two])))
+    assert [frame["status"].tolist() for frame in frames] == [["done", "done"]] * 2
+    assert frames[0]["hash"].tolist() == [one.hash, common.hash]
+    assert frames[1]["hash"].tolist() == [common.hash, two.hash]
+    assert len(list(results.glob("*.json"))) == 3
