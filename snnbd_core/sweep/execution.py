@@ -32,6 +32,7 @@ import json
 import os
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -125,8 +126,19 @@ def run(
             Display(len(items), len(records), console) as display,
         ):
             task = _Task(str(folder), device, threads, fresh, keep_networks)
-            _collect(client, task, todo, records, errors, display)
+            _collect(client, task, _ordered(todo), records, errors, display)
     return to_frame(items, records, errors)
+
+
+def _ordered(todo: Sequence[Experiment]) -> list[Experiment]:
+    """One run for each training first, clean ones before all: no worker waits for another's."""
+    seen: Counter[str] = Counter()
+    ranks = {}
+    for item in todo:
+        wanted = item.training.hash
+        ranks[item.hash] = (seen[wanted], item.attacks)
+        seen[wanted] += 1
+    return sorted(todo, key=lambda item: ranks[item.hash])
 
 
 @contextmanager

@@ -167,6 +167,13 @@ def test_an_unreachable_scheduler_is_named(
     assert (code, "scheduler='nowhere://x' does not answer" in text) == (2, True)
 
 
+def test_what_trains_comes_first_and_clean_networks_before_all(tiny: Make) -> None:
+    deployed = [tiny(seed=0, inference_threshold=at) for at in (1.0, 1.1, 1.2)]
+    other, clean = tiny(seed=1), tiny(trigger=None, rate=0.0, seed=0)
+    order = sweep.execution._ordered([*deployed, other, clean])
+    assert order == [clean, deployed[0], other, *deployed[1:]]
+
+
 def test_a_grid_of_many_runs_must_be_meant(tmp_path: Path, tiny_yaml: str) -> None:
     seeds = list(range(MANY + 1))
     path = grid(tmp_path, tiny_yaml, f"{{seed: {seeds}}}")
