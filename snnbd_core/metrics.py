@@ -12,6 +12,7 @@ counted apart.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -58,8 +59,7 @@ class Rate:
         """Wilson's score interval, 95 %; (0, 1) where there are no samples."""
         if not self.total:
             return 0.0, 1.0
-        interval = binomtest(self.hits, self.total).proportion_ci(0.95, method="wilson")
-        return float(interval.low), float(interval.high)
+        return _wilson(self.hits, self.total)
 
     def __float__(self) -> float:
         return self.value
@@ -311,6 +311,12 @@ def _rate(hits: np.ndarray) -> Rate:
 def revived(value: Any) -> Any:
     """A rate from its {"hits": ..., "total": ...}; anything else as it is."""
     return Rate(**value) if isinstance(value, dict) else value
+
+
+@functools.lru_cache(maxsize=4096)
+def _wilson(hits: int, total: int) -> tuple[float, float]:
+    interval = binomtest(hits, total).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _change(clean: float, triggered: float | None) -> float | None:

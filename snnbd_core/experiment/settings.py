@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -188,7 +189,7 @@ class Experiment:
         """Readable JSON of all fields."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """sha256 (hex) of the canonical JSON of all fields that the numbers depend on."""
         values = self.to_dict()

@@ -168,10 +168,11 @@ def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]
     with (
         dask.config.set(settings),
         LocalCluster(
-            n_workers=workers or _fitting(), threads_per_worker=1, processes=True,
+            n_workers=0, threads_per_worker=1, processes=True,
             dashboard_address="127.0.0.1:0", silence_logs="ERROR",
         ) as cluster,
     ):  # fmt: skip
+        cluster.scale(workers or _fitting())  # they start while the caller goes on
         yield cluster.scheduler_address
 
 
