@@ -18,8 +18,8 @@ How long a layer of neurons, a training step and a trigger take beside other lib
 same spikes. `make bench` measures again; `benchmarks/README.md` says how. Ratios are what counts,
 for they were taken on one machine: {processor}, {threads} threads, Python {python}, {versions}.
 
-A *copy* reads a tensor of the layer's size and writes one: the least a forward pass can take. With
-the backward pass it is two and a half copies.
+A *copy* reads a tensor of the layer's size and writes one, the least that a forward pass has to
+move. Forward and backward together have to move at least two and a half times as much.
 
 """
 _LAYERS = (("lif", "A layer of neurons alone"), ("linear", "The layer after a dense one"))
