@@ -13,7 +13,7 @@ from rich.console import Console
 
 from snnbd_core.book import pdf, performance, preface, reproduction
 from snnbd_core.book.check import check
-from snnbd_core.book.execute import execute
+from snnbd_core.book.execute import execute, shared_workers
 from snnbd_core.book.pairing import check_pairs
 from snnbd_core.book.settings import Book, BookError, Run
 from snnbd_core.book.stage import stage
@@ -33,8 +33,9 @@ def build(book: Book, run: Run, *, only: str | None = None, console: Console) ->
     if problems := check_pairs(book):
         raise BookError("\n".join(problems))
     pages = None if only is None else [chapter.page for chapter in chapters]
-    reproduction.run_claims(book, run, pages, console)
-    executed = execute(book, chapters, run, console)
+    with shared_workers() as scheduler:
+        reproduction.run_claims(book, run, pages, scheduler, console)
+        executed = execute(book, chapters, run, scheduler, console)
     if only is not None:
         return _single(book, executed, f"{only}.{run.profile}", console)
     stage(book, executed, book.stage)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +39,30 @@ def jobs_for(chapters: int, *, cores: int, memory: int) -> int:
     return max(1, min(chapters, cores, memory // MEMORY_PER_CHAPTER))
 
 
-def execute(book: Book, chapters: list[Chapter], run: Run, console: Console) -> dict[str, Path]:
+@contextmanager
+def shared_workers() -> Iterator[Callable[[], str]]:
+    """Gives the scheduler's address whose workers run all experiments of a build.
+
+    It is that in ``$SNNBD_SCHEDULER``, or of processes here, started when it is first asked for.
+    """
+    with ExitStack() as stack:
+
+        @functools.cache
+        def scheduler() -> str:
+            given = os.environ.get("SNNBD_SCHEDULER")
+            if given:
+                return given
+            # Dask is slow to import and not needed where nothing is run.
+            from snnbd_core import sweep
+
+            return stack.enter_context(sweep.local_workers())
+
+        yield scheduler
+
+
+def execute(
+    book: Book, chapters: list[Chapter], run: Run, scheduler: Callable[[], str], console: Console
+) -> dict[str, Path]:
     """Executes what is not cached; page -> executed notebook, for all ``chapters``.
 
     A chapter that fails stops the others. Its partly executed notebook is kept under
@@ -58,22 +83,10 @@ def execute(book: Book, chapters: list[Chapter], run: Run, console: Console) -> 
             f"Executing {len(todo)} chapter(s), {jobs} at a time with {threads} thread(s) each: "
             f"profile {run.profile}, seed {run.seed}, device {run.device}"
         )
-        with _workers() as scheduler:
-            environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
-            environment["SNNBD_SCHEDULER"] = scheduler
-            _run_all(book, todo, targets, run, jobs, environment, console)
+        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+        environment["SNNBD_SCHEDULER"] = scheduler()
+        _run_all(book, todo, targets, run, jobs, environment, console)
     return targets
-
-
-def _workers() -> AbstractContextManager[str]:
-    """The scheduler whose workers run the experiments of all chapters: the user's, or one here."""
-    given = os.environ.get("SNNBD_SCHEDULER")
-    if given:
-        return nullcontext(given)
-    # Dask is slow to import and not needed where no chapter is executed.
-    from snnbd_core import sweep
-
-    return sweep.local_workers()
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -52,14 +52,23 @@ One row for each setting, on real data: the mean of its seeds with a 95 % interv
 """
 
 
-def run_claims(book: Book, run: Run, only: Sequence[str] | None, console: Console) -> None:
+def run_claims(
+    book: Book,
+    run: Run,
+    only: Sequence[str] | None,
+    scheduler: Callable[[], str],
+    console: Console,
+) -> None:
     """Runs the experiments of the claims side by side, so that the chapters find their records.
 
     Args:
         only: pages of chapters; None takes the claims of all papers.
+        scheduler: gives the address of the one whose workers run them, if there are any to run.
     """
     chosen = [one for one in _claims(book) if only is None or one.chapter in only]
-    claims.run_missing(chosen, run.profile, _seeds(run), device=run.device, console=console)
+    claims.run_missing(
+        chosen, run.profile, _seeds(run), device=run.device, scheduler=scheduler, console=console
+    )
 
 
 def write(book: Book, run: Run, folder: Path) -> None:

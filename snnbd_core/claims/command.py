@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -54,13 +54,15 @@ def run_missing(
     *,
     device: str = "auto",
     workers: int = 0,
+    scheduler: Callable[[], str] | None = None,
     console: Console | None = None,
 ) -> None:
     """Runs side by side what judging the claims will ask for; a judgement then reads the records.
 
     Args:
         claims, profile, seeds: as for `judge`.
-        workers: processes to run in; 0: one per core.
+        workers: processes to run in; 0: as `sweep.run` has them.
+        scheduler: gives the address of one whose workers run them; asked if there are any to run.
         console: where progress is shown; default: the standard error.
     """
     todo = [
@@ -73,7 +75,8 @@ def run_missing(
         from snnbd_core import sweep
 
         shown = console or Console(stderr=True)
-        sweep.run(todo, workers=workers or None, device=device, console=shown)
+        address = None if scheduler is None else scheduler()
+        sweep.run(todo, scheduler=address, workers=workers or None, device=device, console=shown)
 
 
 def _is_missing(item: Experiment, recorded_too: bool) -> bool:

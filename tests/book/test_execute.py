@@ -11,7 +11,7 @@ from dask.system import cpu_count
 from rich.console import Console
 
 from snnbd_core.book import Book, BookError, Run, worker
-from snnbd_core.book.execute import MEMORY_PER_CHAPTER, execute, jobs_for
+from snnbd_core.book.execute import MEMORY_PER_CHAPTER, execute, jobs_for, shared_workers
 from snnbd_core.book.worker import first_line
 
 Rewrite = Callable[..., None]
@@ -20,7 +20,9 @@ Rewrite = Callable[..., None]
 def run_all(book: Book, run: Run | None = None) -> tuple[dict[str, str], str]:
     """Page -> everything its cells printed, and what the console showed."""
     screen = io.StringIO()
-    paths = execute(book, book.chapters, run or Run(), Console(file=screen, width=200))
+    with shared_workers() as scheduler:
+        console = Console(file=screen, width=200)
+        paths = execute(book, book.chapters, run or Run(), scheduler, console)
     printed = {}
     for page, path in paths.items():
         cells = nbformat.read(path, as_version=4).cells

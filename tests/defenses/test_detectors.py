@@ -31,7 +31,7 @@ from snnbd_core.defenses.detectors import (
 )
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
 from snnbd_core.defenses.detectors.strip import entropy
-from snnbd_core.defenses.detectors.tmpbd import gamma_p_value, margins
+from snnbd_core.defenses.detectors.tmpbd import ascended, gamma_p_value, margins
 from snnbd_core.defenses.detectors.training_set import outlying
 from snnbd_core.defenses.detectors.voltage import distances
 from snnbd_core.poisoning import Triggered
@@ -112,6 +112,19 @@ def test_margins_are_of_the_pooled_potentials_of_the_read_out(spiking):
         found = margins(spiking.net, sequence, 2)
     best = torch.cat((pooled[:, :2], pooled[:, 3:]), dim=1).max(dim=1).values
     torch.testing.assert_close(found, pooled[:, 2] - best)
+
+
+def test_in_one_batch_each_class_climbs_as_it_does_alone(spiking):
+    detector = PotentialMargins(high=1.0, frames=4, iterations=3, inputs=2)
+    found = inspect(detector, spiking).values
+    for target in (0, 4, 9):
+        draw = torch.Generator().manual_seed(target)  # of seed 0
+        inputs = torch.rand((2, 4, *spiking.net.input_shape), generator=draw)
+        alone = []
+        for _ in range(3):
+            margin, inputs = ascended(spiking.net.eval(), inputs, target, 1.0, 1.0)
+            alone.append(float(margin.max()))
+        assert found[target] == pytest.approx(max(alone), rel=1e-4)
 
 
 def test_potential_margins_repeat_and_leave_the_network(spiking):

@@ -377,6 +377,7 @@ def test_networks_without_what_a_repair_needs_are_refused(twin, spiking):
         (lambda: D.TwoStage(neurons=1), "neurons=1"),
         (lambda: D.AdversarialPruning(loss="hinge"), "loss='hinge'"),
         (lambda: D.OptimisedPruning(episodes=0), "episodes=0"),
+        (lambda: D.OptimisedPruning(samples=0), "samples=0"),
         (lambda: D.SuspiciousNeurons(share=1), "share=1"),
         (lambda: D.ShortcutSuppression(blocks=0), "blocks=0"),
         (lambda: D.ThresholdGuarding(margin=0), "margin=0"),
