@@ -83,7 +83,7 @@ def _row(item: Judgement, record_link: str, recorded_link: str, chapter_link: st
         kept = record.experiment.hash in item.recorded
         address = (recorded_link if kept else record_link).format(file=record.file_name)
         note = f" (recorded at {(record.provenance.commit or 'no commit')[:7]})" if kept else ""
-        links.append(f"[{record.experiment.hash}]({address}){note}")
+        links.append(f"[{record.experiment.hash[:6]}]({address}){note}")
     claim = f"**{item.claim.where}.** {item.claim.statement}"
     if item.claim.chapter:
         claim += f" ([chapter]({chapter_link.format(chapter=item.claim.chapter)}))"
@@ -105,8 +105,12 @@ def _ours(figure: Figure) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Lets a browser break the long names of experiments and figures."""
-    return re.sub(r"(?<=\w[._])(?=\w)", "<wbr>", text)
+    """The long names of experiments and figures as code that a browser may break."""
+
+    def as_code(name: re.Match[str]) -> str:
+        return f"<code>{re.sub('(?<=[._])', '<wbr>', name[0])}</code>"
+
+    return re.sub(r"\b[a-z]\w+(?:[._]\w+)+", as_code, text)
 
 
 def _verdict(item: Judgement) -> str:
