@@ -13,6 +13,7 @@ from rich.text import Text
 
 from snnbd_core.claims.verdict import VERDICTS, Figure, Judgement
 
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _STYLES = dict(zip(VERDICTS, ("green", "yellow", "red", "dim"), strict=True))
 
 
@@ -95,7 +96,8 @@ def _row(item: Judgement, record_link: str, recorded_link: str, chapter_link: st
         _breakable(item.reason),
         " ".join(links) or "-",
     )
-    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
+    row = " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells)
+    return f"| {row.replace(' %', _NO_BREAK + '%')} |"
 
 
 def _ours(figure: Figure) -> str:
