@@ -15,7 +15,7 @@ codec          values to JSON and back, with errors that name the field
 provenance     which code, data, versions and machine made a record
 record         `Record`: its file format, and files damaged or edited by hand
 store          the results folder: finding, stale records, recorded runs
-trigger_cache  triggers that are fitted to the training set first
+trigger_cache  what is found out of a trigger once: its fit, its stealth
 execution      `run` and `network`: training, repairing, evaluating, probing, locks
 =============  =================================================================================
 """

@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from snnbd_core import migration, networks, stealth
+from snnbd_core import migration, networks
 from snnbd_core.experiment import store, trigger_cache
 from snnbd_core.experiment.probing import probed
 from snnbd_core.experiment.provenance import Provenance, peak_memory
@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 20.0  # what a killed run loses at the most, but for the epoch it was in
 SMALL = 2**20  # bytes; weights that take less are kept in any case
-_SHOWN: dict[str, dict[str, Any]] = {}  # how much a trigger shows, which many runs ask for
 
 
 def run(
@@ -141,7 +140,7 @@ def _computed(
             device=place,
             steps=experiment.frames,
         )
-        extra = _stealth(experiment, test, trigger) | dict(trained.figures)
+        extra = trigger_cache.stealth_of(experiment, test, trigger) | dict(trained.figures)
         extra |= _measured(experiment, net, test, trigger, place)
         extra |= probed(
             experiment, net, defender=defender, test=test, trigger=trigger,
@@ -207,25 +206,6 @@ def _as_deployed(experiment: Experiment, nets: Sequence[nn.Module]) -> Iterator[
         for net in nets if settings else ():
             stack.enter_context(override(net, **settings))
         yield
-
-
-def _stealth(experiment: Experiment, test: Any, trigger: Any) -> dict[str, Any]:
-    """How much the trigger shows."""
-    if trigger is None or experiment.defence is not None or experiment.probe is not None:
-        return {}  # the same trigger is scored where nothing is defended or probed
-    train, _ = store.datasets(experiment)
-    if trigger is not experiment.trigger:
-        return _scores(test, trigger, train)  # its settings do not say what was learnt
-    key = f"{test.fingerprint}|{train.fingerprint}|{experiment.to_dict()['trigger']}"
-    if key not in _SHOWN:
-        _SHOWN[key] = _scores(test, trigger, train)
-    return dict(_SHOWN[key])
-
-
-def _scores(test: Any, trigger: Any, train: Any) -> dict[str, Any]:
-    if not hasattr(test, "bin"):
-        return stealth.score_images(test, trigger)
-    return dict(stealth.score(test, trigger, train))
 
 
 def _measured(

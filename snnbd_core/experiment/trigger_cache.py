@@ -1,4 +1,4 @@
-"""Triggers that look at the training set before they are used: measured once, then kept."""
+"""What is found out of a trigger once and then kept: its fit to the training set, its stealth."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import nn
 
+from snnbd_core import stealth
 from snnbd_core.experiment import codec, parts, store
 from snnbd_core.experiment.provenance import code_fingerprint
 from snnbd_core.experiment.settings import Experiment
@@ -17,6 +18,7 @@ from snnbd_core.files import cache_dir, write_atomically
 
 # All that `fit` is told, by the fields of an experiment.
 _SEEN = ("data", "frames", "binning", "samples", "trigger", "target", "seed")
+_SHOWN: dict[tuple[Any, ...], dict[str, float]] = {}
 
 
 def fitted(experiment: Experiment) -> Any:
@@ -48,6 +50,33 @@ def against(experiment: Experiment, net: nn.Module) -> Any:
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: torch.save(made.state_dict(), file))
     return made
+
+
+def stealth_of(experiment: Experiment, test: Any, trigger: Any) -> dict[str, float]:
+    """How much a trigger shows; computed once in this process for all runs that differ elsewhere.
+
+    Args:
+        experiment: with a defence or a probe there are no scores: they are those without it.
+        test: the reported samples.
+        trigger: as it is put into them.
+    """
+    if trigger is None or experiment.defence is not None or experiment.probe is not None:
+        return {}
+    train, _ = store.datasets(experiment)
+    if trigger is not experiment.trigger:
+        return _scores(test, trigger, train)  # its settings do not say what was learnt
+    settings = codec.canonical(codec.part_to_dict(trigger))
+    # The class itself, for one of the same name may be written anew in a notebook.
+    key = (test.fingerprint, train.fingerprint, type(trigger), settings)
+    if key not in _SHOWN:
+        _SHOWN[key] = _scores(test, trigger, train)
+    return dict(_SHOWN[key])
+
+
+def _scores(test: Any, trigger: Any, train: Any) -> dict[str, float]:
+    if hasattr(test, "bin"):
+        return stealth.score(test, trigger, train)
+    return stealth.score_images(test, trigger)
 
 
 def made_with(experiment: Experiment) -> str:

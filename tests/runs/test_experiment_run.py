@@ -18,7 +18,16 @@ import pytest
 import torch
 
 from snnbd_core import evaluate
-from snnbd_core.experiment import Experiment, Record, network, run, store, stored, trigger_cache
+from snnbd_core.experiment import (
+    Experiment,
+    Record,
+    network,
+    parts,
+    run,
+    store,
+    stored,
+    trigger_cache,
+)
 from snnbd_core.experiment import execution as execution_module
 from snnbd_core.experiment import provenance as provenance_module
 from snnbd_core.files import cache_dir
@@ -251,3 +260,28 @@ def test_the_file_is_readable_json_with_intervals(results: Path, tiny: Make) -> 
     assert values["intervals"]["clean_accuracy"] == [round(low, 6), round(high, 6)]
     assert values["experiment"]["trigger"]["kind"] == "Static"
     assert values["hash"].startswith(tiny().hash)
+
+
+def test_a_trigger_that_is_written_anew_is_scored_anew(
+    results: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a notebook: the same name and settings, another effect. The same class is kept."""
+
+    def fresh_class(added: float) -> object:
+        @dataclasses.dataclass(frozen=True)
+        class Louder:
+            space: str = "frames"
+
+            def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+                return frames + added
+
+        return Louder()
+
+    seen = []
+    for trigger in (one := fresh_class(1.0), one, fresh_class(3.0)):
+        monkeypatch.setitem(parts.TRIGGERS, "Louder", type(trigger))
+        experiment = tiny(trigger=trigger, rate=0.0)
+        _, test = store.test_sets(experiment)
+        seen.append(trigger_cache.stealth_of(experiment, test, trigger)["l2"])
+    assert seen[0] == seen[1]
+    assert seen[2] == pytest.approx(3 * seen[0])

@@ -174,6 +174,17 @@ def test_what_trains_comes_first_and_clean_networks_before_all(tiny: Make) -> No
     assert order == [clean, deployed[0], other, *deployed[1:]]
 
 
+@pytest.mark.parametrize(
+    ("cores", "memory", "expected"), [(2, 24, 2), (8, 3, 3), (64, 1, 1), (4, 0, 1)]
+)
+def test_workers_are_as_many_as_cores_and_memory_allow(
+    monkeypatch: pytest.MonkeyPatch, cores: int, memory: int, expected: int
+) -> None:
+    monkeypatch.setattr(sweep.execution, "cpu_count", lambda: cores)
+    monkeypatch.setattr(sweep.execution, "MEMORY_LIMIT", memory * 2**30)
+    assert sweep.execution._fitting() == expected
+
+
 def test_a_grid_of_many_runs_must_be_meant(tmp_path: Path, tiny_yaml: str) -> None:
     seeds = list(range(MANY + 1))
     path = grid(tmp_path, tiny_yaml, f"{{seed: {seeds}}}")
