@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean, connections, gated, prune, rates
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse, anomaly
+from snnbd_core.defenses.detectors.patches import stamped
 from snnbd_core.defenses.suspicion import standard
 from snnbd_core.learning import as_sequence
 from snnbd_core.networks import seeded
@@ -120,8 +121,8 @@ class OptimisedPruning:
         batch, labels = clean_samples.batch(np.arange(len(clean_samples)))
         batch, labels = batch.to(device), labels.to(device)
         with seeded(seed):
-            stamped, target = self._suspected(out, batch, clean_samples.classes, steps)
-            others = stamped[labels != target]
+            lit, target = self._suspected(out, batch, clean_samples.classes, steps)
+            others = lit[labels != target]
 
             def reward(keep: list[Tensor]) -> float:
                 with torch.no_grad(), gated(out, [one.float() for one in keep]):
@@ -129,7 +130,7 @@ class OptimisedPruning:
                     fooled = out(as_sequence(others, steps)).argmax(dim=1) == target
                 return float(right.float().mean() - fooled.float().mean())
 
-            nodes = _features(out, clean_samples, stamped, edges, steps)
+            nodes = _features(out, clean_samples, lit, edges, steps)
             keep = self._search(nodes, edges[1:-1], reward)
         prune(out, keep)
         for weight, before in zip(out.parameters(), net.parameters(), strict=True):
@@ -142,10 +143,10 @@ class OptimisedPruning:
         """The samples with the smallest patch that Neural Cleanse finds, and its class."""
         cleanse = NeuralCleanse(iterations=self.search)
         few = batch[: self.samples]
-        found = [cleanse.search(net, few, target, steps) for target in range(classes)]
-        _, target = anomaly([float(mask.sum()) for mask, _ in found])
-        mask, pattern = found[target]
-        return (1 - mask) * batch + mask * pattern, target
+        masks, patterns = cleanse.search(net, few, range(classes), steps)
+        _, target = anomaly(masks.sum(dim=(1, 2)).tolist())
+        found = slice(target, target + 1)
+        return stamped(batch, masks[found], patterns[found]), target
 
     def _search(self, nodes: list[Tensor], edges: list[Tensor], reward: Any) -> list[Tensor]:
         policy = Pruner(nodes[0].shape[1]).to(nodes[0].device)
@@ -173,17 +174,17 @@ class OptimisedPruning:
 
 
 def _features(
-    net: nn.Module, clean: Any, stamped: Tensor, edges: list[Tensor], steps: int
+    net: nn.Module, clean: Any, lit: Tensor, edges: list[Tensor], steps: int
 ) -> list[Tensor]:
     """Standard scores [C, 4] for each hidden layer."""
     heard = rates(net, clean, steps)
-    lit = rates(net, _Samples(stamped), steps)
+    changed = rates(net, _Samples(lit), steps)
     return [
         torch.stack([
             standard(rate), standard(other - rate),
             standard(edges[number].norm(dim=1)), standard(edges[number + 1].norm(dim=0)),
         ], dim=1)
-        for number, (rate, other) in enumerate(zip(heard, lit, strict=True))
+        for number, (rate, other) in enumerate(zip(heard, changed, strict=True))
     ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 import snnbd_core as sb
-from snnbd_core.defenses.channels import rates
+from snnbd_core.defenses.channels import hidden, rates
 from snnbd_core.defenses.detectors import (
     ActivationClustering,
     BrainStimulation,
@@ -30,6 +30,8 @@ from snnbd_core.defenses.detectors import (
     roc,
 )
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
+from snnbd_core.defenses.detectors.patches import groups, stamped
+from snnbd_core.defenses.detectors.stimulation import Candidate, currents
 from snnbd_core.defenses.detectors.strip import entropy
 from snnbd_core.defenses.detectors.tmpbd import ascended, gamma_p_value, margins
 from snnbd_core.defenses.detectors.training_set import outlying
@@ -83,6 +85,57 @@ def test_stimulation_names_the_target_of_an_attacked_network(twin):
     again = inspect(BrainStimulation(), twin)
     assert again == verdict
     assert not any(layer._forward_pre_hooks for layer in twin.net.modules())
+
+
+def test_side_by_side_each_patch_is_found_as_it_is_alone(twin):
+    batch, _ = twin.clean.batch(np.arange(12))
+    cleanse = NeuralCleanse(iterations=40)
+    with frozen(twin.net, CPU):
+        torch.manual_seed(3)
+        masks, patterns = cleanse.search(twin.net, batch, range(3), 1)
+        for target in range(3):
+            torch.manual_seed(3)
+            for _ in range(target):  # the patterns begin where draws one after the other put them
+                torch.randn(batch.shape[1:])
+            mask, pattern = cleanse.search(twin.net, batch, [target], 1)
+            torch.testing.assert_close(masks[target], mask[0], rtol=1e-3, atol=1e-4)
+            torch.testing.assert_close(patterns[target], pattern[0], rtol=1e-3, atol=1e-3)
+    assert all(mask.sum() < 40 for mask in masks)  # of 64 pixels: all three were found
+
+
+def test_a_patch_replaces_what_its_mask_covers_in_every_frame():
+    batch, masks = torch.rand(5, 3, 2, 4, 4), torch.zeros(2, 4, 4)
+    masks[1, 0, 0] = 0.25
+    patterns = torch.rand(2, 2, 4, 4)
+    out = stamped(batch, masks, patterns).view(2, *batch.shape)
+    assert torch.equal(out[0], batch)
+    blended = 0.75 * batch[:, :, :, 0, 0] + 0.25 * patterns[1, :, 0, 0]
+    torch.testing.assert_close(out[1, :, :, :, 0, 0], blended)
+    assert torch.equal(out[1, ..., 1:, :], batch[..., 1:, :])
+
+
+def test_patches_run_together_as_far_as_their_frames_allow():
+    images, frames = torch.zeros(32, 1, 8, 8), torch.zeros(32, 8, 2, 34, 34)
+    assert list(groups(10, images, 4)) == [slice(0, 10)]
+    assert list(groups(10, frames, 4)) == [slice(0, 5), slice(5, 10)]
+    assert list(groups(2, torch.zeros(999, 8, 2, 1, 1), 4)) == [slice(0, 1), slice(1, 2)]
+
+
+def test_a_stimulated_channels_current_is_read_from_the_samples_of_its_patch(spiking):
+    images, _ = spiking.clean.batch(np.arange(6))
+    found = [Candidate(1, 7, 0, 0.0), Candidate(0, 3, 1, 0.0), Candidate(1, 2, 4, 0.0)]
+    inputs, net = {}, copy.deepcopy(spiking.net)
+    with frozen(net, CPU), currents(net, found) as read:
+        for number, layer in enumerate(hidden(net)):
+            layer.register_forward_pre_hook(
+                lambda _, given, number=number: inputs.update({number: given[0]})
+            )
+        net(images.expand(4, *images.shape))
+        of_patches = read()
+    for row, one in enumerate(found):
+        mine = inputs[one.layer][:, 2 * row : 2 * row + 2, one.channel]
+        expected = mine.transpose(0, 1).flatten(1).mean(dim=1)
+        torch.testing.assert_close(of_patches[row], expected)
 
 
 def test_neural_cleanse_is_quiet_about_a_clean_network(innocent):

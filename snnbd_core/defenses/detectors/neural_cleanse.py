@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from torch.nn import functional
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean
+from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.learning import as_sequence
@@ -62,35 +64,44 @@ class NeuralCleanse:
         draw = np.random.default_rng(seed).permutation(len(clean_samples))[: self.samples]
         batch = clean_samples.batch(draw)[0].to(device)
         with frozen(net, device), seeded(seed):
-            sizes = [
-                float(self.search(net, batch, target, steps)[0].sum())
-                for target in range(clean_samples.classes)
-            ]
+            masks, _ = self.search(net, batch, range(clean_samples.classes), steps)
+        sizes = masks.sum(dim=(1, 2)).tolist()
         index, target = anomaly(sizes)
         return Verdict(index > self.threshold, target, index, self.threshold, values=tuple(sizes))
 
     def search(
-        self, net: nn.Module, batch: Tensor, target: int, steps: int
+        self, net: nn.Module, batch: Tensor, targets: Sequence[int], steps: int
     ) -> tuple[Tensor, Tensor]:
-        """Mask [H, W] and pattern [C, H, W] for one class."""
-        shape = batch.shape[-3:]
-        free = torch.full(shape[1:], -2.0, device=batch.device).requires_grad_()
-        paint = torch.randn(shape, device=batch.device).requires_grad_()
+        """Masks [K, H, W] and patterns [K, C, H, W] for K classes, each as if sought alone."""
+        found = [
+            self._search(net, batch, torch.tensor(targets[part], device=batch.device), steps)
+            for part in patches.groups(len(targets), batch, steps)
+        ]
+        masks, patterns = zip(*found, strict=True)
+        return torch.cat(masks), torch.cat(patterns)
+
+    def _search(
+        self, net: nn.Module, batch: Tensor, targets: Tensor, steps: int
+    ) -> tuple[Tensor, Tensor]:
+        free, paint = patches.start(len(targets), batch)
         optimizer = torch.optim.Adam([free, paint], lr=0.2)
-        labels = torch.full((len(batch),), target, device=batch.device)
-        high, weight = max(float(batch.max()), 1.0), self.weight
-        best = torch.ones(shape[1:], device=batch.device), torch.zeros(shape, device=batch.device)
+        labels = targets.repeat_interleave(len(batch))
+        high, weight = max(float(batch.max()), 1.0), torch.full_like(free[:, 0, 0], self.weight)
+        best = torch.ones_like(free), torch.zeros_like(paint)
         for _ in range(self.iterations):
-            mask, pattern = torch.sigmoid(free), high * torch.sigmoid(paint)
-            logits = net(as_sequence((1 - mask) * batch + mask * pattern, steps))
-            hit = float((logits.argmax(dim=1) == target).float().mean())
-            loss = functional.cross_entropy(SHARP * logits, labels) + weight * mask.sum()
+            masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
+            logits = net(as_sequence(patches.stamped(batch, masks, patterns), steps))
+            hits = (logits.argmax(dim=1) == labels).view(len(targets), -1).float().mean(dim=1)
+            away = functional.cross_entropy(SHARP * logits, labels, reduction="none")
+            sizes = masks.sum(dim=(1, 2))
+            losses = away.view(len(targets), -1).mean(dim=1) + weight * sizes
             optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
+            torch.autograd.backward(losses.sum())
             optimizer.step()
-            if hit > 0.95 and float(mask.detach().sum()) < float(best[0].sum()):
-                best = mask.detach(), pattern.detach()
-            weight = weight * 1.1 if hit > 0.95 else weight / 1.1
+            works = hits > 0.95
+            better = works & (sizes.detach() < best[0].sum(dim=(1, 2)))
+            best[0][better], best[1][better] = masks.detach()[better], patterns.detach()[better]
+            weight = torch.where(works, weight * 1.1, weight / 1.1)
         return best
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import Gate, check_clean, hidden, rates
+from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.neural_cleanse import SHARP
 from snnbd_core.defenses.detectors.verdict import Verdict
@@ -83,10 +85,12 @@ class BrainStimulation:
         batch, labels = (part.to(device) for part in clean_samples.batch(rows))
         with frozen(net, device), seeded(seed):
             largest = rates(net, clean_samples, steps, largest=True)
+            found = self.suspects(net, as_sequence(batch, steps), largest)
             shares = np.zeros(clean_samples.classes)
-            for one in self.suspects(net, as_sequence(batch, steps), largest):
-                share = self._success(net, batch, labels, one, steps)
-                shares[one.target] = max(shares[one.target], share)
+            for part in patches.groups(len(found), batch, steps):
+                successes = self._successes(net, batch, labels, found[part], steps)
+                for one, share in zip(found[part], successes, strict=True):
+                    shares[one.target] = max(shares[one.target], share)
         score, target = float(shares.max()), int(shares.argmax())
         return Verdict(score > self.threshold, target, score, self.threshold,
                        values=tuple(shares.tolist()))  # fmt: skip
@@ -118,44 +122,75 @@ class BrainStimulation:
                 )
         return sorted(found, key=lambda one: -one.lead)[: self.candidates]
 
-    def _success(
-        self, net: nn.Module, batch: Tensor, labels: Tensor, one: Candidate, steps: int
-    ) -> float:
-        """Share of samples of other classes that the patch for a channel sends to its class."""
-        others = batch[labels != one.target]
-        mask, pattern = self._patch(net, others, one, steps)
+    def _successes(
+        self, net: nn.Module, batch: Tensor, labels: Tensor, found: Sequence[Candidate], steps: int
+    ) -> list[float]:
+        """For each channel the share of other classes' samples that its patch sends to its own."""
+        targets = torch.tensor([one.target for one in found], device=batch.device)
+        others = (labels != targets[:, None]).float()
+        others /= others.sum(dim=1, keepdim=True)
+        masks, patterns = self._patches(net, batch, others, found, steps)
         with torch.no_grad():
-            answers = net(as_sequence((1 - mask) * others + mask * pattern, steps)).argmax(dim=1)
-        return float((answers == one.target).float().mean())
+            logits = net(as_sequence(patches.stamped(batch, masks, patterns), steps))
+        hits = logits.argmax(dim=1).view(others.shape) == targets[:, None]
+        shares: list[float] = (hits * others).sum(dim=1).tolist()
+        return shares
 
-    def _patch(
-        self, net: nn.Module, batch: Tensor, one: Candidate, steps: int
+    def _patches(
+        self, net: nn.Module, batch: Tensor, others: Tensor, found: Sequence[Candidate], steps: int
     ) -> tuple[Tensor, Tensor]:
-        """Mask [H, W] and pattern [C, H, W] that drive the channel."""
-        shape = batch.shape[-3:]
-        free = torch.full(shape[1:], -2.0, device=batch.device).requires_grad_()
-        paint = torch.randn(shape, device=batch.device).requires_grad_()
+        """Masks [K, H, W] and patterns [K, C, H, W] that drive the channels.
+
+        Args:
+            others: weights [K, B] of the samples, 0 for those of the channel's own class.
+        """
+        free, paint = patches.start(len(found), batch)
         optimizer = torch.optim.Adam([free, paint], lr=0.2)
-        labels = torch.full((len(batch),), one.target, device=batch.device)
+        targets = torch.tensor([one.target for one in found], device=batch.device)
+        labels = targets.repeat_interleave(len(batch))
         high = max(float(batch.max()), 1.0)
-        allowed = self.size * shape[1] * shape[2]
-        kept: list[Tensor] = []
-        layer = hidden(net)[one.layer]
-        hook = layer.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
-        try:
+        allowed = self.size * batch.shape[-2] * batch.shape[-1]
+        with currents(net, found) as driven:
             for _ in range(self.iterations):
-                mask, pattern = torch.sigmoid(free), high * torch.sigmoid(paint)
-                kept.clear()
-                logits = net(as_sequence((1 - mask) * batch + mask * pattern, steps))
-                drive = kept[0][:, :, one.channel].mean()
-                away = functional.cross_entropy(SHARP * logits, labels)
-                loss = functional.relu(mask.sum() - allowed) + away - drive
+                masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
+                logits = net(as_sequence(patches.stamped(batch, masks, patterns), steps))
+                away = functional.cross_entropy(SHARP * logits, labels, reduction="none")
+                aims = (away.view(others.shape) - driven()) * others
+                too_large = functional.relu(masks.sum(dim=(1, 2)) - allowed)
                 optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
+                torch.autograd.backward(too_large.sum() + aims.sum())
                 optimizer.step()
-        finally:
+        return masks.detach(), patterns.detach()
+
+
+@contextmanager
+def currents(net: nn.Module, found: Sequence[Candidate]) -> Iterator[Callable[[], Tensor]]:
+    """A function that gives, after a run of K x B samples, each channel's mean current, [K, B]."""
+    layers, kept = hidden(net), dict[nn.Module, Tensor]()
+    rows = {
+        layers[number]: [row for row, one in enumerate(found) if one.layer == number]
+        for number in sorted({one.layer for one in found})
+    }
+    back = torch.tensor([row for several in rows.values() for row in several]).argsort()
+
+    def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        kept[layer] = inputs[0]
+
+    def read() -> Tensor:
+        means = []
+        for layer, several in rows.items():
+            channels = [found[row].channel for row in several]
+            of_patches = kept[layer].unflatten(1, (len(found), -1))  # [T, K, B, C, ...]
+            driven = of_patches[:, several, :, channels]  # [some of K, T, B, ...]
+            means.append(driven.transpose(1, 2).flatten(2).mean(dim=2))
+        return torch.cat(means)[back]
+
+    hooks = [layer.register_forward_pre_hook(keep) for layer in rows]
+    try:
+        yield read
+    finally:
+        for hook in hooks:
             hook.remove()
-        return mask.detach(), pattern.detach()
 
 
 def _stimulated(
