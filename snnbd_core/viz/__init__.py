@@ -10,6 +10,7 @@ from snnbd_core.viz.badsnn import (
     draw_thresholds,
     draw_traces,
     most_changed,
+    targets_table,
     thresholds_table,
 )
 from snnbd_core.viz.bounded import scored_bounded, shaded_image
@@ -111,6 +112,7 @@ __all__ = [
     "spike_table",
     "stealth_table",
     "stills",
+    "targets_table",
     "thresholds_table",
     "use_style",
     "verdict",

@@ -85,6 +85,24 @@ def thresholds_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def targets_table(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.DataFrame:
+    """Success and, in brackets, the untriggered target rate for each target, means over seeds.
+
+    Args:
+        runs: name of a row -> name of a column -> records of one target; clean accuracy is the
+            mean over all of a row.
+    """
+    rows = {}
+    for name, by_target in runs.items():
+        everything = [record for records in by_target.values() for record in records]
+        rows[name] = {"CA": f"{Sample.of(everything, 'clean_accuracy').mean:.0%}"} | {
+            f"ASR, {target}": f"{Sample.of(records, 'attack_success_rate').mean:.0%} "
+            f"({Sample.of(records, 'untriggered_target_rate').mean:.0%})"
+            for target, records in by_target.items()
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def most_changed(
     net: nn.Module, clean: Tensor, triggered: Tensor, threshold: float, steps: int = 4
 ) -> int:
@@ -105,30 +123,33 @@ def most_changed(
 
 
 def draw_traces(
-    net: nn.Module,
+    neurons: Mapping[str, tuple[nn.Module, int]],
     samples: Mapping[str, Tensor],
     thresholds: Mapping[str, float],
-    neuron: int,
     steps: int = 4,
 ) -> Figure:
-    """Potential of one neuron of the last hidden layer, sample by sample.
+    """Potential of one neuron of the last hidden layer, a row for each network.
 
     Args:
-        net: a network with spiking layers; left as it was.
-        samples: title -> frames [T, C, H, W] or image [C, H, W].
+        neurons: name of a row -> a network with spiking layers, left as it was, and the neuron's
+            number in the flattened layer, as `most_changed` gives it.
+        samples: title -> frames [T, C, H, W] or image [C, H, W]; a column each.
         thresholds: label -> threshold of all layers; one curve each.
-        neuron: its number in the flattened layer, as `most_changed` gives it.
         steps: T for images.
     """
-    figure = style.new_figure(2.6)
-    panels = figure.subplots(1, len(samples), sharey=True, squeeze=False)[0]
-    for axes, (title, sample) in zip(panels, samples.items(), strict=True):
-        for (label, threshold), colour in zip(thresholds.items(), style.SERIES, strict=False):
-            trace = _trace(net, sample, threshold, neuron, steps)
-            _draw_trace(axes, trace, threshold, colour, label)
-        axes.set(title=title, xlabel="time (steps)")
-    panels[0].set_ylabel("potential")
-    handles, names = panels[0].get_legend_handles_labels()
+    figure = style.new_figure(1.5 * len(neurons) + 1.1)
+    grid = figure.subplots(len(neurons), len(samples), sharex=True, sharey="row", squeeze=False)
+    for panels, (name, (net, neuron)) in zip(grid, neurons.items(), strict=True):
+        for axes, sample in zip(panels, samples.values(), strict=True):
+            for (label, threshold), colour in zip(thresholds.items(), style.SERIES, strict=False):
+                trace = _trace(net, sample, threshold, neuron, steps)
+                _draw_trace(axes, trace, threshold, colour, label)
+        panels[0].set_ylabel(f"{name}\npotential")
+    for axes, title in zip(grid[0], samples, strict=True):
+        axes.set_title(title)
+    for axes in grid[-1]:
+        axes.set_xlabel("time (steps)")
+    handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(thresholds))
     return figure
 

@@ -94,8 +94,11 @@ WIDGETS = {
     "threshold": Widget(
         "05",
         ("def shipped(", "viz.sliders(axes, shipped"),
-        EVENTS + "index = neuron = 0\nsample, bad = test[index][0], untrained((2, 34, 34))\n",
-        2,
+        EVENTS + "TARGETS, index = (0, 3), 0\n"
+        "sample, net = test[index][0], untrained((2, 34, 34))\n"
+        "attacked = {f'target {target}': net for target in TARGETS}\n"
+        "neurons = {f'target {target}': target for target in TARGETS}\n",
+        3,
     ),
     "repair": Widget(
         "07",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 
@@ -230,12 +231,34 @@ def net():
     return sb.networks.build("quick-conv", (1, 8, 8), 10, Neuron().build, seed=0).eval()
 
 
+def potential(net, image, steps=5):
+    """Potentials [T, neurons] of the last hidden layer, at the threshold it was made with."""
+    layer, seen = sb.neurons.spiking_layers(net)[-2], []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        net(image[None].expand(steps, -1, -1, -1, -1))
+        hook.remove()
+        return layer(seen[0], return_potential=True)[1][:, 0]
+
+
+def test_a_row_for_each_setting_and_a_column_for_each_target():
+    runs = {"plain": {"target 0": [record(50)], "target 3": [record(20, 70), record(40, 80)]}}
+    table = viz.targets_table(runs)
+    assert table.loc["plain"].to_dict() == {
+        "CA": "80%", "ASR, target 0": "50% (3%)", "ASR, target 3": "30% (3%)",
+    }  # fmt: skip
+
+
 def test_traces_and_layers_of_a_network(net):
     image = torch.rand(1, 8, 8)
     images, thresholds = {"a": image, "b": image * 0}, {"low": 0.1, "high": 1.0}
-    figure = viz.draw_traces(net, images, thresholds, neuron=3, steps=5)
-    assert len(lines(figure)["low"][1]) == 5
-    assert max(lines(figure, 1)["high"][1]) <= max(lines(figure)["high"][1]) + 1
+    figure = viz.draw_traces({"one": (net, 3), "two": (net, 4)}, images, thresholds, steps=5)
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["one\npotential", "two\npotential"]
+    for panel, (neuron, shown) in enumerate(itertools.product((3, 4), images.values())):
+        traces = lines(figure, panel)
+        assert len(traces["low"][1]) == 5
+        np.testing.assert_allclose(traces["high"][1], potential(net, shown)[:, neuron], rtol=1e-6)
     batch = torch.rand(4, 1, 8, 8)
     figure = viz.draw_layer_rates({"net": net}, {"x": batch}, threshold=0.1, steps=5)
     assert len(figure.axes[0].patches) == 3
