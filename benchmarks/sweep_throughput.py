@@ -22,15 +22,16 @@ import torch
 import typer
 
 from snnbd_core.experiment import Experiment
-from snnbd_core.sweep.execution import _client, _Task
+from snnbd_core.sweep.execution import _Task
+from snnbd_core.sweep.workers import client_of
 
 
 def seconds(workers: int, runs: int, repeat: int) -> float:
     """Wall time of equal runs on so many one-thread workers, warmed up."""
     # New seeds each time: what is in the store or in the cache would not be run.
     first = 1000 * (1 + 10 * repeat + workers)
-    with tempfile.TemporaryDirectory() as folder, _client(None, workers, 1) as client:
-        task = _Task(folder, "cpu", 1, True)
+    with tempfile.TemporaryDirectory() as folder, client_of(None, workers, 1) as client:
+        task = _Task(folder, "cpu", 1, fresh=True, keep=False)
         for place in client.scheduler_info()["workers"]:
             item = Experiment(seed=first + 500, epochs=1)
             client.submit(task, item.to_json(), workers=[place], pure=False).result()

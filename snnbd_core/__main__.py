@@ -39,7 +39,7 @@ def book(
         page = build(
             Book(folder.resolve()), Run(profile, seed, device), only=only, console=Console()
         )
-    except (BookError, ValueError) as error:
+    except (BookError, ValueError, ConnectionError) as error:
         raise _failure(error) from error
     typer.echo(f"The book is ready. Open {page.as_uri()}")
 

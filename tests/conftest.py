@@ -20,6 +20,7 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SNNBD_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("SNNBD_RESULTS", str(tmp_path_factory.mktemp("results")))
+        patch.delenv("SNNBD_SCHEDULER", raising=False)
         yield
 
 

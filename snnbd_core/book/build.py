@@ -33,9 +33,10 @@ def build(book: Book, run: Run, *, only: str | None = None, console: Console) ->
     if problems := check_pairs(book):
         raise BookError("\n".join(problems))
     pages = None if only is None else [chapter.page for chapter in chapters]
+    environment = dict(os.environ)  # before Dask puts its workers' variables there
     with shared_workers() as scheduler:
         reproduction.run_claims(book, run, pages, scheduler, console)
-        executed = execute(book, chapters, run, scheduler, console)
+        executed = execute(book, chapters, run, scheduler, console, environment)
     if only is not None:
         return _single(book, executed, f"{only}.{run.profile}", console)
     stage(book, executed, book.stage)

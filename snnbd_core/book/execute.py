@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -41,35 +41,50 @@ def jobs_for(chapters: int, *, cores: int, memory: int) -> int:
 
 @contextmanager
 def shared_workers() -> Iterator[Callable[[], str]]:
-    """Gives the scheduler's address whose workers run all experiments of a build.
+    """Gives the scheduler's address whose workers run a build's sweeps.
 
     It is that in ``$SNNBD_SCHEDULER``, or of processes here, started when it is first asked for.
+
+    Raises:
+        SchedulerUnreachable: when asked, if nothing answers at the address in the environment.
     """
     with ExitStack() as stack:
 
         @functools.cache
         def scheduler() -> str:
-            given = os.environ.get("SNNBD_SCHEDULER")
-            if given:
-                return given
             # Dask is slow to import and not needed where nothing is run.
             from snnbd_core import sweep
 
+            given = os.environ.get("SNNBD_SCHEDULER")
+            if given:
+                return sweep.answering(given)
             return stack.enter_context(sweep.local_workers())
 
         yield scheduler
 
 
 def execute(
-    book: Book, chapters: list[Chapter], run: Run, scheduler: Callable[[], str], console: Console
+    book: Book,
+    chapters: list[Chapter],
+    run: Run,
+    scheduler: Callable[[], str],
+    console: Console,
+    environment: Mapping[str, str] = os.environ,
 ) -> dict[str, Path]:
     """Executes what is not cached; page -> executed notebook, for all ``chapters``.
 
     A chapter that fails stops the others. Its partly executed notebook is kept under
     ``_build/failed`` and what its process wrote to stderr under ``_build/logs``.
 
+    Args:
+        book, chapters, run: what to execute, and with which parameters.
+        scheduler: gives the address of the workers of all chapters; asked if any is executed.
+        console: where progress is shown.
+        environment: of the chapters' processes, but for their threads and the scheduler.
+
     Raises:
         BookError: a cell failed; names chapter, cell and error.
+        SchedulerUnreachable: as `shared_workers`.
     """
     targets = {chapter.page: cache.stored(book, chapter, run) for chapter in chapters}
     todo = [chapter for chapter in chapters if not targets[chapter.page].is_file()]
@@ -77,16 +92,26 @@ def execute(
         if chapter not in todo:
             console.print(f"{chapter.name}: nothing changed since it was executed")
     if todo:
-        jobs = jobs_for(len(todo), cores=cpu_count(), memory=psutil.virtual_memory().available)
+        jobs = jobs_for(len(todo), cores=cpu_count(), memory=_left_by_workers())
         threads = max(1, cpu_count() // jobs)
         console.print(
             f"Executing {len(todo)} chapter(s), {jobs} at a time with {threads} thread(s) each: "
             f"profile {run.profile}, seed {run.seed}, device {run.device}"
         )
-        environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
-        environment["SNNBD_SCHEDULER"] = scheduler()
-        _run_all(book, todo, targets, run, jobs, environment, console)
+        variables = {**environment, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+        variables["SNNBD_SCHEDULER"] = scheduler()
+        _run_all(book, todo, targets, run, jobs, variables, console)
     return targets
+
+
+def _left_by_workers() -> int:
+    """Bytes of memory for chapters: what is free, less what workers of this machine may take."""
+    available: int = psutil.virtual_memory().available
+    if os.environ.get("SNNBD_SCHEDULER"):
+        return available
+    from snnbd_core import sweep
+
+    return available - sweep.fitting() * sweep.MEMORY_PER_WORKER
 
 
 @dataclass

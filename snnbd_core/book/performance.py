@@ -10,6 +10,7 @@ from snnbd_core.book.settings import Book
 
 PAGE = "book/performance"
 _RESULTS = "benchmarks/results/neurons.json"
+_DUAL = "benchmarks/results/dual_spike.json"
 _OURS = "snnbd"
 _HEAD = """# Performance
 
@@ -22,6 +23,14 @@ A *copy* reads a tensor of the layer's size and writes one, the least that a for
 move. Forward and backward together have to move at least two and a half times as much.
 
 """
+_PASSES = """## Dual-spike learning in one pass and in two
+
+BadSNN's training looks at each batch with nominal and at a few samples with malicious neurons. With
+a threshold for each sample both go through the network in one pass. Trainings of the quick profile,
+{epochs} epochs, {rounds} of each kind by turns, with one thread on {processor}; median and
+quartiles.
+
+"""
 _LAYERS = (("lif", "A layer of neurons alone"), ("linear", "The layer after a dense one"))
 
 
@@ -31,6 +40,9 @@ def write(book: Book, folder: Path) -> None:
     text = "# Performance\n\nNo measurement is committed yet: `make bench` makes one.\n"
     if source.is_file():
         text = page(json.loads(source.read_text(encoding="utf-8")))
+    passes = book.root / _DUAL
+    if passes.is_file():
+        text += dual_spike(json.loads(passes.read_text(encoding="utf-8")))
     (folder / PAGE).with_suffix(".md").write_text(text, encoding="utf-8")
 
 
@@ -60,6 +72,21 @@ def page(results: dict[str, Any]) -> str:
         parts.append(f"## Triggers on {results['poisoning']['recordings']} recordings\n\n")
         parts.append(_poisoning(results["poisoning"]))
     return "".join(parts)
+
+
+def dual_spike(results: dict[str, Any]) -> str:
+    """Markdown of what ``benchmarks.dual_spike`` wrote."""
+    times = results["training"]
+    rows = [["passes", "a training (s)", "quartiles", "against one pass"]]
+    for name, of in times.items():
+        low, median, high = (of[part] / 1e3 for part in ("q1", "median", "q3"))
+        ratio = of["median"] / times["one"]["median"]
+        rows.append([name, f"{median:.2f}", f"{low:.2f} to {high:.2f}", f"{ratio:.2f}"])
+    head = _PASSES.format(
+        epochs=results["epochs"], rounds=times["one"]["runs"],
+        processor=results["machine"]["processor"],
+    )  # fmt: skip
+    return head + _markdown(rows)
 
 
 def _layer(result: dict[str, Any]) -> str:

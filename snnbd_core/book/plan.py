@@ -49,7 +49,7 @@ where it was. A run that fails is reported with its traceback and does not stop 
 These are {example} runs.
 
 ```bash
-python -m snnbd_core sweep grid.yaml                # one process per core, one thread each
+python -m snnbd_core sweep grid.yaml                # a process per core, as memory allows
 python -m snnbd_core sweep grid.yaml --workers 1    # one after the other
 python -m snnbd_core sweep grid.yaml --out table.csv
 ```
@@ -62,7 +62,7 @@ The results come back as one tidy table, a row per run. Grids of more than 10,00
 One worker per card, with a scheduler that runs already:
 
 ```bash
-dask scheduler &
+dask scheduler --host 127.0.0.1 &
 for gpu in 0 1 2 3; do
     CUDA_VISIBLE_DEVICES=$gpu dask worker tcp://localhost:8786 --nthreads 1 &
 done
@@ -70,7 +70,10 @@ python -m snnbd_core sweep grid.yaml --scheduler tcp://localhost:8786
 ```
 
 On Slurm, dask-jobqueue starts the workers; the docstring of `snnbd_core.sweep.execution` holds a
-recipe. Workers and the process that calls them must see one results folder (`SNNBD_RESULTS`).
+recipe. Workers and the process that calls them must see one results folder (`SNNBD_RESULTS`), one
+cache (`SNNBD_CACHE`) and the same data, and have one version of this package. `SNNBD_SCHEDULER`
+names the scheduler for all sweeps, those of a whole book included. Dask asks nobody for a password:
+without TLS a scheduler belongs on the machine itself or on a private network.
 These recipes have not been tried on a cluster by this build.
 
 ## What a full grid costs

@@ -28,7 +28,14 @@ def cli(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    workers: Annotated[int, typer.Option(min=0, help="Processes to run in; 0: one per core.")] = 0,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Processes to run in; 0: those of $SNNBD_SCHEDULER, or as "
+            "many as cores and memory allow.",
+        ),
+    ] = 0,
 ) -> None:
     """Judge the papers' claims; exit with 1 when one on record as reproduced no longer is."""
     try:
@@ -40,7 +47,11 @@ def cli(
     claims = [claim for each in papers for claim in each.claims]
     may_run = profile == "quick" if run is None else run
     if may_run:
-        run_missing(claims, profile, seed, device=device, workers=workers)
+        try:
+            run_missing(claims, profile, seed, device=device, workers=workers)
+        except ConnectionError as error:  # the scheduler's
+            typer.secho(str(error), err=True, fg=typer.colors.RED)
+            raise typer.Exit(2) from error
     judgements = [judge(claim, profile, seeds=seed, run=may_run, device=device) for claim in claims]
     _print(judgements, as_json)
     if any(item.lost for item in judgements):

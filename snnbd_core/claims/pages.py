@@ -112,7 +112,8 @@ def _breakable(text: str) -> str:
     def as_code(name: re.Match[str]) -> str:
         return f"<code>{re.sub('(?<=[._])', '<wbr>', name[0])}</code>"
 
-    return re.sub(r"\b[a-z]\w+(?:[._]\w+)+", as_code, text)
+    # A name, a dot and a figure's name, "smart_30.clean_accuracy"; no address and no file.
+    return re.sub(r"(?<![./\w])[a-z]\w*\.(?:floor|[a-z]+(?:_[a-z]+)+)(?![/\w]|\.\w)", as_code, text)
 
 
 def _verdict(item: Judgement) -> str:

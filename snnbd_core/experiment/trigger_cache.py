@@ -55,6 +55,9 @@ def against(experiment: Experiment, net: nn.Module) -> Any:
 def stealth_of(experiment: Experiment, test: Any, trigger: Any) -> dict[str, float]:
     """How much a trigger shows; computed once in this process for all runs that differ elsewhere.
 
+    That of a trigger that was fitted or learnt is computed for each run: its settings do not say
+    what became of them.
+
     Args:
         experiment: with a defence or a probe there are no scores: they are those without it.
         test: the reported samples.
@@ -64,7 +67,7 @@ def stealth_of(experiment: Experiment, test: Any, trigger: Any) -> dict[str, flo
         return {}
     train, _ = store.datasets(experiment)
     if trigger is not experiment.trigger:
-        return _scores(test, trigger, train)  # its settings do not say what was learnt
+        return _scores(test, trigger, train)
     settings = codec.canonical(codec.part_to_dict(trigger))
     # The class itself, for one of the same name may be written anew in a notebook.
     key = (test.fingerprint, train.fingerprint, type(trigger), settings)

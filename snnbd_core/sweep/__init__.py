@@ -17,16 +17,26 @@ command    ``python -m snnbd_core sweep``
 from __future__ import annotations
 
 from snnbd_core.sweep.command import cli
-from snnbd_core.sweep.execution import SchedulerUnreachable, local_workers, run
+from snnbd_core.sweep.execution import run
 from snnbd_core.sweep.frame import write_frame
 from snnbd_core.sweep.grid import Cost, Grid, cost, load_grid
+from snnbd_core.sweep.workers import (
+    MEMORY_PER_WORKER,
+    SchedulerUnreachable,
+    answering,
+    fitting,
+    local_workers,
+)
 
 __all__ = [
+    "MEMORY_PER_WORKER",
     "Cost",
     "Grid",
     "SchedulerUnreachable",
+    "answering",
     "cli",
     "cost",
+    "fitting",
     "load_grid",
     "local_workers",
     "run",

@@ -9,9 +9,10 @@ import typer
 from rich.console import Console
 
 from snnbd_core.data import DataNotFound
-from snnbd_core.sweep.execution import SchedulerUnreachable, run
+from snnbd_core.sweep.execution import run
 from snnbd_core.sweep.frame import SUFFIXES, write_frame
 from snnbd_core.sweep.grid import load_grid
+from snnbd_core.sweep.workers import SchedulerUnreachable
 
 MANY = 10_000
 
@@ -19,9 +20,17 @@ MANY = 10_000
 def cli(
     grid: Annotated[Path, typer.Argument(help="A grid over Experiment's fields, in YAML.")],
     scheduler: Annotated[
-        str | None, typer.Option(help="A Dask scheduler, tcp://host:8786; else local processes.")
+        str | None,
+        typer.Option(help="A Dask scheduler, tcp://host:8786 [default: $SNNBD_SCHEDULER]."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Local processes; 0: one per core.")] = 0,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Local processes; 0: those of the scheduler, or as many as "
+            "cores and memory allow.",
+        ),
+    ] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Of torch in each process.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     out: Annotated[

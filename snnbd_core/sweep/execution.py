@@ -6,13 +6,15 @@ of this package. A worker with one thread (``--nthreads 1``) runs one experiment
 
 GPUs, one worker each, on a machine with four:
 
-    dask scheduler &
+    dask scheduler --host 127.0.0.1 &
     for gpu in 0 1 2 3; do
         CUDA_VISIBLE_DEVICES=$gpu dask worker tcp://localhost:8786 --nthreads 1 &
     done
     python -m snnbd_core sweep grid.yaml --scheduler tcp://localhost:8786
 
-``$SNNBD_SCHEDULER`` says the same to all sweeps, those of a build of the book included.
+``$SNNBD_SCHEDULER`` says the same to all sweeps, those of a build of the book included. Dask asks
+nobody for a password, and whoever reaches a scheduler runs code on its workers: without TLS it
+belongs on the machine itself or on a private network.
 
 Slurm, through dask-jobqueue (a package of its own), one GPU per job:
 
@@ -33,33 +35,22 @@ import os
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-import dask
 import pandas as pd
 import torch
-from dask.system import cpu_count
-from distributed import Client, Future, LocalCluster, as_completed
-from distributed.system import MEMORY_LIMIT
+from distributed import Client, Future, as_completed
 from rich.console import Console
 
 from snnbd_core import experiment as runs
 from snnbd_core.experiment import Experiment, Record
 from snnbd_core.sweep.display import Display
 from snnbd_core.sweep.frame import to_frame
+from snnbd_core.sweep.workers import client_of, fitting
 
-_CONNECT_SECONDS = 10
 _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.02
-# A run whose worker died so often is reported as failed: it may be what kills them.
-_LIVES = 3
-_MEMORY_PER_WORKER = 2**30  # of a small network's run, with a margin
-
-
-class SchedulerUnreachable(ConnectionError):  # noqa: N818 - named like CorruptData
-    """Nothing answers at the scheduler's address."""
 
 
 def run(
@@ -122,7 +113,7 @@ def run(
     errors: dict[str, str] = {}
     if todo:
         with (
-            _client(scheduler, min(workers or _fitting(), len(todo)), threads) as client,
+            client_of(scheduler, min(workers or fitting(), len(todo)), threads) as client,
             Display(len(items), len(records), console) as display,
         ):
             task = _Task(str(folder), device, threads, fresh, keep_networks)
@@ -131,54 +122,24 @@ def run(
 
 
 def _ordered(todo: Sequence[Experiment]) -> list[Experiment]:
-    """One run for each training first, clean ones before all: no worker waits for another's."""
+    """One run for each training first, so that as few workers as can be wait for another's network.
+
+    Networks that others begin with come before those, clean ones before attacked ones.
+    """
     seen: Counter[str] = Counter()
     ranks = {}
     for item in todo:
         wanted = item.training.hash
-        ranks[item.hash] = (seen[wanted], item.attacks)
+        ranks[item.hash] = (seen[wanted], _depth(item), item.attacks)
         seen[wanted] += 1
     return sorted(todo, key=lambda item: ranks[item.hash])
 
 
-@contextmanager
-def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]:
-    """Processes of this machine that run experiments, one each; yields their scheduler's address.
-
-    Args:
-        workers: how many; default one per core, as far as there is 1 GiB of memory for each.
-        threads: of torch in each.
-    """
-    settings = {
-        "distributed.scheduler.allowed-failures": _LIVES,
-        # A run waits at the scheduler until a worker is free, so that none waits behind another.
-        "distributed.scheduler.worker-saturation": 1.0,
-        # torch reads these when it is loaded; otherwise each process takes all cores.
-        "distributed.nanny.pre-spawn-environ": {
-            # Failures are told once, by this process, with their traceback.
-            "DASK_LOGGING__DISTRIBUTED": "critical",
-            "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
-        },
-        "distributed.admin.tick.limit": "1h",
-        # What Dask's dashboard would show of the workers takes a tenth of their time.
-        "distributed.worker.profile.enabled": False,
-        "distributed.admin.tick.interval": "1s",
-        "distributed.admin.system-monitor.interval": "10s",
-    }  # fmt: skip
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=0, threads_per_worker=1, processes=True,
-            dashboard_address="127.0.0.1:0", silence_logs="ERROR",
-        ) as cluster,
-    ):  # fmt: skip
-        cluster.scale(workers or _fitting())  # they start while the caller goes on
-        yield cluster.scheduler_address
-
-
-def _fitting() -> int:
-    """Workers for which there are cores and memory, at least one."""
-    return max(1, min(cpu_count(), MEMORY_LIMIT // _MEMORY_PER_WORKER))
+def _depth(item: Experiment) -> int:
+    """How many networks have to be trained one after the other before this one's training."""
+    trained = item.training
+    source = getattr(trained.rule, "source", lambda _: None)(trained)
+    return 0 if source is None else 1 + _depth(source)
 
 
 class _Task:
@@ -270,24 +231,6 @@ def _next(waiting: as_completed) -> Future[str] | None:
 
 
 def _running(client: Client) -> int:
-    return sum(len(tasks) for tasks in client.processing().values())
-
-
-@contextmanager
-def _client(scheduler: str | None, workers: int, threads: int) -> Iterator[Client]:
-    if scheduler is None:
-        with local_workers(workers, threads) as address, _connected(address) as client:
-            yield client
-    else:
-        with _connected(scheduler) as client:
-            yield client
-
-
-def _connected(scheduler: str) -> Client:
-    try:
-        return Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise SchedulerUnreachable(
-            f"scheduler={scheduler!r} does not answer ({error}); start one with "
-            "'dask scheduler' and give its address as tcp://host:8786"
-        ) from error
+    """Runs of this sweep that a worker has begun; a scheduler may have others' as well."""
+    of_workers = client.processing().values()
+    return sum(str(key).endswith(client.id) for keys in of_workers for key in keys)

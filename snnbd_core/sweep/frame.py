@@ -28,8 +28,8 @@ def to_frame(
     Columns: hash, status ("done" or "failed"), error (the traceback), the experiment's fields
     ("trigger.size", "neuron.beta", ...), the report's figures (a rate with its ends as
     "figure.low" and "figure.high"; lists of scores stay in the records), and from the provenance
-    commit, dirty, device, seconds, peak_memory (bytes) and date. What a run does not have is
-    missing.
+    commit, dirty, device, seconds, peak_memory (bytes; on a CPU the most that the worker's process
+    has held so far, its earlier runs included) and date. What a run does not have is missing.
     """
     rows = []
     for item in items:

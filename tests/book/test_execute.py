@@ -6,10 +6,12 @@ import io
 from collections.abc import Callable
 
 import nbformat
+import psutil
 import pytest
 from dask.system import cpu_count
 from rich.console import Console
 
+from snnbd_core import sweep
 from snnbd_core.book import Book, BookError, Run, worker
 from snnbd_core.book.execute import MEMORY_PER_CHAPTER, execute, jobs_for, shared_workers
 from snnbd_core.book.worker import first_line
@@ -79,6 +81,7 @@ def test_a_scheduler_that_is_named_is_the_chapters_own(
     book: Book, rewrite: Rewrite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SNNBD_SCHEDULER", "tcp://cluster:8786")
+    monkeypatch.setattr(sweep, "answering", lambda address: address)
     for name in ("01_one", "02_two"):
         rewrite(book, name, "import os\nprint(os.environ['SNNBD_SCHEDULER'])")
     printed, _ = run_all(book)
@@ -99,6 +102,23 @@ def test_a_failing_cell_stops_the_build_and_names_chapter_and_cell(
     texts = [c.outputs for c in nbformat.read(kept, as_version=4).cells if c.cell_type == "code"]
     assert any(out.get("text") == "so far\n" for outputs in texts for out in outputs)
     assert not list((book.build / "executed").iterdir())
+
+
+def test_the_workers_of_a_build_end_with_it(book: Book, rewrite: Rewrite) -> None:
+    rewrite(book, "02_two", "int('x')")
+    before = set(psutil.Process().children(recursive=True))
+    with pytest.raises(BookError):
+        run_all(book)
+    left = [one for one in psutil.Process().children(recursive=True) if one not in before]
+    assert not [one for one in left if "spawn_main" in " ".join(one.cmdline())]
+
+
+def test_no_worker_is_started_where_nothing_is_to_run(book: Book) -> None:
+    run_all(book)
+    with shared_workers() as scheduler:
+        asked = []
+        execute(book, book.chapters, Run(), lambda: asked.append(scheduler()), Console(quiet=True))
+    assert asked == []
 
 
 def test_a_kernel_that_dies_is_named_with_its_cell(book: Book, rewrite: Rewrite) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snnbd_core.book.performance import page
+from snnbd_core.book.performance import dual_spike, page
 
 
 def times(median: float, runs: int = 20) -> dict[str, float]:
@@ -38,3 +38,16 @@ def test_times_are_shown_as_multiples_of_ours() -> None:
     assert "| Linear | 5.00 | 0.50 | - | - | - |" in text
     assert "| ANN twin | 90.00 | 0.90 | - |" in text
     assert "| Static | 8 | 500.0 |" in text
+
+
+def test_two_passes_are_told_against_one() -> None:
+    text = dual_spike({
+        "machine": {"processor": "a processor"}, "epochs": 3,
+        "training": {
+            "one": {"median": 2000.0, "q1": 1900.0, "q3": 2100.0, "runs": 8},
+            "two": {"median": 2200.0, "q1": 2150.0, "q3": 2400.0, "runs": 8},
+        },
+    })  # fmt: skip
+    assert "3 epochs, 8 of each kind" in text
+    assert "| one | 2.00 | 1.90 to 2.10 | 1.00 |" in text
+    assert "| two | 2.20 | 2.15 to 2.40 | 1.10 |" in text

@@ -235,6 +235,13 @@ def test_a_figure_of_the_attack_needs_a_trigger(
         judged(paper, seeds=[0])
 
 
+def test_only_figures_of_experiments_are_set_as_code() -> None:
+    plain = "see www.example.org, the file abc.json, a x_y, ../a.clean_accuracy"
+    assert claims.pages._breakable(plain) == plain
+    marked = claims.pages._breakable("smart_30.floor is lost.")
+    assert marked == "<code>smart_<wbr>30.<wbr>floor</code> is lost."
+
+
 def test_the_status_page_has_a_row_per_claim_with_links(
     results: Path, toy: Callable[..., claims.Paper]
 ) -> None:
@@ -248,7 +255,10 @@ def test_the_status_page_has_a_row_per_claim_with_links(
     assert all(row.replace("\\|", "").count("|") == 7 for row in rows)
     assert "It \\| learns. ([chapter](../notebooks/02_toy.md))" in rows[0]
     assert "| partly, on nmnist (was reproduced) |" in rows[0]
-    assert f"](../results/{items[0].records[0].file_name})" in rows[0]
+    first = items[0].records[0]
+    assert f"[{first.experiment.hash[:6]}](../results/{first.file_name})" in rows[0]
+    assert "<code>clean.<wbr>clean_<wbr>accuracy</code>" in rows[0]
+    assert " %" not in rows[0] and "&nbsp;%" in rows[0].replace("\u00a0", "&nbsp;")
     assert page.startswith("2 claims: 1 partly, 1 not run in this profile.")
     assert "## A toy" in page and "{cite:t}`toy2020`" in page
 

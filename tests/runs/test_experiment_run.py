@@ -277,11 +277,16 @@ def test_a_trigger_that_is_written_anew_is_scored_anew(
 
         return Louder()
 
-    seen = []
+    seen, scored = [], []
+    score = trigger_cache.stealth.score
+    monkeypatch.setattr(
+        trigger_cache.stealth, "score", lambda *given: scored.append(given) or score(*given)
+    )
     for trigger in (one := fresh_class(1.0), one, fresh_class(3.0)):
         monkeypatch.setitem(parts.TRIGGERS, "Louder", type(trigger))
         experiment = tiny(trigger=trigger, rate=0.0)
         _, test = store.test_sets(experiment)
         seen.append(trigger_cache.stealth_of(experiment, test, trigger)["l2"])
+    assert len(scored) == 2
     assert seen[0] == seen[1]
     assert seen[2] == pytest.approx(3 * seen[0])

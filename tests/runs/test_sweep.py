@@ -18,10 +18,12 @@ import pandas as pd
 import psutil
 import pytest
 import typer
+from distributed import Client
 from rich.console import Console
 from typer.testing import CliRunner
 
-from snnbd_core import sweep
+from snnbd_core import learning, sweep
+from snnbd_core.__main__ import app
 from snnbd_core.experiment import Experiment, Record, run
 from snnbd_core.sweep.command import MANY
 
@@ -155,7 +157,7 @@ def test_an_existing_scheduler_is_used(results: Path, tmp_path: Path, tiny_yaml:
 def test_an_unreachable_scheduler_is_named(
     results: Path, tmp_path: Path, tiny_yaml: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep.execution, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(sweep.workers, "_CONNECT_SECONDS", 1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -165,6 +167,11 @@ def test_an_unreachable_scheduler_is_named(
     assert "dask scheduler" in text
     code, text = invoked(grid(tmp_path, tiny_yaml), "--scheduler", "nowhere://x")
     assert (code, "scheduler='nowhere://x' does not answer" in text) == (2, True)
+    monkeypatch.setenv("SNNBD_SCHEDULER", address)
+    for command in (["claims", "--paper", "jin2024"], ["sweep", str(grid(tmp_path, tiny_yaml))]):
+        outcome = CliRunner().invoke(app, command)
+        assert "unset $SNNBD_SCHEDULER to run here" in outcome.output
+        assert outcome.exit_code == 2  # 1 would mean that a claim is lost, or a run failed
 
 
 def test_what_trains_comes_first_and_clean_networks_before_all(tiny: Make) -> None:
@@ -172,6 +179,9 @@ def test_what_trains_comes_first_and_clean_networks_before_all(tiny: Make) -> No
     other, clean = tiny(seed=1), tiny(trigger=None, rate=0.0, seed=0)
     order = sweep.execution._ordered([*deployed, other, clean])
     assert order == [clean, deployed[0], other, *deployed[1:]]
+    converted = [tiny(data="digits", frames=T, rule=learning.Conversion()) for T in (2, 4)]
+    source = tiny(data="digits", frames=1, rule=learning.ANN())
+    assert sweep.execution._ordered([*converted, source]) == [source, *converted]
 
 
 @pytest.mark.parametrize(
@@ -180,9 +190,19 @@ def test_what_trains_comes_first_and_clean_networks_before_all(tiny: Make) -> No
 def test_workers_are_as_many_as_cores_and_memory_allow(
     monkeypatch: pytest.MonkeyPatch, cores: int, memory: int, expected: int
 ) -> None:
-    monkeypatch.setattr(sweep.execution, "cpu_count", lambda: cores)
-    monkeypatch.setattr(sweep.execution, "MEMORY_LIMIT", memory * 2**30)
-    assert sweep.execution._fitting() == expected
+    monkeypatch.setattr(sweep.workers, "cpu_count", lambda: cores)
+    monkeypatch.setattr(sweep.workers, "MEMORY_LIMIT", memory * 2**30)
+    assert sweep.fitting() == expected
+
+
+def test_workers_share_the_memory_and_leave_the_environment_as_it_was() -> None:
+    before = dict(os.environ)
+    with sweep.local_workers(1) as address, Client(address, set_as_default=False) as client:
+        client.wait_for_workers(1)
+        (worker,) = client.scheduler_info()["workers"].values()
+        assert worker["memory_limit"] == sweep.workers.MEMORY_LIMIT
+        assert client.submit(os.environ.get, "OMP_NUM_THREADS").result() == "1"
+    assert dict(os.environ) == before
 
 
 def test_a_grid_of_many_runs_must_be_meant(tmp_path: Path, tiny_yaml: str) -> None:
@@ -218,7 +238,7 @@ def test_sweeps_at_once_share_the_workers_of_a_scheduler_that_is_named(
     one, common, two = (tiny(trigger=None, rate=0.0, seed=seed) for seed in range(3))
     with sweep.local_workers(1) as address, ThreadPoolExecutor(2) as pool:
         monkeypatch.setenv("SNNBD_SCHEDULER", address)
-        monkeypatch.setattr(sweep.execution, "LocalCluster", None)  # none is started besides
+        monkeypatch.setattr(sweep.workers, "LocalCluster", None)  # none is started besides
         frames = list(pool.map(sweep.run, ([one, common], [common, two])))
     assert [frame["status"].tolist() for frame in frames] == [["done", "done"]] * 2
     assert frames[0]["hash"].tolist() == [one.hash, common.hash]

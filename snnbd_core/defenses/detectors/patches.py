@@ -1,4 +1,4 @@
-"""Patches that are sought by gradients: put on samples, several of them side by side."""
+"""What is sought by gradients for several classes or channels side by side; patches on samples."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def stamped(batch: Tensor, masks: Tensor, patterns: Tensor) -> Tensor:
 
 
 def groups(count: int, batch: Tensor, steps: int) -> Iterator[slice]:
-    """Which of ``count`` patches are sought together, so that no more than `FRAMES` run at once."""
+    """Which of ``count`` searches, each on ``batch``, run together: at most `FRAMES` at once."""
     frames = len(batch) * (batch.shape[1] if batch.dim() == 5 else steps)
     together = max(1, FRAMES // frames)
     for first in range(0, count, together):

@@ -11,6 +11,7 @@ from scipy import stats
 from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
+from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.features import readout
 from snnbd_core.defenses.detectors.frozen import as_network, frozen
 from snnbd_core.defenses.detectors.verdict import Verdict
@@ -76,18 +77,25 @@ class PotentialMargins:
         return Verdict(p < 0.05, target, 1 - p, 0.95, p, tuple(largest))
 
     def _largest(self, net: nn.Module, seed: int, device: torch.device) -> list[float]:
-        """The largest margin met on the way up, of each class; all climb in one batch."""
+        """The largest margin met on the way up, of each class; many classes climb in one batch."""
         known = as_network(net)
         shape = (self.inputs, self.frames, *known.input_shape)
         draws = [torch.Generator().manual_seed(1000 * seed + t) for t in range(known.classes)]
-        inputs = torch.cat([torch.rand(shape, generator=draw) for draw in draws]).to(device)
-        targets = torch.arange(known.classes, device=device).repeat_interleave(self.inputs)
-        best = torch.full((len(targets),), -torch.inf, device=device)
+        found: list[float] = []
+        for part in patches.groups(known.classes, torch.empty(shape, device="meta"), self.frames):
+            inputs = torch.cat([torch.rand(shape, generator=draw) for draw in draws[part]])
+            targets = torch.arange(part.start, part.stop).repeat_interleave(self.inputs)
+            best = self._climbed(net, inputs.to(device), targets.to(device))
+            found += best.reshape(-1, self.inputs).amax(dim=1).tolist()
+        return found
+
+    def _climbed(self, net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The largest margin that each input met on its way, [B]."""
+        best = torch.full((len(targets),), -torch.inf, device=inputs.device)
         for _ in range(self.iterations):
             margin, inputs = ascended(net, inputs, targets, self.learning_rate, self.high)
-            best = torch.maximum(best, margin)
-        largest: list[float] = best.reshape(known.classes, self.inputs).amax(dim=1).tolist()
-        return largest
+            best = torch.fmax(best, margin)
+        return best
 
 
 def ascended(
