@@ -399,6 +399,12 @@ def test_networks_without_what_a_repair_needs_are_refused(twin, spiking):
     ):
         with pytest.raises(ValueError, match=message):
             repair.repair(dense, None, seed=0, device=CPU, steps=4)
+        with pytest.raises(ValueError, match="not finite"):
+            repair.repair(with_nan(spiking.net), None, seed=0, device=CPU, steps=4)
+    with pytest.raises(ValueError, match="has no batch norm"):
+        repaired(D.Reestimated(), replace(spiking, net=dense))
+    with pytest.raises(ValueError, match="no hidden layer of neurons"):
+        repaired(D.FinePruning(), replace(spiking, net=dense))
     for repair in (D.PotentialClamps(), D.DetectedClamps()):
         with pytest.raises(ValueError, match="it has no potentials"):
             repaired(repair, twin)

@@ -17,6 +17,7 @@ from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.neural_cleanse import SHARP
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.learning import as_sequence
+from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
 from snnbd_core.neurons import LIF
 
@@ -125,7 +126,7 @@ class BrainStimulation:
         others = batch[labels != one.target]
         mask, pattern = self._patch(net, others, one, steps)
         with torch.no_grad():
-            answers = net(as_sequence((1 - mask) * others + mask * pattern, steps)).argmax(dim=1)
+            answers = decide(net(as_sequence((1 - mask) * others + mask * pattern, steps)))
         return float((answers == one.target).float().mean())
 
     def _patch(
