@@ -366,6 +366,13 @@ def test_effectiveness_by_hand(after, rating):
     assert D.defence_effectiveness(report(100, 95), report(*after)) == pytest.approx(rating)
 
 
+@pytest.mark.parametrize("kind", D.REPAIRS.values())
+def test_a_repair_is_named_in_experiments_and_comes_back_from_json(kind):
+    one = sb.Experiment(defence=kind(), held_out=10)
+    assert sb.Experiment.from_json(one.to_json()) == one
+    assert one.name == f"digits-events-clean-{kind.__name__.lower()}"
+
+
 def with_nan(net):
     out = copy.deepcopy(net)
     out.layers[0][0].weight.data[0, 0, 0, 0] = float("nan")
