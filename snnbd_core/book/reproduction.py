@@ -108,8 +108,8 @@ def write(book: Book, run: Run, folder: Path) -> None:
 
 def _every_run(records: Sequence[Record]) -> str:
     """The table of the long runs, and one of the quick profile's runs that are kept, if any are."""
-    long = [one for one in records if one.experiment.profile == RECORDED_PROFILE]
-    kept = [one for one in records if one.experiment.profile != RECORDED_PROFILE]
+    kept = [one for one in records if one.experiment.profile == "quick"]
+    long = [one for one in records if one.experiment.profile != "quick"]
     text = _EVERY_RUN + recorded.table(long)
     if kept:
         text += _KEPT + recorded.table(kept, {"accused": "alarm", **recorded.COLUMNS})
