@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from snnbd_core.claims import Sample
 from snnbd_core.experiment import Experiment, Record
 
-_COLUMNS = {
+COLUMNS = {
     "CA": "clean_accuracy",
     "ASR": "attack_success_rate",
     "floor": "floor",
@@ -18,23 +18,28 @@ _COLUMNS = {
 _SHOWN_FIRST = ("data", "trigger", "rule", "defence")
 
 
-def table(records: Iterable[Record]) -> str:
-    """Markdown: settings, number of seeds, figures with 95 % intervals."""
+def table(records: Iterable[Record], columns: Mapping[str, str] = COLUMNS) -> str:
+    """Markdown: settings, number of seeds, figures with 95 % intervals.
+
+    Args:
+        records: seeds of one setting share a row.
+        columns: heading -> figure of a report.
+    """
     groups: dict[str, list[Record]] = {}
     for record in records:
         alike = dataclasses.replace(record.experiment, seed=0).digest
         groups.setdefault(alike, []).append(record)
-    rows = sorted(_row(group) for group in groups.values())
-    names = ["data", "trigger", "learning rule", "defence", "other settings", "seeds", *_COLUMNS]
+    rows = sorted(_row(group, columns) for group in groups.values())
+    names = ["data", "trigger", "learning rule", "defence", "other settings", "seeds", *columns]
     lines = [names, ["---"] * len(names), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
-def _row(group: Sequence[Record]) -> list[str]:
+def _row(group: Sequence[Record], columns: Mapping[str, str]) -> list[str]:
     one = group[0].experiment
     rule = "surrogate gradient" if one.rule == Experiment().rule else _part(one.rule)
     cells = [one.data, _part(one.trigger), rule, _part(one.defence), _others(one), str(len(group))]
-    return cells + [_figure(group, field) for field in _COLUMNS.values()]
+    return cells + [_figure(group, field) for field in columns.values()]
 
 
 def _figure(group: Sequence[Record], field: str) -> str:
@@ -44,7 +49,7 @@ def _figure(group: Sequence[Record], field: str) -> str:
 
 
 def _part(part: Any) -> str:
-    """A trigger, rule or defence and what is not its default, "Framed(length=4)"; "-" for none."""
+    """A part and what is not its default, "Framed(length=4)"; "-" for none."""
     if part is None:
         return "-"
     changed = ", ".join(f"{name}={value}" for name, value in _changed(part, _plain(type(part))))
@@ -55,7 +60,7 @@ def _others(experiment: Experiment) -> str:
     """What else differs from the profile, "rate=0.1, target=3"."""
     usual = Experiment.for_profile(experiment.profile)
     return ", ".join(
-        f"{name}={value}"
+        f"{name}={_part(value) if dataclasses.is_dataclass(value) else value}"
         for name, value in _changed(experiment, usual)
         if name not in (*_SHOWN_FIRST, "seed", "profile")
     )

@@ -11,7 +11,7 @@ from snnbd_core import claims
 from snnbd_core.book import plan, recorded
 from snnbd_core.book.settings import Book, Run
 from snnbd_core.claims import Claim, Judgement
-from snnbd_core.experiment import all_recorded, recorded_file, results_dir
+from snnbd_core.experiment import Record, all_recorded, recorded_file, results_dir
 
 PAGE = "book/reproduction"
 RECORDED_PAGE = "book/reproduction-recorded"
@@ -48,6 +48,15 @@ _EVERY_RUN = """
 ## Every recorded run
 
 One row for each setting, on real data: the mean of its seeds with a 95 % interval.
+
+"""
+
+_KEPT = """
+## Networks that detectors were tried on
+
+Runs of the quick profile that a chapter reads in place of training ten networks of each kind anew
+(`python -m benchmarks.record_detectors` makes them again). *Accused* is the share of networks that
+the detector named under *probe* accuses at its own threshold.
 
 """
 
@@ -91,10 +100,20 @@ def write(book: Book, run: Run, folder: Path) -> None:
             chapter_link="/{chapter}.ipynb",
         )
         if page == RECORDED_PAGE:
-            text += _EVERY_RUN + recorded.table(all_recorded())
+            text += _every_run(all_recorded())
         (folder / page).with_suffix(".md").write_text(text, encoding="utf-8")
         _copy_records(judgements, (folder / page).parent / _RECORDS)
     (folder / plan.PAGE).with_suffix(".md").write_text(plan.page(now, kept), encoding="utf-8")
+
+
+def _every_run(records: Sequence[Record]) -> str:
+    """The table of the long runs, and one of the quick profile's runs that are kept, if any are."""
+    kept = [one for one in records if one.experiment.profile == "quick"]
+    long = [one for one in records if one.experiment.profile != "quick"]
+    text = _EVERY_RUN + recorded.table(long)
+    if kept:
+        text += _KEPT + recorded.table(kept, {"accused": "alarm", **recorded.COLUMNS})
+    return text
 
 
 def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:

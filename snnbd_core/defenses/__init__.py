@@ -18,6 +18,7 @@ from snnbd_core.defenses.abl import AntiBackdoorLearning
 from snnbd_core.defenses.anp import AdversarialPruning
 from snnbd_core.defenses.clamps import PotentialClamps
 from snnbd_core.defenses.clp import ChannelLipschitz
+from snnbd_core.defenses.detected_clamps import DetectedClamps
 from snnbd_core.defenses.detectors import DETECTORS
 from snnbd_core.defenses.fine_pruning import FinePruning
 from snnbd_core.defenses.fine_tuning import FineTuning
@@ -45,6 +46,7 @@ REPAIRS: dict[str, type[Any]] = {
         ShortcutSuppression,
         ThresholdGuarding,
         PotentialClamps,
+        DetectedClamps,
         Reestimated,
         Mismatch,
         RandomThreshold,
@@ -58,6 +60,7 @@ __all__ = [
     "AntiBackdoorLearning",
     "AttentionDistillation",
     "ChannelLipschitz",
+    "DetectedClamps",
     "FinePruning",
     "FineTuning",
     "Mismatch",

@@ -28,7 +28,8 @@ class AdversarialPruning:
         (m + delta) w x + (1 + xi) b,
         min over m of  alpha L(m) + (1 - alpha) max over delta, xi of L(m + delta, 1 + xi).
 
-    The inner maximum is one step of the gradient's sign, as in the paper's code.
+    A spiking channel's current is masked and disturbed alike at every time step. The inner maximum
+    is one step of the gradient's sign, as in the paper's code.
 
     Args:
         eps: > 0; the paper's is 0.4.

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snnbd_core.defenses import checks
 from snnbd_core.learning import as_sequence
 from snnbd_core.neurons import LIF
 
@@ -184,9 +185,7 @@ def check_clean(net: nn.Module, clean: Any) -> None:
         ValueError: no samples, a class without one, samples of another shape than the network's,
             weights that are not finite.
     """
-    for name, weight in net.named_parameters():
-        if not bool(torch.isfinite(weight).all()):
-            raise ValueError(f"the weights {name} are not finite: nothing can be repaired")
+    checks.finite(net, "repaired")
     if clean is None or not len(clean):
         raise ValueError("clean_samples is empty: this defence needs some of every class")
     missing = sorted(set(range(clean.classes)) - {int(label) for label in clean.labels})

@@ -1,9 +1,12 @@
-"""Checks of defences' settings; each error names the field, its value and what is allowed."""
+"""Checks of defences' settings and of networks; an error names what is wrong, what is allowed."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
+
+import torch
+from torch import nn
 
 
 def whole(name: str, value: Any, least: int) -> None:
@@ -43,6 +46,13 @@ def flag(name: str, value: Any) -> None:
     """Raises ValueError unless the value is True or False."""
     if not isinstance(value, bool):
         raise ValueError(f"{name}={value!r} must be true or false")
+
+
+def finite(net: nn.Module, done: str) -> None:
+    """Raises ValueError for weights that are not finite: nothing can be "inspected", "repaired"."""
+    for name, weight in net.named_parameters():
+        if not bool(torch.isfinite(weight).all()):
+            raise ValueError(f"the weights {name} are not finite: nothing can be {done}")
 
 
 def _number(value: Any) -> bool:

@@ -42,6 +42,7 @@ class ChannelLipschitz:
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
     ) -> nn.Module:
         """A pruned copy of the network; samples and seed are not used."""
+        checks.finite(net, "repaired")
         out = copy.deepcopy(net).to(device).eval()
         pairs = _pairs(out)
         if not pairs:

@@ -18,7 +18,7 @@ from snnbd_core.neurons import override
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuning:
-    """Trains on for some epochs, on clean samples only.
+    """Trains on for some epochs, on clean samples only; through spikes by surrogate gradients.
 
     Args:
         epochs: at least 1; BadSNN's Table 2 has 10 on larger sets.

@@ -96,7 +96,8 @@ class Mismatch:
         std: of the factor around 1, >= 0; factors below 0.1 are set to it.
 
     Raises:
-        ValueError: std below 0; a network without spiking layers.
+        ValueError: std below 0; a network without spiking layers, or with weights that are
+            not finite.
     """
 
     data_free: ClassVar[bool] = True
@@ -110,6 +111,7 @@ class Mismatch:
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
     ) -> nn.Module:
         """A copy of the network on such a chip; samples are not used."""
+        checks.finite(net, "repaired")
         layers = spiking_layers(net)
         if not layers:
             raise ValueError(f"net={type(net).__name__} has no spiking layer")
@@ -135,7 +137,8 @@ class RandomThreshold:
         low, high: limits of the factor, 0 < low <= high.
 
     Raises:
-        ValueError: limits outside what is said above; a network without spiking layers.
+        ValueError: limits outside what is said above; a network without spiking layers, or with
+            weights that are not finite.
     """
 
     data_free: ClassVar[bool] = True
@@ -151,6 +154,7 @@ class RandomThreshold:
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
     ) -> nn.Module:
         """A copy of the network that draws its thresholds; samples are not used."""
+        checks.finite(net, "repaired")
         layers = spiking_layers(net)
         if not layers:
             raise ValueError(f"net={type(net).__name__} has no spiking layer")

@@ -27,7 +27,9 @@ class UnlearnRecoverPrune:
 
     A copy forgets the clean samples by gradient ascent; what it still does is the backdoor. Then
     masks on its channels are learnt that bring the clean task back, and channels whose masks fall
-    on the way, which the clean task does not want, are silenced in the network itself.
+    on the way, which the clean task does not want, are silenced in the network itself. A mask
+    multiplies a channel's current, that of a spiking one alike at every time step; gradients
+    through spikes are the surrogate's.
 
     Args:
         threshold: channels with a mask below it are silenced, 0..1.
@@ -83,7 +85,8 @@ class TwoStage:
     Neurons whose weights change most while the clean task is unlearnt are, by the paper, those of
     the backdoor. In the first stage, of the `neurons` share with the largest change, the `weights`
     share of sub-weights that changed most is set to zero. The second stage is fine-tuning; the
-    paper's activeness-aware term, a penalty on the gradient's norm, is left out.
+    paper's activeness-aware term, a penalty on the gradient's norm, is left out. Weights are the
+    same in a spiking network as in an ANN; gradients through spikes are the surrogate's.
 
     Args:
         neurons, weights: shares in [0, 1).

@@ -30,6 +30,7 @@ from snnbd_core.experiment.settings import Experiment
 from snnbd_core.experiment.store import (
     all_recorded,
     datasets,
+    kept,
     recorded,
     recorded_file,
     results_dir,
@@ -47,6 +48,7 @@ __all__ = [
     "code_fingerprint",
     "datasets",
     "fitted_trigger",
+    "kept",
     "network",
     "recorded",
     "recorded_file",

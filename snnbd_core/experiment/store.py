@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,26 @@ def recorded_file(experiment: Experiment, results: Path | str | None = None) -> 
         As `recorded`.
     """
     return _recorded(experiment, results)[0]
+
+
+def kept(experiments: Iterable[Experiment], results: Path | str | None = None) -> dict[str, Record]:
+    """The committed records of some experiments by their hash, whichever code made them.
+
+    Experiments without one are left out, and those whose data set is not what it was then.
+
+    Raises:
+        CorruptRecord, ValueError: as `recorded`.
+        DataNotFound: the data set of a record is not here, so nobody can tell.
+    """
+    found = {}
+    for one in experiments:
+        try:
+            record = recorded(one, results)
+        except LookupError:
+            continue
+        if record.provenance.dataset == data_fingerprint(one):
+            found[one.hash] = record
+    return found
 
 
 def all_recorded(results: Path | str | None = None) -> list[Record]:

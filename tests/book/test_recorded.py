@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import runpy
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from snnbd_core.book import recorded
+import matplotlib
+
+from snnbd_core.book import recorded, reproduction
+from snnbd_core.defenses.detectors import NoiseResponse
 from snnbd_core.experiment import Experiment, all_recorded
+from snnbd_core.metrics import Rate
 from snnbd_core.triggers import Framed
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -54,3 +60,35 @@ def test_every_committed_record_is_in_the_table():
     records = all_recorded(RESULTS)
     settings = {replace(one.experiment, seed=0).digest for one in records}
     assert len(recorded.table(records).splitlines()) == len(settings) + 2
+
+
+def test_runs_of_the_quick_profile_stand_apart_with_the_share_of_accused_networks():
+    long = [one for one in all_recorded(RESULTS) if one.experiment.profile == "sample"][:3]
+    assert reproduction._every_run(long) == reproduction._EVERY_RUN + recorded.table(long)
+    probe = NoiseResponse(frames=4)
+    quick = [
+        replace(
+            long[0],
+            experiment=Experiment(seed=seed, probe=probe),
+            report=replace(long[0].report, extra={"alarm": Rate(int(seed == 0), 1)}),
+        )
+        for seed in range(2)
+    ]
+    before, after = reproduction._every_run([*long, *quick]).split("## Networks that detectors")
+    assert before.strip() == reproduction._every_run(long).strip()
+    head, _, row = after[after.index("| data") :].splitlines()
+    assert head.index("accused") < head.index("CA")
+    assert "| probe=NoiseResponse(frames=4) | 2 | 50.0 % (" in row
+
+
+def test_kept_records_are_ten_of_each_kind_and_those_the_chapter_asks_for():
+    script = Path(__file__).parents[2] / "benchmarks" / "record_detectors.py"
+    with matplotlib.rc_context():
+        wanted = runpy.run_path(str(script))["wanted"]()
+    kinds = Counter(replace(one, seed=0).digest for one in wanted)
+    assert set(kinds.values()) == {10}
+    assert {one.seed for one in wanted} == set(range(10))
+    quick = [one for one in all_recorded(RESULTS) if one.experiment.profile == "quick"]
+    found = {one.experiment.digest for one in quick}
+    assert found in (set(), {one.digest for one in wanted})
+    assert len({one.provenance.code for one in quick}) <= 1, "made by different code"

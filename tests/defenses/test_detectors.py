@@ -287,15 +287,60 @@ def with_nan(net):
     return out
 
 
-def test_what_no_detector_can_work_with_is_named(spiking, twin):
+@pytest.mark.parametrize(
+    "detector",
+    [
+        NeuralCleanse(iterations=5),
+        BrainStimulation(iterations=5),
+        PotentialMargins(high=1.0, frames=4, iterations=5),
+        NoiseResponse(frames=4),
+        HyperParameters(),
+    ],
+)
+def test_an_untrained_network_is_accused_of_nothing_and_gets_finite_scores(detector, spiking):
+    """Its answers are silent or tied: they are no class's, and not those of class 0."""
+    net = sb.networks.build("quick-conv", (1, 8, 8), 10, seed=0)
+    verdict = inspect(detector, replace(spiking, net=net))
+    assert not verdict.backdoored
+    assert np.isfinite(verdict.score)
+    assert np.isfinite(verdict.values).all()
+
+
+def test_silence_reaches_no_class(spiking):
+    images, _ = spiking.clean.batch(np.arange(8))
+    with sb.override(spiking.net, threshold=1e6), frozen(spiking.net, CPU):
+        masks, _ = NeuralCleanse(iterations=5).search(spiking.net, images, range(2), 4)
+    assert torch.equal(masks, torch.ones(2, 8, 8))  # nothing smaller was found
+
+
+@pytest.mark.parametrize("detector", [NeuralCleanse(), BrainStimulation(), Strip(), Voltage()])
+def test_samples_that_no_detector_can_work_with_are_named(detector, spiking):
+    def asked(victim, data=spiking.test):
+        if hasattr(detector, "inspect"):
+            return inspect(detector, victim)
+        given = {"seed": 0, "device": CPU, "steps": 4}
+        return detector.score(victim.net, data, victim.clean, **given)
+
     labels = np.asarray(spiking.clean.labels)
-    fewer = spiking.clean.subset(np.flatnonzero(labels != 3))
-    empty = spiking.clean.subset(np.arange(0))
-    for clean, message in ((empty, "is empty"), (fewer, "none of class 3")):
+    other = sb.data.load("digits-events", seed=0, frames=4)[1]
+    rows = [int(np.flatnonzero(np.asarray(other.labels) == label)[0]) for label in range(10)]
+    larger = other.subset(np.array(rows))
+    for clean, message in (
+        (None, "is empty"),
+        (spiking.clean.subset(np.arange(0)), "is empty"),
+        (spiking.clean.subset(np.flatnonzero(labels != 3)), "none of class 3"),
+        (larger, "the network reads"),
+    ):
         with pytest.raises(ValueError, match=message):
-            inspect(NeuralCleanse(), replace(spiking, clean=clean))
-        with pytest.raises(ValueError, match=message):
-            Voltage().score(spiking.net, spiking.test, clean, seed=0, device=CPU, steps=4)
+            asked(replace(spiking, clean=clean))
+    with pytest.raises(ValueError, match="not finite"):
+        asked(replace(spiking, net=with_nan(spiking.net)))
+    if hasattr(detector, "score"):
+        with pytest.raises(ValueError, match=r"34, 34"):
+            asked(spiking, larger)
+
+
+def test_networks_that_no_detector_can_work_with_are_named(spiking, twin):
     for detector in (PotentialMargins(), NoiseResponse()):
         with pytest.raises(ValueError, match="not finite"):
             inspect(detector, replace(spiking, net=with_nan(spiking.net)))

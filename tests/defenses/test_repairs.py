@@ -15,7 +15,9 @@ import snnbd_core as sb
 from snnbd_core import defenses as D  # noqa: N812 - short, as it opens most lines
 from snnbd_core.defenses.abl import held_back
 from snnbd_core.defenses.channels import Gate, biases, connections, gated, hidden, prune, rates
+from snnbd_core.defenses.clamps import Corrected
 from snnbd_core.defenses.clp import lipschitz_bounds
+from snnbd_core.defenses.detectors import PotentialMargins, Verdict
 from snnbd_core.defenses.guarding import crowding, currents
 from snnbd_core.defenses.nad import attention
 from snnbd_core.defenses.onp import _gather
@@ -180,6 +182,46 @@ def test_clamps_cut_what_clean_samples_never_reach(spiking):
     assert torch.equal(ours[other], theirs[other])
 
 
+@pytest.mark.parametrize("accused", [True, False])
+def test_clamps_after_detection_are_those_of_the_accused_class_or_none(
+    accused, spiking, monkeypatch
+):
+    asked = []
+
+    def inspect(detector, net, **given):
+        asked.append((detector, given["seed"], given["steps"]))
+        return Verdict(accused, 3, 0.5, 0.95)
+
+    monkeypatch.setattr(PotentialMargins, "inspect", inspect)
+    found = repaired(D.DetectedClamps(weight=0.5, high=1.0, frames=4), spiking, seed=2)
+    assert asked == [(PotentialMargins(high=1.0, frames=4), 2, 4)]
+    wanted = spiking.net
+    if accused:
+        wanted = repaired(D.PotentialClamps(weight=0.5, suspected=3), spiking, seed=2)
+    batch, _ = spiking.test.batch(np.arange(200))
+    sequence = batch.expand(4, *batch.shape)
+    with torch.no_grad():
+        answers, plain = found(sequence), spiking.net(sequence)
+        assert torch.equal(answers, wanted(sequence))
+    assert torch.equal(answers, plain) is not accused
+    assert found is not spiking.net
+    assert not any(layer._forward_pre_hooks for layer in hidden(spiking.net))
+
+
+def test_clamps_follow_the_detectors_own_verdict(innocent, spiking):
+    detector = PotentialMargins(high=1.0, frames=4)
+    batch, _ = spiking.test.batch(np.arange(20))
+    for victim in (innocent, spiking):
+        verdict = detector.inspect(victim.net, seed=0, device=CPU, steps=4)
+        found = repaired(D.DetectedClamps(high=1.0, frames=4), victim)
+        assert isinstance(found, Corrected) is verdict.backdoored
+        assert getattr(found, "suspected", verdict.target) == verdict.target
+        weights = getattr(found, "net", found).state_dict()
+        assert all(torch.equal(weights[k], v) for k, v in victim.net.state_dict().items())
+        with torch.no_grad():
+            assert found(batch.expand(4, *batch.shape)).shape == (20, 10)
+
+
 def test_connections_are_norms_of_the_weights_between_channels(spiking):
     first, second, third = connections(spiking.net)
     convolution, hidden_layer, readout = (
@@ -324,6 +366,13 @@ def test_effectiveness_by_hand(after, rating):
     assert D.defence_effectiveness(report(100, 95), report(*after)) == pytest.approx(rating)
 
 
+@pytest.mark.parametrize("kind", D.REPAIRS.values())
+def test_a_repair_is_named_in_experiments_and_comes_back_from_json(kind):
+    one = sb.Experiment(defence=kind(), held_out=10)
+    assert sb.Experiment.from_json(one.to_json()) == one
+    assert one.name == f"digits-events-clean-{kind.__name__.lower()}"
+
+
 def with_nan(net):
     out = copy.deepcopy(net)
     out.layers[0][0].weight.data[0, 0, 0, 0] = float("nan")
@@ -357,8 +406,15 @@ def test_networks_without_what_a_repair_needs_are_refused(twin, spiking):
     ):
         with pytest.raises(ValueError, match=message):
             repair.repair(dense, None, seed=0, device=CPU, steps=4)
-    with pytest.raises(ValueError, match="it has no potentials"):
-        repaired(D.PotentialClamps(), twin)
+        with pytest.raises(ValueError, match="not finite"):
+            repair.repair(with_nan(spiking.net), None, seed=0, device=CPU, steps=4)
+    with pytest.raises(ValueError, match="has no batch norm"):
+        repaired(D.Reestimated(), replace(spiking, net=dense))
+    with pytest.raises(ValueError, match="no hidden layer of neurons"):
+        repaired(D.FinePruning(), replace(spiking, net=dense))
+    for repair in (D.PotentialClamps(), D.DetectedClamps()):
+        with pytest.raises(ValueError, match="it has no potentials"):
+            repaired(repair, twin)
     with pytest.raises(ValueError, match="lose all of its"):
         prune(spiking.net, [torch.zeros(16, dtype=torch.bool), torch.ones(128, dtype=torch.bool)])
 
@@ -383,6 +439,9 @@ def test_networks_without_what_a_repair_needs_are_refused(twin, spiking):
         (lambda: D.ThresholdGuarding(margin=0), "margin=0"),
         (lambda: D.AntiBackdoorLearning(isolated=0), "isolated=0"),
         (lambda: D.PotentialClamps(weight=0), "weight=0"),
+        (lambda: D.DetectedClamps(weight=0), "weight=0"),
+        (lambda: D.DetectedClamps(high=-1.0), r"high=-1\.0"),
+        (lambda: D.DetectedClamps(frames=0), "frames=0"),
         (lambda: D.Mismatch(std=-0.1), r"std=-0\.1"),
         (lambda: D.RandomThreshold(low=1.0, high=0.5), r"high=0\.5"),
     ],

@@ -16,6 +16,7 @@ from snnbd_core.experiment import (
     CorruptRecord,
     Experiment,
     Record,
+    kept,
     provenance,
     recorded,
     results_dir,
@@ -23,6 +24,7 @@ from snnbd_core.experiment import (
     stored,
 )
 from snnbd_core.experiment.provenance import PACKAGE, Provenance, git_state, meaning, numeric_files
+from snnbd_core.experiment.store import data_fingerprint
 from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Static
@@ -130,6 +132,18 @@ def test_recorded_runs_are_read_only_when_asked_for(results: Path, tiny: Make) -
     assert recorded(experiment).provenance.commit == "0123456789"
     assert stored(experiment) is None
     assert run(experiment, progress=False).provenance.code != made.provenance.code
+
+
+def test_kept_records_are_those_of_the_data_set_at_hand(results: Path, tiny: Make) -> None:
+    ours, changed, missing = (tiny(seed=seed) for seed in range(3))
+    for one, dataset in ((ours, data_fingerprint(ours)), (changed, "another")):
+        made = made_up(one)
+        its = dataclasses.replace(made.provenance, dataset=dataset)
+        dataclasses.replace(made, provenance=its).write(results / "recorded")
+    found = kept([ours, changed, missing])
+    assert list(found) == [ours.hash]
+    assert found[ours.hash] == recorded(ours)
+    assert kept([]) == {}
 
 
 def test_a_recorded_run_is_found_by_its_settings_not_by_its_name(results: Path, tiny: Make) -> None:

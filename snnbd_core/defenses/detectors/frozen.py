@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from snnbd_core.defenses import checks
 from snnbd_core.networks import Network
 
 
@@ -29,9 +30,7 @@ def frozen(net: nn.Module, device: torch.device) -> Iterator[nn.Module]:
     Raises:
         ValueError: weights that are not finite.
     """
-    for name, weight in net.named_parameters():
-        if not bool(torch.isfinite(weight).all()):
-            raise ValueError(f"the weights {name} are not finite: nothing can be inspected")
+    checks.finite(net, "inspected")
     modes = {module: module.training for module in net.modules()}
     wanted = [weight.requires_grad for weight in net.parameters()]
     home = next(net.parameters()).device

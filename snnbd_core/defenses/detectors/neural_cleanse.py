@@ -17,6 +17,7 @@ from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.learning import as_sequence
+from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
 
 CONSISTENT = 1.4826  # makes the median absolute deviation a standard deviation of normal data
@@ -30,8 +31,10 @@ class NeuralCleanse:
         x' = (1 - m) x + m p
 
     goes to the class, with little of |m|. Event frames get the same mask and pattern in every
-    frame. A class whose mask is far smaller than the others' is the target: its anomaly index, the
-    distance to the median in units of 1.4826 times the median absolute deviation, is above 2.
+    frame; gradients are the surrogate's. A silent or tied answer, which spiking networks give, is
+    that of no class. A class whose mask is far smaller than the others' is the target: its anomaly
+    index, the distance to the median in units of 1.4826 times the median absolute deviation, is
+    above 2.
 
     Args:
         iterations: of the search for each class, at least 1.
@@ -91,7 +94,7 @@ class NeuralCleanse:
         for _ in range(self.iterations):
             masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
             logits = net(as_sequence(patches.stamped(batch, masks, patterns), steps))
-            hits = (logits.argmax(dim=1) == labels).view(len(targets), -1).float().mean(dim=1)
+            hits = (decide(logits) == labels).view(len(targets), -1).float().mean(dim=1)
             away = functional.cross_entropy(SHARP * logits, labels, reduction="none")
             sizes = masks.sum(dim=(1, 2))
             losses = away.view(len(targets), -1).mean(dim=1) + weight * sizes

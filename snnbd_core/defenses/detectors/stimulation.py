@@ -19,6 +19,7 @@ from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.neural_cleanse import SHARP
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.learning import as_sequence
+from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
 from snnbd_core.neurons import LIF
 
@@ -132,7 +133,7 @@ class BrainStimulation:
         masks, patterns = self._patches(net, batch, others, found, steps)
         with torch.no_grad():
             logits = net(as_sequence(patches.stamped(batch, masks, patterns), steps))
-        hits = logits.argmax(dim=1).view(others.shape) == targets[:, None]
+        hits = decide(logits).view(others.shape) == targets[:, None]
         shares: list[float] = (hits * others).sum(dim=1).tolist()
         return shares
 

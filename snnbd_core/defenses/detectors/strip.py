@@ -31,7 +31,8 @@ class Strip:
         along: "space" or "time".
 
     Raises:
-        ValueError: for any argument outside what is said above; "time" for static images.
+        ValueError: for any argument outside what is said above; "time" for static images;
+            samples of another shape than the clean ones.
     """
 
     data_free: ClassVar[bool] = False
@@ -56,6 +57,11 @@ class Strip:
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N]."""
         check_clean(net, clean_samples)
+        if tuple(data.input_shape) != tuple(clean_samples.input_shape):
+            raise ValueError(
+                f"data has shape {tuple(data.input_shape)}, clean_samples have "
+                f"{tuple(clean_samples.input_shape)}: they are laid over each other"
+            )
         draw = np.random.default_rng(seed)
         found = []
         with frozen(net, device), torch.no_grad():

@@ -1,0 +1,57 @@
+"""Makes the records that chapter 6 keeps: ten networks of each kind, in the quick profile.
+
+    python -m benchmarks.record_detectors [--seeds 10] [--to results/recorded]
+
+What they are stands in the chapter; the cells that say so are executed, those that run are not.
+A run that has a record in the results folder, of this code and data, is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import jupytext
+from rich.console import Console
+
+from snnbd_core import sweep
+from snnbd_core.experiment import Experiment, results_dir, stored
+from snnbd_core.experiment.store import RECORDED
+
+CHAPTER = Path(__file__).parents[1] / "notebooks" / "06_detecting_backdoors.md"
+NAME = "kept_ones"  # in the chapter
+
+
+def main() -> None:
+    """Runs what has no record yet, and copies all records where the chapter looks for them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--to", type=Path, default=results_dir() / RECORDED)
+    given = parser.parse_args()
+    chosen = [one for one in wanted() if one.seed < given.seeds]
+    start = time.perf_counter()
+    table = sweep.run(chosen, keep_networks=True, device="cpu", console=Console(stderr=True))
+    assert (table["status"] == "done").all(), table["error"].dropna().iloc[0]
+    for one in chosen:
+        record = stored(one)
+        assert record is not None, f"{one.name}-{one.hash} was just run"
+        record.write(given.to)
+    minutes = (time.perf_counter() - start) / 60
+    print(f"{len(chosen)} records in {given.to}, {minutes:.1f} minutes")
+
+
+def wanted(chapter: Path = CHAPTER) -> list[Experiment]:
+    """The experiments whose records the chapter keeps, each once."""
+    scope: dict[str, Any] = {}
+    for cell in jupytext.read(chapter).cells:
+        if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", []):
+            exec(cell.source, scope)
+            if NAME in scope:
+                return list({one.hash: one for one in scope[NAME]}.values())
+    raise LookupError(f"{chapter} does not define {NAME}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""TMPBD + NDSBM (RAID 2025): clamps for a network that its potential margins accuse, else none."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.channels import check_clean
+from snnbd_core.defenses.clamps import PotentialClamps
+from snnbd_core.defenses.detectors.tmpbd import PotentialMargins
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectedClamps:
+    """`PotentialMargins` asks first; only a network that it accuses gets `PotentialClamps`.
+
+    As in the paper (arXiv 2510.06629), inputs [T, B, C, H, W] that the network sends to the class
+    the detector suspects are answered again by the clamped copy, and all other answers stand. That
+    nothing at all is done to a network that is not accused is our reading of it. A detector that
+    is wrong about a clean network costs accuracy, one that misses a backdoor leaves it whole.
+
+    Args:
+        weight: of the clamps' size, > 0, see `PotentialClamps`.
+        high: largest value of the detector's inputs, > 0: 10 for event counts, 1 for images.
+        frames: T of the detector's inputs for event networks, at least 1.
+
+    Raises:
+        ValueError: for any argument outside what is said above; when repairing, a network without
+            spiking layers, or that is no `Network`.
+    """
+
+    data_free: ClassVar[bool] = False
+
+    weight: float = PotentialClamps.weight
+    high: float = PotentialMargins.high
+    frames: int = PotentialMargins.frames
+
+    def __post_init__(self) -> None:
+        checks.above("weight", self.weight, 0)
+        checks.above("high", self.high, 0)
+        checks.whole("frames", self.frames, 1)
+
+    def repair(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> nn.Module:
+        """A copy of the network, clamped if it is accused."""
+        check_clean(net, clean_samples)
+        detector = PotentialMargins(high=self.high, frames=self.frames)
+        verdict = detector.inspect(net, seed=seed, device=device, steps=steps)
+        if not verdict.backdoored:
+            return copy.deepcopy(net).to(device).eval()
+        clamps = PotentialClamps(weight=self.weight, suspected=verdict.target)
+        return clamps.repair(net, clean_samples, seed=seed, device=device, steps=steps)
