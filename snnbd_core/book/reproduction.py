@@ -52,11 +52,11 @@ One row for each setting, on real data: the mean of its seeds with a 95 % interv
 """
 
 _KEPT = """
-## Networks that detectors were tried on
+## Kept runs of the quick profile
 
-Runs of the quick profile that a chapter reads in place of training ten networks of each kind anew
-(`python -m benchmarks.record_detectors` makes them again). *Accused* is the share of networks that
-the detector named under *probe* accuses at its own threshold.
+Runs that a chapter reads because a build of the book would be too short for them
+(`python -m benchmarks.record_kept` makes them again). *Accused* is the share of networks that the
+detector named under *probe* accuses at its own threshold.
 
 """
 

@@ -1,8 +1,8 @@
-"""Makes the records that chapter 6 keeps: ten networks of each kind, in the quick profile.
+"""Makes the records of the quick profile that chapters keep: what a build would be too short for.
 
-    python -m benchmarks.record_detectors [--seeds 10] [--to results/recorded]
+    python -m benchmarks.record_kept [--seeds 10] [--to results/recorded]
 
-What they are stands in the chapter; the cells that say so are executed, those that run are not.
+What they are stands in the chapters; the cells that say so are executed, those that run are not.
 A run that has a record in the results folder, of this code and data, is not repeated.
 """
 
@@ -20,8 +20,9 @@ from snnbd_core import sweep
 from snnbd_core.experiment import Experiment, results_dir, stored
 from snnbd_core.experiment.store import RECORDED
 
-CHAPTER = Path(__file__).parents[1] / "notebooks" / "06_detecting_backdoors.md"
-NAME = "kept_ones"  # in the chapter
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+CHAPTERS = ("05_badsnn", "06_detecting_backdoors")
+NAME = "kept_ones"  # in the chapters
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--to", type=Path, default=results_dir() / RECORDED)
     given = parser.parse_args()
-    chosen = [one for one in wanted() if one.seed < given.seeds]
+    chosen = [one for name in CHAPTERS for one in wanted(name) if one.seed < given.seeds]
     start = time.perf_counter()
     table = sweep.run(chosen, keep_networks=True, device="cpu", console=Console(stderr=True))
     assert (table["status"] == "done").all(), table["error"].dropna().iloc[0]
@@ -42,10 +43,10 @@ def main() -> None:
     print(f"{len(chosen)} records in {given.to}, {minutes:.1f} minutes")
 
 
-def wanted(chapter: Path = CHAPTER) -> list[Experiment]:
-    """The experiments whose records the chapter keeps, each once."""
+def wanted(chapter: str) -> list[Experiment]:
+    """The experiments whose records a chapter keeps, each once."""
     scope: dict[str, Any] = {}
-    for cell in jupytext.read(chapter).cells:
+    for cell in jupytext.read(NOTEBOOKS / f"{chapter}.md").cells:
         if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", []):
             exec(cell.source, scope)
             if NAME in scope:
