@@ -22,6 +22,7 @@ from snnbd_core.layers import Folded
 from snnbd_core.learning import History, Task, Trained, as_sequence
 from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
 from snnbd_core.neurons import IF
 from snnbd_core.triggers import checks
@@ -216,7 +217,7 @@ def _score(
     net.eval()
     batch, labels = validation.batch(np.arange(len(validation)))
     sequence = as_sequence(batch.to(task.device), task.steps)
-    clean = net(sequence).argmax(dim=1).cpu() == labels
-    hit = net(sequence + trigger.change(sequence)).argmax(dim=1).cpu() == task.target
+    clean = decide(net(sequence)).cpu() == labels
+    hit = decide(net(sequence + trigger.change(sequence))).cpu() == task.target
     others = labels != task.target
     return float(alpha * clean.float().mean() + (1 - alpha) * hit[others].float().mean())

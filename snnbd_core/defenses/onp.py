@@ -17,6 +17,7 @@ from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse, anomaly
 from snnbd_core.defenses.detectors.patches import stamped
 from snnbd_core.defenses.suspicion import standard
 from snnbd_core.learning import as_sequence
+from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
 
 _PRIOR = -2.0  # logit of pruning a channel, to begin with
@@ -126,8 +127,8 @@ class OptimisedPruning:
 
             def reward(keep: list[Tensor]) -> float:
                 with torch.no_grad(), gated(out, [one.float() for one in keep]):
-                    right = out(as_sequence(batch, steps)).argmax(dim=1) == labels
-                    fooled = out(as_sequence(others, steps)).argmax(dim=1) == target
+                    right = decide(out(as_sequence(batch, steps))) == labels
+                    fooled = decide(out(as_sequence(others, steps))) == target
                 return float(right.float().mean() - fooled.float().mean())
 
             nodes = _features(out, clean_samples, lit, edges, steps)

@@ -17,6 +17,7 @@ from snnbd_core.defenses.masks import kept_most, learnt_masks
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.metrics import decide
 
 _FORGOTTEN = 0.2  # unlearning stops when so few clean samples are still right
 
@@ -155,7 +156,7 @@ def unlearnt(
             batch, labels = clean.batch(rows)
             labels = labels.to(place)
             logits = out(as_sequence(batch.to(place), steps))
-            right += int((logits.argmax(dim=1) == labels).sum())
+            right += int((decide(logits.detach()) == labels).sum())
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(-LOSSES["cross_entropy"](logits, labels))
             nn.utils.clip_grad_norm_(out.parameters(), 1.0)

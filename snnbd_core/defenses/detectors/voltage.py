@@ -12,6 +12,7 @@ from torch import nn
 
 from snnbd_core.defenses.channels import check_clean
 from snnbd_core.defenses.detectors.features import Features, features
+from snnbd_core.metrics import decide
 from snnbd_core.neurons import spiking_layers
 
 
@@ -49,8 +50,7 @@ class Voltage:
         check_clean(net, clean_samples)
         known = features(net, clean_samples, device=device, steps=steps)
         asked = features(net, data, device=device, steps=steps)
-        return distances(_columns(known), known.votes.argmax(1),
-                         _columns(asked), asked.votes.argmax(1))  # fmt: skip
+        return distances(_columns(known), _answers(known), _columns(asked), _answers(asked))
 
 
 def distances(
@@ -69,6 +69,10 @@ def distances(
     precision = LedoitWolf(assume_centered=True).fit(residuals).precision_
     away = asked - np.stack([centres.get(int(answer), middle) for answer in answers])
     return np.asarray(np.sqrt(np.einsum("ni,ij,nj->n", away, precision, away)))
+
+
+def _answers(found: Features) -> np.ndarray:
+    return decide(torch.from_numpy(found.votes)).numpy()
 
 
 def _columns(found: Features) -> np.ndarray:
