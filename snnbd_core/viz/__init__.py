@@ -18,6 +18,7 @@ from snnbd_core.viz.claims import claims_table, compare, draw_claims, draw_rates
 from snnbd_core.viz.conventions import run_conventions, run_leaky, spike_table
 from snnbd_core.viz.defences import (
     areas_table,
+    costs_table,
     draw_activity_change,
     draw_features,
     draw_masks,
@@ -61,6 +62,7 @@ __all__ = [
     "claims_table",
     "compare",
     "cost_table",
+    "costs_table",
     "dense_operations",
     "draw_activity_change",
     "draw_answers",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,12 +72,12 @@ def pooled_curves(found: Grid) -> dict[str, dict[str, Roc]]:
 
 
 def areas_table(found: Mapping[str, Mapping[str, Roc]]) -> pd.DataFrame:
-    """Areas under the curve: attack -> detector -> its curve."""
+    """Areas under the curve: attack -> detector -> its curve; "-" where there is none."""
     rows = {
         attack: {detector: _area(curve) for detector, curve in by_detector.items()}
         for attack, by_detector in found.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
 
 
 def draw_rocs(found: Mapping[str, Mapping[str, Roc]]) -> Figure:
@@ -180,6 +182,34 @@ def effectiveness_table(runs: Grid, nothing: str = "nothing") -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def costs_table(runs: Mapping[str, Grid], nothing: str = "nothing") -> pd.DataFrame:
+    """What each repair takes: clean samples, rounds, and the median of its seconds.
+
+    A run's seconds are those beyond the same run without a repair, whose training is the same; what
+    is below the noise of an evaluation, some tenths of a second, is shown as it came out or as 0.
+
+    Args:
+        runs: kind of data -> attack -> repair -> records of its seeds, in the same order of seeds.
+        nothing: the row without a repair.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for kind, grid in runs.items():
+        for by_repair in grid.values():
+            for repair, after in by_repair.items():
+                if repair != nothing:
+                    first = after[0].experiment
+                    rows.setdefault(repair, {"clean samples per class": f"{first.held_out}"})
+                    rows[repair]["rounds"] = _rounds(first.defence)
+                    seconds.setdefault((repair, kind), []).extend(
+                        other.provenance.seconds - one.provenance.seconds
+                        for one, other in zip(by_repair[nothing], after, strict=True)
+                    )
+    for (repair, kind), values in seconds.items():
+        rows[repair][f"{kind} (s)"] = f"{max(0.0, float(np.median(values))):.1f}"
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
+
+
 def figure_table(runs: Grid, figure: str) -> pd.DataFrame:
     """One figure of all records: mean over seeds with its interval, a row for each outer name."""
     rows = {
@@ -187,6 +217,18 @@ def figure_table(runs: Grid, figure: str) -> pd.DataFrame:
         for name, groups in runs.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _rounds(defence: Any) -> str:
+    """ "30 epochs, 100 iterations"; "-" for a defence that has none."""
+    kinds = ("epochs", "iterations", "episodes")
+    found = [(field.name, getattr(defence, field.name)) for field in fields(defence)]
+    said = [
+        f"{value} {name.replace('_', ' ')}"
+        for name, value in found
+        if name.endswith(kinds) and value
+    ]
+    return ", ".join(said) or "-"
 
 
 def _rates(net: nn.Module, batch: Tensor, steps: int) -> list[np.ndarray]:

@@ -138,6 +138,19 @@ def test_a_stimulated_channels_current_is_read_from_the_samples_of_its_patch(spi
         torch.testing.assert_close(of_patches[row], expected)
 
 
+def test_strip_tells_inputs_with_a_patch_in_the_ann_twin_and_in_spikes(twin, spiking):
+    for victim in (twin, spiking):
+        some = victim.test.subset(np.arange(100))
+        given = {"seed": 0, "device": CPU, "steps": victim.steps}
+        clean, patched = (
+            Strip().score(victim.net, data, victim.clean, **given)
+            for data in (some, Triggered(some, PATCH))
+        )
+        assert roc(clean, patched).area > 0.95
+    mixed = Strip()._mixed(torch.tensor(0.75).view(1, 1, 1, 1), torch.full((2, 1, 1, 1), 0.5))
+    assert mixed.flatten().tolist() == [1.0, 1.0]
+
+
 def test_neural_cleanse_is_quiet_about_a_clean_network(innocent):
     assert not inspect(NeuralCleanse(), innocent).backdoored
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
@@ -12,7 +13,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 import snnbd_core as sb
-from snnbd_core import viz
+from snnbd_core import defenses, viz
 from snnbd_core.defenses.detectors import Verdict, roc
 from snnbd_core.experiment import Neuron, Record
 from snnbd_core.experiment.provenance import Provenance
@@ -173,6 +174,31 @@ def test_stealth_table_and_frontier_name_every_attack():
     assert "12" in set(table.loc["static"])
     labels = viz.draw_frontier(runs).legends[0].get_texts()
     assert [one.get_text() for one in labels] == ["static", "flash"]
+
+
+def test_what_a_repair_costs_is_its_time_beyond_the_run_without_it():
+    def timed(seconds, defence=None):
+        one = record()
+        return dataclasses.replace(
+            one,
+            experiment=dataclasses.replace(one.experiment, defence=defence, held_out=10),
+            provenance=dataclasses.replace(one.provenance, seconds=seconds),
+        )
+
+    tuned, clipped = defenses.TwoStage(), defenses.ChannelLipschitz()
+    grid = {
+        "static": {
+            "nothing": [timed(5.0), timed(6.0), timed(7.0)],
+            "tuned": [timed(7.0, tuned), timed(9.0, tuned), timed(99.0, tuned)],
+            "clipped": [timed(4.9, clipped), timed(5.9, clipped), timed(7.5, clipped)],
+        }
+    }
+    table = viz.costs_table({"events": grid})
+    assert table.loc["tuned"].to_dict() == {
+        "clean samples per class": "10", "rounds": "20 unlearning epochs, 30 epochs",
+        "events (s)": "3.0",
+    }  # fmt: skip
+    assert table.loc["clipped"].tolist() == ["10", "-", "0.0"]
 
 
 def test_repairs_are_rated_seed_by_seed():

@@ -22,9 +22,9 @@ WAYS = ("space", "time")
 class Strip:
     """Minus the mean entropy of the answers to an input mixed with clean ones.
 
-    "space" adds the two, half of each (of event counts: both, so that no event is halved); "time"
-    takes every other frame from the clean one, which only event frames have. Votes are turned into
-    probabilities by a softmax of ten times their value.
+    "space" adds the two, values of images at most 1, as the authors' code does, so that neither a
+    trigger nor an event is halved; "time" takes every other frame from the clean one, which only
+    event frames have. Votes are turned into probabilities by a softmax of ten times their value.
 
     Args:
         overlays: clean samples laid over each input, at least 1.
@@ -74,7 +74,7 @@ class Strip:
 
     def _mixed(self, one: Tensor, others: Tensor) -> Tensor:
         if self.along == "space":
-            return one + others if one.dim() == 5 else (one + others) / 2
+            return one + others if one.dim() == 5 else (one + others).clamp(max=1.0)
         if one.dim() != 5:
             raise ValueError("along='time' mixes frames: static images have none")
         mixed = others.clone()
