@@ -86,7 +86,7 @@ def thresholds_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 
 
 def targets_table(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.DataFrame:
-    """Success and, in brackets, the untriggered target rate for each target, means over seeds.
+    """Success for each target, means over seeds; in brackets without the trigger, and the floor.
 
     Args:
         runs: name of a row -> name of a column -> records of one target; clean accuracy is the
@@ -95,12 +95,19 @@ def targets_table(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.Data
     rows = {}
     for name, by_target in runs.items():
         everything = [record for records in by_target.values() for record in records]
-        rows[name] = {"CA": f"{Sample.of(everything, 'clean_accuracy').mean:.0%}"} | {
-            f"ASR, {target}": f"{Sample.of(records, 'attack_success_rate').mean:.0%} "
-            f"({Sample.of(records, 'untriggered_target_rate').mean:.0%})"
+        rows[name] = {"CA": _percent(everything, "clean_accuracy")} | {
+            f"ASR, {target}": f"{_percent(records, 'attack_success_rate')} "
+            f"({_percent(records, 'untriggered_target_rate')}, {_percent(records, 'floor')})"
             for target, records in by_target.items()
         }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
+
+
+def _percent(records: Sequence[Record], figure: str) -> str:
+    """Mean over the records; "-" where none has the figure."""
+    if all(record.report.figure(figure) is None for record in records):
+        return "-"
+    return f"{Sample.of(records, figure).mean:.0%}"
 
 
 def most_changed(

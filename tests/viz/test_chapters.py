@@ -271,7 +271,7 @@ def test_a_row_for_each_setting_and_a_column_for_each_target():
     runs = {"plain": {"target 0": [record(50)], "target 3": [record(20, 70), record(40, 80)]}}
     table = viz.targets_table(runs)
     assert table.loc["plain"].to_dict() == {
-        "CA": "80%", "ASR, target 0": "50% (3%)", "ASR, target 3": "30% (3%)",
+        "CA": "80%", "ASR, target 0": "50% (3%, 2%)", "ASR, target 3": "30% (3%, 2%)",
     }  # fmt: skip
 
 
