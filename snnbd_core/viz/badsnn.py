@@ -230,7 +230,7 @@ def draw_layer_rates(
         count = len(spiking_layers(net))
         axes.set_xticks(range(count), [str(number + 1) for number in range(count)])
         axes.set(title=name, xlabel="layer")
-    panels[0].set_ylabel("spikes per neuron and step")
+    panels[0].set_ylabel("spikes per neuron\nand step")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(batches))
     return figure

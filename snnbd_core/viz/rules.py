@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -38,14 +40,21 @@ def draw_pipeline() -> Figure:
     axes.set_axis_off()
     for row, (name, boxes) in enumerate(reversed(_LANES)):
         axes.text(-0.3, row, name, va="center", weight="bold", fontsize=9)
-        for column, text in enumerate(boxes):
-            colour = style.SERIES[1] if column == 0 else style.SERIES[0]
-            box = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour}
-            axes.text(column + 0.5, row, text, ha="center", va="center", fontsize=8, bbox=box)
-            if column:
-                axes.annotate("", (column + 0.12, row), (column - 0.12, row),
-                              arrowprops={"arrowstyle": "->", "color": "#555"})  # fmt: skip
+        _draw_lane(axes, row, boxes)
     return figure
+
+
+def _draw_lane(axes: Axes, row: int, texts: Sequence[str]) -> None:
+    """One rule's boxes at a height, with arrows from edge to edge whatever their widths are."""
+    boxes = []
+    for column, text in enumerate(texts):
+        colour = style.SERIES[1] if column == 0 else style.SERIES[0]
+        look = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour}
+        drawn = axes.text(column + 0.5, row, text, ha="center", va="center", fontsize=8, bbox=look)
+        boxes.append(drawn.get_bbox_patch())
+    for column, (left, right) in enumerate(pairwise(boxes)):
+        arrow = {"arrowstyle": "->", "color": "#555", "patchA": left, "patchB": right}
+        axes.annotate("", (column + 1.5, row), (column + 0.5, row), arrowprops=arrow)
 
 
 def draw_rates_of_conversion(steps: Sequence[int] = (4, 16, 64)) -> Figure:

@@ -106,7 +106,7 @@ def draw_states(states: Mapping[str, tuple[np.ndarray, str]]) -> Figure:
     for axes, (name, (image, text)) in zip(panels, states.items(), strict=True):
         axes.imshow(image, interpolation="nearest")
         axes.set_axis_off()
-        axes.set_title(fill(f"{name} - {text}", 105), fontsize=7, loc="left")
+        axes.set_title(fill(f"{name} - {text}", 105), fontsize=9, loc="left")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Long tables can be sorted in the page, by number where a column holds numbers."""
+"""Long tables can be sorted in the page, and intervals in tables stay on one line."""
 
 from __future__ import annotations
 
@@ -59,3 +59,21 @@ def test_a_column_of_figures_is_sorted_by_value_with_empty_ones_last(
 
 def test_a_short_table_is_left_alone(browser: str, project: Path, tmp_path: Path) -> None:
     assert opened(browser, project, tmp_path, VALUES[:7], 0).find("button") is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "whole"),
+    [
+        ("95.4 % (92.6-98.2)", ["(92.6-98.2)"]),
+        ("12\u201315 % of 3-4", ["12\u201315 %", "3-4"]),
+        ("QCFS, T = 16", ["T = 16"]),
+        ("time-sliced, not run", []),
+        ("<code>a[1-2]</code>", []),
+    ],
+)
+def test_intervals_and_settings_stay_on_one_line(
+    browser: str, project: Path, tmp_path: Path, cell: str, whole: list[str]
+) -> None:
+    soup = opened(browser, project, tmp_path, [cell], 0)
+    assert [span.get_text() for span in soup.select("td span.unbroken")] == whole
+    assert soup.td.get_text() == BeautifulSoup(cell, "html.parser").get_text()

@@ -334,6 +334,19 @@ def test_pipeline_and_rates_of_conversion():
     assert np.abs(rate - current.clip(0, 1)).max() <= 1 / 8 + 1e-6
 
 
+def test_arrows_of_the_pipeline_run_between_boxes_and_under_none():
+    figure = viz.draw_pipeline()
+    figure.draw_without_rendering()
+    drawn = figure.axes[0].texts
+    boxes = [one.get_bbox_patch().get_window_extent() for one in drawn if one.get_bbox_patch()]
+    arrows = [one.arrow_patch.get_window_extent() for one in drawn if hasattr(one, "arrow_patch")]
+    arrows = [one for one in arrows if one.width]
+    assert len(arrows) == 2 + 3 + 4 + 2
+    for arrow in arrows:
+        assert not any(arrow.x0 < box.x1 and box.x0 < arrow.x1 and arrow.y0 < box.y1
+                       and box.y0 < arrow.y1 for box in boxes)  # fmt: skip
+
+
 def test_bars_are_a_picture_with_as_long_a_bar_as_the_share():
     full, half = (viz.draw_bars({"x": share}) for share in (1.0, 0.5))
     blue = [((one[..., 2] > 150) & (one[..., 0] < 60)).any(axis=0).sum() for one in (full, half)]
