@@ -1,5 +1,5 @@
-// Long tables can be sorted by each of their columns, by pointer or keyboard; in all tables,
-// intervals stay on one line. Nothing is fetched.
+// Long tables can be sorted by each of their columns, by pointer or keyboard. In tables and
+// text, intervals stay on one line. Nothing is fetched.
 (() => {
   "use strict";
   const LONG = 8; // rows that one does not take in at a glance
@@ -48,8 +48,8 @@
     }
   };
 
-  // "(95.1-98.9)", "12-15 %", "T = 16": browsers would break them at the hyphen or the space.
-  const UNBROKEN = /\(?\d[\d.]*[-\u2013]\d[\d.]*(?: %)?\)?|\b[A-Za-z] = \d[\d.]*/g;
+  // "(95.1-98.9)", "12 %", "T = 16": browsers would break them at the hyphen or the space.
+  const UNBROKEN = /\(?\d[\d.]*(?:[-\u2013]\d[\d.]*(?: %)?\)?| %)|\b[A-Za-z] = \d[\d.]*/g;
 
   const keep = (text) => {
     const parts = [];
@@ -64,14 +64,14 @@
     if (parts.length) text.replaceWith(...parts, text.data.slice(end));
   };
 
-  const keepWhole = (table) => {
-    const walker = document.createTreeWalker(table, NodeFilter.SHOW_TEXT), texts = [];
+  const keepWhole = (article) => {
+    const walker = document.createTreeWalker(article, NodeFilter.SHOW_TEXT), texts = [];
     while (walker.nextNode()) texts.push(walker.currentNode);
-    texts.filter((text) => !text.parentElement.closest("code, style")).forEach(keep);
+    texts.filter((text) => !text.parentElement.closest("code, pre, script, style, math, dt")).forEach(keep);
   };
 
   addEventListener("DOMContentLoaded", () => {
-    document.querySelectorAll("article table:is(.table, .dataframe)").forEach(keepWhole);
+    document.querySelectorAll("article").forEach(keepWhole);
     document.querySelectorAll("article table:is(.table, .dataframe)").forEach(prepare);
   });
 })();
