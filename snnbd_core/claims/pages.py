@@ -79,12 +79,15 @@ def status_page(
 
 
 def _row(item: Judgement, record_link: str, recorded_link: str, chapter_link: str) -> str:
-    links = []
+    links, commits = [], set()
     for record in item.records:
         kept = record.experiment.hash in item.recorded
         address = (recorded_link if kept else record_link).format(file=record.file_name)
-        note = f" (recorded at {(record.provenance.commit or 'no commit')[:7]})" if kept else ""
-        links.append(f"[{record.experiment.hash[:6]}]({address}){note}")
+        links.append(f"[{record.experiment.hash[:6]}]({address})")
+        if kept:
+            commits.add((record.provenance.commit or "no commit")[:7])
+    if commits:
+        links.append(f"(recorded at {', '.join(sorted(commits))})")
     claim = f"**{item.claim.where}.** {item.claim.statement}"
     if item.claim.chapter:
         claim += f" ([chapter]({chapter_link.format(chapter=item.claim.chapter)}))"

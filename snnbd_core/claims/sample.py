@@ -18,11 +18,16 @@ LEVEL = 0.95
 class Sample:
     """A figure's values, one per seed: all rates, or all plain numbers.
 
+    Attributes:
+        values: one per seed.
+        most: what a plain number cannot exceed.
+
     Raises:
         ValueError: no values, or rates mixed with numbers.
     """
 
     values: tuple[Rate | float, ...]
+    most: float = math.inf
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -34,7 +39,9 @@ class Sample:
     def of(cls, records: Iterable[Record], figure: str) -> Sample:
         """One figure of some records; those where it was not measured are left out."""
         found = [record.report.figure(figure) for record in records]
-        return cls(tuple(value for value in found if value is not None))
+        # Structural similarity ends at 1; all other plain figures are open above.
+        most = 1.0 if figure.startswith("ssim") else math.inf
+        return cls(tuple(value for value in found if value is not None), most)
 
     @property
     def is_rate(self) -> bool:
@@ -70,7 +77,7 @@ class Sample:
         if not intervals:
             return -math.inf, math.inf
         low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
-        return (max(low, 0.0), min(high, 1.0)) if rates else (low, high)
+        return (max(low, 0.0), min(high, 1.0)) if rates else (low, min(high, self.most))
 
     def _student(self) -> tuple[float, float]:
         count = len(self.floats)

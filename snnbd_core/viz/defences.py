@@ -139,7 +139,7 @@ def draw_activity_change(net: nn.Module, clean: Tensor, triggered: Tensor, steps
     picture = axes.imshow(change, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     axes.set_yticks(range(len(change)), [f"layer {n + 1}" for n in range(len(change))])
     axes.set_xlabel("time step")
-    figure.colorbar(picture, label="change of spikes per neuron")
+    figure.colorbar(picture, label="spikes per neuron:\nchange")
     return figure
 
 

@@ -148,6 +148,9 @@ def test_the_interval_of_numbers_is_students() -> None:
     expected = ttest_1samp(values, 0).confidence_interval(0.95)
     assert Sample(values).interval == pytest.approx((expected.low, expected.high))
     assert Sample((10.0,)).interval == (-math.inf, math.inf)
+    low, high = Sample((0.95, 0.99)).interval
+    assert high > 1  # of a similarity, which ends at 1, no more is said
+    assert Sample((0.95, 0.99), most=1.0).interval == (low, 1.0)
 
 
 @settings(max_examples=100, deadline=None)
