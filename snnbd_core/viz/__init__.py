@@ -6,6 +6,7 @@ from snnbd_core.viz.answers import draw_confusion, draw_losses
 from snnbd_core.viz.attacks import patch_boxes, report_table
 from snnbd_core.viz.badsnn import (
     draw_answers,
+    draw_images,
     draw_layer_rates,
     draw_thresholds,
     draw_traces,
@@ -75,6 +76,7 @@ __all__ = [
     "draw_figures",
     "draw_frames",
     "draw_frontier",
+    "draw_images",
     "draw_layer_rates",
     "draw_layers",
     "draw_losses",

@@ -110,6 +110,23 @@ def _percent(records: Sequence[Record], figure: str) -> str:
     return f"{Sample.of(records, figure).mean:.0%}"
 
 
+def draw_images(rows: Mapping[str, Sequence[Tensor]]) -> Figure:
+    """Images in 0..1, a row for each name.
+
+    Args:
+        rows: name -> images [H, W]; as many in each row.
+    """
+    count = len(next(iter(rows.values())))
+    figure = style.new_figure(1.0 * len(rows))
+    grid = figure.subplots(len(rows), count, squeeze=False)
+    for panels, (name, images) in zip(grid, rows.items(), strict=True):
+        for axes, image in zip(panels, images, strict=True):
+            axes.imshow(image.detach().cpu().numpy(), cmap="Greys", vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+        panels[0].set_ylabel(name)
+    return figure
+
+
 def most_changed(
     net: nn.Module, clean: Tensor, triggered: Tensor, threshold: float, steps: int = 4
 ) -> int:

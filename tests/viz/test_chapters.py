@@ -267,6 +267,15 @@ def potential(net, image, steps=5):
         return layer(seen[0], return_potential=True)[1][:, 0]
 
 
+def test_images_are_drawn_on_one_scale():
+    dark, bright = torch.zeros(2, 2), torch.full((2, 2), 0.5)
+    figure = viz.draw_images({"clean": [dark, bright], "triggered": [bright, dark]})
+    pictures = [axes.images[0] for axes in figure.axes]
+    assert [float(one.get_array().max()) for one in pictures] == [0.0, 0.5, 0.5, 0.0]
+    assert {one.get_clim() for one in pictures} == {(0.0, 1.0)}
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["clean", "triggered"]
+
+
 def test_a_row_for_each_setting_and_a_column_for_each_target():
     runs = {"plain": {"target 0": [record(50)], "target 3": [record(20, 70), record(40, 80)]}}
     table = viz.targets_table(runs)
