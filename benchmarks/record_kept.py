@@ -21,7 +21,7 @@ from snnbd_core.experiment import Experiment, results_dir, stored
 from snnbd_core.experiment.store import RECORDED
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-CHAPTERS = ("05_badsnn", "06_detecting_backdoors")
+CHAPTERS = ("03_stealthier_triggers", "05_badsnn", "06_detecting_backdoors")
 NAME = "kept_ones"  # in the chapters
 
 

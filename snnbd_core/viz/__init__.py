@@ -15,7 +15,14 @@ from snnbd_core.viz.badsnn import (
     thresholds_table,
 )
 from snnbd_core.viz.bounded import scored_bounded, shaded_image
-from snnbd_core.viz.claims import claims_table, compare, draw_claims, draw_rates, verdict
+from snnbd_core.viz.claims import (
+    claims_table,
+    compare,
+    draw_claims,
+    draw_rates,
+    kept_note,
+    verdict,
+)
 from snnbd_core.viz.conventions import run_conventions, run_leaky, spike_table
 from snnbd_core.viz.defences import (
     areas_table,
@@ -100,6 +107,7 @@ __all__ = [
     "explore_offline",
     "figure_table",
     "glue",
+    "kept_note",
     "most_changed",
     "patch_boxes",
     "polarity_image",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pandas as pd
 from IPython.display import Markdown
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
 from snnbd_core.claims import Judgement, Sample
-from snnbd_core.experiment import Experiment, Record
+from snnbd_core.experiment import Experiment, Record, code_fingerprint
 from snnbd_core.viz import style
 
 
@@ -69,6 +69,13 @@ def compare(settings: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
         for name, records in settings.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def kept_note(records: Collection[Record]) -> str:
+    """How many committed records are shown, how many other code than this made, and its commits."""
+    commits = {(one.provenance.commit or "unknown")[:7] for one in records}
+    older = sum(one.provenance.code != code_fingerprint() for one in records)
+    return f"{len(records)} stored records, {older} by other code than this, of: {sorted(commits)}"
 
 
 def draw_claims(judgements: Sequence[Judgement], label: str = "ASR") -> Picture:

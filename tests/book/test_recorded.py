@@ -84,7 +84,10 @@ def test_runs_of_the_quick_profile_stand_apart_with_the_share_of_accused_network
     assert "| probe=NoiseResponse(frames=4) | 2 | 50.0 % (" in row
 
 
-@pytest.mark.parametrize(("chapter", "seeds"), [("05_badsnn", 3), ("06_detecting_backdoors", 10)])
+@pytest.mark.parametrize(
+    ("chapter", "seeds"),
+    [("03_stealthier_triggers", 3), ("05_badsnn", 3), ("06_detecting_backdoors", 10)],
+)
 def test_kept_records_are_those_the_chapter_asks_for(chapter: str, seeds: int):
     script = Path(__file__).parents[2] / "benchmarks" / "record_kept.py"
     with matplotlib.rc_context():

@@ -360,3 +360,14 @@ def test_bars_are_a_picture_with_as_long_a_bar_as_the_share():
     full, half = (viz.draw_bars({"x": share}) for share in (1.0, 0.5))
     blue = [((one[..., 2] > 150) & (one[..., 0] < 60)).any(axis=0).sum() for one in (full, half)]
     assert blue[0] == pytest.approx(2 * blue[1], rel=0.05)
+
+
+def test_the_note_on_kept_records_counts_those_of_other_code():
+    now = record()
+    committed = dataclasses.replace(now.provenance, commit="0123456789abcdef")
+    older = dataclasses.replace(now.provenance, commit=None, code="0" * 16)
+    kept = [dataclasses.replace(now, provenance=one) for one in (committed, committed, older)]
+    assert viz.kept_note(kept) == (
+        "3 stored records, 1 by other code than this, of: ['0123456', 'unknown']"
+    )
+    assert viz.kept_note([]) == "0 stored records, 0 by other code than this, of: []"
