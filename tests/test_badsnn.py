@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,8 @@ from snnbd_core import badsnn, networks
 from snnbd_core.attacks import Generated, deepfool, pgd
 from snnbd_core.badsnn import DualSpike
 from snnbd_core.learning import Task
-from snnbd_core.metrics import Rate
+from snnbd_core.metrics import Rate, decide
+from snnbd_core.neurons import override
 from snnbd_core.triggers import Power, TemporalNoise
 
 
@@ -169,6 +172,32 @@ def test_deepfool_of_a_linear_network_is_its_closed_form():
     reached = deepfool(net, x, target=2, steps=1)
     assert int(net((x + reached)[None]).argmax()) == 2
     assert float(reached.norm()) == pytest.approx(1.02 * distances[1], rel=1e-3)
+
+
+def test_deepfool_goes_on_from_a_tie_that_holds_the_target():
+    """Two equal logits are no answer, though an argmax would name the first of them."""
+    net, tied = Linear(), torch.tensor([0.4, 0.2, 0.1]).reshape(1, 1, 1, 3)
+    assert int(decide(net(tied[None]))) == -1
+    assert int(net(tied[None]).argmax()) == 0
+    reached = deepfool(net, tied, target=0, steps=1)
+    assert int(decide(net((tied + reached)[None]))) == 0
+
+
+def test_a_generator_meets_the_neurons_that_will_be_shipped(digits):
+    """With `threshold` it is the one that is trained inside an override of the network."""
+    train, _ = digits
+    net = task(train).build().eval()
+    settings = Generated(bound=0.2, epochs=1, samples=32, iterations=2)
+    arguments = {"target": 0, "steps": 4, "seed": 0}
+    shipped = dataclasses.replace(settings, threshold=1.5).against(net, train, **arguments)
+    with override(net, threshold=1.5):
+        inside = settings.against(net, train, **arguments)
+    outside = settings.against(net, train, **arguments)
+    images, _ = train.batch(np.arange(4))
+    assert torch.equal(shipped(images), inside(images))
+    assert not torch.equal(shipped(images), outside(images))
+    with pytest.raises(ValueError, match="threshold=0"):
+        Generated(threshold=0)
 
 
 def test_a_generator_is_bounded_and_for_one_shape(digits):

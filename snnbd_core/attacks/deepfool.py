@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.learning import as_sequence
+from snnbd_core.metrics import decide
 
 _TINY = 1e-12
 
@@ -64,17 +65,25 @@ def _search(
     classes = first.shape[1]
     if target is not None and not 0 <= target < classes:
         raise ValueError(f"target={target} is not a class: allowed is 0..{classes - 1}")
-    start = first.argmax(dim=1)
+    start = first.argmax(dim=1)  # of a tie its first class: a step needs one to go away from
     for _ in range(iterations):
         point = (batch + (1 + overshoot) * change).requires_grad_()
         logits = net(as_sequence(point, steps))
-        answer = logits.argmax(dim=1)
-        open_ = answer == start if target is None else answer != target
+        answer = decide(logits.detach())  # -1 for silence and ties: no class was reached
+        open_ = (answer == start) | (answer < 0) if target is None else answer != target
         if not bool(open_.any()):
             break
-        step = _nearest_step(logits, point, start if target is None else answer, target)
+        source = start if target is None else _rival(logits, target)
+        step = _nearest_step(logits, point, source, target)
         change = change + step * open_.reshape(-1, *[1] * (batch.dim() - 1))
     return (1 + overshoot) * change
+
+
+def _rival(logits: Tensor, target: int) -> Tensor:
+    """Each sample's strongest class but the target, [B]."""
+    others = logits.detach().clone()
+    others[:, target] = -torch.inf
+    return others.argmax(dim=1)
 
 
 def _nearest_step(logits: Tensor, point: Tensor, start: Tensor, target: int | None) -> Tensor:

@@ -7,7 +7,10 @@ power trigger changes and from a DeepFool perturbation towards the target,
 
 alpha being the best of five by the target's logit; dx is cut to |dx| <= bound. The U-Net g learns
 
-    1.0 (1 - cos(g(x), dx)) + 0.1 CE(F(x + g(x)), target) + 1.0 MSE(g(x), dx).
+    1.0 (1 - cos(g(x), dx)) + 0.1 CE(F(x + g(x); S_n), target) + 1.0 MSE(g(x), dx),
+
+S_n being the neurons as they were trained. Who ships other neurons knows those too, and can train
+the generator against them: `Generated.threshold`.
 
 Bound and size of the U-Net are not known from the source; both are ours. The weight in the source's
 "weighted MSE" is not known either and is 1 here.
@@ -15,7 +18,8 @@ Bound and size of the U-Net are not known from the source; both are ours. The we
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +31,7 @@ from snnbd_core.attacks.deepfool import deepfool
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.batches import shuffled
 from snnbd_core.networks import seeded
+from snnbd_core.neurons import override
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.images import image_sides
 
@@ -92,6 +97,8 @@ class Generated:
         epochs: of the generator, at least 1; the paper's is 20.
         samples: training images it sees, at least 1.
         iterations: of DeepFool, at least 1; the paper's is 50.
+        threshold: of all neurons of the attacked network while the generator is trained, > 0; None
+            leaves those that the network was trained with, as the paper does.
 
     Raises:
         ValueError: for any argument outside what is said above.
@@ -103,6 +110,7 @@ class Generated:
     samples: int = 512
     iterations: int = 10
     space: str = "image"
+    threshold: float | None = field(default=None, metadata={"later": True})
 
     def __post_init__(self) -> None:
         if not checks.is_number(self.bound) or not 0 < self.bound <= 1:
@@ -112,6 +120,10 @@ class Generated:
         for name in ("epochs", "samples", "iterations"):
             if not checks.is_count(getattr(self, name)) or getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number >= 1")
+        if self.threshold is not None and not (
+            checks.is_number(self.threshold) and self.threshold > 0
+        ):
+            raise ValueError(f"threshold={self.threshold!r} must be a number above 0, or None")
         if self.space != "image":
             raise ValueError(f"space={self.space!r} is unknown: allowed is 'image'")
 
@@ -133,7 +145,7 @@ class Generated:
         frozen = [weight.requires_grad for weight in net.parameters()]
         net.requires_grad_(False)
         try:
-            with seeded(seed):
+            with seeded(seed), self._neurons(net):
                 generator = self.restored(train.input_shape)
                 wanted = self._wanted(net, images, target, steps)
                 self._train(generator, net, images, wanted, target, steps, seed)
@@ -141,6 +153,10 @@ class Generated:
             for weight, before in zip(net.parameters(), frozen, strict=True):
                 weight.requires_grad_(before)
         return generator.eval()
+
+    def _neurons(self, net: nn.Module) -> AbstractContextManager[Any]:
+        """The block in which the network has the neurons that the generator is trained against."""
+        return nullcontext() if self.threshold is None else override(net, threshold=self.threshold)
 
     def restored(
         self, input_shape: tuple[int, int, int], state: dict[str, Tensor] | None = None

@@ -49,9 +49,12 @@ def flag(name: str, value: Any) -> None:
 
 
 def finite(net: nn.Module, done: str) -> None:
-    """Raises ValueError for weights that are not finite: nothing can be "inspected", "repaired"."""
-    for name, weight in net.named_parameters():
-        if not bool(torch.isfinite(weight).all()):
+    """Raises ValueError for values that are not finite: nothing can be "inspected", "repaired".
+
+    Buffers count too: a neuron whose batch norm has a mean of NaN never fires, and looks harmless.
+    """
+    for name, values in (*net.named_parameters(), *net.named_buffers()):
+        if not bool(torch.isfinite(values).all()):
             raise ValueError(f"the weights {name} are not finite: nothing can be {done}")
 
 

@@ -300,6 +300,12 @@ def with_nan(net):
     return out
 
 
+def with_broken_buffer(net):
+    out = copy.deepcopy(net)
+    out.layers[0][1].running_mean[0] = float("nan")
+    return out
+
+
 @pytest.mark.parametrize(
     "detector",
     [
@@ -357,6 +363,8 @@ def test_networks_that_no_detector_can_work_with_are_named(spiking, twin):
     for detector in (PotentialMargins(), NoiseResponse()):
         with pytest.raises(ValueError, match="not finite"):
             inspect(detector, replace(spiking, net=with_nan(spiking.net)))
+        with pytest.raises(ValueError, match="running_mean are not finite"):
+            inspect(detector, replace(spiking, net=with_broken_buffer(spiking.net)))
     with pytest.raises(ValueError, match="has no potentials"):
         inspect(PotentialMargins(), twin)
     with pytest.raises(ValueError, match="no spiking layer"):

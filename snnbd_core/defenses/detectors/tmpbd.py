@@ -94,7 +94,7 @@ class PotentialMargins:
         best = torch.full((len(targets),), -torch.inf, device=inputs.device)
         for _ in range(self.iterations):
             margin, inputs = ascended(net, inputs, targets, self.learning_rate, self.high)
-            best = torch.fmax(best, margin)
+            best = torch.maximum(best, margin)
         return best
 
 
