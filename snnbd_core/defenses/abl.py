@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
-from snnbd_core.learning import Task, Trained, as_sequence
+from snnbd_core.learning import History, Task, Trained, as_sequence
 from snnbd_core.learning.ann import with_neurons
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.metrics import Rate
@@ -59,9 +59,8 @@ class AntiBackdoorLearning:
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set, as far as it can be trusted."""
-        net = self.layout(task.build())
-        first = max(1, round(self.early * task.epochs))
-        history = task.train(net, epochs=first, loss=held_back(self.floor))
+        net, history = self.begun(task)
+        first = len(history)
         suspected = self.isolate(net, task.poisoned, steps=task.steps, device=task.device)
         others = np.setdiff1d(np.arange(len(task.poisoned)), suspected)
         if task.epochs > first:
@@ -73,22 +72,36 @@ class AntiBackdoorLearning:
         )  # fmt: skip
         return Trained(net, history, figures=found_out(suspected, task.poisoned))
 
+    def begun(self, task: Task) -> tuple[nn.Module, History]:
+        """The network after the epochs at whose end samples are set aside, and these epochs."""
+        net = self.layout(task.build())
+        first = max(1, round(self.early * task.epochs))
+        return net, task.train(net, epochs=first, loss=held_back(self.floor))
+
     def layout(self, net: nn.Module) -> nn.Module:
         """The network itself, or with ReLU in place of its neurons."""
         return with_neurons(net, nn.ReLU) if self.twin else net
 
-    @torch.no_grad()
     def isolate(self, net: nn.Module, data: Any, *, steps: int, device: torch.device) -> np.ndarray:
         """Rows of the samples with the lowest loss, ascending."""
-        net.eval()
-        losses = []
-        for start in range(0, len(data), 128):
-            batch, labels = data.batch(np.arange(start, min(start + 128, len(data))))
-            logits = net(as_sequence(batch.to(device), steps))
-            losses.append(_each(logits, labels.to(device)).cpu())
         count = max(1, round(self.isolated * len(data)))
-        lowest = torch.cat(losses).argsort(stable=True)[:count]
-        return np.sort(lowest.numpy())
+        losses = sample_losses(net, data, steps=steps, device=device)
+        return np.sort(losses.argsort(stable=True)[:count].numpy())
+
+
+@torch.no_grad()
+def sample_losses(net: nn.Module, data: Any, *, steps: int, device: torch.device) -> Tensor:
+    """Squared error of each sample of a set, [N]; an answer without votes has 1 / classes.
+
+    The network is left in evaluation mode.
+    """
+    net.eval()
+    losses = []
+    for start in range(0, len(data), 128):
+        batch, labels = data.batch(np.arange(start, min(start + 128, len(data))))
+        logits = net(as_sequence(batch.to(device), steps))
+        losses.append(_each(logits, labels.to(device)).cpu())
+    return torch.cat(losses)
 
 
 def found_out(rows: np.ndarray, data: Any) -> dict[str, Rate]:

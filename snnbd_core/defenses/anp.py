@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import biases, check_clean, counts, gated, prune
-from snnbd_core.defenses.masks import kept_most, learnt_masks
+from snnbd_core.defenses.choice import Choice
+from snnbd_core.defenses.masks import chosen_by, learnt_masks
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
@@ -66,6 +67,14 @@ class AdversarialPruning:
     ) -> nn.Module:
         """A pruned copy of the network."""
         check_clean(net, clean_samples)
+        out = copy.deepcopy(net).to(device).eval()
+        prune(out, self.choose(net, clean_samples, seed=seed, device=device, steps=steps).keep)
+        return out
+
+    def choose(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> Choice:
+        """The learnt masks, and which channels they leave; the network is not changed."""
         out = copy.deepcopy(net).to(device).eval().requires_grad_(False)
         shifted = biases(out)
 
@@ -90,10 +99,7 @@ class AdversarialPruning:
             both, counts(out, clean_samples, steps), len(clean_samples),
             iterations=self.iterations, learning_rate=self.learning_rate, seed=seed, device=device,
         )  # fmt: skip
-        prune(out, [kept_most(mask, self.threshold) for mask in masks])
-        for weight, before in zip(out.parameters(), net.parameters(), strict=True):
-            weight.requires_grad_(before.requires_grad)
-        return out
+        return chosen_by(masks, self.threshold)
 
     def _worst(
         self, loss: Callable[..., Tensor], masks: list[Tensor], rows: np.ndarray

@@ -94,17 +94,25 @@ class PotentialClamps:
         if not spiking_layers(net):
             raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
         out = copy.deepcopy(net).to(device).eval().requires_grad_(False)
-        rows = np.random.default_rng(seed).permutation(len(clean_samples))[:256]
-        sequence = as_sequence(clean_samples.batch(rows)[0].to(device), steps)
+        found = self.bounds(out, clean_samples, seed=seed, device=device, steps=steps)
         clamped = copy.deepcopy(out)
-        for layer, bounds in zip(hidden(clamped), self._bounds(out, sequence), strict=True):
+        for layer, bounds in zip(hidden(clamped), found, strict=True):
             layer.register_forward_pre_hook(Clamp(bounds))
         return clamped if self.suspected is None else Corrected(out, clamped, self.suspected)
 
-    def _bounds(self, net: nn.Module, sequence: Tensor) -> list[Tensor]:
-        with torch.no_grad(), _currents(net) as seen:
+    def bounds(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> list[Tensor]:
+        """The learnt bounds of each hidden layer's currents, [T, C]."""
+        rows = np.random.default_rng(seed).permutation(len(clean_samples))[:256]
+        sequence = as_sequence(clean_samples.batch(rows)[0].to(device), steps)
+        out = copy.deepcopy(net).to(device).eval().requires_grad_(False)
+        return self._learnt(out, sequence)
+
+    def _learnt(self, net: nn.Module, sequence: Tensor) -> list[Tensor]:
+        start = largest_currents(net, sequence)
+        with torch.no_grad():
             _, wanted = readout(net, sequence)
-            start = [_largest(one) for one in seen]
         shares = [torch.ones_like(one, requires_grad=True) for one in start]
         optimizer = torch.optim.Adam(shares, lr=self.learning_rate)
         for _ in range(self.iterations):
@@ -119,10 +127,20 @@ class PotentialClamps:
         return [(s.detach() * first) for s, first in zip(shares, start, strict=True)]
 
 
-def _largest(current: Tensor) -> Tensor:
-    """Largest current of each step and channel, at least a little above 0, [T, C]."""
-    flat = current.transpose(1, 2).flatten(2)
-    return flat.amax(dim=2).clamp_min(1e-3)
+@torch.no_grad()
+def largest_currents(net: nn.Module, sequence: Tensor) -> list[Tensor]:
+    """Largest current over samples and places, at least a little above 0, of each hidden layer.
+
+    Args:
+        net: in evaluation mode.
+        sequence: [T, B, C, H, W].
+
+    Returns:
+        [T, C] for each hidden layer.
+    """
+    with _currents(net) as seen:
+        net(sequence)
+    return [one.transpose(1, 2).flatten(2).amax(dim=2).clamp_min(1e-3) for one in seen]
 
 
 @contextmanager

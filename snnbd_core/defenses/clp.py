@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
+from snnbd_core.defenses.choice import Choice
 from snnbd_core.layers import Folded
 
 
@@ -44,17 +45,29 @@ class ChannelLipschitz:
         """A pruned copy of the network; samples and seed are not used."""
         checks.finite(net, "repaired")
         out = copy.deepcopy(net).to(device).eval()
-        pairs = _pairs(out)
+        found = self.choose(out, clean_samples, seed=seed, device=device, steps=steps)
+        for (_, norm), keep in zip(_pairs(out), found.keep, strict=True):
+            if norm.affine:
+                norm.weight[~keep] = 0
+                norm.bias[~keep] = 0
+        return out
+
+    @torch.no_grad()
+    def choose(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> Choice:
+        """Bounds of the channels of each convolution with batch norm, and which of them stay.
+
+        The limit is mean + u standard deviations; samples and seed are not used.
+        """
+        pairs = _pairs(copy.deepcopy(net).to(device))
         if not pairs:
             raise ValueError(f"net={type(net).__name__} has no convolution with batch norm: "
                              "ChannelLipschitz needs them")  # fmt: skip
-        for convolution, norm in pairs:
-            bound = lipschitz_bounds(convolution, norm)
-            loud = bound > bound.mean() + self.u * bound.std(correction=0)
-            if norm.affine:
-                norm.weight[loud] = 0
-                norm.bias[loud] = 0
-        return out
+        bounds = [lipschitz_bounds(convolution, norm) for convolution, norm in pairs]
+        limits = [bound.mean() + self.u * bound.std(correction=0) for bound in bounds]
+        keep = (~(bound > limit) for bound, limit in zip(bounds, limits, strict=True))
+        return Choice(tuple(bounds), tuple(keep), tuple(float(limit) for limit in limits))
 
 
 def lipschitz_bounds(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:

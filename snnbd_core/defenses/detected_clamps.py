@@ -45,13 +45,17 @@ class DetectedClamps:
         checks.above("high", self.high, 0)
         checks.whole("frames", self.frames, 1)
 
+    @property
+    def detector(self) -> PotentialMargins:
+        """What accuses a network, or does not."""
+        return PotentialMargins(high=self.high, frames=self.frames)
+
     def repair(
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
     ) -> nn.Module:
         """A copy of the network, clamped if it is accused."""
         check_clean(net, clean_samples)
-        detector = PotentialMargins(high=self.high, frames=self.frames)
-        verdict = detector.inspect(net, seed=seed, device=device, steps=steps)
+        verdict = self.detector.inspect(net, seed=seed, device=device, steps=steps)
         if not verdict.backdoored:
             return copy.deepcopy(net).to(device).eval()
         clamps = PotentialClamps(weight=self.weight, suspected=verdict.target)

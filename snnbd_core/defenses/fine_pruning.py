@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from snnbd_core.defenses import checks
-from snnbd_core.defenses.channels import check_clean, hidden, prune, rates
+from snnbd_core.defenses.channels import check_clean, prune, rates
+from snnbd_core.defenses.choice import Choice, all_but_lowest
 from snnbd_core.defenses.fine_tuning import tuned
 
 ORDERS = ("quiet", "loud")
@@ -55,20 +56,20 @@ class FinePruning:
         """A pruned and fine-tuned copy of the network."""
         check_clean(net, clean_samples)
         out = copy.deepcopy(net).to(device).eval()
-        found = rates(out, clean_samples, steps, largest=self.order == "loud")
-        keep = [torch.ones_like(one, dtype=torch.bool) for one in found]
-        for number in range(len(hidden(out))) if self.order == "loud" else (len(found) - 1,):
-            worst = found[number] if self.order == "quiet" else -found[number]
-            keep[number] = _all_but(worst, int(self.share * len(worst)))
-        prune(out, keep)
+        prune(out, self.choose(out, clean_samples, seed=seed, device=device, steps=steps).keep)
         return tuned(
             out, clean_samples, self.epochs, self.learning_rate,
             seed=seed, device=device, steps=steps,
         )  # fmt: skip
 
-
-def _all_but(score: Tensor, count: int) -> Tensor:
-    """True except for the `count` lowest scores."""
-    keep = torch.ones_like(score, dtype=torch.bool)
-    keep[score.argsort(stable=True)[:count]] = False
-    return keep
+    def choose(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> Choice:
+        """Rates on clean samples, mean or largest, and which channels stay; seed is not used."""
+        loud = self.order == "loud"
+        out = copy.deepcopy(net).to(device).eval()
+        found = rates(out, clean_samples, steps, largest=loud)
+        keep = [torch.ones_like(one, dtype=torch.bool) for one in found]
+        for number in range(len(found)) if loud else (len(found) - 1,):
+            keep[number] = all_but_lowest(-found[number] if loud else found[number], self.share)
+        return Choice(tuple(found), tuple(keep), (None,) * len(found))

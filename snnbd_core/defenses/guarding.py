@@ -78,13 +78,26 @@ class ThresholdGuarding:
 
 
 def crowding(layer: LIF, current: Tensor, margin: float) -> Tensor:
-    """How close a layer's potentials are to its threshold: 0 where all keep the margin, up to 1.
+    """How close a layer's potentials are to its threshold: 0 where all keep the margin, up to 1."""
+    return functional.relu(1 - gap(layer, current).abs() / margin).mean()
+
+
+def gap(layer: LIF, current: Tensor) -> Tensor:
+    """Potential less threshold of all neurons at all steps, of the current's shape [T, B, ...].
 
     With SpikingJelly's update a neuron that fired is seen after its reset.
     """
     _, potential = layer(current, return_potential=True)
-    distance = (potential - layer.threshold).abs()
-    return functional.relu(1 - distance / margin).mean()
+    distance: Tensor = potential - layer.threshold
+    return distance
+
+
+@torch.no_grad()
+def gaps(net: nn.Module, sequence: Tensor) -> list[Tensor]:
+    """`gap` of each spiking layer for a sequence [T, B, C, H, W], in the order they run."""
+    with currents(net) as seen:
+        net(sequence)
+        return [gap(*one) for one in list(seen)]  # `gap` adds to `seen`
 
 
 @contextmanager

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snnbd_core.defenses.choice import Choice
+
 _BATCH = 128
 
 
@@ -44,6 +46,12 @@ def learnt_masks(
             for mask in masks:
                 mask.clamp_(0, 1)
     return [mask.detach() for mask in masks]
+
+
+def chosen_by(masks: list[Tensor], threshold: float) -> Choice:
+    """The choice by masks, one [C] for each hidden layer."""
+    keep = tuple(kept_most(mask, threshold) for mask in masks)
+    return Choice(tuple(masks), keep, (threshold,) * len(masks))
 
 
 def kept_most(mask: Tensor, threshold: float) -> Tensor:

@@ -52,8 +52,7 @@ class AttentionDistillation:
     ) -> nn.Module:
         """A distilled copy of the network."""
         check_clean(net, clean_samples)
-        tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
-        teacher = tuning.repair(net, clean_samples, seed=seed, device=device, steps=steps).eval()
+        teacher = self.teacher(net, clean_samples, seed=seed, device=device, steps=steps)
         student = copy.deepcopy(net).to(device).train()
         optimizer = torch.optim.Adam(student.parameters(), lr=self.learning_rate)
         for epoch in range(self.epochs):
@@ -68,6 +67,13 @@ class AttentionDistillation:
                     torch.autograd.backward(loss)
                     optimizer.step()
         return student.eval()
+
+    def teacher(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> nn.Module:
+        """The fine-tuned copy whose attention the student is to take over."""
+        tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
+        return tuning.repair(net, clean_samples, seed=seed, device=device, steps=steps).eval()
 
     def _loss(
         self, student: nn.Module, teacher: nn.Module, sequence: Tensor, labels: Tensor

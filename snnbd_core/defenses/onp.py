@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean, connections, gated, prune, rates
+from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse, anomaly
 from snnbd_core.defenses.detectors.patches import stamped
 from snnbd_core.defenses.suspicion import standard
@@ -117,6 +118,18 @@ class OptimisedPruning:
     ) -> nn.Module:
         """A pruned copy of the network: the best of all that were tried."""
         check_clean(net, clean_samples)
+        out = copy.deepcopy(net).to(device).eval()
+        prune(out, self.choose(net, clean_samples, seed=seed, device=device, steps=steps).keep)
+        return out
+
+    def choose(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> Choice:
+        """The graph network's last probabilities of pruning, and the best pruning that was tried.
+
+        Raises:
+            ValueError: a network with shortcuts.
+        """
         edges = connections(net)
         out = copy.deepcopy(net).to(device).eval().requires_grad_(False)
         batch, labels = clean_samples.batch(np.arange(len(clean_samples)))
@@ -132,11 +145,7 @@ class OptimisedPruning:
                 return float(right.float().mean() - fooled.float().mean())
 
             nodes = _features(out, clean_samples, lit, edges, steps)
-            keep = self._search(nodes, edges[1:-1], reward)
-        prune(out, keep)
-        for weight, before in zip(out.parameters(), net.parameters(), strict=True):
-            weight.requires_grad_(before.requires_grad)
-        return out
+            return self._search(nodes, edges[1:-1], reward)
 
     def _suspected(
         self, net: nn.Module, batch: Tensor, classes: int, steps: int
@@ -149,7 +158,7 @@ class OptimisedPruning:
         found = slice(target, target + 1)
         return stamped(batch, masks[found], patterns[found]), target
 
-    def _search(self, nodes: list[Tensor], edges: list[Tensor], reward: Any) -> list[Tensor]:
+    def _search(self, nodes: list[Tensor], edges: list[Tensor], reward: Any) -> Choice:
         policy = Pruner(nodes[0].shape[1]).to(nodes[0].device)
         optimizer = torch.optim.Adam(policy.parameters(), lr=self.learning_rate)
         best = [torch.ones(len(node), dtype=torch.bool, device=node.device) for node in nodes]
@@ -171,7 +180,9 @@ class OptimisedPruning:
             torch.autograd.backward(-(paid - usual) * chance)
             optimizer.step()
             usual = _MEMORY * usual + (1 - _MEMORY) * paid
-        return best
+        with torch.no_grad():
+            chances = tuple(torch.sigmoid(one) for one in policy(nodes, edges))
+        return Choice(chances, tuple(best), (None,) * len(best))
 
 
 def _features(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean, connections, prune, rates
+from snnbd_core.defenses.choice import Choice, all_but_lowest
 from snnbd_core.defenses.fine_tuning import tuned
 
 
@@ -52,18 +53,20 @@ class SuspiciousNeurons:
         """A pruned, and if asked for fine-tuned, copy of the network."""
         check_clean(net, clean_samples)
         out = copy.deepcopy(net).to(device).eval()
-        keep = []
-        for score in suspiciousness(out, clean_samples, steps):
-            kept = torch.ones_like(score, dtype=torch.bool)
-            kept[score.argsort(descending=True, stable=True)[: int(self.share * len(score))]] = (
-                False
-            )
-            keep.append(kept)
-        prune(out, keep)
+        prune(out, self.choose(out, clean_samples, seed=seed, device=device, steps=steps).keep)
         return tuned(
             out, clean_samples, self.epochs, self.learning_rate,
             seed=seed, device=device, steps=steps,
         )  # fmt: skip
+
+    def choose(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> Choice:
+        """The suspiciousness of all channels, and which of them stay; seed is not used."""
+        out = copy.deepcopy(net).to(device).eval()
+        scores = suspiciousness(out, clean_samples, steps)
+        keep = (all_but_lowest(-score, self.share) for score in scores)
+        return Choice(tuple(scores), tuple(keep), (None,) * len(scores))
 
 
 def suspiciousness(net: nn.Module, clean: Any, steps: int) -> list[Tensor]:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.channels import check_clean, counts, gated, prune
+from snnbd_core.defenses.choice import Choice, all_but_lowest
 from snnbd_core.defenses.fine_tuning import tuned
-from snnbd_core.defenses.masks import kept_most, learnt_masks
+from snnbd_core.defenses.masks import chosen_by, learnt_masks
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
@@ -63,6 +64,14 @@ class UnlearnRecoverPrune:
         """A pruned copy of the network."""
         check_clean(net, clean_samples)
         out = copy.deepcopy(net).to(device).eval()
+        prune(out, self.choose(out, clean_samples, seed=seed, device=device, steps=steps).keep)
+        return out
+
+    def choose(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> Choice:
+        """The masks that bring the clean task back, and which channels they leave."""
+        out = copy.deepcopy(net).to(device).eval()
         forgot = unlearnt(out, clean_samples, self.unlearning_rate, self.epochs, seed, steps)
 
         def loss(masks: list[Tensor], rows: np.ndarray) -> Tensor:
@@ -75,8 +84,7 @@ class UnlearnRecoverPrune:
             loss, counts(out, clean_samples, steps), len(clean_samples), iterations=self.iterations,
             learning_rate=self.learning_rate, seed=seed, device=device,
         )  # fmt: skip
-        prune(out, [kept_most(mask, self.threshold) for mask in masks])
-        return out
+        return chosen_by(masks, self.threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,26 +129,46 @@ class TwoStage:
         """A cleaned and fine-tuned copy of the network."""
         check_clean(net, clean_samples)
         out = copy.deepcopy(net).to(device).eval()
-        forgot = unlearnt(
-            out, clean_samples, self.unlearning_rate, self.unlearning_epochs, seed, steps
-        )
+        changes = self._changes(out, clean_samples, seed, steps)
         with torch.no_grad():
-            for weight, changed in zip(_weights(out), _weights(forgot), strict=True):
-                weight.mul_(self._kept((changed - weight).abs()))
+            for weight, change in zip(_weights(out), changes, strict=True):
+                weight.mul_(self._kept(change))
         return tuned(
             out, clean_samples, self.epochs, self.learning_rate,
             seed=seed, device=device, steps=steps,
         )  # fmt: skip
 
+    def choose(
+        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+    ) -> Choice:
+        """How far unlearning moves the weights of each neuron, and which neurons stay whole.
+
+        Scores are sums of absolute changes, for each layer with weights but the read-out; of a
+        neuron that is not kept, the first stage sets weights to zero.
+        """
+        out = copy.deepcopy(net).to(device).eval()
+        scores = [moved(one) for one in self._changes(out, clean_samples, seed, steps)]
+        keep = (all_but_lowest(-one, self.neurons) for one in scores)
+        return Choice(tuple(scores), tuple(keep), (None,) * len(scores))
+
+    def _changes(self, net: nn.Module, clean: Any, seed: int, steps: int) -> list[Tensor]:
+        """Absolute change of each weight while the clean task is unlearnt."""
+        forgot = unlearnt(net, clean, self.unlearning_rate, self.unlearning_epochs, seed, steps)
+        pairs = zip(_weights(net), _weights(forgot), strict=True)
+        return [(after - before).detach().abs() for before, after in pairs]
+
     def _kept(self, change: Tensor) -> Tensor:
         """1 for the sub-weights that stay, 0 for the others, of the shape of `change`."""
         rows = change.flatten(1)
-        worst = rows.sum(dim=1).argsort(descending=True, stable=True)
         keep = torch.ones_like(rows)
-        for row in worst[: int(self.neurons * len(rows))].tolist():
-            most = rows[row].argsort(descending=True, stable=True)
-            keep[row, most[: int(self.weights * rows.shape[1])]] = 0
+        for row in (~all_but_lowest(-moved(change), self.neurons)).nonzero()[:, 0].tolist():
+            keep[row, ~all_but_lowest(-rows[row], self.weights)] = 0
         return keep.reshape(change.shape)
+
+
+def moved(change: Tensor) -> Tensor:
+    """Sum of the changes of each neuron's weights, [C] of [C, ...]."""
+    return change.flatten(1).sum(dim=1)
 
 
 def unlearnt(
