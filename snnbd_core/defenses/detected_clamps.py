@@ -46,6 +46,12 @@ class DetectedClamps:
         checks.whole("frames", self.frames, 1)
 
     @property
+    def rounds(self) -> str:
+        """What it repeats, for a table of costs."""
+        clamps = PotentialClamps(weight=self.weight)
+        return f"{self.detector.iterations} iterations, {clamps.iterations} more if accused"
+
+    @property
     def detector(self) -> PotentialMargins:
         """What accuses a network, or does not."""
         return PotentialMargins(high=self.high, frames=self.frames)

@@ -68,6 +68,11 @@ class AttentionDistillation:
                     optimizer.step()
         return student.eval()
 
+    @property
+    def rounds(self) -> str:
+        """What it repeats, for a table of costs."""
+        return f"{self.epochs} epochs, twice"
+
     def teacher(
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
     ) -> nn.Module:

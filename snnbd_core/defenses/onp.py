@@ -122,6 +122,11 @@ class OptimisedPruning:
         prune(out, self.choose(net, clean_samples, seed=seed, device=device, steps=steps).keep)
         return out
 
+    @property
+    def rounds(self) -> str:
+        """What it repeats, for a table of costs."""
+        return f"{self.search} iterations for each class, {self.episodes} episodes"
+
     def choose(
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
     ) -> Choice:

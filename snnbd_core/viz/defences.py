@@ -199,7 +199,8 @@ def costs_table(runs: Mapping[str, Grid], nothing: str = "nothing") -> pd.DataFr
             for repair, after in by_repair.items():
                 if repair != nothing:
                     first = after[0].experiment
-                    rows.setdefault(repair, {"clean samples per class": f"{first.held_out}"})
+                    given = "-" if first.defence.data_free else f"{first.held_out}"
+                    rows.setdefault(repair, {"clean samples per class": given})
                     rows[repair]["rounds"] = _rounds(first.defence)
                     seconds.setdefault((repair, kind), []).extend(
                         other.provenance.seconds - one.provenance.seconds
@@ -220,7 +221,9 @@ def figure_table(runs: Grid, figure: str) -> pd.DataFrame:
 
 
 def _rounds(defence: Any) -> str:
-    """ "30 epochs, 100 iterations"; "-" for a defence that has none."""
+    """ "30 epochs, 100 iterations", or what the defence says itself; "-" for one that has none."""
+    if hasattr(defence, "rounds"):
+        return str(defence.rounds)
     kinds = ("epochs", "iterations", "episodes")
     found = [(field.name, getattr(defence, field.name)) for field in fields(defence)]
     said = [

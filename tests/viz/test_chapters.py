@@ -198,7 +198,21 @@ def test_what_a_repair_costs_is_its_time_beyond_the_run_without_it():
         "clean samples per class": "10", "rounds": "20 unlearning epochs, 30 epochs",
         "events (s)": "3.0",
     }  # fmt: skip
-    assert table.loc["clipped"].tolist() == ["10", "-", "0.0"]
+    assert table.loc["clipped"].tolist() == ["-", "-", "0.0"]  # it needs no samples
+
+
+@pytest.mark.parametrize(
+    ("repair", "rounds"),
+    [
+        (defenses.AttentionDistillation(), "10 epochs, twice"),
+        (defenses.OptimisedPruning(), "80 iterations for each class, 300 episodes"),
+        (defenses.DetectedClamps(), "60 iterations, 60 more if accused"),
+    ],
+)
+def test_rounds_inside_a_repair_are_said(repair, rounds):
+    one = dataclasses.replace(record(), experiment=sb.Experiment(defence=repair, held_out=10))
+    table = viz.costs_table({"events": {"static": {"nothing": [record()], "it": [one]}}})
+    assert table.loc["it", "rounds"] == rounds
 
 
 def test_repairs_are_rated_seed_by_seed():
