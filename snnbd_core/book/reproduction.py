@@ -56,7 +56,7 @@ _KEPT = """
 
 Runs that a chapter reads because a build of the book would be too short for them
 (`python -m benchmarks.record_kept` makes them again). *Accused* is the share of networks that the
-detector named under *probe* accuses at its own threshold.
+detector under *other settings* (`probe=...`) accuses at its own threshold.
 
 """
 

@@ -39,8 +39,8 @@ class Sample:
     def of(cls, records: Iterable[Record], figure: str) -> Sample:
         """One figure of some records; those where it was not measured are left out."""
         found = [record.report.figure(figure) for record in records]
-        # Structural similarity ends at 1; all other plain figures are open above.
-        most = 1.0 if figure.startswith("ssim") else math.inf
+        # Structural similarity and p-values end at 1; other plain figures are open above.
+        most = 1.0 if figure.startswith(("ssim", "p_value")) else math.inf
         return cls(tuple(value for value in found if value is not None), most)
 
     @property

@@ -76,7 +76,7 @@ def stored(experiment: Experiment, results: Path | str | None = None) -> Record 
 
 
 def recorded(experiment: Experiment, results: Path | str | None = None) -> Record:
-    """A committed record of a long run, whichever code made it: see its provenance.
+    """A committed record, whichever code made it: see its provenance.
 
     These lie in ``recorded/`` of the results folder. They are found by the settings they hold, so
     that fields that came later (and have their default there) do not hide them.
@@ -119,7 +119,7 @@ def kept(experiments: Iterable[Experiment], results: Path | str | None = None) -
 
 
 def all_recorded(results: Path | str | None = None) -> list[Record]:
-    """All committed records of long runs, by the names of their files.
+    """All committed records, of long runs and those that chapters keep, by their files' names.
 
     Raises:
         CorruptRecord: a damaged or edited file.
