@@ -126,7 +126,8 @@ def rules_table(
                 migration_rate(snn.report, ann.report)
                 for snn, ann in zip(records, anns[name], strict=True)
             ]
-            ratio = Sample(tuple(rates))
+            # A share of the ANN's gain, unless a seed gains more than its ANN or less than nothing.
+            ratio = Sample(tuple(rates), most=max(1.0, *rates), least=min(0.0, *rates))
             spread = ratio.interval if len(rates) > 1 else None  # one seed says nothing of it
             row["MR1"] = show(ratio.mean, spread, is_rate=True)
             row["MR2"] = str(Sample.of(records, "migration_per_sample"))
