@@ -71,10 +71,11 @@ def status_page(
         chosen = [item for item in judgements if item.claim.paper == paper]
         first = chosen[0].claim
         lines += [f"## {first.title}", "", f"{{cite:t}}`{first.cite}`. {summary(chosen)}.", ""]
+        lines += [":::{table}", ":class: claims", ""]
         lines += ["| claim | the paper | ours, mean (95 %) | verdict | reason | runs |"]
         lines += ["|---|---|---|---|---|---|"]
         lines += [_row(item, record_link, recorded_link, chapter_link) for item in chosen]
-        lines.append("")
+        lines += [":::", ""]
     return "\n".join(lines)
 
 
