@@ -86,7 +86,7 @@ def stills(
         first=_uri(first_image),
         text=escape(first_text, quote=True),
         size=_size(first_image),
-        box=style.WIDE if _is_wide(first_image) else "",
+        box=style.WIDE,
         states=json.dumps([[_uri(image), text] for image, text in states]).replace("</", "<\\/"),
         stops=json.dumps([[str(value) for value in values] for values in axes.values()]),
     )
@@ -114,12 +114,8 @@ def draw_states(states: Mapping[str, tuple[np.ndarray, str]]) -> Figure:
 _WIDTH = 400  # pixels: narrower pictures are enlarged, and their pixels are what they show
 
 
-def _is_wide(image: np.ndarray) -> bool:
-    return image.shape[1] >= _WIDTH
-
-
 def _size(image: np.ndarray) -> str:
-    rendering = "auto" if _is_wide(image) else "pixelated"
+    rendering = "pixelated" if image.shape[1] < _WIDTH else "auto"
     return f'style="width: 100%; max-width: 34em; image-rendering: {rendering}; background: #fff"'
 
 
