@@ -97,7 +97,7 @@ def _row(item: Judgement, record_link: str, recorded_link: str, chapter_link: st
         "<br>".join(f"{figure.label} {figure.paper_text}" for figure in item.figures) or "-",
         "<br>".join(map(_ours, item.figures)) or "-",
         _verdict(item),
-        _breakable(item.reason),
+        breakable(item.reason),
         " ".join(links) or "-",
     )
     row = " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells)
@@ -110,7 +110,7 @@ def _ours(figure: Figure) -> str:
     return f"{figure.label} {figure.ours_text}{floor}"
 
 
-def _breakable(text: str) -> str:
+def breakable(text: str) -> str:
     """The long names of experiments and figures as code that a browser may break."""
 
     def as_code(name: re.Match[str]) -> str:
