@@ -1,5 +1,5 @@
-// Long tables can be sorted by each of their columns, by pointer or keyboard. In tables and
-// text, intervals stay on one line. Nothing is fetched.
+// Long tables of results can be sorted by each of their columns, by pointer or keyboard. In
+// tables and text, intervals stay on one line. Nothing is fetched.
 (() => {
   "use strict";
   const LONG = 8; // rows that one does not take in at a glance
@@ -72,6 +72,6 @@
 
   addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("article").forEach(keepWhole);
-    document.querySelectorAll("article table:is(.table, .dataframe)").forEach(prepare);
+    document.querySelectorAll("article table:is(.claims, .runs, .dataframe)").forEach(prepare);
   });
 })();

@@ -19,8 +19,10 @@ How long a layer of neurons, a training step and a trigger take beside other lib
 same spikes. `make bench` measures again; `benchmarks/README.md` says how. Ratios are what counts,
 for they were taken on one machine: {processor}, {threads} threads, Python {python}, {versions}.
 
-A *copy* reads a tensor of the layer's size and writes one, the least that a forward pass has to
-move. Forward and backward together have to move at least two and a half times as much.
+*Against ours* is a time divided by that of `snnbd`. A *copy* reads a tensor of the layer's size and
+writes one, the least that a forward pass has to move. Forward and backward together have to move at
+least two and a half times as much. *Linear* is the product of the dense layer before, which the
+times of the layers leave out.
 
 """
 _PASSES = """## Dual-spike learning in one pass and in two

@@ -49,8 +49,8 @@ where it was. A run that fails is reported with its traceback and does not stop 
 These are {example} runs.
 
 ```bash
-python -m snnbd_core sweep grid.yaml                # a process per core, as memory allows
-python -m snnbd_core sweep grid.yaml --workers 1    # one after the other
+python -m snnbd_core sweep grid.yaml              # side by side, as cores and memory allow
+python -m snnbd_core sweep grid.yaml --workers 1  # one after the other
 python -m snnbd_core sweep grid.yaml --out table.csv
 ```
 
@@ -81,7 +81,7 @@ These recipes have not been tried on a cluster by this build.
 {axes} are **{runs:,} runs**. At the mean time of the runs behind this book:
 
 | profile | device | runs measured | seconds per run | hours for the full grid, one worker |
-|---|---|---|---|---|
+|---|---|---:|---:|---:|
 {rows}
 
 The time of a run is that of its training and evaluation as its record has it. A device without

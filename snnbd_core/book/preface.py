@@ -12,6 +12,7 @@ from snnbd_core.triggers import Moving
 
 PICTURE = "attacked.html"
 _FRAMES = 16
+_SIZE = 640
 _GAP = 2  # empty pixels between the two halves
 _ALT = (
     "Two event recordings of the same handwritten digit side by side. In the right one a small "
@@ -28,5 +29,5 @@ def write(book: Book, folder: Path) -> None:
     clean, _ = test[0]
     gap = torch.zeros(*clean.shape[:3], _GAP, dtype=clean.dtype)
     both = torch.cat([clean, gap, Moving()(clean)], dim=3)
-    player = viz.animate(both, alt=_ALT, fps=6, name="attacked-recording")
+    player = viz.animate(both, alt=_ALT, fps=6, name="attacked-recording", size=_SIZE)
     (page.parent / PICTURE).write_text(str(player.data), encoding="utf-8")

@@ -19,7 +19,7 @@ _SHOWN_FIRST = ("data", "trigger", "rule", "defence")
 
 
 def table(records: Iterable[Record], columns: Mapping[str, str] = COLUMNS) -> str:
-    """Markdown: settings, number of seeds, figures with 95 % intervals.
+    """MyST text: settings, number of seeds, figures with 95 % intervals.
 
     Args:
         records: seeds of one setting share a row.
@@ -32,7 +32,8 @@ def table(records: Iterable[Record], columns: Mapping[str, str] = COLUMNS) -> st
     rows = sorted(_row(group, columns) for group in groups.values())
     names = ["data", "trigger", "learning rule", "defence", "other settings", "seeds", *columns]
     lines = [names, ["---"] * len(names), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f":::{{table}}\n:class: runs\n\n{body}\n:::\n"
 
 
 def _row(group: Sequence[Record], columns: Mapping[str, str]) -> list[str]:

@@ -20,10 +20,11 @@ _RECORDS = "records"
 _HEAD = """# Reproduction status
 
 One row for each statement of a paper that can be checked: what the paper says, what our runs
-gave, and the verdict. The tests behind the verdicts stand in `claims/`, and their thresholds are
-ours. The training settings were chosen by clean accuracy on a validation split of the training set
-(`benchmarks/choose_training.py`). The last column leads to the records of the runs, with commit,
-versions, device and seed.
+gave, and the verdict. CA is the clean accuracy, ASR the attack success rate. The tests behind the
+verdicts stand in `claims/`, and their thresholds are ours; the reason for a verdict quotes them,
+with the measured value in brackets behind each figure. The training settings were chosen by clean
+accuracy on a validation split of the training set (`benchmarks/choose_training.py`). The last
+column leads to the records of the runs, with commit, versions, device and seed.
 
 What is quoted of BadSNN (Miah et al.) beyond its abstract comes from a public transcription by its
 re-implementers, confirmed by nobody.
@@ -38,9 +39,10 @@ and hold the spread over three seeds and the size of the test set.
 
 _RECORDED_HEAD = """# Reproduction status: recorded runs
 
-The same claims, judged from runs on real recordings of N-MNIST (profile **{profile}**) that were
-made and committed under `results/recorded/`. A build of another profile does **not** repeat them;
-each record names the commit, the versions and the machine that made it.
+The claims of {{doc}}`reproduction`, to be read in the same way, judged from runs on real recordings
+of N-MNIST (profile **{profile}**) that were made and committed under `results/recorded/`. A build
+of another profile does **not** repeat them; each record names the commit, the versions and the
+machine that made it.
 
 """
 

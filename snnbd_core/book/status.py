@@ -26,6 +26,9 @@ def page(notebooks: dict[str, NotebookNode]) -> str:
             "Every chapter was executed from its first cell to its last before this page was",
             "made. This page is generated from what the executed notebooks say of themselves.",
             "",
+            "A run that has a record already, from the claims or an earlier build, is read and not",
+            "repeated, so the seconds of a chapter are no measure of its training.",
+            "",
             ":::{list-table} The runs behind the chapters",
             ":header-rows: 1",
             "* - chapter\n  - profile\n  - seed\n  - device\n  - code cells\n"

@@ -71,10 +71,11 @@ def status_page(
         chosen = [item for item in judgements if item.claim.paper == paper]
         first = chosen[0].claim
         lines += [f"## {first.title}", "", f"{{cite:t}}`{first.cite}`. {summary(chosen)}.", ""]
+        lines += [":::{table}", ":class: claims", ""]
         lines += ["| claim | the paper | ours, mean (95 %) | verdict | reason | runs |"]
         lines += ["|---|---|---|---|---|---|"]
         lines += [_row(item, record_link, recorded_link, chapter_link) for item in chosen]
-        lines.append("")
+        lines += [":::", ""]
     return "\n".join(lines)
 
 
@@ -96,7 +97,7 @@ def _row(item: Judgement, record_link: str, recorded_link: str, chapter_link: st
         "<br>".join(f"{figure.label} {figure.paper_text}" for figure in item.figures) or "-",
         "<br>".join(map(_ours, item.figures)) or "-",
         _verdict(item),
-        _breakable(item.reason),
+        breakable(item.reason),
         " ".join(links) or "-",
     )
     row = " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells)
@@ -109,7 +110,7 @@ def _ours(figure: Figure) -> str:
     return f"{figure.label} {figure.ours_text}{floor}"
 
 
-def _breakable(text: str) -> str:
+def breakable(text: str) -> str:
     """The long names of experiments and figures as code that a browser may break."""
 
     def as_code(name: re.Match[str]) -> str:

@@ -20,7 +20,7 @@ class Sample:
 
     Attributes:
         values: one per seed.
-        most: what a plain number cannot exceed.
+        most, least: what a plain number cannot exceed, and cannot fall below.
 
     Raises:
         ValueError: no values, or rates mixed with numbers.
@@ -28,6 +28,7 @@ class Sample:
 
     values: tuple[Rate | float, ...]
     most: float = math.inf
+    least: float = -math.inf
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -77,7 +78,8 @@ class Sample:
         if not intervals:
             return -math.inf, math.inf
         low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
-        return (max(low, 0.0), min(high, 1.0)) if rates else (low, min(high, self.most))
+        least, most = (0.0, 1.0) if rates else (self.least, self.most)
+        return max(low, least), min(high, most)
 
     def _student(self) -> tuple[float, float]:
         count = len(self.floats)

@@ -107,7 +107,7 @@ def _percent(records: Sequence[Record], figure: str) -> str:
     """Mean over the records; "-" where none has the figure."""
     if all(record.report.figure(figure) is None for record in records):
         return "-"
-    return f"{Sample.of(records, figure).mean:.0%}"
+    return f"{100 * Sample.of(records, figure).mean:.0f} %"
 
 
 def draw_images(rows: Mapping[str, Sequence[Tensor]]) -> Figure:

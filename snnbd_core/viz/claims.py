@@ -10,6 +10,7 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 
 from snnbd_core.claims import Judgement, Sample
+from snnbd_core.claims.pages import breakable
 from snnbd_core.experiment import Experiment, Record, code_fingerprint
 from snnbd_core.viz import style
 
@@ -47,7 +48,7 @@ def verdict(item: Judgement) -> Markdown:
         f"**Claim.** {item.claim.statement}",
         f"**Verdict: {item.verdict}.**",
         "\n".join(figures),
-        f"The test: {item.reason}",
+        f"The test: {breakable(item.reason)}",
     ]
     show: Callable[[str], Markdown] = Markdown  # IPython has no type hints; this gives it ours
     return show("\n\n".join(lines))

@@ -131,7 +131,12 @@ def draw_recording(events: np.ndarray, sensor_size: tuple[int, int, int]) -> Fig
 
 
 def animate(
-    frames: torch.Tensor | np.ndarray, *, alt: str, fps: float = 8, name: str | None = None
+    frames: torch.Tensor | np.ndarray,
+    *,
+    alt: str,
+    fps: float = 8,
+    name: str | None = None,
+    size: int = 272,
 ) -> HTML:
     """Play frames in the page itself, with nothing fetched from another host.
 
@@ -144,6 +149,8 @@ def animate(
         alt: what is to be seen, in words, for readers who cannot see it.
         fps: frames in a second.
         name: of the element in its page, to be unique there; None makes one up.
+        size: what its longer side has at most, in the page's pixels; each of the camera's is shown
+            as the largest square of whole pixels that this allows.
 
     Raises:
         ValueError: if the shape does not fit, ``alt`` is blank or ``fps`` is not positive.
@@ -154,7 +161,7 @@ def animate(
     if not fps > 0:
         raise ValueError(f"fps is {fps}; allowed: a number above 0")
     height, width = images[0].shape[:2]
-    scale = max(1, 272 // max(height, width))
+    scale = max(1, size // max(height, width))
     uris = [_data_uri(image) for image in images]
     page = _PLAYER.substitute(
         id=name or f"animation-{uuid4().hex}",

@@ -121,6 +121,7 @@ def explore_offline(
             f'<text x="{_LEFT - 6}" y="{_level(value, top) + 5}" text-anchor="end">{value}</text>'
             for value in range(int(top) + 1)
         ),
+        box=style.WIDE,
         colours=f"--limit: {style.THRESHOLD}; --curve: {style.POTENTIAL}; --ticks: {style.SPIKE}",
         last=first.steps - 1,
         **drawings[states.index(first)],
@@ -172,6 +173,7 @@ def _drawing(state: State, top: float) -> dict[str, str]:
 _PAGE = Template("""
 <div id="$id" class="snnbd-explorer" style="$colours">
 $controls
+<div class="$box">
 <svg viewBox="0 0 640 280" role="img" aria-label="$text" font-size="13"
  style="width: 100%; background: #fff">
 <path class="limit" d="$limit" stroke="var(--limit)" stroke-dasharray="6 4" fill="none"/>
@@ -185,6 +187,7 @@ $axis
 <text x="340" y="272" text-anchor="middle">time (steps)</text>
 <text x="630" y="262" text-anchor="end">$last</text>
 </svg>
+</div>
 <div class="text" aria-live="polite">$text</div>
 <script>
 (() => {

@@ -126,7 +126,8 @@ def rules_table(
                 migration_rate(snn.report, ann.report)
                 for snn, ann in zip(records, anns[name], strict=True)
             ]
-            ratio = Sample(tuple(rates))
+            # A share of the ANN's gain, unless a seed gains more than its ANN or less than nothing.
+            ratio = Sample(tuple(rates), most=max(1.0, *rates), least=min(0.0, *rates))
             spread = ratio.interval if len(rates) > 1 else None  # one seed says nothing of it
             row["MR1"] = show(ratio.mean, spread, is_rate=True)
             row["MR2"] = str(Sample.of(records, "migration_per_sample"))
@@ -151,7 +152,7 @@ def cost_table(runs: Mapping[str, Sequence[Record]], operations: int) -> pd.Data
             "operations": f"{count:.3g} {'MAC' if dense else 'AC'}",
             "energy (nJ)": f"{energy / 1000:.0f}",
             "under the trigger": "as without" if dense else
-            f"{_mean(records, 'synops_triggered') / count - 1:+.1%}",
+            f"{100 * (_mean(records, 'synops_triggered') / count - 1):+.1f} %",
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -204,7 +205,9 @@ def draw_figures(report: Report, figures: Mapping[str, str]) -> tuple[np.ndarray
         if value is None:
             raise ValueError(f"{figure} was not measured in this run: it cannot be drawn")
         shown[name] = float(value)
-    return draw_bars(shown), ", ".join(f"{name} {value:.1%}" for name, value in shown.items())
+    return draw_bars(shown), ", ".join(
+        f"{name} {100 * value:.1f} %" for name, value in shown.items()
+    )
 
 
 def _mean(records: Sequence[Record], figure: str) -> float:

@@ -86,6 +86,7 @@ def stills(
         first=_uri(first_image),
         text=escape(first_text, quote=True),
         size=_size(first_image),
+        box=style.WIDE,
         states=json.dumps([[_uri(image), text] for image, text in states]).replace("</", "<\\/"),
         stops=json.dumps([[str(value) for value in values] for values in axes.values()]),
     )
@@ -145,7 +146,7 @@ def _uri(image: np.ndarray) -> str:
 _PAGE = Template("""
 <div id="$id" class="snnbd-stills">
 $controls
-<p><img src="$first" alt="$text" $size></p>
+<div class="$box"><img src="$first" alt="$text" $size></div>
 <div class="text" aria-live="polite">$text</div>
 <script>
 (() => {

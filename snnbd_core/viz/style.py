@@ -34,6 +34,12 @@ SERIES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 WIDTH: Final = 7.2
 """Width of a full figure in inches: the book's text column at 100 dots per inch."""
 
+WIDE: Final = "pst-scrollable-table-container snnbd-wide"
+"""Classes of the box around a wide picture in a page, which moves sideways on narrow screens.
+
+The theme lets the keyboard into whatever has the first; the book's style knows the second.
+"""
+
 # Any: matplotlib types its keys by a list that changes with its version.
 _SETTINGS: Final[Any] = {
     "figure.dpi": 100,

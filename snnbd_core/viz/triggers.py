@@ -60,7 +60,7 @@ def stealth_words(clean: torch.Tensor, triggered: torch.Tensor, others: torch.Te
     return (
         f"SSIM per frame {score.ssim_frames:.3f}, of the sum {score.ssim_sum:.3f}; "
         f"{score.changed:.0f} events added or removed; the event rate changes by "
-        f"{score.rate_change:.0%} at most; nearest clean recording {score.nearest:.2f}"
+        f"{100 * score.rate_change:.0f} % at most; nearest clean recording {score.nearest:.2f}"
     )
 
 

@@ -237,8 +237,8 @@ def test_a_figure_of_the_attack_needs_a_trigger(
 
 def test_only_figures_of_experiments_are_set_as_code() -> None:
     plain = "see www.example.org, the file abc.json, a x_y, ../a.clean_accuracy"
-    assert claims.pages._breakable(plain) == plain
-    marked = claims.pages._breakable("smart_30.floor is lost.")
+    assert claims.pages.breakable(plain) == plain
+    marked = claims.pages.breakable("smart_30.floor is lost.")
     assert marked == "<code>smart_<wbr>30.<wbr>floor</code> is lost."
 
 

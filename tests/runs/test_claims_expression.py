@@ -151,6 +151,9 @@ def test_the_interval_of_numbers_is_students() -> None:
     low, high = Sample((0.95, 0.99)).interval
     assert high > 1  # of a similarity, which ends at 1, no more is said
     assert Sample((0.95, 0.99), most=1.0).interval == (low, 1.0)
+    low, high = Sample((0.0, 0.03)).interval
+    assert low < 0
+    assert Sample((0.0, 0.03), least=0.0).interval == (0.0, high)
 
 
 @settings(max_examples=100, deadline=None)

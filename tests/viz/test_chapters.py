@@ -143,11 +143,23 @@ def test_rules_table_gives_both_migration_rates():
     assert table.loc["ANN", "MR1"] == "-"
 
 
+def test_the_interval_of_a_migration_rate_ends_at_none_and_all_of_the_backdoor():
+    def seeds(*successes):
+        return [record(one, floor=0, migration_per_sample=Rate(9, 10)) for one in successes]
+
+    runs = {"none": seeds(0, 1, 0), "all": seeds(99, 100, 99), "more": seeds(50, 51, 50)}
+    anns = {"none": seeds(100, 100, 100), "all": seeds(100, 100, 100), "more": seeds(50, 50, 50)}
+    shown = viz.rules_table(runs, anns)["MR1"]
+    assert shown["none"].startswith("0.3 % (0.0-")
+    assert shown["all"].endswith("-100.0)")
+    assert shown["more"].endswith("-102.0)")  # what a seed really had is not cut off
+
+
 def test_costs_are_operations_times_their_energy():
     table = viz.cost_table({"ANN": [record()], "SNN": [record()]}, operations=1000)
     assert table.loc["ANN", "energy (nJ)"] == "5"  # 1000 multiplications of 4.6 pJ
     assert table.loc["SNN", "energy (nJ)"] == "2"  # 2000 additions of 0.9 pJ
-    assert table.loc["SNN", "under the trigger"] == "+50.0%"
+    assert table.loc["SNN", "under the trigger"] == "+50.0 %"
 
 
 def test_dense_operations_of_a_known_network():
@@ -252,7 +264,7 @@ def test_one_figure_of_all_records_is_tabulated_and_drawn():
     table = viz.figure_table({"ANN": {"PGD": group}}, "adversarial_accuracy")
     assert table.loc["ANN", "PGD"].startswith("30.0 %")
     picture, words = viz.draw_figures(group[0].report, {"accuracy": "clean_accuracy"})
-    assert picture.ndim == 3 and words == "accuracy 90.0%"
+    assert picture.ndim == 3 and words == "accuracy 90.0 %"
 
 
 def test_rocs_features_and_masks_are_drawn():
@@ -294,7 +306,7 @@ def test_a_row_for_each_setting_and_a_column_for_each_target():
     runs = {"plain": {"target 0": [record(50)], "target 3": [record(20, 70), record(40, 80)]}}
     table = viz.targets_table(runs)
     assert table.loc["plain"].to_dict() == {
-        "CA": "80%", "ASR, target 0": "50% (3%, 2%)", "ASR, target 3": "30% (3%, 2%)",
+        "CA": "80 %", "ASR, target 0": "50 % (3 %, 2 %)", "ASR, target 3": "30 % (3 %, 2 %)",
     }  # fmt: skip
 
 

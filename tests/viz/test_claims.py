@@ -51,13 +51,14 @@ def test_a_verdict_says_the_claim_the_figures_and_the_test(rows):
         rows[1],
         verdict="partly",
         figures=(Figure("ASR", 0.75, (0.5, 0.9), 1.0),),
-        reason="0.75 >= 0.5 is true.",
+        reason="mean(one_1.floor)[0.75] >= 0.5 is true.",
     )
     text = viz.verdict(item).data
     assert item.claim.statement in text
     assert "**Verdict: partly.**" in text
     assert "- ASR: 75.0 % (50.0-90.0), the paper 100.0 %" in text
-    assert text.endswith("The test: 0.75 >= 0.5 is true.")
+    name = "<code>one_<wbr>1.<wbr>floor</code>"  # may be broken where a phone has no room
+    assert text.endswith(f"The test: mean({name})[0.75] >= 0.5 is true.")
 
 
 @pytest.fixture(scope="module")

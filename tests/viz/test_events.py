@@ -158,6 +158,13 @@ def test_an_animation_is_a_picture_with_alternative_text_without_javascript() ->
     np.testing.assert_array_equal(decoded(image["src"] or ""), polarity_image(one_of_each()[0]))
 
 
+@pytest.mark.parametrize(("size", "width"), [(272, 272), (275, 272), (8, 8), (1, 4)])
+def test_an_animation_shows_the_cameras_pixels_as_whole_squares(size: int, width: int) -> None:
+    page = animate(one_of_each(), alt="a square", size=size).data
+    (image,) = Tags(page).named("img")
+    assert (image["width"], image["height"]) == (str(width), str(width // 2))
+
+
 def test_an_animation_can_be_paused_and_waits_for_readers_who_want_no_motion() -> None:
     page = animate(one_of_each(), alt="a square").data
     assert len(Tags(page).named("button")) == 1
