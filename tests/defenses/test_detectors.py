@@ -16,12 +16,14 @@ import snnbd_core as sb
 from snnbd_core.defenses.channels import hidden, rates
 from snnbd_core.defenses.detectors import (
     ActivationClustering,
+    Beatrix,
     BrainStimulation,
     HyperParameters,
     NeuralCleanse,
     NoiseResponse,
     PotentialMargins,
     SpectralSignatures,
+    Spectre,
     Strip,
     Voltage,
     card,
@@ -254,7 +256,7 @@ def test_training_set_detectors_find_a_minority_of_poisoned_samples(spiking):
     data = sb.poison(train, PATCH, rate=0.02, target=0, seed=0)
     poisoned = np.isin(np.arange(len(data)), data.poisoned_indices)
     target = np.asarray(data.labels) == 0
-    for judge in (SpectralSignatures(), ActivationClustering()):
+    for judge in (SpectralSignatures(), ActivationClustering(), Spectre()):
         found = judge.score(spiking.net, data, seed=0, device=CPU, steps=4)
         curve = roc(found[target & ~poisoned], found[target & poisoned])
         assert curve.area > 0.8
@@ -332,7 +334,9 @@ def test_silence_reaches_no_class(spiking):
     assert torch.equal(masks, torch.ones(2, 8, 8))  # nothing smaller was found
 
 
-@pytest.mark.parametrize("detector", [NeuralCleanse(), BrainStimulation(), Strip(), Voltage()])
+@pytest.mark.parametrize(
+    "detector", [NeuralCleanse(), BrainStimulation(), Beatrix(), Strip(), Voltage()]
+)
 def test_samples_that_no_detector_can_work_with_are_named(detector, spiking):
     def asked(victim, data=spiking.test):
         if hasattr(detector, "inspect"):
@@ -367,6 +371,13 @@ def test_networks_that_no_detector_can_work_with_are_named(spiking, twin):
             inspect(detector, replace(spiking, net=with_broken_buffer(spiking.net)))
     with pytest.raises(ValueError, match="has no potentials"):
         inspect(PotentialMargins(), twin)
+    given = {"seed": 0, "device": CPU, "steps": 1}
+    with pytest.raises(ValueError, match="has no potentials"):
+        Beatrix(of="potentials").score(twin.net, twin.test, twin.clean, **given)
+    with pytest.raises(ValueError, match="has no potentials"):
+        Spectre(of="potentials").score(twin.net, twin.test, **given)
+    with pytest.raises(ValueError, match="not finite"):
+        Spectre().score(with_nan(spiking.net), spiking.test, **given)
     with pytest.raises(ValueError, match="no spiking layer"):
         card(twin.net)
     with pytest.raises(ValueError, match="static images have none"):
@@ -384,6 +395,14 @@ def test_networks_that_no_detector_can_work_with_are_named(spiking, twin):
         (lambda: BrainStimulation(levels=(0,)), "levels=0"),
         (lambda: Strip(overlays=0), "overlays=0"),
         (lambda: Strip(along="depth"), "along='depth'"),
+        (lambda: Beatrix(of="spikes"), "of='spikes' is unknown; allowed: rates, potentials"),
+        (lambda: Beatrix(orders=0), "orders=0"),
+        (lambda: Beatrix(width=0), "width=0"),
+        (lambda: Beatrix(channels=0), "channels=0"),
+        (lambda: Spectre(of="spikes"), "of='spikes' is unknown; allowed: rates, potentials"),
+        (lambda: Spectre(components=0), "components=0"),
+        (lambda: Spectre(share=0), "share=0 must be a number > 0"),
+        (lambda: Spectre(share=0.5), r"share=0\.5 must be less than 0\.5"),
         (lambda: PotentialMargins(inputs=0), "inputs=0"),
         (lambda: NoiseResponse(levels=(0.0,)), r"levels=0\.0"),
         (lambda: ActivationClustering(components=0), "components=0"),

@@ -66,7 +66,9 @@ def test_the_verdict_of_a_record_is_the_detectors_own(
     assert Experiment.from_json(experiment.to_json()) == experiment
 
 
-@pytest.mark.parametrize("detector", [detectors.Strip(along="time"), detectors.Voltage()])
+@pytest.mark.parametrize(
+    "detector", [detectors.Beatrix(), detectors.Strip(along="time"), detectors.Voltage()]
+)
 def test_scores_of_inputs_are_those_of_the_deployed_network(
     results: Path, probing: Make, detector: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +90,12 @@ def test_scores_of_inputs_are_those_of_the_deployed_network(
 
 
 @pytest.mark.parametrize(
-    "detector", [detectors.SpectralSignatures(), detectors.ActivationClustering(components=2)]
+    "detector",
+    [
+        detectors.SpectralSignatures(),
+        detectors.ActivationClustering(components=2),
+        detectors.Spectre(of="potentials", components=1),
+    ],
 )
 def test_scores_of_a_training_set_are_of_samples_labelled_as_the_target(
     results: Path, probing: Make, detector: Any

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from snnbd_core.defenses.detectors.beatrix import Beatrix
 from snnbd_core.defenses.detectors.curves import Roc, pooled, roc, scored
 from snnbd_core.defenses.detectors.features import Features, features
 from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.hyper_parameters import HyperParameters, card
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse
+from snnbd_core.defenses.detectors.spectre import Spectre
 from snnbd_core.defenses.detectors.stimulation import BrainStimulation
 from snnbd_core.defenses.detectors.strip import Strip
 from snnbd_core.defenses.detectors.titration import NoiseResponse
@@ -33,9 +35,9 @@ MODELS: dict[str, type[Any]] = {
         HyperParameters,
     )
 }
-INPUTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Strip, Voltage)}
+INPUTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Beatrix, Strip, Voltage)}
 TRAINING_SETS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (SpectralSignatures, ActivationClustering)
+    kind.__name__: kind for kind in (SpectralSignatures, ActivationClustering, Spectre)
 }
 DETECTORS: dict[str, type[Any]] = {**MODELS, **INPUTS, **TRAINING_SETS}
 
@@ -45,6 +47,7 @@ __all__ = [
     "MODELS",
     "TRAINING_SETS",
     "ActivationClustering",
+    "Beatrix",
     "BrainStimulation",
     "Features",
     "HyperParameters",
@@ -53,6 +56,7 @@ __all__ = [
     "PotentialMargins",
     "Roc",
     "SpectralSignatures",
+    "Spectre",
     "Strip",
     "Verdict",
     "Voltage",

@@ -14,6 +14,8 @@ from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.learning import as_sequence
 from snnbd_core.neurons import spiking_layers
 
+KINDS = ("rates", "potentials")
+
 
 @dataclass(frozen=True)
 class Features:
@@ -29,6 +31,12 @@ class Features:
     hidden: np.ndarray
     votes: np.ndarray
     potentials: np.ndarray
+
+
+def check_kind(net: nn.Module, of: str) -> None:
+    """Raises ValueError where potentials are asked of a network that has none."""
+    if of == "potentials" and not spiking_layers(net):
+        raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
 
 
 @torch.no_grad()
@@ -50,9 +58,15 @@ def readout(net: nn.Module, sequence: Tensor) -> tuple[Tensor, Tensor]:
 
     Gradients reach the sequence. For an ANN the second is empty, [B, 0].
     """
+    votes, potential = traced(net, sequence)
+    return votes, potential.mean(dim=0)
+
+
+def traced(net: nn.Module, sequence: Tensor) -> tuple[Tensor, Tensor]:
+    """As `readout`, with the potentials of each time step, [T, B, neurons]."""
     layers = spiking_layers(net)
     if not layers:
-        return net(sequence), torch.empty(sequence.shape[1], 0)
+        return net(sequence), torch.empty(len(sequence), sequence.shape[1], 0)
     currents: list[Tensor] = []
     hook = layers[-1].register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
     try:
@@ -60,4 +74,4 @@ def readout(net: nn.Module, sequence: Tensor) -> tuple[Tensor, Tensor]:
     finally:
         hook.remove()
     _, potential = layers[-1](currents[0], return_potential=True)
-    return votes, potential.mean(dim=0)
+    return votes, potential

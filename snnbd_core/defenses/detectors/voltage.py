@@ -11,9 +11,8 @@ from sklearn.covariance import LedoitWolf
 from torch import nn
 
 from snnbd_core.defenses.channels import check_clean
-from snnbd_core.defenses.detectors.features import Features, features
+from snnbd_core.defenses.detectors.features import Features, check_kind, features
 from snnbd_core.metrics import decide
-from snnbd_core.neurons import spiking_layers
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ class Voltage:
         Raises:
             ValueError: a network without spiking layers, or clean samples as for repairs.
         """
-        if not spiking_layers(net):
-            raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
+        check_kind(net, "potentials")
         check_clean(net, clean_samples)
         known = features(net, clean_samples, device=device, steps=steps)
         asked = features(net, data, device=device, steps=steps)

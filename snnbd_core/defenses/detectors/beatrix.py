@@ -1,0 +1,153 @@
+"""Beatrix (Ma et al. 2023): inputs whose channels go together in ways that no clean input's do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.channels import check_clean, outputs
+from snnbd_core.defenses.detectors.features import KINDS, check_kind, traced
+from snnbd_core.defenses.detectors.frozen import frozen
+from snnbd_core.learning import as_sequence
+from snnbd_core.metrics import decide
+
+FOLDS = 5
+TINY = 1e-6  # added to what a deviation is divided by, as in the authors' code
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beatrix:
+    """How far an input's Gram matrices lie outside those of clean samples with the same answer.
+
+    A Gram matrix of order p has the entries sign(s) |s|^(1/p), s = sum over x of (v_ix v_jx)^p, v
+    being what channels i and j do at x. The bounds of an entry are its median over the clean
+    samples with the same answer, minus and plus `width` times their median absolute deviation. Of
+    an entry outside counts the distance to the bound over the bound's size; an input's deviation is
+    the mean over the entries i <= j and the orders p. The score is the deviation over the threshold
+    of the answer: the 95th percentile of its clean samples' deviations, in five folds. An answer
+    that fewer than five clean samples have is judged by all of them.
+
+    As in the authors' code v is a feature map, here of the last hidden layer that has places x (of
+    the last hidden layer where none has any), of spikes their rate; of potentials, those of the
+    read-out's neurons, x is the time step. The paper goes on to test the classes, by the
+    regularised maximum mean discrepancy (RMMD) of what is above and below the threshold; what is
+    asked here is one number an input. It has 30 clean samples of a class.
+
+    Args:
+        of: "rates" or "potentials".
+        orders: the largest p, at least 1; the authors' code has 8.
+        width: of the bounds, > 0; 10 in the authors' code.
+        channels: of a layer with more, this many are drawn, at least 1 (ours).
+
+    Raises:
+        ValueError: for any argument outside what is said above; "potentials" of a network without
+            spiking layers; clean samples as for repairs.
+    """
+
+    data_free: ClassVar[bool] = False
+
+    of: str = "rates"
+    orders: int = 8
+    width: float = 10.0
+    channels: int = 256
+
+    def __post_init__(self) -> None:
+        if self.of not in KINDS:
+            raise ValueError(f"of={self.of!r} is unknown; allowed: {', '.join(KINDS)}")
+        checks.whole("orders", self.orders, 1)
+        checks.above("width", self.width, 0)
+        checks.whole("channels", self.channels, 1)
+
+    def score(
+        self,
+        net: nn.Module,
+        data: Any,
+        clean_samples: Any,
+        *,
+        seed: int,
+        device: torch.device,
+        steps: int,
+    ) -> np.ndarray:
+        """One number for each sample of `data`, larger is more suspicious, float64 [N]."""
+        check_kind(net, self.of)
+        check_clean(net, clean_samples)
+        known, known_answers = self._traces(net, clean_samples, device, steps)
+        asked, answers = self._traces(net, data, device, steps)
+        drawn = _drawn(known.shape[1], self.channels, seed)
+        scores = np.zeros(len(answers))
+        for answer in np.unique(answers):
+            rows, same = answers == answer, known_answers == answer
+            alike = known[same] if same.sum() >= FOLDS else known
+            scores[rows] = self._judged(alike[:, drawn], asked[rows][:, drawn])
+        return scores
+
+    def _judged(self, known: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        """Scores of asked traces [n, C, X] among known ones [m, C, X], [n]."""
+        found, held_out = np.zeros(len(asked)), np.zeros(len(known))
+        for order in range(1, self.orders + 1):
+            entries = gram(known, order)
+            found += deviations(entries, gram(asked, order), self.width) / self.orders
+            for fold in np.array_split(np.arange(len(known)), FOLDS):
+                others = np.delete(entries, fold, axis=0)
+                held_out[fold] += deviations(others, entries[fold], self.width) / self.orders
+        return np.asarray(found / (np.quantile(held_out, 0.95, method="higher") + TINY))
+
+    def _traces(
+        self, net: nn.Module, data: Any, device: torch.device, steps: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What channels do, [N, C, X], and answers, [N]."""
+        found, answers = [], []
+        with frozen(net, device), torch.no_grad(), outputs(net) as hidden:
+            for sequence in _sequences(data, device, steps):
+                votes, potential = traced(net, sequence)
+                wanted = feature_map(hidden) if self.of == "rates" else potential.permute(1, 2, 0)
+                found.append(wanted.cpu())
+                answers.append(decide(votes).cpu())
+        return torch.cat(found).numpy(), torch.cat(answers).numpy()
+
+
+def feature_map(hidden: list[Tensor]) -> Tensor:
+    """Rates [B, C, places] of the last layer with places, of the last where none has any.
+
+    Args:
+        hidden: what hidden layers gave, [T, B, C, ...] each.
+    """
+    last = next((one for one in reversed(hidden) if one.dim() > 3), hidden[-1])
+    return last.mean(dim=0).unsqueeze(2).flatten(2)
+
+
+def gram(traces: np.ndarray, order: int) -> np.ndarray:
+    """The upper triangles of the Gram matrices of traces [n, C, X], [n, C (C + 1) / 2]."""
+    raised = traces.astype(np.float64) ** order
+    rows, columns = np.triu_indices(traces.shape[1])
+    entries = (raised @ raised.transpose(0, 2, 1))[:, rows, columns]
+    return np.asarray(np.sign(entries) * np.abs(entries) ** (1 / order))
+
+
+def deviations(known: np.ndarray, asked: np.ndarray, width: float) -> np.ndarray:
+    """Mean deviation of asked entries [n, E] from the bounds by known ones [m, E], [n]."""
+    median = np.median(known, axis=0)
+    spread = width * np.median(np.abs(known - median), axis=0)
+    low, high = median - spread, median + spread
+    below = np.maximum(low - asked, 0) / (np.abs(low) + TINY)
+    above = np.maximum(asked - high, 0) / (np.abs(high) + TINY)
+    return np.asarray((below + above).mean(axis=1))
+
+
+def _sequences(data: Any, device: torch.device, steps: int) -> Iterator[Tensor]:
+    for start in range(0, len(data), 128):
+        rows = np.arange(start, min(start + 128, len(data)))
+        yield as_sequence(data.batch(rows)[0].to(device), steps)
+
+
+def _drawn(channels: int, most: int, seed: int) -> np.ndarray:
+    """Which channels are looked at: all, or as many as allowed."""
+    if channels <= most:
+        return np.arange(channels)
+    return np.sort(np.random.default_rng(seed).choice(channels, most, replace=False))

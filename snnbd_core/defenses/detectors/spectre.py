@@ -1,0 +1,145 @@
+"""SPECTRE (Hayase et al. 2021): poison is sought after the clean part's spread is divided out."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy.linalg import expm
+from sklearn.covariance import EmpiricalCovariance, MinCovDet
+from torch import nn
+
+from snnbd_core.defenses import checks
+from snnbd_core.defenses.detectors.features import KINDS, check_kind, features
+from snnbd_core.defenses.detectors.training_set import by_label
+
+SQUARES = tuple(number**2 for number in range(1, 11))  # dimensions that are tried, as the authors'
+SAMPLES = 5  # of a label for each dimension at least
+ALPHA = 4.0
+FLOOR = 1e-6  # least variance in proportion to the largest
+REMOVED = 1.5  # times `share`: what is put aside when dimensions are compared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spectre:
+    """Hayase et al. 2021: quantum entropy (QUE) scores of a label's whitened features.
+
+    The features of a label are projected on their first k singular directions and whitened with a
+    robust mean and covariance, so that a direction in which clean samples vary much hides nothing;
+    `quantum_entropy` then weighs the directions by what spread is left. Of k = 1, 4, 9, ..., 100
+    that one is taken after which the samples that are put aside stand out most, as in the authors'
+    code; a label has at least 5 samples for each dimension.
+
+    Other than in the paper: the mean and covariance are those of the minimum covariance determinant
+    (Rousseeuw and Van Driessen 1999) of half of the samples, not of the filter of Diakonikolas et
+    al. (2017); the share of poison, which the paper knows, is assumed. Where a label's samples are
+    mostly one and the same, the plain mean and covariance stand in.
+
+    Args:
+        of: "rates" of the last hidden layer's neurons, or mean "potentials" of the read-out's.
+        components: k, at least 1; None searches it.
+        share: of a label that may be poisoned, in (0, 0.5); only the search uses it, which puts 1.5
+            times as much aside.
+
+    Raises:
+        ValueError: for any argument outside what is said above; "potentials" of a network without
+            spiking layers; weights that are not finite.
+    """
+
+    data_free: ClassVar[bool] = True
+
+    of: str = "rates"
+    components: int | None = None
+    share: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.of not in KINDS:
+            raise ValueError(f"of={self.of!r} is unknown; allowed: {', '.join(KINDS)}")
+        if self.components is not None:
+            checks.whole("components", self.components, 1)
+        checks.above("share", self.share, 0)
+        if self.share >= 0.5:
+            raise ValueError(f"share={self.share!r} must be less than 0.5: most are clean")
+
+    def score(
+        self, net: nn.Module, data: Any, *, seed: int, device: torch.device, steps: int
+    ) -> np.ndarray:
+        """One number for each training sample, larger is more suspicious, float64 [N].
+
+        Labels with fewer than 5 samples, or whose samples are all alike, get 0.
+        """
+        check_kind(net, self.of)
+        found = features(net, data, device=device, steps=steps)
+        rows = found.hidden if self.of == "rates" else found.potentials
+        return by_label(rows, np.asarray(data.labels), lambda some: self._judged(some, seed))
+
+    def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:
+        """Scores of one label's features, [n]."""
+        projected = projections(rows)
+        if not projected.shape[1]:
+            return np.zeros(len(rows))
+        most = projected.shape[1]
+        tried = [k for k in SQUARES if k <= most]
+        if self.components is not None:
+            tried = [min(self.components, most)]
+        scores = [quantum_entropy(whitened(projected[:, :k], seed)) for k in tried]
+        return max(scores, key=lambda some: standing_out(projected, some, self.share))
+
+
+def projections(rows: np.ndarray) -> np.ndarray:
+    """Centred rows on their singular directions, the widest first, [n, most].
+
+    As many as there is variance for, samples for (5 each), and 100 at most.
+    """
+    centred = rows - rows.mean(axis=0)
+    left, values, _ = np.linalg.svd(centred, full_matrices=False)
+    rounding = FLOOR**2 * np.abs(rows).max() * np.sqrt(rows.size)
+    rank = int((values > max(FLOOR * values[0], rounding)).sum())
+    most = min(rank, len(rows) // SAMPLES, SQUARES[-1])
+    return np.asarray(left[:, :most] * values[:most])
+
+
+def whitened(rows: np.ndarray, seed: int) -> np.ndarray:
+    """Rows less a robust mean, times the inverse root of a robust covariance, [n, k]."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it tells of subsets without variance: see FLOOR
+            fitted = MinCovDet(random_state=seed).fit(rows)
+    except ValueError:  # most rows are the same
+        fitted = EmpiricalCovariance().fit(rows)
+    return _white(rows - fitted.location_, fitted.covariance_)
+
+
+def quantum_entropy(rows: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
+    """QUE scores of whitened rows h: h' Q h / tr Q, [n] (Dong et al. 2019).
+
+    Q = exp(alpha (S - 1) / (|S| - 1)), S being the rows' second moments and |S| its largest
+    eigenvalue: between the squared length (alpha = 0, over k) and the squared projection on the
+    widest direction (alpha without end). Where |S| is not above 1 no direction stands out, and the
+    score is that of alpha = 0.
+    """
+    moments = rows.T @ rows / len(rows)
+    excess = float(np.linalg.eigvalsh(moments)[-1]) - 1
+    unit = np.eye(len(moments))
+    weights = expm(alpha * (moments - unit) / excess) if excess > 0 else unit
+    return np.asarray(np.einsum("ni,ij,nj->n", rows, weights, rows) / np.trace(weights))
+
+
+def standing_out(projected: np.ndarray, scores: np.ndarray, share: float) -> float:
+    """The mean QUE score of all after whitening by those that are not put aside.
+
+    Put aside are the samples with the highest scores, 1.5 times `share` of them.
+    """
+    kept = projected[np.argsort(scores)[: len(scores) - round(REMOVED * share * len(scores))]]
+    fitted = EmpiricalCovariance().fit(kept)
+    white = _white(projected - fitted.location_, fitted.covariance_)
+    return float(quantum_entropy(white).mean())
+
+
+def _white(centred: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    values, directions = np.linalg.eigh(covariance)
+    least = FLOOR * max(float(values[-1]), 1e-300)
+    return np.asarray(centred @ directions / np.sqrt(np.maximum(values, least)))

@@ -1,0 +1,150 @@
+"""Beatrix: Gram matrices and deviations by hand, what scale does to them, a patch that is found."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from snnbd_core.defenses.channels import outputs
+from snnbd_core.defenses.detectors import Beatrix, features, roc
+from snnbd_core.defenses.detectors.beatrix import deviations, feature_map, gram
+from snnbd_core.defenses.detectors.features import traced
+from snnbd_core.poisoning import Triggered
+from snnbd_core.triggers import Patch
+
+CPU = torch.device("cpu")
+
+
+def drawn(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0.5, 1.5, size=shape)
+
+
+def test_gram_entries_of_two_channels_by_hand() -> None:
+    traces = np.array([[[1.0, 2.0], [3.0, 0.0]]])  # two channels at two places
+    np.testing.assert_allclose(gram(traces, 1), [[5, 3, 9]])
+    np.testing.assert_allclose(gram(traces, 2), [[17**0.5, 3, 9]])
+    signed = np.array([[[-1.0], [2.0]]])
+    np.testing.assert_allclose(gram(signed, 3), [[1, -2, 4]])
+    np.testing.assert_allclose(gram(signed, 2), [[1, 2, 4]])
+
+
+def test_gram_entries_are_those_of_a_sum_over_places() -> None:
+    traces = drawn(3, 4, 7)
+    products = torch.einsum("nix,njx->nijx", *[torch.from_numpy(traces)] * 2)
+    for order in (1, 2, 5):
+        expected = (products**order).sum(dim=3) ** (1 / order)
+        upper = expected.numpy()[:, *np.triu_indices(4)]
+        np.testing.assert_allclose(gram(traces, order), upper)
+
+
+def test_at_a_single_place_all_orders_are_one() -> None:
+    traces = drawn(3, 4, 1)
+    np.testing.assert_allclose(gram(traces, 7), gram(traces, 1))
+
+
+def test_deviations_of_two_entries_by_hand() -> None:
+    known = np.array([[1.0, 10.0], [2.0, 10.0], [3.0, 10.0]])  # bounds 1..3 and 10..10
+    asked = np.array([[2.0, 10.0], [5.0, 8.0], [0.25, 10.0]])
+    expected = [0, (2 / 3 + 2 / 10) / 2, 0.75 / 2]
+    np.testing.assert_allclose(deviations(known, asked, 1.0), expected, rtol=1e-5)
+
+
+def test_the_bounds_are_ten_median_absolute_deviations_away() -> None:
+    known = drawn(20, 1)
+    median, spread = np.median(known), stats.median_abs_deviation(known, axis=None)
+    bound = median + 10 * spread
+    asked = np.array([[bound - 1e-9], [1.5 * bound], [median]])
+    np.testing.assert_allclose(deviations(known, asked, 10.0), [0, 0.5, 0], atol=1e-6)
+
+
+def test_scores_do_not_depend_on_the_scale_of_a_layer() -> None:
+    judge = Beatrix(orders=3, width=1.0)
+    known, asked = drawn(20, 4, 6), drawn(5, 4, 6, seed=1) ** 2
+    found = judge._judged(known, asked)
+    assert (found > 0).all()
+    np.testing.assert_allclose(judge._judged(9 * known, 9 * asked), found, rtol=1e-4)
+    np.testing.assert_allclose(gram(9 * known, 3), 81 * gram(known, 3))
+
+
+def test_the_median_sample_of_a_class_has_no_score() -> None:
+    known = drawn(1, 4, 6) * np.arange(1, 10).reshape(9, 1, 1)
+    assert Beatrix()._judged(known, known[4:5]) == 0
+
+
+def test_the_threshold_is_the_95th_percentile_of_held_out_clean_samples() -> None:
+    judge = Beatrix(orders=2, width=1.0)
+    known, asked = drawn(10, 3, 5), drawn(4, 3, 5, seed=1) * 2
+    held_out, plain = np.zeros(10), np.zeros(4)
+    for order in (1, 2):
+        entries = gram(known, order)
+        plain += deviations(entries, gram(asked, order), 1.0) / 2
+        for start in range(0, 10, 2):
+            kept = np.r_[0:start, start + 2 : 10]
+            fold = entries[start : start + 2]
+            held_out[start : start + 2] += deviations(entries[kept], fold, 1.0) / 2
+    expected = plain / held_out.max()  # of ten the 95th percentile, rounded up, is the largest
+    np.testing.assert_allclose(judge._judged(known, asked), expected, rtol=1e-4)
+
+
+def test_a_patch_is_found_in_the_ann_twin_and_in_spikes(twin, spiking) -> None:
+    for victim, least in ((twin, 0.9), (spiking, 0.8)):
+        rows = np.flatnonzero(np.asarray(victim.test.labels) != 0)[:60]
+        others = victim.test.subset(rows)
+        given = {"seed": 0, "device": CPU, "steps": victim.steps}
+        plain, lit = (
+            Beatrix().score(victim.net, data, victim.clean, **given)
+            for data in (others, Triggered(others, Patch(size=0.25)))
+        )
+        assert roc(plain, lit).area > least
+
+
+def test_features_are_rates_of_the_last_layer_with_places(spiking) -> None:
+    batch, _ = spiking.test.batch(np.arange(3))
+    sequence = batch.expand(4, *batch.shape)
+    with torch.no_grad(), outputs(spiking.net) as hidden:
+        spiking.net(sequence)
+    assert [one.dim() for one in hidden[-2:]] == [5, 3]
+    expected = hidden[-2].mean(dim=0).reshape(3, hidden[-2].shape[2], -1)
+    assert torch.equal(feature_map(hidden), expected)
+    assert torch.equal(feature_map(hidden[-1:]), hidden[-1].mean(dim=0)[:, :, None])
+
+
+def test_traced_potentials_have_the_mean_that_features_have(spiking) -> None:
+    batch, _ = spiking.clean.batch(np.arange(len(spiking.clean)))
+    with torch.no_grad():
+        votes, potential = traced(spiking.net, batch.expand(4, *batch.shape))
+    found = features(spiking.net, spiking.clean, device=CPU, steps=4)
+    assert potential.shape == (4, len(batch), 100)
+    np.testing.assert_allclose(found.potentials, potential.mean(dim=0).numpy(), rtol=1e-6)
+    np.testing.assert_allclose(found.votes, votes.numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("judge", [Beatrix(channels=5), Beatrix(of="potentials", channels=20)])
+def test_a_seed_draws_the_channels_and_the_network_is_left(judge, spiking) -> None:
+    before = copy.deepcopy(spiking.net.state_dict())
+    some = spiking.test.subset(np.arange(20))
+    given = {"device": CPU, "steps": 4}
+    one, again, other = (
+        judge.score(spiking.net, some, spiking.clean, seed=seed, **given) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert np.isfinite(one).all()
+    assert one.shape == (20,)
+    assert one.dtype == np.float64
+    assert all(torch.equal(before[k], v) for k, v in spiking.net.state_dict().items())
+
+
+def test_answers_without_clean_samples_of_their_own_are_judged_by_all(spiking) -> None:
+    judge, given = Beatrix(), {"seed": 0, "device": CPU, "steps": 4}
+    _, one_of_each = np.unique(np.asarray(spiking.clean.labels), return_index=True)
+    few = spiking.clean.subset(one_of_each)
+    some = spiking.test.subset(np.arange(12))
+    known, _ = judge._traces(spiking.net, few, CPU, 4)
+    asked, _ = judge._traces(spiking.net, some, CPU, 4)
+    expected = judge._judged(known, asked)
+    np.testing.assert_allclose(judge.score(spiking.net, some, few, **given), expected)

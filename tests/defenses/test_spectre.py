@@ -1,0 +1,136 @@
+"""SPECTRE: scores in closed form, a cluster that wide clean directions hide, degenerate labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.covariance import MinCovDet
+
+import snnbd_core as sb
+from snnbd_core.defenses.detectors import Spectre, features, roc
+from snnbd_core.defenses.detectors.spectre import (
+    projections,
+    quantum_entropy,
+    standing_out,
+    whitened,
+)
+from snnbd_core.defenses.detectors.training_set import outlying
+from snnbd_core.triggers import Patch
+
+CPU = torch.device("cpu")
+POISON = 30
+
+
+def planted(seed: int = 0) -> np.ndarray:
+    """170 clean rows, wide in three of twenty directions, and 30 apart in a narrow one."""
+    rows = (
+        np.random.default_rng(seed).normal(size=(200, 20))
+        * np.r_[np.full(3, 10.0), np.full(17, 0.3)]
+    )
+    rows[-POISON:, 7] += 4
+    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(20, 20)))
+    return rows @ turn
+
+
+def area(scores: np.ndarray) -> float:
+    return roc(scores[:-POISON], scores[-POISON:]).area
+
+
+def test_quantum_entropy_without_weights_is_the_mean_square() -> None:
+    rows = np.random.default_rng(0).normal(size=(50, 6)) * 2
+    expected = (rows**2).sum(axis=1) / 6
+    np.testing.assert_allclose(quantum_entropy(rows, alpha=0), expected)
+    narrow = rows / 100  # no direction stands out
+    np.testing.assert_allclose(quantum_entropy(narrow), expected / 100**2)
+
+
+def test_quantum_entropy_of_uncorrelated_columns_is_a_weighted_mean_square() -> None:
+    corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+    rows = corners * [3.0, 1.0, 2.0]  # second moments 9, 1, 4
+    weights = np.exp(4 * (np.array([9, 1, 4]) - 1) / 8)
+    np.testing.assert_allclose(quantum_entropy(rows), (rows**2 @ weights) / weights.sum())
+    np.testing.assert_allclose(quantum_entropy(rows, alpha=500), rows[:, 0] ** 2)
+
+
+def test_quantum_entropy_is_the_same_after_a_rotation_and_by_another_exponential() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 5)) * [3, 2, 1, 1, 0.5]
+    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(5, 5)))
+    np.testing.assert_allclose(quantum_entropy(rows @ turn), quantum_entropy(rows))
+    moments = torch.from_numpy(rows.T @ rows / 60)
+    largest = torch.linalg.matrix_norm(moments, 2)
+    weights = torch.matrix_exp(4 * (moments - torch.eye(5)) / (largest - 1)).numpy()
+    expected = np.diag(rows @ weights @ rows.T) / np.trace(weights)
+    np.testing.assert_allclose(quantum_entropy(rows), expected)
+
+
+def test_whitened_lengths_are_robust_mahalanobis_distances() -> None:
+    rows = planted()[:, :4]
+    expected = MinCovDet(random_state=3).fit(rows).mahalanobis(rows)
+    np.testing.assert_allclose((whitened(rows, 3) ** 2).sum(axis=1), expected, rtol=1e-6)
+
+
+def test_a_cluster_that_wide_clean_directions_hide_is_found() -> None:
+    rows = planted()
+    assert area(outlying(rows)) < 0.7
+    assert area(Spectre()._judged(rows, 0)) > 0.99
+    assert area(Spectre(components=4)._judged(rows, 0)) > 0.99
+    assert area(Spectre(components=1)._judged(rows, 0)) < 0.7
+
+
+def test_the_searched_dimension_is_the_one_after_which_poison_stands_out_most() -> None:
+    rows = projections(planted())
+    by_size = [quantum_entropy(whitened(rows[:, :k], 0)) for k in (1, 4, 9, 16)]
+    best = max(by_size, key=lambda scores: standing_out(rows, scores, 0.2))
+    np.testing.assert_array_equal(Spectre()._judged(planted(), 0), best)
+    assert standing_out(rows, by_size[1], 0.2) > 2 * standing_out(rows, by_size[0], 0.2)
+
+
+def test_projections_keep_distances_and_have_samples_for_each_dimension() -> None:
+    rows = planted()
+    found = projections(rows)
+    assert found.shape == (200, 20)
+    lengths = np.linalg.norm(rows - rows.mean(axis=0), axis=1)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), lengths)
+    assert projections(rows[:23]).shape == (23, 4)
+    assert projections(rows @ np.diag([1.0] * 2 + [0.0] * 18)).shape == (200, 2)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [planted()[:4], np.full((40, 3), 0.7), np.zeros((40, 3)), np.full((6, 2), 1e9)],
+    ids=["four samples", "all alike", "silent", "large"],
+)
+def test_labels_that_nothing_can_be_said_of_get_no_score(rows: np.ndarray) -> None:
+    assert not Spectre()._judged(rows, 0).any()
+
+
+def test_a_label_whose_samples_are_mostly_one_gets_finite_scores() -> None:
+    rows = np.zeros((50, 4))
+    rows[-5:, 0] = 1
+    scores = Spectre()._judged(rows, 0)
+    assert np.isfinite(scores).all()
+    assert scores[-5:].min() > scores[:-5].max()
+
+
+def test_poison_is_found_in_the_ann_twin_and_in_potentials(twin, spiking) -> None:
+    train, _ = sb.data.load("digits", seed=0)
+    data = sb.poison(train, Patch(size=0.25), rate=0.02, target=0, seed=0)
+    rows = np.flatnonzero(np.asarray(data.labels) == 0)
+    label, poisoned = data.subset(rows), np.isin(rows, data.poisoned_indices)
+    for victim, of in ((twin, "rates"), (spiking, "potentials")):
+        given = {"seed": 0, "device": CPU, "steps": victim.steps}
+        found = Spectre(of=of).score(victim.net, label, **given)
+        assert roc(found[~poisoned], found[poisoned]).area > 0.8
+        np.testing.assert_array_equal(found, Spectre(of=of).score(victim.net, label, **given))
+
+
+def test_each_label_is_judged_by_itself(spiking) -> None:
+    given = {"seed": 0, "device": CPU, "steps": 4}
+    scores = Spectre(components=2).score(spiking.net, spiking.test, **given)
+    rows = features(spiking.net, spiking.test, device=CPU, steps=4).hidden
+    of_three = np.asarray(spiking.test.labels) == 3
+    alone = Spectre(components=2)._judged(rows[of_three], 0)
+    np.testing.assert_allclose(scores[of_three], alone)
+    assert scores.dtype == np.float64
+    assert scores.shape == (len(spiking.test),)
