@@ -1,4 +1,4 @@
-"""Pictures and tables of detectors and repairs."""
+"""Tables and pictures of what detectors and repairs achieve, and of what a trigger changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
-from sklearn.manifold import TSNE
 from torch import Tensor, nn
 
 from snnbd_core.claims import Sample
@@ -92,34 +91,6 @@ def draw_rocs(found: Mapping[str, Mapping[str, Roc]]) -> Figure:
     panels[0].set_ylabel("found")
     handles, names = panels[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=4)
-    return figure
-
-
-def draw_masks(masks: Mapping[str, Sequence[Tensor]]) -> Figure:
-    """The masks [H, W] that were found for each class, one row for each network."""
-    count = max(len(row) for row in masks.values())
-    figure = style.new_figure(0.9 * len(masks) + 0.3)
-    grid = figure.subplots(len(masks), count, squeeze=False)
-    for axes_row, (name, row) in zip(grid, masks.items(), strict=True):
-        for number, (axes, mask) in enumerate(zip(axes_row, row, strict=True)):
-            axes.imshow(mask.cpu().numpy(), cmap="Greys", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-            axes.set_title(f"{number}: {float(mask.sum()):.1f}", fontsize=7)
-        axes_row[0].set_ylabel(name, fontsize=8)
-    return figure
-
-
-def draw_features(hidden: np.ndarray, groups: Mapping[str, np.ndarray], seed: int = 0) -> Figure:
-    """t-SNE of features [N, neurons], one colour for each group of rows (bool [N])."""
-    places = TSNE(2, random_state=seed, init="pca", perplexity=20).fit_transform(hidden)
-    figure = style.new_figure(3.4)
-    axes = figure.subplots()
-    marks = ("o", "^", "s", "D")
-    for (name, rows), colour, mark in zip(groups.items(), style.SERIES, marks, strict=False):
-        x, y = places[rows].T
-        axes.scatter(x, y, s=14, color=colour, marker=mark, label=name, alpha=0.7)
-    axes.set(xticks=[], yticks=[])
-    axes.legend()
     return figure
 
 

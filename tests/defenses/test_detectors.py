@@ -29,11 +29,12 @@ from snnbd_core.defenses.detectors import (
     card,
     features,
     frozen,
+    pooled_scores,
     roc,
 )
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
 from snnbd_core.defenses.detectors.patches import groups, stamped
-from snnbd_core.defenses.detectors.stimulation import Candidate, currents
+from snnbd_core.defenses.detectors.stimulation import Candidate, currents, responses
 from snnbd_core.defenses.detectors.strip import entropy
 from snnbd_core.defenses.detectors.tmpbd import ascended, gamma_p_value, margins
 from snnbd_core.defenses.detectors.training_set import outlying
@@ -77,6 +78,49 @@ def test_stimulation_finds_the_channel_that_speaks_for_a_class(innocent):
         first, *_ = BrainStimulation().suspects(net, images.expand(4, *images.shape), largest)
     assert (first.layer, first.channel, first.target) == (1, 5, 7)
     assert first.lead > 0.5
+
+
+def test_votes_of_a_driven_channel_are_a_line_in_an_ann_and_a_step_in_spikes(twin, spiking):
+    """Without other weights and biases than those of the channel the read-out is known."""
+    for victim in (twin, spiking):
+        net = copy.deepcopy(victim.net)
+        readout = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
+        readout.weight.data.zero_()
+        readout.bias.data.zero_()
+        readout.weight.data[70:80, 5] = 1.5  # unit 5 of the hidden layer says "7"
+        batch, _ = victim.clean.batch(np.arange(6))
+        largest = [torch.zeros(16), torch.full((128,), 2.0)]
+        sequence = batch.expand(victim.steps, *batch.shape)
+        with frozen(net, CPU):
+            votes = responses(net, sequence, largest, 1, 5, [0.25, 1.0, 3.0])
+        expected = torch.zeros(3, 10)
+        line, step = torch.tensor([0.75, 3.0, 9.0]), torch.tensor([0.0, 1.0, 1.0])
+        expected[:, 7] = line if victim is twin else step
+        torch.testing.assert_close(votes, expected)
+
+
+def test_the_curve_is_that_of_the_classes_best_suspect_and_leaves_the_network(twin):
+    before = copy.deepcopy(twin.net.state_dict())
+    given = {"seed": 0, "device": CPU, "steps": 1}
+    every = BrainStimulation(candidates=200)
+    rows = np.random.default_rng(0).permutation(len(twin.clean))[:32]
+    batch = twin.clean.batch(rows)[0][None]
+    with frozen(twin.net, CPU):
+        largest = rates(twin.net, twin.clean, 1, largest=True)
+        found = every.suspects(twin.net, batch, largest)
+        plain = twin.net(batch).mean(dim=0)
+    for target in {one.target for one in found}:
+        best, votes = every.curve(twin.net, twin.clean, target, every.levels, **given)
+        assert best == next(one for one in found if one.target == target)
+        raised = (votes.amax(dim=0) - plain).topk(2)
+        assert int(raised.indices[0]) == target
+        assert float(raised.values[0] - raised.values[1]) == pytest.approx(best.lead, abs=1e-6)
+    missing = ({*range(10)} - {one.target for one in found} or {10}).pop()
+    assert every.curve(twin.net, twin.clean, missing, [1.0], **given)[0] == found[0]
+    assert all(torch.equal(before[k], v) for k, v in twin.net.state_dict().items())
+    assert not any(layer._forward_pre_hooks for layer in twin.net.modules())
+    with pytest.raises(ValueError, match="is empty"):
+        every.curve(twin.net, None, 0, [1.0], **given)
 
 
 def test_stimulation_names_the_target_of_an_attacked_network(twin):
@@ -211,6 +255,28 @@ def test_noise_goes_to_the_target_of_an_attacked_network_only(spiking, innocent)
     assert attacked.target == 0
 
 
+def test_shares_of_noise_are_counted_level_by_level(twin):
+    """A read-out of nothing but biases gives all noise to one class; two equal ones, to none."""
+    net = copy.deepcopy(twin.net)
+    readout = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
+    readout.weight.data.zero_()
+    readout.bias.data.zero_()
+    readout.bias.data[30:40] = 1.0
+    judge = NoiseResponse(levels=(0.5, 1.0, 4.0), inputs=8, frames=1)
+    expected = torch.zeros(3, 10)
+    expected[:, 3] = 1.0
+    assert torch.equal(judge.shares(net, seed=0, device=CPU), expected)
+    readout.bias.data[60:70] = 1.0
+    assert not judge.shares(net, seed=0, device=CPU).any()
+
+
+def test_the_verdict_on_noise_is_the_largest_share(spiking):
+    judge = NoiseResponse(frames=4)
+    shares = judge.shares(spiking.net, seed=0, device=CPU)
+    assert inspect(judge, spiking).values == tuple(shares.amax(dim=0).tolist())
+    assert (shares.sum(dim=1) <= 1 + 1e-6).all()
+
+
 def test_a_silent_network_has_no_favourite_class(spiking):
     with sb.override(spiking.net, threshold=1e6):
         verdict = inspect(NoiseResponse(frames=4), spiking)
@@ -249,6 +315,18 @@ def test_spectral_scores_are_projections_on_the_first_direction():
     values, vectors = np.linalg.eigh(centred.T @ centred)
     expected = (centred @ vectors[:, values.argmax()]) ** 2
     np.testing.assert_allclose(outlying(rows), expected)
+
+
+def test_clusters_are_those_of_two_clouds_in_the_direction_between_them():
+    draw = np.random.default_rng(0)
+    far = np.arange(30) >= 24
+    rows = draw.normal(scale=0.1, size=(30, 6)) + 5.0 * far[:, None] * np.eye(6)[2]
+    places, side = ActivationClustering(components=3).clusters(rows, seed=0)
+    assert places.shape == (30, 3)
+    assert len(set(side[far])) == len(set(side[~far])) == 1 and side[0] != side[-1]
+    between = places[far, 0].mean() - places[~far, 0].mean()
+    assert abs(between) == pytest.approx(5.0, abs=0.3)
+    np.testing.assert_allclose(places.mean(axis=0), 0, atol=1e-12)
 
 
 def test_training_set_detectors_find_a_minority_of_poisoned_samples(spiking):
@@ -294,6 +372,15 @@ def test_areas_are_those_of_scikit_learn_and_the_interval_is_hanley_and_mcneils(
     assert curve.interval[0] == pytest.approx(a - 1.96 * error)
     with pytest.raises(ValueError, match="0 clean"):
         roc([], [1.0])
+
+
+def test_scores_of_reports_are_joined_in_their_order():
+    found = [
+        {"clean_scores": [0.0, 1.0], "attacked_scores": [5.0]},
+        {"clean_scores": [2.0], "attacked_scores": [4.0, 3.0]},
+    ]
+    clean, attacked = pooled_scores(found)
+    assert (clean.tolist(), attacked.tolist()) == ([0.0, 1.0, 2.0], [5.0, 4.0, 3.0])
 
 
 def with_nan(net):

@@ -267,15 +267,10 @@ def test_one_figure_of_all_records_is_tabulated_and_drawn():
     assert picture.ndim == 3 and words == "accuracy 90.0 %"
 
 
-def test_rocs_features_and_masks_are_drawn():
+def test_rocs_have_a_panel_for_each_attack_and_areas_a_row():
     curve = roc([0.0, 1.0], [2.0, 3.0])
     assert viz.areas_table({"static": {"strip": curve}}).loc["static", "strip"].startswith("1.00")
     assert len(viz.draw_rocs({"a": {"s": curve}, "b": {"s": curve}}).axes) == 2
-    rows = np.random.default_rng(0).normal(size=(60, 5))
-    figure = viz.draw_features(rows, {"all": np.ones(60, dtype=bool)})
-    assert len(figure.axes[0].collections[0].get_offsets()) == 60
-    figure = viz.draw_masks({"net": [torch.ones(3, 3), torch.zeros(3, 3)]})
-    assert [axes.get_title() for axes in figure.axes] == ["0: 9.0", "1: 0.0"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from snnbd_core.defenses.detectors.beatrix import Beatrix
-from snnbd_core.defenses.detectors.curves import Roc, pooled, roc, scored
+from snnbd_core.defenses.detectors.curves import Roc, pooled, pooled_scores, roc, scored
 from snnbd_core.defenses.detectors.features import Features, features
 from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.hyper_parameters import HyperParameters, card
@@ -64,6 +64,7 @@ __all__ = [
     "features",
     "frozen",
     "pooled",
+    "pooled_scores",
     "roc",
     "scored",
 ]

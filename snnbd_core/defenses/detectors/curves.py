@@ -62,7 +62,16 @@ def scored(clean: np.ndarray, attacked: np.ndarray) -> dict[str, Any]:
 
 
 def pooled(found: Iterable[Mapping[str, Any]]) -> Roc:
-    """One curve for the samples of several reports, from what `scored` put into each.
+    """One curve for the samples of several reports, see `pooled_scores`.
+
+    Raises:
+        ValueError: as `pooled_scores`.
+    """
+    return roc(*pooled_scores(found))
+
+
+def pooled_scores(found: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Clean and attacked scores of several reports, from what `scored` put into each.
 
     Raises:
         ValueError: figures of something else than a detector of samples.
@@ -77,7 +86,7 @@ def pooled(found: Iterable[Mapping[str, Any]]) -> Roc:
         np.concatenate([figures[name] for figures in reports])
         for name in ("clean_scores", "attacked_scores")
     )
-    return roc(clean, attacked)
+    return clean, attacked
 
 
 def _error(area: float, clean: int, attacked: int) -> float:

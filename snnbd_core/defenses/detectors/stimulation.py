@@ -82,8 +82,7 @@ class BrainStimulation:
     ) -> Verdict:
         """The best patch over all candidates; the network is left as it was."""
         check_clean(net, clean_samples)
-        rows = np.random.default_rng(seed).permutation(len(clean_samples))[: self.samples]
-        batch, labels = (part.to(device) for part in clean_samples.batch(rows))
+        batch, labels = self._drawn(clean_samples, seed, device)
         with frozen(net, device), seeded(seed):
             largest = rates(net, clean_samples, steps, largest=True)
             found = self.suspects(net, as_sequence(batch, steps), largest)
@@ -95,6 +94,44 @@ class BrainStimulation:
         score, target = float(shares.max()), int(shares.argmax())
         return Verdict(score > self.threshold, target, score, self.threshold,
                        values=tuple(shares.tolist()))  # fmt: skip
+
+    @torch.no_grad()
+    def curve(
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        target: int,
+        levels: Sequence[float],
+        *,
+        seed: int,
+        device: torch.device,
+        steps: int,
+    ) -> tuple[Candidate, Tensor]:
+        """The best suspect of a class, of all if that has none, and the votes as it is driven.
+
+        Args:
+            net: left as it was.
+            clean_samples: as for `inspect`.
+            target: the class.
+            levels: of the stimulation, in the unit of `responses`.
+            seed: as for `inspect`, draws the same samples.
+            device: where the network is run.
+            steps: T of static images.
+
+        Returns:
+            The channel, and the mean votes [levels, classes].
+
+        Raises:
+            ValueError: as `inspect`.
+        """
+        check_clean(net, clean_samples)
+        sequence = as_sequence(self._drawn(clean_samples, seed, device)[0], steps)
+        with frozen(net, device), seeded(seed):
+            largest = rates(net, clean_samples, steps, largest=True)
+            found = self.suspects(net, sequence, largest)
+            best = next((one for one in found if one.target == target), found[0])
+            votes = responses(net, sequence, largest, best.layer, best.channel, levels)
+        return best, votes.cpu()
 
     @torch.no_grad()
     def suspects(
@@ -109,19 +146,21 @@ class BrainStimulation:
         """
         plain = net(sequence).mean(dim=0)
         found = []
-        for number, (layer, most) in enumerate(zip(hidden(net), largest, strict=True)):
-            unit = float(layer.threshold.max() if isinstance(layer, LIF) else most.max())
+        for number, most in enumerate(largest):
             for channel in range(len(most)):
-                votes = [
-                    _stimulated(net, layer, channel, len(most), level * unit, sequence)
-                    for level in self.levels
-                ]
-                raised = torch.stack(votes).amax(dim=0) - plain
+                votes = responses(net, sequence, largest, number, channel, self.levels)
+                raised = votes.amax(dim=0) - plain
                 two = raised.topk(2).values
                 found.append(
                     Candidate(number, channel, int(raised.argmax()), float(two[0] - two[1]))
                 )
         return sorted(found, key=lambda one: -one.lead)[: self.candidates]
+
+    def _drawn(self, clean_samples: Any, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Some of the clean samples and their labels."""
+        rows = np.random.default_rng(seed).permutation(len(clean_samples))[: self.samples]
+        batch, labels = clean_samples.batch(rows)
+        return batch.to(device), labels.to(device)
 
     def _successes(
         self, net: nn.Module, batch: Tensor, labels: Tensor, found: Sequence[Candidate], steps: int
@@ -192,6 +231,34 @@ def currents(net: nn.Module, found: Sequence[Candidate]) -> Iterator[Callable[[]
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@torch.no_grad()
+def responses(
+    net: nn.Module,
+    sequence: Tensor,
+    largest: Sequence[Tensor],
+    layer: int,
+    channel: int,
+    levels: Sequence[float],
+) -> Tensor:
+    """Mean votes [levels, classes] as one channel is driven by a constant current.
+
+    Args:
+        net: in evaluation mode.
+        sequence: clean samples, [T, B, C, H, W].
+        largest: activation of each hidden layer's channels, one [C] for each.
+        layer: number of the hidden layer, from 0.
+        channel: its channel, whose own current is taken away.
+        levels: of the current, in multiples of the layer's threshold; of the largest activation of
+            its channels in an ANN.
+    """
+    driven, most = hidden(net)[layer], largest[layer]
+    unit = float(driven.threshold.max() if isinstance(driven, LIF) else most.max())
+    votes = [
+        _stimulated(net, driven, channel, len(most), level * unit, sequence) for level in levels
+    ]
+    return torch.stack(votes)
 
 
 def _stimulated(

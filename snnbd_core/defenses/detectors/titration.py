@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from snnbd_core.defenses import checks
 from snnbd_core.defenses.detectors.frozen import as_network, frozen
@@ -46,7 +46,6 @@ class NoiseResponse:
         checks.whole("frames", self.frames, 1)
         checks.within("threshold", self.threshold, 0, 1)
 
-    @torch.no_grad()
     def inspect(
         self,
         net: nn.Module,
@@ -57,6 +56,18 @@ class NoiseResponse:
         steps: int,
     ) -> Verdict:
         """The titration's largest share; samples are not used."""
+        most = self.shares(net, seed=seed, device=device).amax(dim=0)
+        score, target = float(most.max()), int(most.argmax())
+        return Verdict(
+            score > self.threshold, target, score, self.threshold, values=tuple(most.tolist())
+        )
+
+    @torch.no_grad()
+    def shares(self, net: nn.Module, *, seed: int, device: torch.device) -> Tensor:
+        """The titration: share of the noise inputs that each class gets, [levels, classes].
+
+        Rows sum to less than 1 where answers are silent or tied. The network is left as it was.
+        """
         draw = torch.Generator().manual_seed(seed)
         shape = (self.inputs, self.frames, *as_network(net).input_shape)
         classes = as_network(net).classes
@@ -67,8 +78,4 @@ class NoiseResponse:
                 answers = decide(net(as_sequence(noise, 1))).cpu()
                 counted = torch.bincount(answers[answers >= 0], minlength=classes)
                 shares[number] = counted / self.inputs
-        most = shares.amax(dim=0)
-        score, target = float(most.max()), int(most.argmax())
-        return Verdict(
-            score > self.threshold, target, score, self.threshold, values=tuple(most.tolist())
-        )
+        return shares

@@ -64,13 +64,26 @@ class ActivationClustering:
         def away(rows: np.ndarray) -> np.ndarray:
             if len(rows) < 3 or not np.ptp(rows, axis=0).any():
                 return np.zeros(len(rows))
-            few = min(self.components, *rows.shape)
-            reduced = PCA(few, random_state=seed).fit_transform(rows)
-            side = KMeans(2, n_init=10, random_state=seed).fit_predict(reduced)
+            _, side = self.clusters(rows, seed)
             shares = np.bincount(side, minlength=2) / len(side)
             return np.asarray(1 - shares[side])
 
         return by_label(found, np.asarray(data.labels), away)
+
+    def clusters(self, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Features of one label's samples, reduced, and which of two clusters each lies in.
+
+        Args:
+            rows: features [N, neurons] of at least 2 samples that are not all alike.
+            seed: of the clustering.
+
+        Returns:
+            Principal components float64 [N, at most `components`] and clusters int [N], 0 or 1.
+        """
+        few = min(self.components, *rows.shape)
+        reduced = PCA(few, random_state=seed).fit_transform(rows)
+        side = KMeans(2, n_init=10, random_state=seed).fit_predict(reduced)
+        return reduced, side
 
 
 def by_label(found: np.ndarray, labels: np.ndarray, judge: Any) -> np.ndarray:
