@@ -35,6 +35,16 @@ from snnbd_core.viz.explorer import State, explore, explore_offline
 from snnbd_core.viz.glue import glue
 from snnbd_core.viz.layers import draw_layers, record_spikes
 from snnbd_core.viz.neurons import draw_comparison, draw_curves, draw_neuron
+from snnbd_core.viz.repairs import (
+    changed_rates,
+    draw_attention,
+    draw_channels,
+    draw_clamps,
+    draw_gaps,
+    draw_isolated,
+    draw_margins,
+    draw_strengths,
+)
 from snnbd_core.viz.rules import (
     cost_table,
     dense_operations,
@@ -60,6 +70,7 @@ __all__ = [
     "State",
     "animate",
     "areas_table",
+    "changed_rates",
     "claims_table",
     "compare",
     "cost_table",
@@ -67,8 +78,11 @@ __all__ = [
     "dense_operations",
     "draw_activity_change",
     "draw_answers",
+    "draw_attention",
     "draw_bars",
+    "draw_channels",
     "draw_claims",
+    "draw_clamps",
     "draw_comparison",
     "draw_confusion",
     "draw_curves",
@@ -76,10 +90,13 @@ __all__ = [
     "draw_figures",
     "draw_frames",
     "draw_frontier",
+    "draw_gaps",
     "draw_images",
+    "draw_isolated",
     "draw_layer_rates",
     "draw_layers",
     "draw_losses",
+    "draw_margins",
     "draw_masks",
     "draw_migration",
     "draw_neuron",
@@ -90,6 +107,7 @@ __all__ = [
     "draw_repairs",
     "draw_rocs",
     "draw_states",
+    "draw_strengths",
     "draw_thresholds",
     "draw_time_position",
     "draw_traces",
