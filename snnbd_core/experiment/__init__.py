@@ -16,13 +16,13 @@ provenance     which code, data, versions and machine made a record
 record         `Record`: its file format, and files damaged or edited by hand
 store          the results folder: finding, stale records, recorded runs
 trigger_cache  what is found out of a trigger once: its fit, its stealth
-execution      `run` and `network`: training, repairing, evaluating, probing, locks
+execution      `run`, `network` and `task`: training, repairing, evaluating, probing, locks
 =============  =================================================================================
 """
 
 from __future__ import annotations
 
-from snnbd_core.experiment.execution import fitted_trigger, network, run
+from snnbd_core.experiment.execution import fitted_trigger, network, run, task
 from snnbd_core.experiment.neuron import Neuron
 from snnbd_core.experiment.provenance import Provenance, code_fingerprint
 from snnbd_core.experiment.record import CorruptRecord, Record
@@ -55,5 +55,6 @@ __all__ = [
     "results_dir",
     "run",
     "stored",
+    "task",
     "test_sets",
 ]

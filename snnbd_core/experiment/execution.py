@@ -103,6 +103,14 @@ def fitted_trigger(
     return trigger_cache.fitted(experiment)
 
 
+def task(
+    experiment: Experiment, *, device: str | torch.device = "auto", progress: bool = True
+) -> Task:
+    """What the experiment's rule is given to train on, for a look at a part of its training."""
+    wanted, place = experiment.training, choose_device(device)
+    return _task(wanted, place, progress, _source(wanted, place, progress), None)
+
+
 @dataclass(frozen=True)
 class _Trained:
     """A trained network with what its training took, and what came of it besides."""
@@ -246,8 +254,8 @@ def _trained(
         if place.type == "cuda":
             torch.cuda.reset_peak_memory_stats(place)
         start = time.perf_counter()
-        task = _task(wanted, place, progress, source, checkpoint)
-        fitted = wanted.trigger.learn(task) if _learnt(wanted) else wanted.rule.fit(task)
+        given = _task(wanted, place, progress, source, checkpoint)
+        fitted = wanted.trigger.learn(given) if _learnt(wanted) else wanted.rule.fit(given)
         trained = _Trained(
             fitted.net.cpu().eval(),
             fitted.history,
@@ -275,7 +283,7 @@ def _task(
     place: torch.device,
     progress: bool,
     source: nn.Module | None,
-    checkpoint: Path,
+    checkpoint: Path | None,
 ) -> Task:
     train, _ = store.datasets(experiment)
     return Task(
