@@ -1,9 +1,11 @@
-"""Makes the records of the quick profile that chapters keep: what a build would be too short for.
+"""Makes the records that chapters keep: what a build would be too short for, or has no data for.
 
-    python -m benchmarks.record_kept [--seeds 10] [--to results/recorded]
+    python -m benchmarks.record_kept [--real] [--seeds 10] [--to results/recorded]
 
-What they are stands in the chapters; the cells that say so are executed, those that run are not.
-A run that has a record in the results folder, of this code and data, is not repeated.
+What they are stands in the chapters: those of the quick profile as `kept_ones`, those on real
+recordings (``--real``, with ``$SNNBD_DATA``) as `real_ones`. The cells that say so are executed,
+those that run are not. A run that has a record in the results folder, of this code and data, is
+not repeated.
 """
 
 from __future__ import annotations
@@ -21,17 +23,23 @@ from snnbd_core.experiment import Experiment, results_dir, stored
 from snnbd_core.experiment.store import RECORDED
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-CHAPTERS = ("03_stealthier_triggers", "05_badsnn", "06_detecting_backdoors")
-NAME = "kept_ones"  # in the chapters
+CHAPTERS = {
+    "kept_ones": ("03_stealthier_triggers", "05_badsnn", "06_detecting_backdoors"),
+    "real_ones": ("06_detecting_backdoors", "07_removing_backdoors"),
+}
 
 
 def main() -> None:
     """Runs what has no record yet, and copies all records where the chapter looks for them."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--real", action="store_true")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--to", type=Path, default=results_dir() / RECORDED)
     given = parser.parse_args()
-    chosen = [one for name in CHAPTERS for one in wanted(name) if one.seed < given.seeds]
+    name = "real_ones" if given.real else "kept_ones"
+    chosen = [
+        one for chapter in CHAPTERS[name] for one in wanted(chapter, name) if one.seed < given.seeds
+    ]
     start = time.perf_counter()
     table = sweep.run(chosen, keep_networks=True, device="cpu", console=Console(stderr=True))
     assert (table["status"] == "done").all(), table["error"].dropna().iloc[0]
@@ -43,15 +51,15 @@ def main() -> None:
     print(f"{len(chosen)} records in {given.to}, {minutes:.1f} minutes")
 
 
-def wanted(chapter: str) -> list[Experiment]:
-    """The experiments whose records a chapter keeps, each once."""
+def wanted(chapter: str, name: str) -> list[Experiment]:
+    """The experiments whose records a chapter keeps under a name, each once."""
     scope: dict[str, Any] = {}
     for cell in jupytext.read(NOTEBOOKS / f"{chapter}.md").cells:
         if cell.cell_type == "code" and "colab" not in cell.metadata.get("tags", []):
             exec(cell.source, scope)
-            if NAME in scope:
-                return list({one.hash: one for one in scope[NAME]}.values())
-    raise LookupError(f"{chapter} does not define {NAME}")
+            if name in scope:
+                return list({one.hash: one for one in scope[name]}.values())
+    raise LookupError(f"{chapter} does not define {name}")
 
 
 if __name__ == "__main__":
