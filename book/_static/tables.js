@@ -48,8 +48,8 @@
     }
   };
 
-  // "(95.1-98.9)", "12 %", "T = 16": browsers would break them at the hyphen or the space.
-  const UNBROKEN = /\(?\d[\d.]*(?:[-\u2013]\d[\d.]*(?: %)?\)?| %)|\b[A-Za-z] = \d[\d.]*/g;
+  // "(95.1-98.9)", "12 %", "T = 16", "9 of 10": browsers would break them at the hyphen or the space.
+  const UNBROKEN = /\(?\d[\d.]*(?:[-\u2013]\d[\d.]*(?: %)?\)?| %)|\b[A-Za-z] = \d[\d.]*|\b\d+ of \d+\b/g;
 
   const keep = (text) => {
     const parts = [];

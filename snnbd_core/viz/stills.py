@@ -22,7 +22,7 @@ import ipywidgets as widgets
 import numpy as np
 from IPython.display import HTML
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
+from PIL import Image
 
 from snnbd_core.viz import style
 
@@ -137,9 +137,14 @@ def _control(name: str, values: Sequence[Any], at: int) -> str:
     )
 
 
+_COLOURS = 256  # of a palette; of a drawing, they lose only shades of its letters' edges
+
+
 def _uri(image: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    imsave(buffer, image)
+    picture, buffer = Image.fromarray(image), io.BytesIO()
+    if image.shape[1] >= _WIDTH or picture.getcolors(_COLOURS):
+        picture = picture.quantize(_COLOURS, dither=Image.Dither.NONE)
+    picture.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from snnbd_core import viz
 
@@ -38,6 +40,28 @@ PICTURES = {
 }
 
 
+def shown(tab: Any, folder: Path, style: str, body: str, screen: int) -> None:
+    """Opens a page with the book's style on a screen of that width."""
+    page = folder / "page.html"
+    page.write_text(
+        '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<style>{style}</style><article>{body}</article>",
+        encoding="utf-8",
+    )
+    tab.call(
+        "Emulation.setDeviceMetricsOverride",
+        width=screen, height=800, deviceScaleFactor=1, mobile=screen < 500,
+    )  # fmt: skip
+    tab.call("Page.navigate", url=page.as_uri())
+    there = "document.readyState == 'complete' && !!document.querySelector('article *')"
+    assert tab.wait(there, 30)
+
+
+@pytest.fixture
+def style(project: Path) -> str:
+    return (project / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("name", "screen", "moves"),
     [
@@ -51,7 +75,7 @@ PICTURES = {
 )
 def test_a_wide_picture_moves_sideways_on_a_phone_and_the_page_does_not(
     browser: str,
-    project: Path,
+    style: str,
     tmp_path: Path,
     devtools: ModuleType,
     name: str,
@@ -59,21 +83,8 @@ def test_a_wide_picture_moves_sideways_on_a_phone_and_the_page_does_not(
     moves: bool,
 ) -> None:
     body, box = PICTURES[name]
-    style = (project / "book" / "_static" / "book.css").read_text(encoding="utf-8")
-    page = tmp_path / "page.html"
-    page.write_text(
-        '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<style>{style}</style><article>{body}</article>",
-        encoding="utf-8",
-    )
     with devtools.Page(browser, tmp_path / "browser", "about:blank") as tab:
-        tab.call(
-            "Emulation.setDeviceMetricsOverride",
-            width=screen, height=800, deviceScaleFactor=1, mobile=screen < 500,
-        )  # fmt: skip
-        tab.call("Page.navigate", url=page.as_uri())
-        there = f"document.readyState == 'complete' && !!document.querySelector('{box}')"
-        assert tab.wait(there, 30)
+        shown(tab, tmp_path, style, body, screen)
         box = f"document.querySelector('{box}')"
         width = tab.evaluate(f"{box}.firstElementChild.getBoundingClientRect().width")
         tab.evaluate(f"{box}.scrollLeft = 50")
@@ -81,3 +92,14 @@ def test_a_wide_picture_moves_sideways_on_a_phone_and_the_page_does_not(
         assert (width >= 500) == (moves or screen > 500)
         root = "document.documentElement"
         assert tab.evaluate(f"{root}.scrollWidth == {root}.clientWidth")
+
+
+def test_a_moving_picture_that_is_too_wide_keeps_its_shape(
+    browser: str, style: str, tmp_path: Path, devtools: ModuleType
+) -> None:
+    player = str(viz.animate(torch.zeros(2, 2, 34, 70), alt="nothing", size=640).data)
+    with devtools.Page(browser, tmp_path / "browser", "about:blank") as tab:
+        shown(tab, tmp_path, style, player, 360)
+        size = "(({width, height}) => width / height)"
+        shape = tab.evaluate(f"{size}(document.querySelector('img').getBoundingClientRect())")
+    assert abs(shape - 70 / 34) < 0.05

@@ -74,6 +74,7 @@ def test_a_table_that_is_part_of_the_text_is_left_alone(
         ("95.4 % (92.6-98.2)", ["95.4 %", "(92.6-98.2)"]),
         ("12\u201315 % of 3-4", ["12\u201315 %", "3-4"]),
         ("QCFS, T = 16", ["T = 16"]),
+        ("10 of 10", ["10 of 10"]),
         ("time-sliced, not run", []),
         ("<code>a[1-2]</code>", []),
     ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
 import itertools
 import json
 import re
@@ -10,6 +12,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import snnbd_core as sb
@@ -78,6 +81,28 @@ def test_pixels_of_small_pictures_are_seen_and_drawings_are_smooth(width, render
     page = viz.stills(axes, lambda a: (picture, str(a))).data
     widget = viz.sliders(axes, lambda a: (picture, str(a))).children[-1].value
     assert all(f"image-rendering: {rendering};" in text for text in (page, widget))
+
+
+def drawn(page):
+    (uri,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    with Image.open(io.BytesIO(base64.b64decode(uri))) as picture:
+        return picture.mode, np.asarray(picture.convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("width", [100, 450])
+def test_stills_with_few_colours_are_exact_and_have_a_palette(width):
+    picture = np.random.default_rng(0).integers(0, 2, (9, width, 3), dtype=np.uint8) * 255
+    mode, found = drawn(viz.stills({"a": [1]}, lambda a: (picture, "text")).data)
+    assert mode == "P" and (found == picture).all()
+
+
+@pytest.mark.parametrize(("width", "mode", "off"), [(300, "RGB", 0), (600, "P", 8)])
+def test_the_shades_of_frames_are_kept_and_those_of_drawings_are_close(width, mode, off):
+    shades = np.linspace(0, 255, 9 * width).astype(np.uint8).reshape(9, width)
+    picture = np.stack([shades, shades[:, ::-1], shades], axis=2)
+    got, found = drawn(viz.stills({"a": [1]}, lambda a: (picture, "text")).data)
+    assert got == mode
+    assert np.abs(found - picture).mean() <= off
 
 
 def test_stills_and_sliders_begin_where_they_are_told_to():
