@@ -149,7 +149,7 @@ def draw_clamps(
                 steps = range(1, len(current) + 1)
                 axes.plot(steps, current[:, channel].cpu(), line, color=colour, label=name)
             axes.set_title(f"layer {number}, channel {channel}")
-        row[0].set_ylabel("current (thresholds)")
+        row[0].set_ylabel("current")
     for axes in grid[-1]:
         axes.set_xlabel("time step")
     _legend_below(figure, grid[0, 0])
