@@ -125,7 +125,7 @@ def draw_attention(sequence: Tensor, nets: Mapping[str, nn.Module]) -> Figure:
 
 
 def draw_clamps(
-    clean: Sequence[Tensor], bounds: Sequence[Tensor], triggered: Sequence[Tensor], count: int = 3
+    clean: Sequence[Tensor], bounds: Sequence[Tensor], triggered: Sequence[Tensor], count: int = 2
 ) -> Figure:
     """Largest currents without and with the trigger, and the learnt bound, step by step.
 
@@ -134,7 +134,7 @@ def draw_clamps(
         count: channels of each layer that are drawn: those that the trigger drives furthest above
             their largest clean current, at any step.
     """
-    figure = style.new_figure(1.7 * len(clean) + 0.5)
+    figure = style.new_figure(1.4 * len(clean) + 0.5)
     grid = figure.subplots(len(clean), count, sharex=True, squeeze=False)
     looks = (
         ("largest clean", style.SERIES[0], "-"),
@@ -149,7 +149,7 @@ def draw_clamps(
                 steps = range(1, len(current) + 1)
                 axes.plot(steps, current[:, channel].cpu(), line, color=colour, label=name)
             axes.set_title(f"layer {number}, channel {channel}")
-        row[0].set_ylabel("current (thresholds)")
+        row[0].set_ylabel("current")
     for axes in grid[-1]:
         axes.set_xlabel("time step")
     _legend_below(figure, grid[0, 0])

@@ -15,13 +15,15 @@ import snnbd_core as sb
 from snnbd_core import defenses as D  # noqa: N812 - short, as it opens most lines
 from snnbd_core.defenses.abl import held_back
 from snnbd_core.defenses.channels import Gate, biases, connections, gated, hidden, prune, rates
-from snnbd_core.defenses.clamps import Corrected
+from snnbd_core.defenses.choice import all_but_lowest
+from snnbd_core.defenses.clamps import Corrected, largest_currents
 from snnbd_core.defenses.clp import lipschitz_bounds
 from snnbd_core.defenses.detectors import PotentialMargins, Verdict
-from snnbd_core.defenses.guarding import crowding, currents
+from snnbd_core.defenses.guarding import crowding, currents, gap
 from snnbd_core.defenses.nad import attention
 from snnbd_core.defenses.onp import _gather
 from snnbd_core.defenses.suspicion import suspiciousness
+from snnbd_core.defenses.unlearning import moved
 from snnbd_core.layers import Residual
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate
@@ -319,6 +321,46 @@ def test_shortcuts_are_scaled_where_there_are_any(spiking):
     for repair in (D.SuspiciousNeurons(), D.OptimisedPruning()):
         with pytest.raises(ValueError, match="this needs one chain of them"):
             repaired(repair, victim)
+
+
+def test_what_is_chosen_is_what_is_silenced(spiking):
+    repairs = (D.FinePruning(epochs=0), D.UnlearnRecoverPrune(epochs=2, iterations=5),
+               D.AdversarialPruning(iterations=3, threshold=1.0))  # fmt: skip
+    for repair in repairs:
+        before = copy.deepcopy(spiking.net.state_dict())
+        found = repair.choose(spiking.net, spiking.clean, seed=0, device=CPU, steps=spiking.steps)
+        assert all(torch.equal(before[k], v) for k, v in spiking.net.state_dict().items())
+        for layer, keep in zip(hidden(repaired(repair, spiking)), found.keep, strict=True):
+            gates = list(layer._forward_pre_hooks.values())
+            assert bool(keep.all()) if not gates else torch.equal(gates[0].values > 0, keep)
+        for score, keep, limit in zip(found.scores, found.keep, found.limits, strict=True):
+            if limit is not None and bool((score >= limit).any()):
+                assert torch.equal(keep, score >= limit)
+
+
+def test_the_lowest_share_is_rounded_down_and_ties_go_to_the_first():
+    keep = all_but_lowest(torch.tensor([2.0, 1.0, 1.0, 5.0, 1.0]), 0.5)
+    assert keep.tolist() == [True, False, False, True, True]
+
+
+def test_tsbd_ranks_neurons_by_the_sum_of_their_changes():
+    change = torch.tensor([[[1.0, 2.0]], [[0.0, 4.0]], [[0.5, 0.0]]])
+    assert moved(change).tolist() == [3.0, 4.0, 0.5]
+    kept = D.TwoStage(neurons=0.4, weights=0.5)._kept(change)
+    assert kept.tolist() == [[[1.0, 1.0]], [[1.0, 0.0]], [[1.0, 1.0]]]
+
+
+def test_gaps_are_potentials_less_the_threshold():
+    layer = sb.LIF(beta=0.0, threshold=1.0, reset="none")
+    found = gap(layer, torch.tensor([1.5, 0.25]).reshape(1, 1, 2))
+    assert found.flatten().tolist() == [0.5, -0.75]
+
+
+def test_largest_currents_are_of_each_step_and_channel():
+    net = nn.Sequential(nn.Identity(), sb.LIF(), nn.Identity(), sb.LIF()).eval()
+    current = torch.tensor([[[1.0, -2.0], [3.0, -1.0]], [[0.0, 5.0], [2.0, 4.0]]])  # [T, B, C]
+    (found,) = largest_currents(net, current)
+    torch.testing.assert_close(found, torch.tensor([[3.0, 1e-3], [2.0, 5.0]]))
 
 
 def test_abl_sets_poisoned_samples_aside_in_the_ann_twin():
