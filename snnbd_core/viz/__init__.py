@@ -25,6 +25,7 @@ from snnbd_core.viz.claims import (
 )
 from snnbd_core.viz.conventions import run_conventions, run_leaky, spike_table
 from snnbd_core.viz.defences import (
+    accused_table,
     areas_table,
     costs_table,
     draw_activity_change,
@@ -83,6 +84,7 @@ from snnbd_core.viz.triggers import (
 
 __all__ = [
     "State",
+    "accused_table",
     "animate",
     "areas_table",
     "changed_rates",

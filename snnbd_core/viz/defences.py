@@ -39,18 +39,37 @@ def verdicts_table(found: Grid) -> pd.DataFrame:
             [_verdict(one) for one in groups[kind]] for kind in ("clean", "attacked")
         )
         curve = roc([one.score for one in clean], [one.score for one in attacked])
-        hits = [
-            one.target == record.experiment.target
-            for one, record in zip(attacked, groups["attacked"], strict=True)
-            if one.backdoored
-        ]
+        found_here, right = _accusations(groups["attacked"])
         rows[name] = {
             "false alarms": f"{sum(one.backdoored for one in clean)} of {len(clean)}",
-            "found": f"{len(hits)} of {len(attacked)}",
-            "right target": f"{sum(hits)} of {len(hits)}",
+            "found": found_here,
+            "right target": right,
             "AUC": _area(curve),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def accused_table(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """How many attacked networks a detector accuses, and of how many it names the target.
+
+    Args:
+        found: attack -> records that the detector probed.
+
+    Raises:
+        ValueError: a record of something else than a detector of models.
+    """
+    rows = {
+        attack: dict(zip(("accused", "right target"), _accusations(group), strict=True))
+        for attack, group in found.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _accusations(attacked: Sequence[Record]) -> tuple[str, str]:
+    """ "2 of 3" networks are accused, "1 of 2" of these of the class that is the target."""
+    verdicts = [(_verdict(one), one.experiment.target) for one in attacked]
+    right = [one.target == target for one, target in verdicts if one.backdoored]
+    return f"{len(right)} of {len(attacked)}", f"{sum(right)} of {len(right)}"
 
 
 def pooled_curves(found: Grid) -> dict[str, dict[str, Roc]]:

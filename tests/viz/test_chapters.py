@@ -269,6 +269,10 @@ def test_verdicts_are_counted():
     row = viz.verdicts_table({"x": found}).loc["x"]
     assert list(row[:3]) == ["1 of 2", "2 of 2", "1 of 2"]
     assert row["AUC"].startswith("1.00")
+    calm = record(**Verdict(False, 0, 0.1, 2.0).figures())
+    accused = viz.accused_table({"patch": found["attacked"], "warp": [calm]})
+    assert accused.loc["patch"].tolist() == ["2 of 2", "1 of 2"]
+    assert accused.loc["warp"].tolist() == ["0 of 1", "0 of 0"]
 
 
 def test_scores_of_all_seeds_make_one_curve():
