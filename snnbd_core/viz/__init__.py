@@ -58,7 +58,6 @@ from snnbd_core.viz.repairs import (
     draw_clamps,
     draw_gaps,
     draw_isolated,
-    draw_margins,
     draw_strengths,
 )
 from snnbd_core.viz.rules import (
@@ -116,7 +115,6 @@ __all__ = [
     "draw_layer_rates",
     "draw_layers",
     "draw_losses",
-    "draw_margins",
     "draw_masks",
     "draw_migration",
     "draw_neuron",

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from snnbd_core.defenses.channels import outputs, rates
 from snnbd_core.defenses.choice import Choice
-from snnbd_core.defenses.detectors import Verdict
 from snnbd_core.defenses.nad import attention
 from snnbd_core.metrics import Report
 from snnbd_core.poisoning import Triggered
@@ -153,27 +152,6 @@ def draw_clamps(
     for axes in grid[-1]:
         axes.set_xlabel("time step")
     _legend_below(figure, grid[0, 0])
-    return figure
-
-
-def draw_margins(verdicts: Mapping[str, Verdict], target: int) -> Figure:
-    """The margin of each class in each network, and what the detector makes of it.
-
-    Args:
-        verdicts: name of a network -> the verdict on it, with a value for each class.
-        target: the attack's, whose bar is hatched.
-    """
-    figure = style.new_figure(2.5)
-    panels = figure.subplots(1, len(verdicts), sharey=True, squeeze=False)[0]
-    for axes, (name, verdict) in zip(panels, verdicts.items(), strict=True):
-        bars = axes.bar(range(len(verdict.values)), verdict.values, color=style.SERIES[0])
-        bars[verdict.target].set_color(style.MARK)
-        bars[target].set_hatch("///")
-        bars[target].set_edgecolor("white")
-        said = "accused" if verdict.backdoored else "not accused"
-        axes.set(title=f"{name}: p = {verdict.p_value:.2f}, {said}", xlabel="class")
-        axes.set_xticks(range(len(verdict.values)))
-    panels[0].set_ylabel("largest margin")
     return figure
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,6 @@ import snnbd_core as sb
 from snnbd_core import viz
 from snnbd_core.defenses.channels import outputs
 from snnbd_core.defenses.choice import Choice
-from snnbd_core.defenses.detectors import Verdict
 from snnbd_core.defenses.nad import attention
 from snnbd_core.experiment import Neuron
 from snnbd_core.learning import as_sequence
@@ -124,18 +121,6 @@ def test_clamps_are_drawn_for_the_channels_that_the_trigger_drives_furthest():
     assert [one.get_title() for one in panels] == ["layer 1, channel 2", "layer 1, channel 1"]
     drawn = {line.get_label(): line.get_ydata().tolist() for line in panels[0].lines}
     assert drawn == {"largest clean": [1, 2], "largest triggered": [4, 2], "bound": [0.5, 1]}
-
-
-def test_margins_say_who_is_accused():
-    guilty = Verdict(True, 1, 0.99, 0.95, 0.01, (1.0, 3.0, 0.5))
-    innocent = replace(guilty, backdoored=False, p_value=0.4)
-    one, two = viz.draw_margins({"attacked": guilty, "clean": innocent}, target=0).axes
-    assert one.get_title() == "attacked: p = 0.01, accused"
-    assert two.get_title() == "clean: p = 0.40, not accused"
-    assert [bar.get_height() for bar in one.patches] == [1.0, 3.0, 0.5]
-    colours = [bar.get_facecolor() for bar in one.patches]
-    assert colours[0] == colours[2] != colours[1]
-    assert [bar.get_hatch() for bar in one.patches] == ["///", None, None]
 
 
 def test_gaps_are_shares_of_all_neurons_and_steps():
