@@ -182,12 +182,13 @@ def draw_gaps(networks: Mapping[str, Sequence[Tensor]], margin: float) -> Figure
     return figure
 
 
-def draw_isolated(losses: Tensor, poisoned: np.ndarray, isolated: np.ndarray) -> Figure:
+def draw_isolated(losses: Tensor, poisoned: np.ndarray, share: float) -> Figure:
     """The loss of poisoned and of clean samples, and up to where samples are set aside.
 
     Args:
         losses: of each training sample, [N].
-        poisoned, isolated: rows of these.
+        poisoned: rows of these.
+        share: of the samples that is set aside, those with the lowest losses; at least one is.
     """
     figure = style.new_figure(2.5)
     axes = figure.subplots()
@@ -201,7 +202,7 @@ def draw_isolated(losses: Tensor, poisoned: np.ndarray, isolated: np.ndarray) ->
     ):
         shares = np.histogram(values[rows], edges)[0] / max(1, int(rows.sum()))
         axes.stairs(100 * shares, edges, color=colour, linestyle=line, label=name, linewidth=1.6)
-    limit = float(values[isolated].max())
+    limit = float(np.sort(values)[max(1, round(share * len(values))) - 1])
     axes.axvspan(0, limit, color=style.CURRENT, alpha=0.3, linewidth=0, label="set aside")
     axes.set(xlabel="loss of a sample (squared error)", ylabel="samples of the kind (%)")
     axes.legend()

@@ -138,7 +138,7 @@ def test_gaps_are_shares_of_all_neurons_and_steps():
 
 def test_losses_of_poisoned_samples_are_drawn_apart():
     losses = torch.tensor([0.1, 0.2, 0.9, 1.0])
-    (axes,) = viz.draw_isolated(losses, np.array([2, 3]), np.array([0])).axes
+    (axes,) = viz.draw_isolated(losses, np.array([2, 3]), share=0.25).axes
     drawn = steps(axes)
     for name, places in (("clean", (0.1, 0.2)), ("poisoned", (0.9, 1.0))):
         heights, edges, _ = drawn[name]
