@@ -71,7 +71,7 @@ def draw_scores(
         if false_alarms is not None:
             axes.axvline(float(np.quantile(clean, 1 - false_alarms)), color=style.SPIKE,
                          linestyle="--", linewidth=1,
-                         label=f"{false_alarms:.0%} of {first} above")  # fmt: skip
+                         label=f"{100 * false_alarms:g} % of {first} above")  # fmt: skip
         axes.set(title=title, xlabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(5))
     panels[0].set_ylabel("samples (%)")

@@ -81,7 +81,7 @@ def test_the_threshold_is_what_a_share_of_the_clean_ones_is_above():
     (line,) = figure.axes[0].get_lines()
     assert list(line.get_xdata()) == [95, 95]
     assert (clean > 95).mean() <= 0.05
-    assert "5% of clean above" in legend(figure)
+    assert "5 % of clean above" in legend(figure)
     with pytest.raises(ValueError, match=r"false_alarms=2 must be within 0\.\.1"):
         viz.draw_scores(panel, label="x", false_alarms=2)
     with pytest.raises(ValueError, match=r"'a' has the groups \['clean'\]: allowed are two"):
