@@ -1,16 +1,19 @@
-"""keep(): takes effect where it can, once, can be refused, and spares page faults."""
+"""Memory is kept where it can be, once, can be refused, and spares page faults; large pages."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from snnbd_core import memory
 
+PACKAGE = Path(memory.__file__).parent
 GLIBC = platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
 
 # Allocates 48 MB twenty times, as a training loop does, and counts page faults.
@@ -52,3 +55,41 @@ def test_elsewhere_it_does_nothing(monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     assert memory.keep() is False
     memory.keep.cache_clear()
+
+
+# The share of 48 MB that lies in large pages.
+LARGE = """
+import torch
+import snnbd_core
+ones = torch.ones(12_000_000)
+lines = open("/proc/self/smaps_rollup").read().splitlines()
+(large,) = (int(line.split()[1]) for line in lines if line.startswith("AnonHugePages"))
+print(large / 48_000)
+"""
+
+
+@pytest.mark.skipif(
+    not memory.LARGE_PAGES.exists() or "[madvise]" not in memory.LARGE_PAGES.read_text(),
+    reason="this kernel does not give large pages to those who ask",
+)
+def test_large_tensors_lie_in_large_pages_unless_refused():
+    shares = {
+        setting: float(
+            subprocess.run(
+                [sys.executable, "-c", LARGE], check=True, capture_output=True, text=True,
+                env={"SNNBD_KEEP_MEMORY": setting, "PYTHONPATH": str(PACKAGE.parent)},
+            ).stdout
+        )
+        for setting in ("0", "1")
+    }  # fmt: skip
+    assert shares["0"] < 0.05 and shares["1"] > 0.8
+
+
+@pytest.mark.parametrize("policy", ["always [never] madvise", "[always] madvise never", None])
+def test_elsewhere_no_large_pages_are_asked_for(policy, monkeypatch, tmp_path):
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    monkeypatch.setattr(memory, "LARGE_PAGES", tmp_path / "enabled")
+    if policy:
+        memory.LARGE_PAGES.write_text(policy)
+    memory.use_large_pages()
+    assert "THP_MEM_ALLOC_ENABLE" not in os.environ

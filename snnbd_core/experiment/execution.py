@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from snnbd_core import migration, networks
+from snnbd_core import memory, migration, networks
 from snnbd_core.experiment import store, trigger_cache
 from snnbd_core.experiment.probing import probed
 from snnbd_core.experiment.provenance import Provenance, peak_memory
@@ -72,6 +72,7 @@ def run(
             found = store.stored(experiment, folder)
             if found is not None:
                 return found
+        memory.keep()
         place = choose_device(device)
         record = _computed(experiment, place, fresh, progress, keep_network)
         _clear(experiment, folder)

@@ -4,7 +4,8 @@
 probe of               figures in `Report.extra`
 =====================  =============================================================================
 a model                what the detector says, see `Verdict.figures`
-inputs                 scores of the same samples without and with the trigger, see `curves.scored`
+inputs                 scores of samples without a trigger, of all classes, and with it, of others
+                       than the target; see `curves.scored`
 a training set         scores of samples labelled as the target, left alone and poisoned, likewise
 anything else          what its ``measure(net, test, *, seed, device, steps)`` gives
 =====================  =============================================================================
@@ -23,7 +24,7 @@ from snnbd_core.defenses import detectors
 from snnbd_core.experiment.settings import Experiment
 from snnbd_core.poisoning import Triggered
 
-INPUTS = 60  # reported samples of other classes than the target that an input detector scores
+INPUTS = 60  # reported samples that an input detector scores clean, and as many triggered
 
 
 def probed(
@@ -60,8 +61,7 @@ def probed(
         verdict: detectors.Verdict = probe.inspect(net, defender, **given)
         return verdict.figures()
     if type(probe) in detectors.INPUTS.values():
-        plain = _others(test, experiment.target)
-        sets = (plain, Triggered(plain, trigger))
+        sets = _inputs(test, trigger, experiment.target)
         return detectors.scored(*(probe.score(net, data, defender, **given) for data in sets))
     if type(probe) in detectors.TRAINING_SETS.values():
         data = poisoned()
@@ -70,9 +70,15 @@ def probed(
     return figures
 
 
-def _others(test: Any, target: int) -> Any:
-    """The first samples of other classes than the target."""
-    return test.subset(np.flatnonzero(np.asarray(test.labels) != target)[:INPUTS])
+def _inputs(test: Any, trigger: Any, target: int) -> tuple[Any, Triggered]:
+    """The first samples, of any class, and with the trigger the first of other classes.
+
+    A detector in use meets clean inputs of the target class too, and some take them for triggered.
+    """
+    others = np.flatnonzero(np.asarray(test.labels) != target)
+    return test.subset(np.arange(len(test))[:INPUTS]), Triggered(
+        test.subset(others[:INPUTS]), trigger
+    )
 
 
 def _by_poison(scores: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -201,6 +201,13 @@ def test_neural_cleanse_is_quiet_about_a_clean_network(innocent):
     assert not inspect(NeuralCleanse(), innocent).backdoored
 
 
+def test_potentials_that_overflow_are_an_error_and_no_acquittal(spiking, monkeypatch):
+    margins = [1.0] * 9 + [float("nan")]
+    monkeypatch.setattr(PotentialMargins, "_largest", lambda *given: margins)
+    with pytest.raises(ValueError, match=r"margins=.* are not all finite"):
+        inspect(PotentialMargins(), spiking)
+
+
 def test_the_p_value_is_that_of_a_fitted_gamma_distribution():
     values = [*np.random.default_rng(0).gamma(3.0, 2.0, 9), 40.0]
     rest = sorted(values)[:-1]

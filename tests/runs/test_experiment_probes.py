@@ -72,17 +72,19 @@ def test_the_verdict_of_a_record_is_the_detectors_own(
 def test_scores_of_inputs_are_those_of_the_deployed_network(
     results: Path, probing: Make, detector: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("snnbd_core.experiment.probing.INPUTS", 7)
+    monkeypatch.setattr("snnbd_core.experiment.probing.INPUTS", 9)
     experiment = probing(detector, target=4, inference_threshold=0.6)
     extra = run(experiment, device="cpu", progress=False).report.extra
     clean, test = sets_of(experiment)
-    others = test.subset(np.flatnonzero(np.asarray(test.labels) != 4)[:7])
+    labels = np.asarray(test.labels)
+    assert 4 in labels[:9]  # clean inputs of the target class count too
+    sets = (
+        test.subset(np.arange(9)),
+        Triggered(test.subset(np.flatnonzero(labels != 4)[:9]), Static(size=0.2)),
+    )
     net = network(experiment)
     with sb.override(net, threshold=0.6):
-        plain, lit = (
-            detector.score(net, data, clean, **GIVEN)
-            for data in (others, Triggered(others, Static(size=0.2)))
-        )
+        plain, lit = (detector.score(net, data, clean, **GIVEN) for data in sets)
     assert extra["clean_scores"] == plain.tolist()
     assert extra["attacked_scores"] == lit.tolist()
     truth = [0] * len(plain) + [1] * len(lit)

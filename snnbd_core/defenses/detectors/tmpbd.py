@@ -66,12 +66,14 @@ class PotentialMargins:
         """Margins of all classes, and what they say; samples are not used.
 
         Raises:
-            ValueError: a network without spiking layers.
+            ValueError: a network without spiking layers, or whose potentials are not finite.
         """
         if not spiking_layers(net):
             raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
         with frozen(net, device):
             largest = self._largest(net, seed, device)
+        if not np.isfinite(largest).all():
+            raise ValueError(f"net={type(net).__name__}: margins={largest} are not all finite")
         target = int(np.argmax(largest))
         p = gamma_p_value(largest)
         return Verdict(p < 0.05, target, 1 - p, 0.95, p, tuple(largest))
