@@ -16,9 +16,10 @@ from torch import Tensor
 from snnbd_core.kernels import cpu_loops, threads
 from snnbd_core.kernels.rule import RESETS, SURROGATES, Rule
 
-# Bytes of a block's membrane over all T steps: half of a typical second-level cache.
+# Bytes of a block's membrane over all T steps: a quarter of a typical second-level cache. Long
+# recordings take more: below 1024 neurons a row is too short to be fetched ahead.
 SCRATCH = 256 * 1024
-BLOCK_SIZES = (256, 4096)
+BLOCK_SIZES = (1024, 4096)
 # Neurons x steps that keep one thread busy for some tens of microseconds.
 SMALLEST_WORK = 32 * 1024
 
