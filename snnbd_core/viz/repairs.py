@@ -35,7 +35,9 @@ def changed_rates(net: nn.Module, data: Any, trigger: Any, steps: int) -> list[T
     return [with_it - without for with_it, without in zip(triggered, clean, strict=True)]
 
 
-def draw_channels(choice: Choice, change: Sequence[Tensor], score: str) -> Figure:
+def draw_channels(
+    choice: Choice, change: Sequence[Tensor], score: str, chosen: str = "silenced"
+) -> Figure:
     """What a repair looks at in each channel, against what the trigger does to it.
 
     Args:
@@ -43,6 +45,7 @@ def draw_channels(choice: Choice, change: Sequence[Tensor], score: str) -> Figur
         change: of each channel's rate by the trigger, [C] for each hidden layer; layers beyond
             those of the choice are left out.
         score: what the repair looks at, the label of the horizontal axis.
+        chosen: what it does to the channels that it does not keep.
 
     Raises:
         ValueError: a layer with another number of channels than its scores.
@@ -55,13 +58,13 @@ def draw_channels(choice: Choice, change: Sequence[Tensor], score: str) -> Figur
             raise ValueError(
                 f"change of layer {number} has {len(moved)} channels, its scores {len(scores)}"
             )
-        for name, chosen, look in (("kept", keep, _KEPT), ("silenced", ~keep, _SILENCED)):
-            axes.scatter(scores[chosen].cpu(), moved[chosen].cpu(), label=name, **look)
+        for name, these, look in (("kept", keep, _KEPT), (chosen, ~keep, _SILENCED)):
+            axes.scatter(scores[these].cpu(), moved[these].cpu(), label=name, **look)
         axes.axhline(0, color=style.CURRENT, linewidth=0.8, linestyle=":")
         if limit is not None:
             axes.axvline(limit, color=style.THRESHOLD, linewidth=1, linestyle="--", label="limit")
         gone = int((~keep).sum())
-        axes.set(xlabel=score, title=f"layer {number}: {gone} of {len(keep)} silenced")
+        axes.set(xlabel=score, title=f"layer {number}: {gone} of {len(keep)} {chosen}")
     panels[0].set_ylabel("change of rate\n(spikes per step)")
     _legend_below(figure, panels[0])
     return figure
@@ -143,7 +146,9 @@ def draw_clamps(
     layers = zip(grid, clean, triggered, bounds, strict=True)
     for number, (row, *currents) in enumerate(layers, start=1):
         beyond = (currents[1] - currents[0]).amax(dim=0)
-        for axes, channel in zip(row, beyond.argsort(descending=True).tolist(), strict=False):
+        for axes, channel in zip(
+            row, beyond.argsort(descending=True, stable=True).tolist(), strict=False
+        ):
             for current, (name, colour, line) in zip(currents, looks, strict=True):
                 steps = range(1, len(current) + 1)
                 axes.plot(steps, current[:, channel].cpu(), line, color=colour, label=name)

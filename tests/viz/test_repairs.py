@@ -56,6 +56,9 @@ def test_a_channel_stands_at_its_score_and_its_change():
     assert len(first.lines) == 1  # no limit
     looks = [(str(one.get_facecolor()), len(one.get_paths()[0])) for one in first.collections]
     assert looks[0][0] != looks[1][0] and looks[0][1] != looks[1][1]  # colour and shape
+    weakened = viz.draw_channels(CHOICE, CHANGE, "mask", chosen="weakened").axes[0]
+    assert points(weakened).keys() == {"kept", "weakened"}
+    assert weakened.get_title() == "layer 1: 1 of 3 weakened"
 
 
 def test_a_change_of_another_layer_is_refused():
