@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+
 import numpy as np
 import pytest
 import torch
-from sklearn.covariance import MinCovDet
+from sklearn.covariance import EmpiricalCovariance, MinCovDet
 
 import snnbd_core as sb
 from snnbd_core.defenses.detectors import Spectre, features, roc
 from snnbd_core.defenses.detectors.spectre import (
+    TOLD,
     projections,
     quantum_entropy,
     standing_out,
@@ -111,6 +115,32 @@ def test_a_label_whose_samples_are_mostly_one_gets_finite_scores() -> None:
     scores = Spectre()._judged(rows, 0)
     assert np.isfinite(scores).all()
     assert scores[-5:].min() > scores[:-5].max()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.r_[np.zeros((80, 16)), np.random.default_rng(0).normal(size=(65, 16))],
+        np.random.default_rng(0).normal(size=(100, 3)) * [1, 1, 1e-6],
+        np.r_[np.zeros((10, 1)), np.random.default_rng(0).normal(size=(20, 1))[10:]],
+    ],
+    ids=["many alike", "a narrow direction", "half alike"],
+)
+def test_what_the_robust_fit_tells_of_odd_rows_is_not_shown(rows: np.ndarray) -> None:
+    with pytest.warns(Warning) as told, contextlib.suppress(ValueError):
+        MinCovDet(random_state=0).fit(rows)
+    assert all(str(one.message).startswith(TOLD) for one in told)
+    assert np.isfinite(whitened(rows, 0)).all()  # any warning would be an error here
+
+
+def test_any_other_warning_of_the_robust_fit_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fit(self: MinCovDet, rows: np.ndarray) -> EmpiricalCovariance:
+        warnings.warn("this will be removed", FutureWarning, stacklevel=1)
+        return EmpiricalCovariance().fit(rows)
+
+    monkeypatch.setattr(MinCovDet, "fit", fit)
+    with pytest.warns(FutureWarning, match="this will be removed"):
+        whitened(planted(), 0)
 
 
 def test_poison_is_found_in_the_ann_twin_and_in_potentials(twin, spiking) -> None:

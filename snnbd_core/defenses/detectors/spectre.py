@@ -21,6 +21,13 @@ SAMPLES = 5  # of a label for each dimension at least
 ALPHA = 4.0
 FLOOR = 1e-6  # least variance in proportion to the largest
 REMOVED = 1.5  # times `share`: what is put aside when dimensions are compared
+# Beginnings of what MinCovDet warns of where many rows are alike, or vary little in some direction.
+TOLD = (
+    "Determinant has increased",  # of a subset without variance: see FLOOR
+    "The covariance matrix associated to your dataset is not full rank",  # squares sum to < 1e-8
+    "Mean of empty slice",  # half of the rows are the same; a ValueError follows
+    "invalid value encountered in divide",  # the same
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +113,8 @@ def whitened(rows: np.ndarray, seed: int) -> np.ndarray:
     """Rows less a robust mean, times the inverse root of a robust covariance, [n, k]."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it tells of subsets without variance: see FLOOR
+            for message in TOLD:
+                warnings.filterwarnings("ignore", message)
             fitted = MinCovDet(random_state=seed).fit(rows)
     except ValueError:  # most rows are the same
         fitted = EmpiricalCovariance().fit(rows)
