@@ -28,7 +28,7 @@ from snnbd_core import memory
 from snnbd_core.learning import History, Task, Trained, as_sequence
 from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
-from snnbd_core.metrics import Report, evaluate
+from snnbd_core.metrics import Report, decide, evaluate
 from snnbd_core.networks import seeded
 from snnbd_core.neurons import override, spiking_layers
 
@@ -209,7 +209,7 @@ def _step(
         losses.append(loss_of(logits, labels))
         count = len(labels)
         total = losses[0].item() * count
-        hits = int((logits.detach().argmax(dim=1) == labels).sum())
+        hits = int((decide(logits.detach()) == labels).sum())
     if malicious is not None and bad_logits is not None:
         losses.append(rule.weight * loss_of(bad_logits, malicious[1].to(task.device)))
     optimizer.zero_grad(set_to_none=True)

@@ -4,10 +4,8 @@
     report.attack_success_rate              # Rate(hits=..., total=...)
     report.attack_success_rate.confidence_interval
 
-A network's answer is its largest logit. Where that is shared by several classes (a silent
-network gives 0 to all) there is no answer: argmax would return the first of them, which is
-class 0, the usual target. Such samples are never correct and never hit the target, and are
-counted apart.
+What a network answers is told by `decide`. Samples without an answer are never correct and never
+hit the target, and are counted apart.
 """
 
 from __future__ import annotations
@@ -25,15 +23,11 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from snnbd_core.activity import measure
+from snnbd_core.answers import NO_PREDICTION as NO_PREDICTION
+from snnbd_core.answers import decide as decide
 from snnbd_core.learning import as_sequence, choose_device
 from snnbd_core.poisoning import Triggered, check_target
 from snnbd_core.triggers import Trigger
-
-NO_PREDICTION = -1
-
-# Votes are multiples of 1 / (votes * T), some 1e-3 apart, yet equal votes summed in another
-# order differ in their last bits: logits closer than this share of the largest are tied.
-_TIE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -225,17 +219,6 @@ def predict(
     run = _Run(choose_device(device), batch_size, steps)
     (answers,), _, _ = run.predictions([net], dataset)
     return answers
-
-
-def decide(logits: Tensor) -> Tensor:
-    """The class of the largest logit, int64 [B]; `NO_PREDICTION` where several share it.
-
-    Args:
-        logits: [B, classes], finite. Within one part in a million of the largest counts as equal.
-    """
-    largest, answer = logits.max(dim=1)
-    tied = logits >= (largest - _TIE * largest.abs()).unsqueeze(1)
-    return torch.where(tied.sum(dim=1) > 1, NO_PREDICTION, answer)
 
 
 @dataclass(frozen=True)

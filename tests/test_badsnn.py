@@ -60,6 +60,13 @@ def test_both_halves_in_one_pass_are_the_two_passes(digits):
     assert not torch.equal(apart[1], net(batch[8:].expand(4, -1, -1, -1, -1)))
 
 
+def test_a_silent_answer_is_not_right_while_training(digits):
+    train = digits[0].subset(np.arange(100))
+    silent = task(train).build(lambda: sb.LIF(threshold=1e6))
+    fitted = DualSpike().fit(task(train, build=lambda: silent))
+    assert fitted.history.accuracy == (0.0,)
+
+
 @pytest.mark.parametrize(
     ("how", "moves"), [("shared", True), ("frozen", False), ("separate", False)]
 )

@@ -205,7 +205,7 @@ def _epoch(
         torch.autograd.backward(loss)
         optimizer.step()
         total += loss.item() * len(indices)
-        hits += int((logits.detach().argmax(dim=1) == labels).sum())
+        hits += int((decide(logits.detach()) == labels).sum())
     return total / len(fit), hits / len(fit)
 
 

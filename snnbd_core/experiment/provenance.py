@@ -29,6 +29,7 @@ Device = torch.device
 # the imports and fails when something is missing here.
 NUMERIC = (
     "activity.py",
+    "answers.py",
     "attacks",
     "badsnn.py",
     "data",

@@ -13,7 +13,8 @@ class History:
 
     Attributes:
         loss: mean training loss over the epoch's samples.
-        accuracy: share of training samples classified rightly while training (dropout on).
+        accuracy: share of training samples answered rightly while training (dropout on); a silent
+            or tied answer is not right.
         learning_rate: of the optimiser in that epoch.
         seconds: wall time.
     """

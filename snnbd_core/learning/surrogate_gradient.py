@@ -16,6 +16,7 @@ from torch.nn import functional
 from tqdm.auto import tqdm
 
 from snnbd_core import memory
+from snnbd_core.answers import decide
 from snnbd_core.learning.batches import BatchedDataset, as_sequence, choose_device, shuffled
 from snnbd_core.learning.checkpoint import Checkpoint, network_identity
 from snnbd_core.learning.history import History
@@ -162,7 +163,7 @@ def _epoch(
         torch.autograd.backward(loss)
         optimizer.step()
         total += value * len(labels)
-        hits += int((logits.detach().argmax(dim=1) == labels).sum())
+        hits += int((decide(logits.detach()) == labels).sum())
         count += len(labels)
         bar.update()
     return total / count, hits / count

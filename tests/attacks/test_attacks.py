@@ -84,6 +84,13 @@ def test_a_learnt_perturbation_is_bounded_learnt_again_alike_and_gone_when_round
         restored(torch.zeros(4, 2, 20, 20))
 
 
+def test_a_silent_answer_is_not_right_while_a_perturbation_is_learnt(train):
+    attack = Dynamic()
+    silent = task(train).build(lambda: LIF(threshold=1e6))
+    wanted = task(train, trigger=attack, rate=1.0, build=lambda: silent)
+    assert attack.learn(wanted).history.accuracy == (0.0, 0.0)
+
+
 def test_events_are_placed_within_the_budget_and_move_the_attackers_network(train):
     attack = Optimised(budget=40, per_pixel=5, epochs=4)
     pattern = attack.fit(train, target=0, seed=0)

@@ -14,9 +14,11 @@ import torch
 from torch import nn
 
 from snnbd_core import learning, networks
+from snnbd_core.answers import decide
 from snnbd_core.learning import History
 from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.neurons import LIF
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +71,14 @@ def test_history_gives_the_loss_and_accuracy_of_the_whole_epoch(toy):
     )
     one_hot = torch.eye(3)[labels]
     assert history.loss[0] == pytest.approx((logits - one_hot).square().mean().item(), rel=1e-5)
-    assert history.accuracy[0] == pytest.approx((logits.argmax(1) == labels).float().mean().item())
+    assert history.accuracy[0] == pytest.approx((decide(logits) == labels).float().mean().item())
+
+
+def test_a_silent_answer_is_not_right(toy):
+    """An argmax would answer class 0, which a third of the samples are."""
+    net = networks.build("quick-conv", (2, 6, 6), 3, lambda: LIF(threshold=1e6), seed=0)
+    history = learning.train(net, toy.Toy(60), **toy.SETTINGS | {"epochs": 1})
+    assert history.accuracy == (0.0,)
 
 
 def test_same_seed_same_numbers_and_another_seed_others(toy):
