@@ -41,9 +41,10 @@ types: $(VENV)/.test
 pairing: $(VENV)/.test
 	$(BIN)/python -m snnbd_core pair --check
 
-# About half an hour; wants a machine without other work.
+# About three quarters of an hour; wants a machine without other work.
 bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks.neurons
+	SNNBD_KEEP_MEMORY=0 $(BIN)/python -m benchmarks.neurons lif training
 
 clean:
 	rm -rf _build

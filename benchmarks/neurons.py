@@ -2,6 +2,7 @@
 
     python -m benchmarks.neurons                      all workloads, as on the Performance page
     python -m benchmarks.neurons lif --runs 20        one of them
+    SNNBD_KEEP_MEMORY=0 python -m benchmarks.neurons lif training    with memory as it is by default
 
 Workloads: ``lif`` (a layer alone), ``linear`` (Linear + LIF over 500 steps, the layer timed apart
 from the product), ``training`` (a step of nmnist-conv) and ``poisoning`` (triggers on recordings).
@@ -28,7 +29,7 @@ from benchmarks import networks, peers
 from benchmarks.measure import Run, by_turns, differing_share, machine, peak_memory, summary
 from snnbd_core import memory, triggers
 
-OUT = Path(__file__).parent / "results" / "neurons.json"
+OUT = Path(__file__).parent / "results"
 LAYERS = {"lif": [(16, 64, 1024), (16, 64, 8192)], "linear": [(500, 16, 512), (500, 16, 4096)]}
 TRAINING = (16, 64)
 RECORDINGS, EVENTS, SENSOR = 1000, 4144, (34, 34, 2)
@@ -124,7 +125,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=30, help="timed runs of each peer")
     parser.add_argument("--training-runs", type=int, default=20)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--out", type=Path, help="default: in benchmarks/results")
     parser.add_argument("--peak-of", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -136,6 +137,7 @@ def main() -> None:
     if unknown := set(chosen) - set(names):
         parser.error(f"workloads={sorted(unknown)} are unknown; allowed: {', '.join(names)}")
     results: Result = {"machine": machine(arguments.threads), "memory_kept": kept}
+    results["large_pages"] = os.environ.get("THP_MEM_ALLOC_ENABLE") == "1"
     for name in chosen:
         if name in LAYERS:
             results[name] = [layer(name, shape, arguments.runs) for shape in LAYERS[name]]
@@ -145,8 +147,9 @@ def main() -> None:
             results[name] = poisoning(arguments.training_runs)
         for result in results[name] if name in LAYERS else [results[name]]:
             _report(name, result)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+    out = arguments.out or OUT / ("neurons.json" if kept else "neurons_default_memory.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 def _report(name: str, result: Result) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from snnbd_core.book.performance import dual_spike, page
+import json
+from pathlib import Path
+
+from snnbd_core.book.performance import by_default, dual_spike, page, write
+from snnbd_core.book.settings import Book
 
 
 def times(median: float, runs: int = 20) -> dict[str, float]:
@@ -51,3 +55,33 @@ def test_two_passes_are_told_against_one() -> None:
     assert "3 epochs, 8 of each kind" in text
     assert "| one | 2.00 | 1.90 to 2.10 | 1.00 |" in text
     assert "| two | 2.20 | 2.15 to 2.40 | 1.10 |" in text
+
+
+LAYER = {
+    "shape": [16, 64, 1024],
+    "forward": {"snnbd": times(10.0), "other": times(300.0)},
+    "forward_backward": {"snnbd": times(10.0), "other": times(50.0)},
+}
+
+
+def test_memory_by_default_has_a_part_of_its_own() -> None:
+    text = by_default({"lif": [LAYER], "training": {"step": {"snnbd": times(2.0)}}})
+    assert text.startswith("## With memory as it is by default")
+    assert "### A layer of neurons alone: T = 16, B = 64, N = 1024" in text
+    assert "| other | 300.00 | 30.00 | 50.00 | 5.00 | - |" in text
+    assert "### A training step" in text
+
+
+def test_the_page_is_made_of_what_is_committed(tmp_path: Path) -> None:
+    results, built = tmp_path / "benchmarks" / "results", tmp_path / "built"
+    for folder in (results, built / "book"):
+        folder.mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml"):
+        (tmp_path / name).touch()
+    write(Book(tmp_path), built)
+    shown = built / "book" / "performance.md"
+    assert "No measurement is committed yet" in shown.read_text()
+    found = results / "neurons_default_memory.json"
+    found.write_text(json.dumps({"lif": [LAYER]}))
+    write(Book(tmp_path), built)
+    assert shown.read_text() == by_default({"lif": [LAYER]})

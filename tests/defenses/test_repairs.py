@@ -324,7 +324,9 @@ def test_shortcuts_are_scaled_where_there_are_any(spiking):
 
 
 def test_what_is_chosen_is_what_is_silenced(spiking):
-    repairs = (D.FinePruning(epochs=0), D.UnlearnRecoverPrune(epochs=2, iterations=5),
+    repairs = (D.FinePruning(epochs=0), D.FinePruning(epochs=0, order="loud"),
+               D.UnlearnRecoverPrune(epochs=2, iterations=5), D.SuspiciousNeurons(epochs=0),
+               D.OptimisedPruning(episodes=5, search=3),
                D.AdversarialPruning(iterations=3, threshold=1.0))  # fmt: skip
     for repair in repairs:
         before = copy.deepcopy(spiking.net.state_dict())
@@ -336,6 +338,30 @@ def test_what_is_chosen_is_what_is_silenced(spiking):
         for score, keep, limit in zip(found.scores, found.keep, found.limits, strict=True):
             if limit is not None and bool((score >= limit).any()):
                 assert torch.equal(keep, score >= limit)
+
+
+def _of_kind(net, *kinds):
+    return [layer for layer in net.modules() if isinstance(layer, kinds)]
+
+
+def test_what_tsbd_chooses_are_the_neurons_that_lose_weights(spiking):
+    repair = D.TwoStage(epochs=0)
+    found = repair.choose(spiking.net, spiking.clean, seed=0, device=CPU, steps=spiking.steps)
+    nets = spiking.net, repaired(repair, spiking)
+    layers = zip(*(_of_kind(net, nn.Conv2d, nn.Linear) for net in nets), strict=True)
+    for keep, pair in zip(found.keep, layers, strict=False):
+        before, after = (layer.weight.flatten(1) for layer in pair)
+        assert not keep.all()
+        assert torch.equal((after == before).all(dim=1), keep)
+        assert bool((after[~keep] == 0).any(dim=1).all())
+
+
+def test_what_clp_chooses_are_the_channels_of_its_norm_that_become_zero(spiking):
+    repair = D.ChannelLipschitz(u=0.5)
+    found = repair.choose(spiking.net, spiking.clean, seed=0, device=CPU, steps=spiking.steps)
+    norm = _of_kind(repaired(repair, spiking), nn.BatchNorm2d)[0]
+    assert not found.keep[0].all()
+    assert torch.equal((norm.weight != 0) | (norm.bias != 0), found.keep[0])
 
 
 def test_the_lowest_share_is_rounded_down_and_ties_go_to_the_first():

@@ -41,8 +41,8 @@ class Spectre:
     code; a label has at least 5 samples for each dimension.
 
     Other than in the paper: the mean and covariance are those of the minimum covariance determinant
-    (Rousseeuw and Van Driessen 1999) of half of the samples, not of the filter of Diakonikolas et
-    al. (2017); the share of poison, which the paper knows, is assumed. Where a label's samples are
+    (Rousseeuw and Van Driessen 1999), taken of half of the samples and then again of all that are
+    near to these, not of the filter of Diakonikolas et al. (2017); the share of poison, which the paper knows, is assumed. Where a label's samples are
     mostly one and the same, the plain mean and covariance stand in.
 
     Args:
