@@ -42,8 +42,9 @@ class Spectre:
 
     Other than in the paper: the mean and covariance are those of the minimum covariance determinant
     (Rousseeuw and Van Driessen 1999), taken of half of the samples and then again of all that are
-    near to these, not of the filter of Diakonikolas et al. (2017); the share of poison, which the paper knows, is assumed. Where a label's samples are
-    mostly one and the same, the plain mean and covariance stand in.
+    near to these, not of the filter of Diakonikolas et al. (2017); the share of poison, which the
+    paper knows, is assumed. Where a label's samples are mostly one and the same, the plain mean and
+    covariance stand in.
 
     Args:
         of: "rates" of the last hidden layer's neurons, or mean "potentials" of the read-out's.
