@@ -24,7 +24,12 @@ from snnbd_core.experiment.store import RECORDED
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = {
-    "kept_ones": ("03_stealthier_triggers", "05_badsnn", "06_detecting_backdoors"),
+    "kept_ones": (
+        "03_stealthier_triggers",
+        "05_badsnn",
+        "06_detecting_backdoors",
+        "07_removing_backdoors",
+    ),
     "real_ones": ("06_detecting_backdoors", "07_removing_backdoors"),
 }
 

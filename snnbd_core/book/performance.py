@@ -25,9 +25,8 @@ writes one, the least that a forward pass has to move. Forward and backward toge
 least two and a half times as much. *Linear* is the product of the dense layer before, which the
 times of the layers leave out.
 
-All are measured in a process that keeps freed memory and takes it in large pages. Training with
-`snnbd` does that by itself (`snnbd_core.memory`; `SNNBD_KEEP_MEMORY=0` opts out); it helps the
-others too.
+All are measured in a process that keeps freed memory. Training with `snnbd` does that by itself
+(`snnbd_core.memory`; `SNNBD_KEEP_MEMORY=0` opts out); it helps the others too.
 
 """
 _DEFAULT = """## With memory as it is by default

@@ -92,6 +92,7 @@ def test_runs_of_the_quick_profile_stand_apart_with_the_share_of_accused_network
         ("05_badsnn", "kept_ones", {3}),
         ("06_detecting_backdoors", "kept_ones", {9, 10}),  # one of some ten is trained there
         ("06_detecting_backdoors", "real_ones", {3, 10}),
+        ("07_removing_backdoors", "kept_ones", {3}),
         ("07_removing_backdoors", "real_ones", {3}),
     ],
 )
