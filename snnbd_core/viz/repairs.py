@@ -146,9 +146,8 @@ def draw_clamps(
     layers = zip(grid, clean, triggered, bounds, strict=True)
     for number, (row, *currents) in enumerate(layers, start=1):
         beyond = (currents[1] - currents[0]).amax(dim=0)
-        for axes, channel in zip(
-            row, beyond.argsort(descending=True, stable=True).tolist(), strict=False
-        ):
+        ranked = beyond.argsort(descending=True, stable=True).tolist()
+        for axes, channel in zip(row, ranked, strict=False):
             for current, (name, colour, line) in zip(currents, looks, strict=True):
                 steps = range(1, len(current) + 1)
                 axes.plot(steps, current[:, channel].cpu(), line, color=colour, label=name)
