@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import ctypes
 import itertools
 import os
 import signal
@@ -12,7 +13,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -180,36 +180,53 @@ def test_half_precision_is_integrated_in_float32_and_returned_in_its_own_dtype()
         assert torch.equal(ours[1], expected[1].to(dtype))
 
 
-def test_nothing_outside_the_outputs_is_written():
-    steps, neurons, margin = 5, 300, 4096
-    poison = np.float32(123.0)
+MARGIN = 4096  # numbers before and after an array, a multiple of a cache line
 
-    def guarded(rows):
-        memory = np.full(rows * neurons + 2 * margin, poison)
-        return memory, memory[margin:-margin].reshape(rows, neurons)
 
-    spikes_memory, spikes = guarded(steps)
-    potential_memory, potential = guarded(steps)
-    gradient_memory, gradient = guarded(steps)
-    beta_memory, d_beta = guarded(1)
-    threshold_memory, d_threshold = guarded(1)
-    current = np.random.default_rng(0).normal(size=(steps, neurons)).astype(np.float32)
-    one = np.float32(1)
-    # Neurons 10..289 in blocks of 64: the last block is not full.
-    block = (10, 290, 64)
-    cpu_loops.forward(current, 1, one, one, one, *block, 0, False, spikes, potential)
-    cpu_loops.backward(
-        current, 1, one, one, one, *block, 0, False, False, 0, np.ones(4, np.float32), True,
-        current, current, gradient, d_beta[0], d_threshold[0],
+def guarded(rows, neurons, poison):
+    """An array between margins, and the memory it lies in."""
+    memory = torch.full((rows * neurons + 2 * MARGIN,), poison)
+    return memory, memory[MARGIN:-MARGIN].view(rows, neurons)
+
+
+@pytest.mark.parametrize("neurons", [300, 320])
+@pytest.mark.parametrize("past", [True, False])
+def test_nothing_outside_the_arrays_is_written_or_read(monkeypatch, neurons, past):
+    # Blocks of 64: the last one is not full, and 300 neurons do not fill their last line.
+    monkeypatch.setattr(cpu, "BLOCK_SIZES", (64, 64))
+    monkeypatch.setattr(cpu, "LARGE", 0 if past else 2**60)
+    steps, poison, rule = 5, 123.0, Rule(detach=False)
+    _, current = guarded(steps, neurons, torch.nan)
+    current.copy_(random_inputs((steps, neurons))[0])
+    _, parameters = guarded(2, neurons, torch.nan)
+    beta, threshold = parameters.copy_(0.2 + 0.5 * torch.rand(2, neurons))
+    kept, written = zip(*(guarded(steps, neurons, poison) for _ in range(3)), strict=True)
+    kept_sums, sums = zip(*(guarded(1, neurons, poison) for _ in range(2)), strict=True)
+    spikes, potential, d_current = written
+    assert cpu._past(spikes) == (past and neurons == 320)
+    inputs = (current, beta, threshold, rule)
+    cpu._run(
+        cpu_loops.forward, cpu_loops.FORWARD_ROWS, *inputs, spikes,
+        (spikes.data_ptr(), *cpu._rows(potential)),
     )  # fmt: skip
-    first, last, _ = block
-    memories = (spikes_memory, potential_memory, gradient_memory, beta_memory, threshold_memory)
-    for memory, rows in zip(
-        memories, (spikes, potential, gradient, d_beta, d_threshold), strict=True
-    ):
-        assert not (rows[:, first:last] == poison).any()
-        rows[:, first:last] = poison
+    cpu._run(
+        cpu_loops.backward, steps + cpu_loops.BACKWARD_ROWS, *inputs, d_current,
+        (0, 0, 0, *cpu._rows(current), 0, 0, *(one.data_ptr() for one in (d_current, *sums)), True),
+    )  # fmt: skip
+    for memory, array in zip((*kept, *kept_sums), (*written, *sums), strict=True):
+        assert torch.isfinite(array).all() and not (array == poison).any()
+        array.fill_(poison)
         assert (memory == poison).all()
+
+
+@pytest.mark.parametrize("past", [True, False])
+def test_large_outputs_are_written_past_the_cache_with_the_same_bits(monkeypatch, past):
+    # One beside the other: a layer whose rows are whole lines, and one whose rows are not.
+    monkeypatch.setattr(cpu, "LARGE", 0 if past else 2**60)
+    for neurons in (4096, 4099):
+        inputs = random_inputs((16, 5, neurons), beta_shape=(neurons,))
+        assert cpu._past(inputs[0].flatten(1)) == (past and neurons == 4096)
+        assert_same(inputs, Rule(), rtol=1e-4, atol=1e-4)
 
 
 def test_backward_keeps_the_current_and_nothing_else_of_its_size():
@@ -263,39 +280,51 @@ def large_step(seed=0, kernel="cpu"):
     return spikes, gradients[0]
 
 
-def test_work_is_shared_with_a_second_thread(two_threads):
+@pytest.fixture(params=["torch's team", "Python threads"])
+def kind_of_threads(request, monkeypatch):
+    if request.param == "Python threads":
+        monkeypatch.setattr(threads, "_team", lambda: None)
+    elif threads._team() is None:
+        pytest.skip("this torch has no OpenMP library with GOMP_parallel")
+    return request.param
+
+
+def test_work_is_shared_with_a_second_thread(kind_of_threads):
     seen = set()
     barrier = threading.Barrier(2, timeout=10)
 
-    def work(first, last):
-        if threading.get_ident() not in seen:
-            seen.add(threading.get_ident())
-            barrier.wait()
+    @threads._WORK
+    def work(address):
+        seen.add(threading.get_ident())
+        barrier.wait()
 
-    threads.split(work, 100_000, 10, 100)
+    threads.run(ctypes.cast(work, ctypes.c_void_p).value, cpu_loops.Arguments(), 2, None)
     assert len(seen) == 2
 
 
-def test_split_covers_every_item_once(two_threads):
-    for total, size, smallest in ((1, 256, 1), (1000, 256, 10), (100_003, 64, 1000)):
-        counts = np.zeros(total, int)
-
-        def work(first, last, counts=counts):
-            counts[first:last] += 1
-
-        threads.split(work, total, size, smallest)
-        assert (counts == 1).all()
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch may have another OpenMP")
+def test_layers_are_stepped_by_torchs_own_threads(two_threads):
+    assert torch.backends.openmp.is_available()
+    torch.ones(10**6).add_(1)  # torch has its threads now
+    before = os.listdir("/proc/self/task")
+    large_step()
+    assert os.listdir("/proc/self/task") == before
 
 
-def test_an_error_in_a_thread_reaches_the_caller(two_threads):
-    def work(first, last):
-        raise MemoryError(f"range {first}")
+def test_as_many_threads_as_one_likes_give_the_same_bits(kind_of_threads):
+    before = torch.get_num_threads()
+    expected = large_step(kernel="reference")
+    try:
+        for count in (1, 2, 3, 5):
+            torch.set_num_threads(count)
+            spikes, gradient = large_step()
+            assert torch.equal(spikes, expected[0])
+            torch.testing.assert_close(gradient, expected[1], rtol=1e-4, atol=1e-4)
+    finally:
+        torch.set_num_threads(before)
 
-    with pytest.raises(MemoryError, match="range"):
-        threads.split(work, 100_000, 10, 100)
 
-
-def test_several_python_threads_may_step_at_once(two_threads):
+def test_several_python_threads_may_step_at_once(two_threads, kind_of_threads):
     expected = [large_step(seed) for seed in range(4)]
     with ThreadPoolExecutor(4) as callers:
         for _ in range(5):
@@ -338,9 +367,9 @@ class _Stepped(Dataset):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 @pytest.mark.parametrize("in_worker", [1, 2])
-def test_a_forked_loader_worker_steps_too(two_threads, in_worker):
+def test_a_forked_loader_worker_steps_too(two_threads, kind_of_threads, in_worker):
+    # The fork inherits a team, or a pool, without threads.
     expected = [large_step(seed)[0] for seed in range(3)]
-    assert threads._pool is not None  # the fork inherits a pool without threads
     loader = DataLoader(
         _Stepped(in_worker), batch_size=None, num_workers=1, multiprocessing_context="fork",
         timeout=60,
@@ -363,7 +392,7 @@ def interrupted(seconds=10):
     return False
 
 
-def test_after_an_interrupt_the_kernel_steps_on(two_threads):
+def test_after_an_interrupt_the_kernel_steps_on(two_threads, kind_of_threads):
     expected = large_step()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
     try:
@@ -417,19 +446,24 @@ def test_an_unknown_kernel_or_one_of_another_device_is_refused(monkeypatch):
 
 
 def test_where_no_folder_takes_the_cache_the_kernel_is_compiled_in_memory(monkeypatch):
-    original = cpu_loops.numba.njit
+    original = cpu_loops.numba.cfunc
+    asked = []
 
-    def njit(*args, cache=False, **options):
+    def cfunc(*args, cache=False, **options):
+        asked.append(cache)
         if cache:
             raise RuntimeError("cannot cache function: no locator available")
         return original(*args, **options)
 
-    monkeypatch.setattr(cpu_loops.numba, "njit", njit)
+    monkeypatch.setattr(cpu_loops.numba, "cfunc", cfunc)
 
-    def double(x):
-        return 2 * x
+    def work(address):
+        cpu_loops.numba.carray(address, 1)[0].taken = 42
 
-    assert cpu_loops.compiled(double)(21) == 42
+    arguments = cpu_loops.Arguments()
+    threads.run(cpu_loops.compiled(work), arguments, 1, None)
+    assert arguments.taken == 42
+    assert asked == [True, False]
 
 
 FIRST_CALL = """

@@ -7,13 +7,16 @@ Bytes moved per neuron and step, float32: forward 8 (current read, spikes writte
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
+import torch
 from torch import Tensor
+from torch.nn import functional
 
-from snnbd_core.kernels import cpu_loops, threads
+from snnbd_core.kernels import cpu_loops, lanes, threads
 from snnbd_core.kernels.rule import RESETS, SURROGATES, Rule
 
 # Bytes of a block's membrane over all T steps: a quarter of a typical second-level cache. Long
@@ -22,6 +25,10 @@ SCRATCH = 256 * 1024
 BLOCK_SIZES = (1024, 4096)
 # Neurons x steps that keep one thread busy for some tens of microseconds.
 SMALLEST_WORK = 32 * 1024
+# From so many bytes on, an output will not be found in the cache when it is read next.
+LARGE = 4 * 1024**2
+
+_NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 def forward(
@@ -29,18 +36,16 @@ def forward(
 ) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
     """See ``fused.Kernel``."""
     steps, neurons = current.shape
-    spikes = current.new_empty(steps, neurons)
-    out = current.new_empty(steps if potential else 0, neurons)
-    size = _block_size(current)
-    # Converted here: helper threads then hold arrays only, and these keep the memory alive.
-    arguments = (*_current(current), *_parameters(beta, threshold, rule))
-    written = (spikes.numpy(), out.numpy())
-
-    def work(first: int, last: int) -> None:
-        cpu_loops.forward(*arguments, first, last, size, *_update(rule), *written)
-
-    threads.split(work, neurons, size, max(1, SMALLEST_WORK // steps))
-    return spikes, out if potential else None, (current,)
+    wide = max(neurons, _line(current))
+    spikes = current.new_empty(steps, wide)
+    out = current.new_empty(steps, wide) if potential else None
+    _run(
+        cpu_loops.forward, cpu_loops.FORWARD_ROWS, _widened(current, wide),
+        _widened(beta, wide), _widened(threshold, wide), rule, spikes,
+        (spikes.data_ptr(), *_rows(out)),
+    )  # fmt: skip
+    out = None if out is None else _narrowed(out, neurons)
+    return _narrowed(spikes, neurons), out, (current,)
 
 
 def backward(
@@ -55,59 +60,102 @@ def backward(
     """See ``fused.Kernel``."""
     (current,) = saved
     steps, neurons = current.shape
-    nothing = current.new_empty(0, neurons)
-    d_current = current.new_empty(steps, neurons)
-    d_beta, d_threshold = current.new_empty(2, neurons if learns else 0).unbind()
-    size = _block_size(current)
-    arguments = (*_current(current), *_parameters(beta, threshold, rule))
-    choices = (
-        *_update(rule), rule.decay_input, SURROGATES.index(rule.surrogate),
-        _slopes(rule, arguments[0].dtype), not rule.detach and rule.reset != "none",
+    wide = max(neurons, _line(current))
+    incoming = [None if one is None else _widened(one, wide) for one in (d_spikes, d_potential)]
+    d_current = current.new_empty(steps, wide)
+    d_beta, d_threshold = current.new_empty(2, wide if learns else 0).unbind()
+    _run(
+        cpu_loops.backward, steps + cpu_loops.BACKWARD_ROWS, _widened(current, wide),
+        _widened(beta, wide), _widened(threshold, wide), rule, d_current,
+        (
+            0, 0, 0, *_rows(incoming[0]), *_rows(incoming[1]), d_current.data_ptr(),
+            d_beta.data_ptr(), d_threshold.data_ptr(), learns,
+        ),
     )  # fmt: skip
-    arrays = (
-        (nothing if d_spikes is None else d_spikes).numpy(),
-        (nothing if d_potential is None else d_potential).numpy(),
-        d_current.numpy(),
-        d_beta.numpy(),
-        d_threshold.numpy(),
+    d_current = _narrowed(d_current, neurons)
+    return (
+        (d_current, d_beta[:neurons], d_threshold[:neurons]) if learns else (d_current, None, None)
     )
 
-    def work(first: int, last: int) -> None:
-        cpu_loops.backward(*arguments, first, last, size, *choices, *arrays)
 
-    threads.split(work, neurons, size, max(1, SMALLEST_WORK // steps))
-    return d_current, d_beta if learns else None, d_threshold if learns else None
+def _run(
+    loops: Callable[[type, bool], int],
+    rows: int,
+    current: Tensor,
+    beta: Tensor,
+    threshold: Tensor,
+    rule: Rule,
+    written: Tensor,
+    arrays: tuple[int, ...],
+) -> None:
+    """Calls compiled loops with `cpu_loops.Arguments`.
 
-
-def _current(flat: Tensor) -> tuple[np.ndarray, int]:
-    """The current as a dense array, and its row stride: 0 if all steps are one row."""
-    flat = flat.detach()
-    return (flat[:1].numpy(), 0) if flat.stride(0) == 0 else (flat.numpy(), 1)
-
-
-def _parameters(beta: Tensor, threshold: Tensor, rule: Rule) -> tuple[Any, Any, Any]:
-    """beta, threshold and the current's scale: three numbers, or three arrays of one value each.
-
-    The kernel is compiled for these two cases; with numbers it loads less.
+    Args:
+        loops: ``cpu_loops.forward`` or ``cpu_loops.backward``.
+        rows: of scratch memory, for each thread.
+        written: the tensor [T, M] that the loops write.
+        arrays: the last of the arguments, from ``spikes`` on.
     """
+    steps, neurons = current.shape
     if beta.numel() != threshold.numel():
-        neurons = max(beta.numel(), threshold.numel())
-        beta, threshold = beta.expand(neurons), threshold.expand(neurons)
-    b, th = beta.detach().contiguous().numpy(), threshold.detach().contiguous().numpy()
-    scale = 1 - b if rule.decay_input else np.ones_like(b)
-    return (b[0], th[0], scale[0]) if len(b) == 1 else (b, th, scale)
+        beta, threshold = beta.expand(neurons).contiguous(), threshold.expand(neurons).contiguous()
+    size = _block_size(steps, current.element_size())
+    enough = min(-(-neurons // size), neurons * steps // SMALLEST_WORK)
+    workers = max(1, min(torch.get_num_threads(), enough))
+    scratch = current.new_empty(workers, rows, size)
+    arguments = cpu_loops.Arguments(
+        0, 0, steps, neurons, size, scratch.data_ptr(), current.data_ptr(),
+        current.stride(0) != 0, beta.data_ptr(), threshold.data_ptr(), _past(written),
+        *_choices(rule), *arrays,
+    )  # fmt: skip
+    work = loops(_NUMBERS[current.dtype], len(beta) > 1)
+    threads.run(work, arguments, workers, (scratch, current, beta, threshold, written))
 
 
-def _update(rule: Rule) -> tuple[int, bool]:
-    return RESETS.index(rule.reset), rule.update == "spikingjelly"
-
-
-def _slopes(rule: Rule, dtype: np.dtype) -> np.ndarray:
+@functools.cache
+def _choices(rule: Rule) -> tuple[float, ...]:
+    """What `cpu_loops.Arguments` says of the rule, from ``reset`` on."""
     k = rule.slope
-    return np.array([k / 2, math.pi / 2 * k, k, k**2], dtype)
+    return (
+        RESETS.index(rule.reset), rule.update == "spikingjelly", rule.decay_input,
+        SURROGATES.index(rule.surrogate), not rule.detach and rule.reset != "none",
+        k / 2, math.pi / 2 * k, k, k**2,
+    )  # fmt: skip
 
 
-def _block_size(current: Tensor) -> int:
+def _rows(tensor: Tensor | None) -> tuple[int, int]:
+    """Address and number of rows of a tensor [T, M] that may be missing."""
+    return (0, 0) if tensor is None else (tensor.data_ptr(), len(tensor))
+
+
+def _past(written: Tensor) -> bool:
+    """Whether a tensor [T, M] is written past the cache, which its rows must allow."""
+    return (
+        written.nbytes >= LARGE
+        and written.shape[1] % _line(written) == 0
+        and written.data_ptr() % lanes.LINE == 0
+    )
+
+
+def _line(tensor: Tensor) -> int:
+    """How many of a tensor's numbers fill a cache line, the fewest that the loops step."""
+    return lanes.LINE // tensor.element_size()
+
+
+def _widened(tensor: Tensor, neurons: int) -> Tensor:
+    """[..., M] with zeros for more neurons, if M is less; one number for all stays as it is."""
+    have = tensor.shape[-1]
+    if have >= neurons or tensor.shape == (1,):
+        return tensor
+    return functional.pad(tensor, (0, neurons - have))
+
+
+def _narrowed(tensor: Tensor, neurons: int) -> Tensor:
+    """The first M of [T, neurons or more]."""
+    return tensor if tensor.shape[1] == neurons else tensor[:, :neurons].contiguous()
+
+
+def _block_size(steps: int, itemsize: int) -> int:
     least, most = BLOCK_SIZES
-    size = SCRATCH // (current.shape[0] * current.element_size())
+    size = SCRATCH // (steps * itemsize)
     return min(max(size // least * least, least), most)

@@ -1,8 +1,9 @@
 """The fused neuron's loops for the CPU, compiled by numba.
 
 Neurons are handled in blocks. A block runs through all T steps with its state in a few small
-arrays that stay in the innermost cache, so a step touches memory only for the current it reads
-and the spikes it writes; the innermost loops run over neighbouring neurons and are vectorised.
+arrays that stay in the innermost caches, so a step touches memory only for the current it reads
+and the spikes it writes; the innermost loops run over neighbouring neurons, a cache line of them
+at once (`lanes`), and fetch the next step's line while they compute this one's.
 
 Backward saves nothing but the current: it runs a block's membrane forward again into a scratch
 array and goes back through it. That is faster than writing the membrane to memory in the forward
@@ -14,163 +15,226 @@ Notation, for a neuron at step t (u is the membrane before the reset, w after it
     s[t] = u[t] > threshold  (>= if the reset is instant)
     w[t] = u[t],  (1 - s[t]) u[t]  or  u[t] - s[t] threshold
 
-Three habits keep these loops fast and exact. Loops over a row are functions of plain arrays that
-are called, not written out: only so does LLVM see that the arrays are distinct. Both sides of a
-choice that does not change within a row are computed and one is selected, since a branch would
-prevent vector code. Products with 0 and 1 are really multiplied, in the reference's order and
-without fused multiply-add, so that results have the same bits and NaN and inf travel as there.
+Products with 0 and 1 are really multiplied, in the reference's order and without fused
+multiply-add, so that results have the same bits and NaN and inf travel as there.
 
-All functions are in one file because numba's cache notices changes in this file only.
+What threads call is at the end: C functions of one pointer, to `Arguments`. Each takes blocks
+from a counter until none is left, with scratch memory of its own, so any number of threads may
+share a call. They allocate nothing and raise nothing.
+
+All functions but those of `lanes` are in one file because numba's cache notices changes in this
+file only.
 """
 
-# Types are left to numba, which infers them at the first call; see cpu.py for the typed surface.
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator"
+# Types are left to numba, which infers them when it compiles; see cpu.py for the typed surface.
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,call-arg"
+# mypy: disable-error-code="var-annotated,attr-defined"
 
 from __future__ import annotations
 
+import ctypes
+import functools
+from collections.abc import Callable
+from typing import cast
+
 import numba
 import numpy as np
+from numba import types
 from numba.extending import overload
+
+from snnbd_core.kernels import lanes
+from snnbd_core.kernels.lanes import (
+    count,
+    counted,
+    fence,
+    fetch,
+    fill,
+    load,
+    pointer,
+    select,
+    spread,
+    store,
+    store_past,
+)
 
 # Resets and surrogates as numbers, in the order of rule.RESETS and rule.SURROGATES.
 SUBTRACT, ZERO = 0, 1
 ATAN, FAST_SIGMOID = 0, 1
 
-
-def compiled(function):
-    """Compiles with the machine code cached on disk, or in memory where no folder is writable."""
-    try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # numba: "no locator available for file ..."
-        return numba.njit(nogil=True, error_model="numpy")(function)
-
-
 # Numpy's error model: a division by zero gives inf, as in torch, and there is no branch to raise.
-_inner = numba.njit(nogil=True, error_model="numpy")
+_outer = numba.njit(nogil=True, error_model="numpy")
+_inner = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
 
-def _at(values, i):
-    """A neuron's value of a parameter: element i, or the one number that holds for all."""
+def _at(values, i, like):
+    """Neurons' values of a parameter: those at i, or the one number that holds for all."""
     raise NotImplementedError  # what is compiled in its place stands below
 
 
-def _block(values, lo, hi):
-    """A block's values of a parameter."""
+def _block(values, lo, hi, like):
+    """A block's values of a parameter, or the one number, in as many lanes as ``like`` has."""
+    raise NotImplementedError  # likewise
+
+
+def _values(values, each):
+    """A parameter's array, or the one number that holds for all; ``each`` is a constant."""
     raise NotImplementedError  # likewise
 
 
 @overload(_at)
-def _compile_at(values, i):
-    if isinstance(values, numba.types.Array):
-        return lambda values, i: values[i]
-    return lambda values, i: values
+def _compile_at(values, i, like):
+    if isinstance(values, types.Array):
+        return lambda values, i, like: load(values, i, like)
+    return lambda values, i, like: values
 
 
 @overload(_block)
-def _compile_block(values, lo, hi):
-    if isinstance(values, numba.types.Array):
-        return lambda values, lo, hi: values[lo:hi]
-    return lambda values, lo, hi: values
+def _compile_block(values, lo, hi, like):
+    if isinstance(values, types.Array):
+        return lambda values, lo, hi, like: values[lo:hi]
+    return lambda values, lo, hi, like: spread(values, like)
 
 
-# One neuron, one step. ``how`` holds the rule: (hard, now, later, instant); hard resets to zero,
-# now and later subtract the threshold.
+@overload(_values, prefer_literal=True)
+def _compile_values(values, each):
+    if each.literal_value:
+        return lambda values, each: values
+    return lambda values, each: values[0]
+
+
+# One step of neurons, as many as a value has lanes. ``how`` holds the rule: (hard, now, later,
+# instant, decays); hard resets to zero, now and later subtract the threshold, decays scales the
+# current by 1 - beta.
 
 
 @_inner
 def _fires(distance, how, one, zero):
-    return one if (distance > zero) | (how[3] & (distance == zero)) else zero
+    return select(distance >= zero if how[3] else distance > zero, one, zero)
 
 
 @_inner
 def _carried(u, fired, threshold, how, one, zero):
     """The membrane w that is carried into the next step."""
-    cleared = (one - fired) * u
-    lowered = u - (fired * threshold if how[1] else zero)
-    return cleared if how[0] else lowered
+    if how[0]:
+        return (one - fired) * u
+    return u - (fired * threshold if how[1] else zero)
 
 
 @_inner
-def _charged(w, fired, x, beta, threshold, scale, how, zero):
+def _scaled(x, beta, how, one):
+    return (one - beta if how[4] else one) * x
+
+
+@_inner
+def _charged(w, fired, x, beta, threshold, how, one, zero):
     """The membrane u of the next step."""
-    taken = fired * threshold
-    return beta * w + scale * x - (taken if how[2] else zero)
+    taken = fired * threshold if how[2] else zero
+    return beta * w + _scaled(x, beta, how, one) - taken
 
 
 @_inner
 def _surrogate(distance, kind, slopes, one, zero):
     """The spike's derivative; ``kind`` holds (atan, fast_sigmoid), neither means triangle.
 
-    slopes: slope / 2, pi / 2 * slope, slope, slope ** 2. One division serves both that divide.
+    slopes: slope / 2, pi / 2 * slope, slope, slope ** 2.
     """
+    if kind[0]:
+        z = slopes[1] * distance
+        return slopes[0] / (one + z * z)
     far = abs(distance)
-    z = slopes[1] * distance if kind[0] else slopes[2] * far + one
-    square = z * z
-    smooth = (slopes[0] if kind[0] else one) / (one + square if kind[0] else square)
+    if kind[1]:
+        z = slopes[2] * far + one
+        return one / (z * z)
     hat = slopes[2] - slopes[3] * far
-    hat = zero if hat < zero else hat
-    return smooth if kind[0] | kind[1] else hat
+    return select(hat < zero, zero, hat)
 
 
-# One row: a block's neurons at one step.
+# One row: a block's neurons at one step. ``ahead`` is the row that will be read next.
 
 
 @_inner
-def _start(n, x, beta, threshold, scale, u, how, zero):
+def _start(n, x, ahead, beta, threshold, u, how, one, zero):
     """The first step, from membrane and spikes of 0."""
-    for i in range(n):
-        u[i] = _charged(
-            zero, zero, x[i], _at(beta, i), _at(threshold, i), _at(scale, i), how, zero
-        )  # fmt: skip
+    for i in range(0, n, count(zero)):
+        fetch(ahead, i)
+        b, th = _at(beta, i, zero), _at(threshold, i, zero)
+        store(u, i, _charged(zero, zero, load(x, i, zero), b, th, how, one, zero))
 
 
 @_inner
-def _charge(n, u, x, beta, threshold, scale, v, how, one, zero):
+def _charge(n, u, x, ahead, beta, threshold, v, how, one, zero):
     """From membrane u to the next step's v."""
-    for i in range(n):
-        th = _at(threshold, i)
-        fired = _fires(u[i] - th, how, one, zero)
-        w = _carried(u[i], fired, th, how, one, zero)
-        v[i] = _charged(w, fired, x[i], _at(beta, i), th, _at(scale, i), how, zero)
+    for i in range(0, n, count(zero)):
+        fetch(ahead, i)
+        b, th = _at(beta, i, zero), _at(threshold, i, zero)
+        before = load(u, i, zero)
+        fired = _fires(before - th, how, one, zero)
+        w = _carried(before, fired, th, how, one, zero)
+        store(v, i, _charged(w, fired, load(x, i, zero), b, th, how, one, zero))
 
 
 @_inner
-def _fire(n, u, threshold, s, how, one, zero):
-    for i in range(n):
-        s[i] = _fires(u[i] - _at(threshold, i), how, one, zero)
+def _fire(n, u, threshold, s, past, how, one, zero):
+    for i in range(0, n, count(zero)):
+        fired = _fires(load(u, i, zero) - _at(threshold, i, zero), how, one, zero)
+        _store(s, i, fired, past)
 
 
 @_inner
-def _report(n, u, s, threshold, p, how, one, zero):
+def _store(row, i, values, past):
+    if past:
+        store_past(row, i, values)
+    else:
+        store(row, i, values)
+
+
+@_inner
+def _step(n, u, x, ahead, beta, threshold, s, past, how, one, zero):
+    """Charges and fires: membrane u becomes the next step's, s its spikes."""
+    for i in range(0, n, count(zero)):
+        fetch(ahead, i)
+        b, th = _at(beta, i, zero), _at(threshold, i, zero)
+        before = load(u, i, zero)
+        fired = _fires(before - th, how, one, zero)
+        w = _carried(before, fired, th, how, one, zero)
+        after = _charged(w, fired, load(x, i, zero), b, th, how, one, zero)
+        store(u, i, after)
+        _store(s, i, _fires(after - th, how, one, zero), past)
+
+
+@_inner
+def _report(n, u, threshold, p, how, one, zero):
     """The potential that the rule's origin returns: after an instant reset, else before."""
-    for i in range(n):
-        w = _carried(u[i], s[i], _at(threshold, i), how, one, zero)
-        p[i] = w if how[3] else u[i]
+    for i in range(0, n, count(zero)):
+        membrane, th = load(u, i, zero), _at(threshold, i, zero)
+        fired = _fires(membrane - th, how, one, zero)
+        w = _carried(membrane, fired, th, how, one, zero)
+        store(p, i, w if how[3] else membrane)
 
 
 @_inner
 def _back(
-    n, u, beta, threshold, scale, dy, dp, g, dx, how, kind, slopes, attached, one, zero
+    n, u, beta, threshold, dy, ahead, dp, g, dx, past, how, kind, slopes, attached, one, zero
 ):  # fmt: skip
     """One step back: g holds dL/du[t+1] and becomes dL/du[t]; dx gets dL/dx[t]."""
-    for i in range(n):
-        th = _at(threshold, i)
-        membrane = u[i]
-        after = g[i]
+    for i in range(0, n, count(zero)):
+        fetch(ahead, i)
+        b, th = _at(beta, i, zero), _at(threshold, i, zero)
+        membrane, after = load(u, i, zero), load(g, i, zero)
         distance = membrane - th
-        fired = _fires(distance, how, one, zero)
-        potential = _at(dp, i)
-        carried = _at(beta, i) * after + (potential if how[3] else zero)
-        by_zero = membrane * carried
-        by_threshold = th * (carried if how[1] else after)
-        reset = by_zero if how[0] else by_threshold
-        d_fired = dy[i] - (reset if attached else zero)
-        kept = (one - fired) * carried
-        kept = kept if how[0] else carried
+        potential = load(dp, i, zero)
+        carried = b * after + (potential if how[3] else zero)
+        d_fired = load(dy, i, zero)
+        if attached:
+            reaches = carried if how[1] else after
+            d_fired = d_fired - (membrane * carried if how[0] else th * reaches)
+        kept = carried
+        if how[0]:
+            kept = (one - _fires(distance, how, one, zero)) * carried
         new = _surrogate(distance, kind, slopes, one, zero) * d_fired + kept
-        new += zero if how[3] else potential
-        g[i] = new
-        dx[i] = _at(scale, i) * new
+        new = new + (zero if how[3] else potential)
+        store(g, i, new)
+        _store(dx, i, _scaled(new, b, how, one), past)
 
 
 @_inner
@@ -179,125 +243,236 @@ def _learn(
     how, kind, slopes, attached, ends, one, zero,
 ):  # fmt: skip
     """Adds step t to the gradients of beta and threshold; g holds dL/du[t+1]."""
-    for i in range(n):
-        th = _at(threshold, i)
-        membrane = u[i]
-        after = g[i]
+    for i in range(0, n, count(zero)):
+        b, th = _at(beta, i, zero), _at(threshold, i, zero)
+        membrane, after = load(u, i, zero), load(g, i, zero)
         distance = membrane - th
         fired = _fires(distance, how, one, zero)
-        potential = _at(dp, i)
-        carried = _at(beta, i) * after + (potential if how[3] else zero)
+        carried = b * after + (load(dp, i, zero) if how[3] else zero)
         reaches = carried if how[1] else after
-        by_zero = membrane * carried
-        by_threshold = th * reaches
-        reset = by_zero if how[0] else by_threshold
-        d_fired = dy[i] - (reset if attached else zero)
-        taken = fired * reaches
-        taken = taken if how[1] | how[2] else zero
-        d_threshold[i] -= _surrogate(distance, kind, slopes, one, zero) * d_fired + taken
-        decayed = after * _carried(membrane, fired, th, how, one, zero)
-        d_beta[i] += zero if ends else decayed
+        d_fired = load(dy, i, zero)
+        if attached:
+            d_fired = d_fired - (membrane * carried if how[0] else th * reaches)
+        taken = fired * reaches if how[1] or how[2] else zero
+        share = _surrogate(distance, kind, slopes, one, zero) * d_fired + taken
+        store(d_threshold, i, load(d_threshold, i, zero) - share)
+        if not ends:
+            decayed = after * _carried(membrane, fired, th, how, one, zero)
+            store(d_beta, i, load(d_beta, i, zero) + decayed)
 
 
 @_inner
 def _learn_first(n, g, d_beta, d_threshold, how, zero):
     """The first step's share, 0 unless the gradient g is not finite."""
-    for i in range(n):
-        share = g[i] * zero
-        d_beta[i] += share
-        d_threshold[i] -= share if how[2] else zero
+    for i in range(0, n, count(zero)):
+        share = load(g, i, zero) * zero
+        store(d_beta, i, load(d_beta, i, zero) + share)
+        if how[2]:
+            store(d_threshold, i, load(d_threshold, i, zero) - share)
 
 
 @_inner
-def _learn_scale(n, x, g, d_beta):
-    for i in range(n):
-        d_beta[i] -= x[i] * g[i]
+def _learn_scale(n, x, g, d_beta, zero):
+    for i in range(0, n, count(zero)):
+        share = load(x, i, zero) * load(g, i, zero)
+        store(d_beta, i, load(d_beta, i, zero) - share)
 
 
-# All steps.
+# One block: all steps of neurons lo..hi-1, whose number one's lanes divide. ``given`` holds what is
+# the same for all blocks, see `forward` and `backward`.
 
 
 @_inner
-def _how(reset, instant):
+def _how(reset, instant, decays):
     soft = reset == SUBTRACT
-    return (reset == ZERO, soft & instant, soft & (not instant), instant)
+    return (reset == ZERO, soft and instant, soft and not instant, instant, decays)
 
 
-@compiled
-def forward(
-    current, stride, beta, threshold, scale, first, last, size, reset, instant, spikes, potential
-):
-    """Steps neurons first..last-1 in blocks of ``size``.
-
-    current is [T, M], or [1, M] with stride 0 if all steps are equal; beta, threshold and scale
-    are numbers or arrays [M]; spikes [T, M] is written, and so is potential, [T, M] or [0, M].
-    """
-    number = spikes.dtype.type
-    one, zero = number(1), number(0)
-    how = _how(reset, instant)
-    u, v = np.empty(size, number), np.empty(size, number)
-    for lo in range(first, last, size):
-        hi = min(lo + size, last)
-        n = hi - lo
-        b, th, sc = _block(beta, lo, hi), _block(threshold, lo, hi), _block(scale, lo, hi)
-        for t in range(spikes.shape[0]):
-            x = current[t * stride, lo:hi]
-            if t == 0:
-                _start(n, x, b, th, sc, v, how, zero)
-            else:
-                _charge(n, u, x, b, th, sc, v, how, one, zero)
-            _fire(n, v, th, spikes[t, lo:hi], how, one, zero)
-            if potential.shape[0] > 0:
-                _report(n, v, spikes[t, lo:hi], th, potential[t, lo:hi], how, one, zero)
-            u, v = v, u
+@_outer
+def _forward(lo, hi, one, zero, given):
+    current, stride, beta, threshold, how, spikes, potential, past, scratch = given
+    n = hi - lo
+    b, th = _block(beta, lo, hi, zero), _block(threshold, lo, hi, zero)
+    steps = spikes.shape[0]
+    u = scratch[0]
+    for t in range(steps):
+        x, s = current[t * stride, lo:hi], spikes[t, lo:hi]
+        ahead = current[min(t + 1, steps - 1) * stride, lo:hi]
+        if t == 0:
+            _start(n, x, ahead, b, th, u, how, one, zero)
+            _fire(n, u, th, s, past, how, one, zero)
+        else:
+            _step(n, u, x, ahead, b, th, s, past, how, one, zero)
+        if potential.shape[0] > 0:
+            _report(n, u, th, potential[t, lo:hi], how, one, zero)
 
 
-@compiled
-def backward(
-    current, stride, beta, threshold, scale, first, last, size, reset, instant, decay,
-    surrogate, slopes, attached, d_spikes, d_potential, d_current, d_beta, d_threshold,
-):  # fmt: skip
-    """Gradients of neurons first..last-1, in blocks of ``size``.
-
-    The incoming d_spikes and d_potential are [T, M], or [0, M] for zeros; d_current [T, M] is
-    written, and so are d_beta and d_threshold, [M] or [0].
-    """
-    number = current.dtype.type
-    one, zero = number(1), number(0)
-    how = _how(reset, instant)
-    kind = (surrogate == ATAN, surrogate == FAST_SIGMOID)
-    k = (slopes[0], slopes[1], slopes[2], slopes[3])
+@_outer
+def _backward(lo, hi, one, zero, given):
+    current, stride, beta, threshold, how, kind, k, attached = given[:8]
+    d_spikes, d_potential, d_current, past, d_beta, d_threshold, scratch = given[8:]
+    n = hi - lo
     steps = d_current.shape[0]
     learns = d_beta.shape[0] > 0
-    has_dp = d_potential.shape[0] > 0
-    membrane = np.empty((steps, size), number)
-    g, zeros = np.empty(size, number), np.zeros(size, number)
-    gb, gt = np.empty(size, number), np.empty(size, number)
-    for lo in range(first, last, size):
-        hi = min(lo + size, last)
-        n = hi - lo
-        b, th, sc = _block(beta, lo, hi), _block(threshold, lo, hi), _block(scale, lo, hi)
-        _start(n, current[0, lo:hi], b, th, sc, membrane[0], how, zero)
-        for t in range(1, steps):
-            x = current[t * stride, lo:hi]
-            _charge(n, membrane[t - 1], x, b, th, sc, membrane[t], how, one, zero)
-        g[:] = zero
-        gb[:] = zero
-        gt[:] = zero
-        for t in range(steps - 1, -1, -1):
-            u = membrane[t]
-            dy = d_spikes[t, lo:hi] if d_spikes.shape[0] > 0 else zeros[:n]
-            dp = d_potential[t, lo:hi] if has_dp else zeros[:n]
-            dx = d_current[t, lo:hi]
-            ends = t == steps - 1
-            # At the last step a reset acts on nothing but a potential that was returned.
-            acts = attached and (not ends or (instant and has_dp))
-            if learns:
-                _learn(n, u, b, th, dy, dp, g, gb, gt, how, kind, k, acts, ends, one, zero)
-            _back(n, u, b, th, sc, dy, dp, g, dx, how, kind, k, acts, one, zero)
-            if learns and decay:
-                _learn_scale(n, current[t * stride, lo:hi], g, gb)
+    has_dy, has_dp = d_spikes.shape[0] > 0, d_potential.shape[0] > 0
+    membrane = scratch[:steps]
+    g, gb, gt, zeros = scratch[steps], scratch[steps + 1], scratch[steps + 2], scratch[steps + 3]
+    b, th = _block(beta, lo, hi, zero), _block(threshold, lo, hi, zero)
+    slopes = (
+        spread(k[0], zero), spread(k[1], zero), spread(k[2], zero), spread(k[3], zero)
+    )  # fmt: skip
+    ahead = current[min(1, steps - 1) * stride, lo:hi]
+    _start(n, current[0, lo:hi], ahead, b, th, membrane[0], how, one, zero)
+    for t in range(1, steps):
+        x = current[t * stride, lo:hi]
+        ahead = current[min(t + 1, steps - 1) * stride, lo:hi]
+        _charge(n, membrane[t - 1], x, ahead, b, th, membrane[t], how, one, zero)
+    scratch[steps:] = 0
+    for t in range(steps - 1, -1, -1):
+        u = membrane[t]
+        dy = d_spikes[t, lo:hi] if has_dy else zeros
+        ahead = d_spikes[max(t - 1, 0), lo:hi] if has_dy else zeros
+        dp = d_potential[t, lo:hi] if has_dp else zeros
+        dx = d_current[t, lo:hi]
+        ends = t == steps - 1
+        # At the last step a reset acts on nothing but a potential that was returned.
+        acts = attached and (not ends or (how[3] and has_dp))
         if learns:
-            _learn_first(n, g, gb, gt, how, zero)
-            d_beta[lo:hi] = gb[:n]
-            d_threshold[lo:hi] = gt[:n]
+            _learn(n, u, b, th, dy, dp, g, gb, gt, how, kind, slopes, acts, ends, one, zero)
+        _back(n, u, b, th, dy, ahead, dp, g, dx, past, how, kind, slopes, acts, one, zero)
+        if learns and how[4]:
+            _learn_scale(n, current[t * stride, lo:hi], g, gb, zero)
+    if learns:
+        _learn_first(n, g, gb, gt, how, zero)
+        d_beta[lo:hi] = gb[:n]
+        d_threshold[lo:hi] = gt[:n]
+
+
+# What threads call.
+
+
+class Arguments(ctypes.Structure):
+    """Addresses of arrays, sizes and choices.
+
+    ``taken`` and ``workers`` count blocks and threads. current is [T, M], or [1, M] with stride 0
+    if all steps are equal; beta and threshold are [M] or [1]. M is at least what a cache line
+    holds. Arrays with 0 rows are not written (potential, d_beta, d_threshold) or hold zeros
+    (d_spikes, d_potential). ``past``: spikes and d_current are written past the cache; their rows
+    must begin at multiples of a cache line. scratch holds rows of ``size``, a multiple of a cache
+    line, for each thread: `FORWARD_ROWS`, or T + `BACKWARD_ROWS`.
+    """
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in (
+            "taken", "workers", "steps", "neurons", "size", "scratch", "current", "stride",
+            "beta", "threshold", "past", "reset", "instant", "decays", "surrogate", "attached",
+        )),
+        *((name, ctypes.c_double) for name in (
+            "half_slope", "steepness", "slope", "slope_squared",
+        )),
+        *((name, ctypes.c_int64) for name in (
+            "spikes", "potential", "potential_rows", "d_spikes", "d_spikes_rows", "d_potential",
+            "d_potential_rows", "d_current", "d_beta", "d_threshold", "learns",
+        )),
+    )  # fmt: skip
+
+
+TAKEN, WORKERS = 0, 1
+FORWARD_ROWS, BACKWARD_ROWS = 1, 4
+
+
+def compiled(function: Callable[[int], None]) -> int:
+    """The address of a C function of a pointer to `Arguments`, machine code cached on disk.
+
+    Where no folder is writable the machine code is cached in memory only.
+    """
+    signature = types.void(types.CPointer(numba.from_dtype(np.dtype(Arguments))))
+    function.__qualname__ += f"_{lanes.STAMP}"  # numba's cache does not see that file
+    try:
+        made = numba.cfunc(signature, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # numba: "no locator available for file ..."
+        made = numba.cfunc(signature, error_model="numpy")(function)
+    _made.append(made)
+    return cast(int, made.address)
+
+
+_made: list[object] = []  # machine code lives as long as what it was made by
+
+
+@functools.cache
+def forward(number: type, each: bool) -> int:
+    """Steps neurons: a C function of a pointer to `Arguments`.
+
+    Args:
+        number: the arrays' type, np.float32 or np.float64.
+        each: whether beta and threshold hold a value for each neuron.
+    """
+    line = lanes.LINE // np.dtype(number).itemsize
+
+    def work(address):
+        a = numba.carray(address, 1)[0]
+        one, zero = fill(number(1), line), fill(number(0), line)
+        steps, neurons, size = a.steps, a.neurons, a.size
+        current = numba.carray(pointer(a.current), (steps if a.stride else 1, neurons), number)
+        spikes = numba.carray(pointer(a.spikes), (steps, neurons), number)
+        potential = numba.carray(pointer(a.potential), (a.potential_rows, neurons), number)
+        beta = _values(numba.carray(pointer(a.beta), neurons, number), each)
+        threshold = _values(numba.carray(pointer(a.threshold), neurons, number), each)
+        how = _how(a.reset, a.instant != 0, a.decays != 0)
+        workers = counted(address, WORKERS) + 1
+        scratch = numba.carray(pointer(a.scratch), (workers, FORWARD_ROWS, size), number)[-1]
+        given = (current, a.stride, beta, threshold, how, spikes, potential, a.past != 0, scratch)
+        lo = counted(address, TAKEN) * size
+        while lo < neurons:
+            hi = min(lo + size, neurons)
+            rest = hi - (hi - lo) % line
+            _forward(lo, rest, one, zero, given)
+            if rest < hi:  # the last line, of which a part is done twice and alike
+                _forward(hi - line, hi, one, zero, given)
+            lo = counted(address, TAKEN) * size
+        fence()
+
+    return compiled(work)
+
+
+@functools.cache
+def backward(number: type, each: bool) -> int:
+    """Gradients of neurons; as `forward`."""
+    line = lanes.LINE // np.dtype(number).itemsize
+
+    def work(address):
+        a = numba.carray(address, 1)[0]
+        one, zero = fill(number(1), line), fill(number(0), line)
+        steps, neurons, size = a.steps, a.neurons, a.size
+        learned = neurons if a.learns else 0
+        current = numba.carray(pointer(a.current), (steps if a.stride else 1, neurons), number)
+        d_spikes = numba.carray(pointer(a.d_spikes), (a.d_spikes_rows, neurons), number)
+        d_potential = numba.carray(pointer(a.d_potential), (a.d_potential_rows, neurons), number)
+        d_current = numba.carray(pointer(a.d_current), (steps, neurons), number)
+        d_beta = numba.carray(pointer(a.d_beta), learned, number)
+        d_threshold = numba.carray(pointer(a.d_threshold), learned, number)
+        beta = _values(numba.carray(pointer(a.beta), neurons, number), each)
+        threshold = _values(numba.carray(pointer(a.threshold), neurons, number), each)
+        how = _how(a.reset, a.instant != 0, a.decays != 0)
+        kind = (a.surrogate == ATAN, a.surrogate == FAST_SIGMOID)
+        k = a.half_slope, a.steepness, a.slope, a.slope_squared
+        workers = counted(address, WORKERS) + 1
+        scratch = numba.carray(pointer(a.scratch), (workers, steps + BACKWARD_ROWS, size), number)[
+            -1
+        ]
+        given = (
+            current, a.stride, beta, threshold, how, kind,
+            (number(k[0]), number(k[1]), number(k[2]), number(k[3])), a.attached != 0,
+            d_spikes, d_potential, d_current, a.past != 0, d_beta, d_threshold, scratch,
+        )  # fmt: skip
+        lo = counted(address, TAKEN) * size
+        while lo < neurons:
+            hi = min(lo + size, neurons)
+            rest = hi - (hi - lo) % line
+            _backward(lo, rest, one, zero, given)
+            if rest < hi:  # the last line, of which a part is done twice and alike
+                _backward(hi - line, hi, one, zero, given)
+            lo = counted(address, TAKEN) * size
+        fence()
+
+    return compiled(work)

@@ -53,19 +53,24 @@ class Layout:
     Attributes:
         shape: sizes of the neurons' axes.
         order: those axes, from the slowest to the fastest in memory.
+        plain: whether that is the order in which they are named.
     """
 
     shape: tuple[int, ...]
     order: tuple[int, ...]
+    plain: bool
 
     @staticmethod
     def of(current: Tensor) -> Layout:
         strides = current.stride()[1:]
-        order = sorted(range(len(strides)), key=lambda axis: -strides[axis])
-        return Layout(tuple(current.shape[1:]), tuple(order))
+        named = tuple(range(len(strides)))
+        order = tuple(sorted(named, key=lambda axis: -strides[axis]))
+        return Layout(tuple(current.shape[1:]), order, order == named)
 
     def flat(self, tensor: Tensor) -> Tensor:
         """[T, B, ...] as [T, M]; a view if the tensor lies in this layout, else a copy."""
+        if self.plain and tensor.is_contiguous():  # as in most layers
+            return tensor.view(tensor.shape[0], -1)
         tensor = tensor.permute(0, *(axis + 1 for axis in self.order))
         if tensor.stride(0) == 0:  # one step repeated by expand: flatten that one
             return tensor[:1].reshape(1, -1).expand(tensor.shape[0], -1)
@@ -79,6 +84,8 @@ class Layout:
 
     def shaped(self, flat: Tensor) -> Tensor:
         """[..., M] back to [..., B, ...], as a view in this layout."""
+        if self.plain:
+            return flat.view(*flat.shape[:-1], *self.shape)
         lead = flat.dim() - 1
         back = sorted(range(len(self.order)), key=lambda position: self.order[position])
         sizes = [self.shape[axis] for axis in self.order]
