@@ -7,15 +7,13 @@ Each arrow is an import direction; a room to the left never imports one to its r
 
 from __future__ import annotations
 
-from snnbd_core import attacks, badsnn, data, learning, memory, networks, stealth, triggers
+from snnbd_core import attacks, badsnn, data, learning, networks, stealth, triggers
 from snnbd_core.experiment import Experiment, Neuron, Record, run
 from snnbd_core.metrics import Rate, Report, evaluate
 from snnbd_core.neurons import IF, LIF, ParametricLIF, override
 from snnbd_core.poisoning import PoisonedDataset, poison
 
 __version__ = "0.1.0"
-
-memory.use_large_pages()
 
 __all__ = [
     "IF",

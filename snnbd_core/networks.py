@@ -140,7 +140,21 @@ def build(
             layers += [Folded(nn.Linear(features, classes * VOTERS)), neuron()]
         else:
             layers = _paper_layers(name, shape, classes, neuron)
-    return Network(layers, shape, classes, PoissonCode() if coding == "poisson" else None)
+    net = Network(layers, shape, classes, PoissonCode() if coding == "poisson" else None)
+    if not name.startswith("quick-"):  # whose layers are too small to gain
+        _lay_channels_last(net)
+    return net
+
+
+def _lay_channels_last(net: nn.Module) -> None:
+    """Stores the weights of convolutions with the channels of a pixel side by side.
+
+    What a convolution gives, and all layers up to the dense ones, then lies so too: convolution,
+    batch norm and pooling are faster.
+    """
+    for weight in net.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.contiguous(memory_format=torch.channels_last)
 
 
 def _paper_layers(

@@ -230,6 +230,8 @@ def _as_tensor(name: str, value: float | Tensor) -> Tensor:
 def _fitted(name: str, value: Tensor, current: Tensor) -> Tensor:
     """The value on the current's device, in a shape that broadcasts to [B, ...]."""
     value = value.to(current.device, kernels.compute_dtype(current))
+    if value.dim() == 0:  # one number for all: nothing to fit
+        return value
     shape = current.shape[1:]
     if value.dim() == 2 and value.shape[1] == 1:
         if value.shape[0] not in (1, shape[0]):

@@ -424,6 +424,7 @@ def test_without_numba_the_reference_runs_and_says_so_once(monkeypatch):
 
     monkeypatch.setattr(kernels.importlib, "import_module", missing)
     kernels._available.cache_clear()
+    kernels._fused.cache_clear()
     inputs = random_inputs((2, 3, 4))
     try:
         with pytest.warns(RuntimeWarning, match="numba is not available") as said:

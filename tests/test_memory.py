@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -57,39 +56,63 @@ def test_elsewhere_it_does_nothing(monkeypatch):
     memory.keep.cache_clear()
 
 
-# The share of 48 MB that lies in large pages.
+# The share of 48 MB that lies in large pages, and by how many MB of memory the process grew.
 LARGE = """
+import os
 import torch
-import snnbd_core
+from snnbd_core import memory
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+before = resident()
+memory.keep()
 ones = torch.ones(12_000_000)
 lines = open("/proc/self/smaps_rollup").read().splitlines()
 (large,) = (int(line.split()[1]) for line in lines if line.startswith("AnonHugePages"))
-print(large / 48_000)
+print(large / 48_000, (resident() - before) / 1e6)
 """
 
 
 @pytest.mark.skipif(
-    not memory.LARGE_PAGES.exists() or "[madvise]" not in memory.LARGE_PAGES.read_text(),
+    not (GLIBC and memory.large_pages_on_request()),
     reason="this kernel does not give large pages to those who ask",
 )
 def test_large_tensors_lie_in_large_pages_unless_refused():
-    shares = {
-        setting: float(
-            subprocess.run(
-                [sys.executable, "-c", LARGE], check=True, capture_output=True, text=True,
-                env={"SNNBD_KEEP_MEMORY": setting, "PYTHONPATH": str(PACKAGE.parent)},
-            ).stdout
-        )
-        for setting in ("0", "1")
-    }  # fmt: skip
+    shares, growths = {}, {}
+    for setting in ("0", "1"):
+        run = subprocess.run(
+            [sys.executable, "-c", LARGE], check=True, capture_output=True, text=True,
+            env={"SNNBD_KEEP_MEMORY": setting, "PYTHONPATH": str(PACKAGE.parent)},
+        )  # fmt: skip
+        shares[setting], growths[setting] = map(float, run.stdout.split())
     assert shares["0"] < 0.05 and shares["1"] > 0.8
+    assert growths["1"] < growths["0"] + 8  # addresses were taken, not memory
+
+
+# Where a process may not have so many addresses, it goes on with small pages.
+LIMITED = """
+import resource
+import torch
+from snnbd_core import memory
+resource.setrlimit(resource.RLIMIT_DATA, (2 * 1024**3, 2 * 1024**3))
+assert memory._physical_memory() > 4 * 1024**3
+print(memory.keep(), torch.ones(12_000_000).sum().item())
+"""
+
+
+@pytest.mark.skipif(
+    not GLIBC or memory._physical_memory() <= 4 * 1024**3, reason="asks for 2 GiB on Linux"
+)
+def test_a_limit_of_addresses_is_respected():
+    run = subprocess.run(
+        [sys.executable, "-c", LIMITED], check=True, capture_output=True, text=True,
+        env={"PYTHONPATH": str(PACKAGE.parent)},
+    )  # fmt: skip
+    assert run.stdout.split() == ["True", "12000000.0"]
 
 
 @pytest.mark.parametrize("policy", ["always [never] madvise", "[always] madvise never", None])
 def test_elsewhere_no_large_pages_are_asked_for(policy, monkeypatch, tmp_path):
-    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
     monkeypatch.setattr(memory, "LARGE_PAGES", tmp_path / "enabled")
     if policy:
         memory.LARGE_PAGES.write_text(policy)
-    memory.use_large_pages()
-    assert "THP_MEM_ALLOC_ENABLE" not in os.environ
+    assert not memory.large_pages_on_request()

@@ -70,15 +70,18 @@ def step(
     beta, threshold = beta.to(dtype), threshold.to(dtype)
     if chosen == "cuda" and current.numel():
         return fused.step(_fused("cuda"), current, beta, threshold, rule, return_potential)
+    given, current = current.dtype, current.to(dtype)
     if chosen == "cpu" and current.numel():
         spikes, potential = fused.step(
-            _fused("cpu"), current.to(dtype), beta, threshold, rule, return_potential
+            _fused("cpu"), current, beta, threshold, rule, return_potential
         )
     else:
         spikes, potential = reference.step(
-            current.to(dtype), beta, threshold, rule, return_potential=return_potential
+            current, beta, threshold, rule, return_potential=return_potential
         )
-    return spikes.to(current.dtype), None if potential is None else potential.to(current.dtype)
+    if given == dtype:
+        return spikes, potential
+    return spikes.to(given), None if potential is None else potential.to(given)
 
 
 def _chosen(name: str, device: str) -> str:
@@ -109,6 +112,7 @@ def _available(name: str) -> bool:
     return True
 
 
+@functools.cache
 def _fused(name: str) -> fused.Kernel:
     # Imported at first use: the compilers take a second to load and may be missing.
     kernel: fused.Kernel = importlib.import_module(f"snnbd_core.kernels.{name}")
