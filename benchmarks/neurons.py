@@ -7,7 +7,7 @@
 Workloads: ``lif`` (a layer alone), ``linear`` (Linear + LIF over 500 steps, the layer timed apart
 from the product), ``training`` (a step of nmnist-conv) and ``poisoning`` (triggers on recordings).
 All peers run in one process by turns, after it is asserted that they give the same spikes. The
-result is one JSON file; ``benchmarks.plot`` draws it.
+result is one JSON file, of which the book's page *Performance* is made.
 """
 
 from __future__ import annotations

@@ -69,6 +69,30 @@ def test_nmnist_network_computes_what_spikingjellys_does_with_the_same_weights(t
     torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-12)
 
 
+def test_the_papers_networks_lie_channels_last_and_give_what_they_gave_before():
+    """Only the order of additions changes; weights load from networks that lie otherwise."""
+    net = networks.build("nmnist-conv", (2, 34, 34), 10, seed=0).eval()
+    plain = networks.build("nmnist-conv", (2, 34, 34), 10, seed=0).eval()
+    for weight in plain.parameters():
+        weight.data = weight.contiguous()
+    layouts = []
+    for layer in spiking_layers(net)[:2]:
+        layer.register_forward_hook(lambda _, currents, __: layouts.append(currents[0]))
+    plain.load_state_dict(net.state_dict())
+    net.load_state_dict(plain.state_dict())
+    weights = [one for one in net.parameters() if one.dim() == 4]
+    assert all(one.is_contiguous(memory_format=torch.channels_last) for one in weights)
+    sequence = frames(4, 3, (2, 34, 34))
+    with torch.no_grad():
+        ours, theirs = net(sequence), plain(sequence)
+    for current in layouts:
+        assert current.flatten(0, 1).is_contiguous(memory_format=torch.channels_last)
+    assert len(layouts) == 2
+    assert (ours - theirs).abs().max() <= 1 / 40  # of 40 votes for a class, one may round away
+    small = networks.build("quick-conv", (2, 34, 34), 10).parameters()
+    assert all(one.is_contiguous() for one in small)
+
+
 def test_dropout_drops_the_same_units_at_all_time_steps():
     dropout = networks.SharedDropout(0.5)
     torch.manual_seed(0)

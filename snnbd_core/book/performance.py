@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from snnbd_core import viz
 from snnbd_core.book.settings import Book
 
 PAGE = "book/performance"
+PICTURE = "performance.svg"
 _RESULTS = "benchmarks/results/neurons.json"
 _BY_DEFAULT = "benchmarks/results/neurons_default_memory.json"
 _DUAL = "benchmarks/results/dual_spike.json"
@@ -27,6 +29,16 @@ times of the layers leave out.
 
 All are measured in a process that keeps freed memory. Training with `snnbd` does that by itself
 (`snnbd_core.memory`; `SNNBD_KEEP_MEMORY=0` opts out); it helps the others too.
+
+"""
+_FIGURE = f"""```{{figure}} {PICTURE}
+---
+name: fig-performance
+alt: Bars of the times in the tables below, a panel for each, with a line where a copy would be.
+---
+Median time of a run (bars; whiskers: quartiles) of `snnbd` (blue) and the others (grey). The dashed
+line is the time that a copy of as many bytes takes as must be moved. Shorter is better.
+```
 
 """
 _DEFAULT = """## With memory as it is by default
@@ -49,7 +61,11 @@ _LAYERS = (("lif", "A layer of neurons alone"), ("linear", "The layer after a de
 
 
 def write(book: Book, folder: Path) -> None:
-    """Writes the page into the staged book; without results it says that there are none."""
+    """Writes the page into the staged book, with its picture; without results it says so."""
+    measured = book.root / _RESULTS
+    if measured.is_file():
+        picture = viz.draw_timings(json.loads(measured.read_text(encoding="utf-8")))
+        picture.savefig((folder / PAGE).with_name(PICTURE), metadata={"Date": None})
     parts = [
         make(json.loads((book.root / source).read_text(encoding="utf-8")))
         for source, make in ((_RESULTS, page), (_BY_DEFAULT, by_default), (_DUAL, dual_spike))
@@ -71,7 +87,7 @@ def page(results: dict[str, Any]) -> str:
         runs=_fewest(results), processor=machine["processor"], threads=machine["threads"],
         python=machine["python"], versions=versions,
     )  # fmt: skip
-    text = head + _networks(results, "##")
+    text = head + _FIGURE + _networks(results, "##")
     if "poisoning" in results:
         text += f"## Triggers on {results['poisoning']['recordings']} recordings\n\n"
         text += _poisoning(results["poisoning"])

@@ -72,6 +72,7 @@ from snnbd_core.viz.rules import (
 )
 from snnbd_core.viz.stills import draw_states, sliders, stills
 from snnbd_core.viz.style import use_style
+from snnbd_core.viz.timings import draw_timings
 from snnbd_core.viz.triggers import (
     draw_frontier,
     draw_time_position,
@@ -129,6 +130,7 @@ __all__ = [
     "draw_strengths",
     "draw_thresholds",
     "draw_time_position",
+    "draw_timings",
     "draw_traces",
     "draw_triggers",
     "draw_varied",

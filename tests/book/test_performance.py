@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from snnbd_core.book.performance import by_default, dual_spike, page, write
+from snnbd_core.book.performance import PICTURE, by_default, dual_spike, page, write
 from snnbd_core.book.settings import Book
 
 
@@ -13,13 +13,18 @@ def times(median: float, runs: int = 20) -> dict[str, float]:
     return {"median": median, "q1": median, "q3": median, "runs": runs}
 
 
+MACHINE = {
+    "processor": "a processor",
+    "threads": 2,
+    "python": "3.11.7",
+    "versions": {"torch": "2.13.0", "norse": None},
+}
+
+
 def test_times_are_shown_as_multiples_of_ours() -> None:
     both = {"other": times(30.0), "snnbd": times(10.0), "copy": times(2.5)}
     text = page({
-        "machine": {
-            "processor": "a processor", "threads": 2, "python": "3.11.7",
-            "versions": {"torch": "2.13.0", "norse": None},
-        },
+        "machine": MACHINE,
         "lif": [
             {
                 "shape": [16, 64, 1024], "forward": both | {"Linear": times(5.0)},
@@ -85,3 +90,10 @@ def test_the_page_is_made_of_what_is_committed(tmp_path: Path) -> None:
     found.write_text(json.dumps({"lif": [LAYER]}))
     write(Book(tmp_path), built)
     assert shown.read_text() == by_default({"lif": [LAYER]})
+    assert not shown.with_name(PICTURE).exists()
+    measured = {"machine": MACHINE, "training": {"step": {"snnbd": times(2.0)}}}
+    (results / "neurons.json").write_text(json.dumps(measured))
+    write(Book(tmp_path), built)
+    assert shown.read_text().startswith(page(measured))
+    assert f"{{figure}} {PICTURE}" in page(measured)
+    assert "<svg" in shown.with_name(PICTURE).read_text()
