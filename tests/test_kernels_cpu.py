@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import ctypes
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -205,13 +206,11 @@ def test_nothing_outside_the_arrays_is_written_or_read(monkeypatch, neurons, pas
     spikes, potential, d_current = written
     assert cpu._past(spikes) == (past and neurons == 320)
     inputs = (current, beta, threshold, rule)
+    cpu._run(cpu_loops.forward, cpu_loops.FORWARD_ROWS, *inputs, spikes, potential)
+    rows = steps + cpu_loops.BACKWARD_ROWS
+    d_beta, d_threshold = (one[0] for one in sums)
     cpu._run(
-        cpu_loops.forward, cpu_loops.FORWARD_ROWS, *inputs, spikes,
-        (spikes.data_ptr(), *cpu._rows(potential)),
-    )  # fmt: skip
-    cpu._run(
-        cpu_loops.backward, steps + cpu_loops.BACKWARD_ROWS, *inputs, d_current,
-        (0, 0, 0, *cpu._rows(current), 0, 0, *(one.data_ptr() for one in (d_current, *sums)), True),
+        cpu_loops.backward, rows, *inputs, d_current, None, current, None, d_beta, d_threshold
     )  # fmt: skip
     for memory, array in zip((*kept, *kept_sums), (*written, *sums), strict=True):
         assert torch.isfinite(array).all() and not (array == poison).any()
@@ -267,7 +266,7 @@ def test_a_second_derivative_is_refused():
 
 @pytest.fixture
 def two_threads():
-    """As many torch threads as make the kernel use its pool, whatever the machine has."""
+    """As many torch threads as make the kernel share its work, whatever the machine has."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -304,11 +303,56 @@ def test_work_is_shared_with_a_second_thread(kind_of_threads):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch may have another OpenMP")
 def test_layers_are_stepped_by_torchs_own_threads(two_threads):
-    assert torch.backends.openmp.is_available()
-    torch.ones(10**6).add_(1)  # torch has its threads now
-    before = os.listdir("/proc/self/task")
-    large_step()
-    assert os.listdir("/proc/self/task") == before
+    done = subprocess.run(
+        [sys.executable, "-c", OWN_THREADS], check=True, capture_output=True, text=True
+    )
+    names, before, after = map(json.loads, done.stdout.splitlines())
+    assert len(before) >= 3 and after == before  # the same threads, none ended and made anew
+    assert not any("snnbd-neurons" in name for name in names)
+
+
+OWN_THREADS = """
+import json, os, threading
+import torch
+from snnbd_core import kernels
+def tasks():
+    return sorted(map(int, os.listdir("/proc/self/task")))
+torch.set_num_threads(3)
+torch.ones(10**6).add_(1)  # torch has its threads now
+before = tasks()
+for size in (3000, 300_000):  # blocks for one thread, and for more than there are
+    kernels.step(torch.randn(32, size), torch.tensor(0.9), torch.tensor(1.0), kernels.Rule())
+    kernels.step(torch.randn(32, 2 * 2048), torch.tensor(0.9), torch.tensor(1.0), kernels.Rule())
+    torch.ones(10**6).add_(1)
+print(json.dumps([thread.name for thread in threading.enumerate()]))
+print(json.dumps(before))
+print(json.dumps(tasks()))
+"""
+
+# The kernel is first used in a child, of a parent whose torch had threads.
+FORKED = """
+import os
+import torch
+import snnbd_core
+from snnbd_core import kernels
+torch.set_num_threads(2)
+torch.ones(10**6).add_(1)
+current = torch.randn(16, 100_000)
+child = os.fork()
+if child == 0:
+    kernels.step(current, torch.tensor(0.9), torch.tensor(1.0), kernels.Rule())
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_may_be_the_first_to_step():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED], check=True, capture_output=True,
+        text=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.split() == ["0"]
 
 
 def test_as_many_threads_as_one_likes_give_the_same_bits(kind_of_threads):

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from snnbd_core.kernels import fused, reference
+from snnbd_core.kernels import threads as threads  # used by `cpu`; here it is told of every fork
 from snnbd_core.kernels.rule import RESETS, SURROGATES, UPDATES, Rule
 
 __all__ = ["KERNELS", "RESETS", "SURROGATES", "UPDATES", "Rule", "compute_dtype", "step"]

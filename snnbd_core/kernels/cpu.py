@@ -41,8 +41,7 @@ def forward(
     out = current.new_empty(steps, wide) if potential else None
     _run(
         cpu_loops.forward, cpu_loops.FORWARD_ROWS, _widened(current, wide),
-        _widened(beta, wide), _widened(threshold, wide), rule, spikes,
-        (spikes.data_ptr(), *_rows(out)),
+        _widened(beta, wide), _widened(threshold, wide), rule, spikes, potential=out,
     )  # fmt: skip
     out = None if out is None else _narrowed(out, neurons)
     return _narrowed(spikes, neurons), out, (current,)
@@ -61,21 +60,19 @@ def backward(
     (current,) = saved
     steps, neurons = current.shape
     wide = max(neurons, _line(current))
-    incoming = [None if one is None else _widened(one, wide) for one in (d_spikes, d_potential)]
+    d_spikes = None if d_spikes is None else _widened(d_spikes, wide)
+    d_potential = None if d_potential is None else _widened(d_potential, wide)
     d_current = current.new_empty(steps, wide)
-    d_beta, d_threshold = current.new_empty(2, wide if learns else 0).unbind()
+    d_beta, d_threshold = current.new_empty(2, wide).unbind() if learns else (None, None)
     _run(
         cpu_loops.backward, steps + cpu_loops.BACKWARD_ROWS, _widened(current, wide),
-        _widened(beta, wide), _widened(threshold, wide), rule, d_current,
-        (
-            0, 0, 0, *_rows(incoming[0]), *_rows(incoming[1]), d_current.data_ptr(),
-            d_beta.data_ptr(), d_threshold.data_ptr(), learns,
-        ),
+        _widened(beta, wide), _widened(threshold, wide), rule, d_current, d_spikes=d_spikes,
+        d_potential=d_potential, d_beta=d_beta, d_threshold=d_threshold,
     )  # fmt: skip
     d_current = _narrowed(d_current, neurons)
-    return (
-        (d_current, d_beta[:neurons], d_threshold[:neurons]) if learns else (d_current, None, None)
-    )
+    if d_beta is None or d_threshold is None:
+        return d_current, None, None
+    return d_current, d_beta[:neurons], d_threshold[:neurons]
 
 
 def _run(
@@ -86,30 +83,36 @@ def _run(
     threshold: Tensor,
     rule: Rule,
     written: Tensor,
-    arrays: tuple[int, ...],
+    potential: Tensor | None = None,
+    d_spikes: Tensor | None = None,
+    d_potential: Tensor | None = None,
+    d_beta: Tensor | None = None,
+    d_threshold: Tensor | None = None,
 ) -> None:
     """Calls compiled loops with `cpu_loops.Arguments`.
 
     Args:
         loops: ``cpu_loops.forward`` or ``cpu_loops.backward``.
         rows: of scratch memory, for each thread.
-        written: the tensor [T, M] that the loops write.
-        arrays: the last of the arguments, from ``spikes`` on.
+        written: what the loops write: the spikes, or the current's gradient.
     """
     steps, neurons = current.shape
     if beta.numel() != threshold.numel():
         beta, threshold = beta.expand(neurons).contiguous(), threshold.expand(neurons).contiguous()
     size = _block_size(steps, current.element_size())
     enough = min(-(-neurons // size), neurons * steps // SMALLEST_WORK)
-    workers = max(1, min(torch.get_num_threads(), enough))
+    # All of torch's threads or one: a smaller team would end those that it leaves out.
+    workers = torch.get_num_threads() if enough > 1 else 1
     scratch = current.new_empty(workers, rows, size)
+    others = (potential, d_spikes, d_potential, d_beta, d_threshold)
     arguments = cpu_loops.Arguments(
         0, 0, steps, neurons, size, scratch.data_ptr(), current.data_ptr(),
-        current.stride(0) != 0, beta.data_ptr(), threshold.data_ptr(), _past(written),
-        *_choices(rule), *arrays,
+        current.stride(0) != 0, beta.data_ptr(), threshold.data_ptr(), *_choices(rule),
+        written.data_ptr(), _past(written), *(value for one in others for value in _rows(one)),
     )  # fmt: skip
     work = loops(_NUMBERS[current.dtype], len(beta) > 1)
-    threads.run(work, arguments, workers, (scratch, current, beta, threshold, written))
+    held = (scratch, current, beta, threshold, written, *others)
+    threads.run(work, arguments, workers, held)
 
 
 @functools.cache
@@ -124,7 +127,7 @@ def _choices(rule: Rule) -> tuple[float, ...]:
 
 
 def _rows(tensor: Tensor | None) -> tuple[int, int]:
-    """Address and number of rows of a tensor [T, M] that may be missing."""
+    """Address and length of a tensor [T, M] or [M] that may be missing."""
     return (0, 0) if tensor is None else (tensor.data_ptr(), len(tensor))
 
 

@@ -20,7 +20,9 @@ multiply-add, so that results have the same bits and NaN and inf travel as there
 
 What threads call is at the end: C functions of one pointer, to `Arguments`. Each takes blocks
 from a counter until none is left, with scratch memory of its own, so any number of threads may
-share a call. They allocate nothing and raise nothing.
+share a call. They allocate nothing and raise nothing. Where a layer does not fill its last line,
+the line that ends where the layer does is stepped besides: some of its neurons are done twice,
+maybe by two threads. Both write the same bits, and neither reads what is written.
 
 All functions but those of `lanes` are in one file because numba's cache notices changes in this
 file only.
@@ -278,8 +280,8 @@ def _learn_scale(n, x, g, d_beta, zero):
         store(d_beta, i, load(d_beta, i, zero) - share)
 
 
-# One block: all steps of neurons lo..hi-1, whose number one's lanes divide. ``given`` holds what is
-# the same for all blocks, see `forward` and `backward`.
+# One block: all steps of neurons lo..hi-1, whole lines. ``given`` holds what is the same for all
+# blocks, see `forward` and `backward`.
 
 
 @_inner
@@ -354,30 +356,32 @@ def _backward(lo, hi, one, zero, given):
 class Arguments(ctypes.Structure):
     """Addresses of arrays, sizes and choices.
 
-    ``taken`` and ``workers`` count blocks and threads. current is [T, M], or [1, M] with stride 0
-    if all steps are equal; beta and threshold are [M] or [1]. M is at least what a cache line
-    holds. Arrays with 0 rows are not written (potential, d_beta, d_threshold) or hold zeros
-    (d_spikes, d_potential). ``past``: spikes and d_current are written past the cache; their rows
-    must begin at multiples of a cache line. scratch holds rows of ``size``, a multiple of a cache
-    line, for each thread: `FORWARD_ROWS`, or T + `BACKWARD_ROWS`.
+    ``taken`` and ``begun`` are 0 and count the blocks and threads that have begun. current is
+    [T, M], or [1, M] with stride 0 if all steps are equal; beta and threshold are [M] or [1]. M is
+    at least what a cache line holds. ``written`` [T, M] are the spikes or d_current; ``past``: it
+    is written past the cache, and its rows begin at multiples of a cache line. Arrays with 0 rows
+    are not written (potential, d_beta, d_threshold) or hold zeros (d_spikes, d_potential). scratch
+    holds rows of ``size``, a multiple of a cache line, for each thread: `FORWARD_ROWS`, or
+    T + `BACKWARD_ROWS`.
     """
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in (
-            "taken", "workers", "steps", "neurons", "size", "scratch", "current", "stride",
-            "beta", "threshold", "past", "reset", "instant", "decays", "surrogate", "attached",
+            "taken", "begun", "steps", "neurons", "size", "scratch", "current", "stride",
+            "beta", "threshold", "reset", "instant", "decays", "surrogate", "attached",
         )),
         *((name, ctypes.c_double) for name in (
             "half_slope", "steepness", "slope", "slope_squared",
         )),
         *((name, ctypes.c_int64) for name in (
-            "spikes", "potential", "potential_rows", "d_spikes", "d_spikes_rows", "d_potential",
-            "d_potential_rows", "d_current", "d_beta", "d_threshold", "learns",
+            "written", "past", "potential", "potential_rows", "d_spikes", "d_spikes_rows",
+            "d_potential", "d_potential_rows", "d_beta", "d_beta_rows", "d_threshold",
+            "d_threshold_rows",
         )),
     )  # fmt: skip
 
 
-TAKEN, WORKERS = 0, 1
+TAKEN, BEGUN = 0, 1
 FORWARD_ROWS, BACKWARD_ROWS = 1, 4
 
 
@@ -387,7 +391,7 @@ def compiled(function: Callable[[int], None]) -> int:
     Where no folder is writable the machine code is cached in memory only.
     """
     signature = types.void(types.CPointer(numba.from_dtype(np.dtype(Arguments))))
-    function.__qualname__ += f"_{lanes.STAMP}"  # numba's cache does not see that file
+    function.__qualname__ += f"_{lanes.STAMP}"  # numba's cache does not notice changes there
     try:
         made = numba.cfunc(signature, cache=True, error_model="numpy")(function)
     except RuntimeError:  # numba: "no locator available for file ..."
@@ -414,20 +418,20 @@ def forward(number: type, each: bool) -> int:
         one, zero = fill(number(1), line), fill(number(0), line)
         steps, neurons, size = a.steps, a.neurons, a.size
         current = numba.carray(pointer(a.current), (steps if a.stride else 1, neurons), number)
-        spikes = numba.carray(pointer(a.spikes), (steps, neurons), number)
+        spikes = numba.carray(pointer(a.written), (steps, neurons), number)
         potential = numba.carray(pointer(a.potential), (a.potential_rows, neurons), number)
         beta = _values(numba.carray(pointer(a.beta), neurons, number), each)
         threshold = _values(numba.carray(pointer(a.threshold), neurons, number), each)
         how = _how(a.reset, a.instant != 0, a.decays != 0)
-        workers = counted(address, WORKERS) + 1
-        scratch = numba.carray(pointer(a.scratch), (workers, FORWARD_ROWS, size), number)[-1]
+        begun = counted(address, BEGUN) + 1
+        scratch = numba.carray(pointer(a.scratch), (begun, FORWARD_ROWS, size), number)[-1]
         given = (current, a.stride, beta, threshold, how, spikes, potential, a.past != 0, scratch)
         lo = counted(address, TAKEN) * size
         while lo < neurons:
             hi = min(lo + size, neurons)
             rest = hi - (hi - lo) % line
             _forward(lo, rest, one, zero, given)
-            if rest < hi:  # the last line, of which a part is done twice and alike
+            if rest < hi:  # see above: the layer's last line
                 _forward(hi - line, hi, one, zero, given)
             lo = counted(address, TAKEN) * size
         fence()
@@ -444,22 +448,20 @@ def backward(number: type, each: bool) -> int:
         a = numba.carray(address, 1)[0]
         one, zero = fill(number(1), line), fill(number(0), line)
         steps, neurons, size = a.steps, a.neurons, a.size
-        learned = neurons if a.learns else 0
         current = numba.carray(pointer(a.current), (steps if a.stride else 1, neurons), number)
         d_spikes = numba.carray(pointer(a.d_spikes), (a.d_spikes_rows, neurons), number)
         d_potential = numba.carray(pointer(a.d_potential), (a.d_potential_rows, neurons), number)
-        d_current = numba.carray(pointer(a.d_current), (steps, neurons), number)
-        d_beta = numba.carray(pointer(a.d_beta), learned, number)
-        d_threshold = numba.carray(pointer(a.d_threshold), learned, number)
+        d_current = numba.carray(pointer(a.written), (steps, neurons), number)
+        d_beta = numba.carray(pointer(a.d_beta), a.d_beta_rows, number)
+        d_threshold = numba.carray(pointer(a.d_threshold), a.d_threshold_rows, number)
         beta = _values(numba.carray(pointer(a.beta), neurons, number), each)
         threshold = _values(numba.carray(pointer(a.threshold), neurons, number), each)
         how = _how(a.reset, a.instant != 0, a.decays != 0)
         kind = (a.surrogate == ATAN, a.surrogate == FAST_SIGMOID)
         k = a.half_slope, a.steepness, a.slope, a.slope_squared
-        workers = counted(address, WORKERS) + 1
-        scratch = numba.carray(pointer(a.scratch), (workers, steps + BACKWARD_ROWS, size), number)[
-            -1
-        ]
+        begun = counted(address, BEGUN) + 1
+        rows = steps + BACKWARD_ROWS
+        scratch = numba.carray(pointer(a.scratch), (begun, rows, size), number)[-1]
         given = (
             current, a.stride, beta, threshold, how, kind,
             (number(k[0]), number(k[1]), number(k[2]), number(k[3])), a.attached != 0,
@@ -470,7 +472,7 @@ def backward(number: type, each: bool) -> int:
             hi = min(lo + size, neurons)
             rest = hi - (hi - lo) % line
             _backward(lo, rest, one, zero, given)
-            if rest < hi:  # the last line, of which a part is done twice and alike
+            if rest < hi:  # see above: the layer's last line
                 _backward(hi - line, hi, one, zero, given)
             lo = counted(address, TAKEN) * size
         fence()

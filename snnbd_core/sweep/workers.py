@@ -33,6 +33,8 @@ def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]
     variables = {
         # Failures are told once, by this process, with their traceback.
         "DASK_LOGGING__DISTRIBUTED": "critical",
+        # Runs are not in the main thread of a worker, see `snnbd_core.memory`.
+        "MALLOC_ARENA_MAX": 1,
         "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
     }  # fmt: skip
     settings = {

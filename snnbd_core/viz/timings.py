@@ -35,9 +35,7 @@ def draw_timings(results: dict[str, Any]) -> Figure:
             axes = picture.add_subplot(grid[row, column])
             axes.set_title(f"{label}, T={steps}, B={batch}, N={neurons}:\n{title}", fontsize=9)
             _bars(axes, times)
-            axes.axvline(floor, color=style.MARK, linestyle="--", label="copy")
-    if layers:
-        picture.axes[0].legend(loc="upper right")
+            axes.axvline(floor, color=style.MARK, linestyle="--")
     if training is not None:
         axes = picture.add_subplot(grid[-1, :])
         axes.set_title("training step of nmnist-conv", fontsize=9)
@@ -56,10 +54,11 @@ def _bars(axes: Axes, times: dict[str, dict[str, float]]) -> None:
     colours = [style.POTENTIAL if name == _OURS else style.CURRENT for name in names]
     axes.barh(names, medians, xerr=spread, color=colours, error_kw={"elinewidth": 1})
     for row, upper in enumerate(medians):
+        shown = f"{upper:.0f}" if upper >= 100 else f"{upper:.3g}"
+        end = upper + spread[1][row]
         axes.annotate(
-            f"{upper:.3g}", (upper + spread[1][row], row), (4, 0), textcoords="offset points",
-            va="center", fontsize=8,
-        )  # fmt: skip
-    axes.margins(x=0.15)
+            shown, (end, row), (4, 0), textcoords="offset points", va="center", fontsize=8
+        )
+    axes.margins(x=0.18)
     axes.tick_params(labelsize=8)
     axes.set_xlabel("time (ms)", fontsize=8)
