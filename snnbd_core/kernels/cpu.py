@@ -25,7 +25,7 @@ SCRATCH = 256 * 1024
 BLOCK_SIZES = (1024, 4096)
 # Neurons x steps that keep one thread busy for some tens of microseconds.
 SMALLEST_WORK = 32 * 1024
-# From so many bytes on, an output will not be found in the cache when it is read next.
+# From so many bytes on, an output is written faster past the cache.
 LARGE = 4 * 1024**2
 
 _NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
