@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from snnbd_core.viz import style
 
 _OURS = "snnbd"
-_WORKLOADS = (("lif", "LIF"), ("linear", "LIF after a dense layer"))
+_WORKLOADS = (("lif", "LIF"), ("linear", "LIF after Linear"))
 _MEASURES = {"forward": "forward", "forward_backward": "forward + backward"}
 _ROW = 1.7  # inches
 
