@@ -3,7 +3,7 @@
 =============  ==========================================================================
 kernel         what runs
 =============  ==========================================================================
-``cpu``        compiled by numba, all steps in one call, in torch's number of threads
+``cpu``        compiled by numba, all steps in one call, in torch's own threads
 ``cuda``       Triton, one kernel forward and one backward
 ``reference``  plain torch on any device, a Python step per time step
 =============  ==========================================================================
