@@ -84,8 +84,13 @@ class LIF(nn.Module):
             raise ValueError(f"current of shape {list(current.shape)} must be [T, B, ...]")
         if not current.is_floating_point():
             raise ValueError(f"current of dtype {current.dtype} must be floating point")
-        beta = _fitted("beta", self._overrides.get("beta", self.decay()), current)
-        threshold = _fitted("threshold", self._overrides.get("threshold", self.threshold), current)
+        beta, threshold = self._overrides.get("beta"), self._overrides.get("threshold")
+        beta = self.decay() if beta is None else beta
+        threshold = self.threshold if threshold is None else threshold
+        if beta.dim():  # else one number for all
+            beta = _fitted("beta", beta, current)
+        if threshold.dim():
+            threshold = _fitted("threshold", threshold, current)
         spikes, potential = kernels.step(
             current, beta, threshold, self.rule, return_potential=return_potential
         )
@@ -93,7 +98,7 @@ class LIF(nn.Module):
 
     def decay(self) -> Tensor:
         """The beta that acts: the held one, clamped to 0..1 once it can have been learned."""
-        return self.beta.clamp(0, 1) if isinstance(self.beta, nn.Parameter) else self.beta
+        return self.beta.clamp(0, 1) if "beta" in self._parameters else self.beta
 
     def extra_repr(self) -> str:
         rule = self.rule
@@ -228,10 +233,7 @@ def _as_tensor(name: str, value: float | Tensor) -> Tensor:
 
 
 def _fitted(name: str, value: Tensor, current: Tensor) -> Tensor:
-    """The value on the current's device, in a shape that broadcasts to [B, ...]."""
-    value = value.to(current.device, kernels.compute_dtype(current))
-    if value.dim() == 0:  # one number for all: nothing to fit
-        return value
+    """The value in a shape that broadcasts to [B, ...]."""
     shape = current.shape[1:]
     if value.dim() == 2 and value.shape[1] == 1:
         if value.shape[0] not in (1, shape[0]):

@@ -75,7 +75,8 @@ def assert_same(inputs, rule, return_potential=True, rtol=1e-5, atol=1e-9, equal
 @pytest.mark.parametrize("return_potential", [True, False])
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_every_rule_gives_the_references_values_and_gradients(rule, return_potential):
-    for beta_shape, threshold_shape in (((), ()), ((3, 1), (3, 1)), ((40,), (3, 40))):
+    shapes = (((), ()), ((3, 1), (3, 1)), ((40,), (3, 40)), ((1, 1), (40,)))
+    for beta_shape, threshold_shape in shapes:
         inputs = random_inputs((7, 3, 40), torch.float64, 1, beta_shape, threshold_shape)
         assert_same(inputs, rule, return_potential)
 
@@ -204,13 +205,14 @@ def test_nothing_outside_the_arrays_is_written_or_read(monkeypatch, neurons, pas
     kept, written = zip(*(guarded(steps, neurons, poison) for _ in range(3)), strict=True)
     kept_sums, sums = zip(*(guarded(1, neurons, poison) for _ in range(2)), strict=True)
     spikes, potential, d_current = written
-    assert cpu._past(spikes) == (past and neurons == 320)
+    assert cpu._aligned(spikes, neurons) == (neurons == 320)
     inputs = (current, beta, threshold, rule)
-    cpu._run(cpu_loops.forward, cpu_loops.FORWARD_ROWS, *inputs, spikes, potential)
-    rows = steps + cpu_loops.BACKWARD_ROWS
+    rows = cpu_loops.FORWARD_ROWS
+    cpu._run(cpu_loops.forward, rows, *inputs, spikes, potential=potential)
     d_beta, d_threshold = (one[0] for one in sums)
     cpu._run(
-        cpu_loops.backward, rows, *inputs, d_current, None, current, None, d_beta, d_threshold
+        cpu_loops.backward, steps + cpu_loops.BACKWARD_ROWS, *inputs, d_current, d_spikes=current,
+        d_beta=d_beta, d_threshold=d_threshold,
     )  # fmt: skip
     for memory, array in zip((*kept, *kept_sums), (*written, *sums), strict=True):
         assert torch.isfinite(array).all() and not (array == poison).any()
@@ -224,7 +226,7 @@ def test_large_outputs_are_written_past_the_cache_with_the_same_bits(monkeypatch
     monkeypatch.setattr(cpu, "LARGE", 0 if past else 2**60)
     for neurons in (4096, 4099):
         inputs = random_inputs((16, 5, neurons), beta_shape=(neurons,))
-        assert cpu._past(inputs[0].flatten(1)) == (past and neurons == 4096)
+        assert cpu._aligned(inputs[0], 5 * neurons) == (neurons == 4096)
         assert_same(inputs, Rule(), rtol=1e-4, atol=1e-4)
 
 
@@ -449,15 +451,27 @@ def test_after_an_interrupt_the_kernel_steps_on(two_threads, kind_of_threads):
 # The dispatcher.
 
 
-def test_auto_takes_the_compiled_kernel_on_the_cpu(monkeypatch):
-    monkeypatch.delenv("SNNBD_KERNEL", raising=False)
+@pytest.fixture
+def named(monkeypatch):
+    """Names a kernel for the process, as SNNBD_KERNEL does before the first step."""
+
+    def name(kernel):
+        monkeypatch.setenv("SNNBD_KERNEL", kernel)
+        kernels._default.cache_clear()
+
+    yield name
+    kernels._default.cache_clear()
+
+
+def test_auto_takes_the_compiled_kernel_on_the_cpu(monkeypatch, named):
+    named("auto")
     calls = []
     original = cpu.forward
     monkeypatch.setattr(cpu, "forward", lambda *a: calls.append(1) or original(*a))
-    current, beta, threshold = random_inputs((2, 3, 4))
+    current, beta, threshold = random_inputs((2, 3, 20))
     kernels.step(current, beta, threshold, Rule())
     assert calls == [1]
-    monkeypatch.setenv("SNNBD_KERNEL", "reference")
+    named("reference")
     kernels.step(current, beta, threshold, Rule())
     assert calls == [1]
 
@@ -481,11 +495,11 @@ def test_without_numba_the_reference_runs_and_says_so_once(monkeypatch):
     assert torch.equal(ours[2][0], kernels.step(*inputs, Rule(), kernel="reference")[0])
 
 
-def test_an_unknown_kernel_or_one_of_another_device_is_refused(monkeypatch):
+def test_an_unknown_kernel_or_one_of_another_device_is_refused(named):
     inputs = random_inputs((2, 3, 4))
     with pytest.raises(ValueError, match="kernel='gpu' is unknown; allowed: auto, cpu"):
         kernels.step(*inputs, Rule(), kernel="gpu")
-    monkeypatch.setenv("SNNBD_KERNEL", "cuda")
+    named("cuda")
     with pytest.raises(ValueError, match="kernel='cuda' does not run on 'cpu'"):
         kernels.step(*inputs, Rule())
 

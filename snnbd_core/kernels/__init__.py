@@ -9,7 +9,8 @@ kernel         what runs
 =============  ==========================================================================
 
 ``auto`` takes the device's own kernel; where numba or Triton is missing, or a device has none, it
-takes ``reference`` and says so once. ``SNNBD_KERNEL`` names a kernel for the whole process.
+takes ``reference`` and says so once. ``SNNBD_KERNEL`` names a kernel for the whole process; it is
+read at the first step.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def step(
 
     Args:
         current: input current [T, B, ...], a floating-point tensor.
-        beta: decay of the potential per step, a tensor that broadcasts to [B, ...].
+        beta: decay of the potential per step, a tensor that broadcasts to [B, ...]. It and the
+            threshold are brought to the current's device and to the dtype that is integrated in.
         threshold: firing threshold, in the current's units, a tensor that broadcasts to [B, ...].
         rule: the discrete choices (update, reset, surrogate, ...).
         return_potential: False leaves the potential out, which saves its memory.
@@ -66,12 +68,18 @@ def step(
         ValueError: an unknown kernel, or one for another device than the current's.
         ImportError: a kernel asked for by name whose compiler is not installed.
     """
-    chosen = _chosen(kernel or os.environ.get("SNNBD_KERNEL", "auto"), current.device.type)
-    dtype = compute_dtype(current)
-    beta, threshold = beta.to(dtype), threshold.to(dtype)
+    device, dtype = current.device, compute_dtype(current)
+    chosen = _chosen(kernel or _default(), device.type)
+    # Asked for first: even a conversion that does nothing takes as long as a small layer.
+    if beta.dtype != dtype or beta.device != device:
+        beta = beta.to(device, dtype)
+    if threshold.dtype != dtype or threshold.device != device:
+        threshold = threshold.to(device, dtype)
     if chosen == "cuda" and current.numel():
         return fused.step(_fused("cuda"), current, beta, threshold, rule, return_potential)
-    given, current = current.dtype, current.to(dtype)
+    given = current.dtype
+    if given != dtype:
+        current = current.to(dtype)
     if chosen == "cpu" and current.numel():
         spikes, potential = fused.step(
             _fused("cpu"), current, beta, threshold, rule, return_potential
@@ -83,6 +91,11 @@ def step(
     if given == dtype:
         return spikes, potential
     return spikes.to(given), None if potential is None else potential.to(given)
+
+
+@functools.cache
+def _default() -> str:
+    return os.environ.get("SNNBD_KERNEL", "auto")
 
 
 def _chosen(name: str, device: str) -> str:

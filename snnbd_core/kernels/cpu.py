@@ -19,13 +19,15 @@ from torch.nn import functional
 from snnbd_core.kernels import cpu_loops, lanes, threads
 from snnbd_core.kernels.rule import RESETS, SURROGATES, Rule
 
-# Bytes of a block's membrane over all T steps: a quarter of a typical second-level cache. Long
-# recordings take more: below 1024 neurons a row is too short to be fetched ahead.
-SCRATCH = 256 * 1024
+# Bytes of a block's scratch memory: a fifth of a typical second-level cache. Long recordings take
+# more: below 1024 neurons a row is too short to be fetched ahead.
+SCRATCH = 192 * 1024
 BLOCK_SIZES = (1024, 4096)
+# Blocks for each thread, or more, so that all threads end at about the same time.
+SHARES = 4
 # Neurons x steps that keep one thread busy for some tens of microseconds.
 SMALLEST_WORK = 32 * 1024
-# From so many bytes on, an output is written faster past the cache.
+# From so many bytes on, an output is written faster past the cache, if its rows are aligned.
 LARGE = 4 * 1024**2
 
 _NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
@@ -35,16 +37,18 @@ def forward(
     current: Tensor, beta: Tensor, threshold: Tensor, rule: Rule, potential: bool, learns: bool
 ) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
     """See ``fused.Kernel``."""
-    steps, neurons = current.shape
-    wide = max(neurons, _line(current))
-    spikes = current.new_empty(steps, wide)
-    out = current.new_empty(steps, wide) if potential else None
+    if _size(current)[1] < _line(current):
+        wide = _widened(current), _widened_one(beta, current), _widened_one(threshold, current)
+        spikes, reported, _ = forward(*wide, rule, potential, learns)
+        reported = None if reported is None else _narrowed(reported, current)
+        return _narrowed(spikes, current), reported, (current,)
+    spikes = current.new_empty(current.shape)
+    reported = current.new_empty(current.shape) if potential else None
     _run(
-        cpu_loops.forward, cpu_loops.FORWARD_ROWS, _widened(current, wide),
-        _widened(beta, wide), _widened(threshold, wide), rule, spikes, potential=out,
+        cpu_loops.forward, cpu_loops.FORWARD_ROWS, current, beta, threshold, rule, spikes,
+        potential=reported,
     )  # fmt: skip
-    out = None if out is None else _narrowed(out, neurons)
-    return _narrowed(spikes, neurons), out, (current,)
+    return spikes, reported, (current,)
 
 
 def backward(
@@ -58,18 +62,26 @@ def backward(
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """See ``fused.Kernel``."""
     (current,) = saved
-    steps, neurons = current.shape
-    wide = max(neurons, _line(current))
-    d_spikes = None if d_spikes is None else _widened(d_spikes, wide)
-    d_potential = None if d_potential is None else _widened(d_potential, wide)
-    d_current = current.new_empty(steps, wide)
-    d_beta, d_threshold = current.new_empty(2, wide).unbind() if learns else (None, None)
-    _run(
-        cpu_loops.backward, steps + cpu_loops.BACKWARD_ROWS, _widened(current, wide),
-        _widened(beta, wide), _widened(threshold, wide), rule, d_current, d_spikes=d_spikes,
-        d_potential=d_potential, d_beta=d_beta, d_threshold=d_threshold,
-    )  # fmt: skip
-    d_current = _narrowed(d_current, neurons)
+    steps, neurons = _size(current)
+    if neurons < _line(current):
+        d_current, d_beta, d_threshold = backward(
+            (_widened(current),),
+            _widened_one(beta, current),
+            _widened_one(threshold, current),
+            rule,
+            None if d_spikes is None else _widened(d_spikes),
+            None if d_potential is None else _widened(d_potential),
+            learns,
+        )
+        d_current = _narrowed(d_current, current)
+    else:
+        d_current = current.new_empty(current.shape)
+        d_beta, d_threshold = current.new_empty(2, neurons).unbind() if learns else (None, None)
+        _run(
+            cpu_loops.backward, steps + cpu_loops.BACKWARD_ROWS, current, beta, threshold, rule,
+            d_current, d_spikes=d_spikes, d_potential=d_potential, d_beta=d_beta,
+            d_threshold=d_threshold,
+        )  # fmt: skip
     if d_beta is None or d_threshold is None:
         return d_current, None, None
     return d_current, d_beta[:neurons], d_threshold[:neurons]
@@ -83,11 +95,7 @@ def _run(
     threshold: Tensor,
     rule: Rule,
     written: Tensor,
-    potential: Tensor | None = None,
-    d_spikes: Tensor | None = None,
-    d_potential: Tensor | None = None,
-    d_beta: Tensor | None = None,
-    d_threshold: Tensor | None = None,
+    **others: Tensor | None,
 ) -> None:
     """Calls compiled loops with `cpu_loops.Arguments`.
 
@@ -95,24 +103,35 @@ def _run(
         loops: ``cpu_loops.forward`` or ``cpu_loops.backward``.
         rows: of scratch memory, for each thread.
         written: what the loops write: the spikes, or the current's gradient.
+        **others: potential, d_spikes, d_potential, d_beta, d_threshold, where there are any.
     """
-    steps, neurons = current.shape
+    steps, neurons = _size(current)
     if beta.numel() != threshold.numel():
-        beta, threshold = beta.expand(neurons).contiguous(), threshold.expand(neurons).contiguous()
-    size = _block_size(steps, current.element_size())
-    enough = min(-(-neurons // size), neurons * steps // SMALLEST_WORK)
-    # All of torch's threads or one: a smaller team would end those that it leaves out.
-    workers = torch.get_num_threads() if enough > 1 else 1
+        both = (one.reshape(-1).expand(neurons).contiguous() for one in (beta, threshold))
+        beta, threshold = both
+    workers = torch.get_num_threads()
+    size = _block_size(rows * current.element_size(), neurons // workers)
+    if size >= neurons or neurons * steps < 2 * SMALLEST_WORK:
+        workers = 1  # or all of torch's threads: a smaller team would end those that it leaves out
     scratch = current.new_empty(workers, rows, size)
-    others = (potential, d_spikes, d_potential, d_beta, d_threshold)
     arguments = cpu_loops.Arguments(
         0, 0, steps, neurons, size, scratch.data_ptr(), current.data_ptr(),
         current.stride(0) != 0, beta.data_ptr(), threshold.data_ptr(), *_choices(rule),
-        written.data_ptr(), _past(written), *(value for one in others for value in _rows(one)),
+        written.data_ptr(), written.nbytes >= LARGE and _aligned(written, neurons),
     )  # fmt: skip
-    work = loops(_NUMBERS[current.dtype], len(beta) > 1)
-    held = (scratch, current, beta, threshold, written, *others)
-    threads.run(work, arguments, workers, held)
+    for name, tensor in others.items():
+        if tensor is not None:
+            setattr(arguments, name, tensor.data_ptr())
+            setattr(arguments, name + "_rows", len(tensor))
+    work = loops(_NUMBERS[current.dtype], beta.numel() > 1)
+    threads.run(work, arguments, workers, (scratch, current, beta, threshold, written, others))
+
+
+def _block_size(row: int, share: int) -> int:
+    """Neurons of a block: row is the scratch memory for one, share how many a thread has."""
+    least, most = BLOCK_SIZES
+    size = min(SCRATCH // row, share // SHARES)
+    return min(max(size // least * least, least), most)
 
 
 @functools.cache
@@ -126,18 +145,15 @@ def _choices(rule: Rule) -> tuple[float, ...]:
     )  # fmt: skip
 
 
-def _rows(tensor: Tensor | None) -> tuple[int, int]:
-    """Address and length of a tensor [T, M] or [M] that may be missing."""
-    return (0, 0) if tensor is None else (tensor.data_ptr(), len(tensor))
+def _aligned(written: Tensor, neurons: int) -> bool:
+    """Whether all rows of a tensor [T, ...] begin at multiples of a cache line."""
+    return neurons % _line(written) == 0 and written.data_ptr() % lanes.LINE == 0
 
 
-def _past(written: Tensor) -> bool:
-    """Whether a tensor [T, M] is written past the cache, which its rows must allow."""
-    return (
-        written.nbytes >= LARGE
-        and written.shape[1] % _line(written) == 0
-        and written.data_ptr() % lanes.LINE == 0
-    )
+def _size(tensor: Tensor) -> tuple[int, int]:
+    """Steps of a tensor [T, ...], and how many neurons it has at each."""
+    steps = len(tensor)
+    return steps, tensor.numel() // steps
 
 
 def _line(tensor: Tensor) -> int:
@@ -145,20 +161,21 @@ def _line(tensor: Tensor) -> int:
     return lanes.LINE // tensor.element_size()
 
 
-def _widened(tensor: Tensor, neurons: int) -> Tensor:
-    """[..., M] with zeros for more neurons, if M is less; one number for all stays as it is."""
-    have = tensor.shape[-1]
-    if have >= neurons or tensor.shape == (1,):
-        return tensor
-    return functional.pad(tensor, (0, neurons - have))
+# A layer that does not fill a cache line is stepped among neurons that get no current.
 
 
-def _narrowed(tensor: Tensor, neurons: int) -> Tensor:
-    """The first M of [T, neurons or more]."""
-    return tensor if tensor.shape[1] == neurons else tensor[:, :neurons].contiguous()
+def _widened(tensor: Tensor) -> Tensor:
+    """[T, ...] as [T, a line], with zeros behind."""
+    return functional.pad(tensor.flatten(1), (0, _line(tensor) - _size(tensor)[1]))
 
 
-def _block_size(steps: int, itemsize: int) -> int:
-    least, most = BLOCK_SIZES
-    size = SCRATCH // (steps * itemsize)
-    return min(max(size // least * least, least), most)
+def _widened_one(value: Tensor, current: Tensor) -> Tensor:
+    """A parameter [M] likewise; one number for all stays as it is."""
+    if value.numel() == 1:
+        return value
+    return functional.pad(value, (0, _line(current) - value.numel()))
+
+
+def _narrowed(tensor: Tensor, like: Tensor) -> Tensor:
+    """[T, a line] without what `_widened` added."""
+    return tensor[:, : _size(like)[1]].reshape(like.shape)

@@ -3,7 +3,8 @@
 Neurons are handled in blocks. A block runs through all T steps with its state in a few small
 arrays that stay in the innermost caches, so a step touches memory only for the current it reads
 and the spikes it writes; the innermost loops run over neighbouring neurons, a cache line of them
-at once (`lanes`), and fetch the next step's line while they compute this one's.
+at once (`lanes`), and fetch the next step's line while they compute this one's. They fetch it into
+the second-level cache: the first has too few lines under way at once to hide the memory's latency.
 
 Backward saves nothing but the current: it runs a block's membrane forward again into a scratch
 array and goes back through it. That is faster than writing the membrane to memory in the forward
@@ -216,16 +217,21 @@ def _report(n, u, threshold, p, how, one, zero):
 
 @_inner
 def _back(
-    n, u, beta, threshold, dy, ahead, dp, g, dx, past, how, kind, slopes, attached, one, zero
+    n, u, beta, threshold, dy, ahead, dp, g, dx, past,
+    how, kind, slopes, attached, reported, one, zero,
 ):  # fmt: skip
-    """One step back: g holds dL/du[t+1] and becomes dL/du[t]; dx gets dL/dx[t]."""
+    """One step back: g holds dL/du[t+1] and becomes dL/du[t]; dx gets dL/dx[t].
+
+    dp is read if the potential was ``reported``: the membrane (after, before) the reset.
+    """
     for i in range(0, n, count(zero)):
         fetch(ahead, i)
         b, th = _at(beta, i, zero), _at(threshold, i, zero)
         membrane, after = load(u, i, zero), load(g, i, zero)
         distance = membrane - th
-        potential = load(dp, i, zero)
-        carried = b * after + (potential if how[3] else zero)
+        carried = b * after
+        if reported[0]:
+            carried = carried + load(dp, i, zero)
         d_fired = load(dy, i, zero)
         if attached:
             reaches = carried if how[1] else after
@@ -234,7 +240,8 @@ def _back(
         if how[0]:
             kept = (one - _fires(distance, how, one, zero)) * carried
         new = _surrogate(distance, kind, slopes, one, zero) * d_fired + kept
-        new = new + (zero if how[3] else potential)
+        if reported[1]:
+            new = new + load(dp, i, zero)
         store(g, i, new)
         _store(dx, i, _scaled(new, b, how, one), past)
 
@@ -242,7 +249,7 @@ def _back(
 @_inner
 def _learn(
     n, u, beta, threshold, dy, dp, g, d_beta, d_threshold,
-    how, kind, slopes, attached, ends, one, zero,
+    how, kind, slopes, attached, reported, ends, one, zero,
 ):  # fmt: skip
     """Adds step t to the gradients of beta and threshold; g holds dL/du[t+1]."""
     for i in range(0, n, count(zero)):
@@ -250,7 +257,9 @@ def _learn(
         membrane, after = load(u, i, zero), load(g, i, zero)
         distance = membrane - th
         fired = _fires(distance, how, one, zero)
-        carried = b * after + (load(dp, i, zero) if how[3] else zero)
+        carried = b * after
+        if reported[0]:
+            carried = carried + load(dp, i, zero)
         reaches = carried if how[1] else after
         d_fired = load(dy, i, zero)
         if attached:
@@ -323,13 +332,20 @@ def _backward(lo, hi, one, zero, given):
     slopes = (
         spread(k[0], zero), spread(k[1], zero), spread(k[2], zero), spread(k[3], zero)
     )  # fmt: skip
-    ahead = current[min(1, steps - 1) * stride, lo:hi]
+    if learns:
+        gb[:n] = 0
+        gt[:n] = 0
+    g[:n] = 0
+    if not has_dy:
+        zeros[:n] = 0
+    last = d_spikes[steps - 1, lo:hi] if has_dy else zeros
+    ahead = current[stride, lo:hi] if steps > 1 else last
     _start(n, current[0, lo:hi], ahead, b, th, membrane[0], how, one, zero)
     for t in range(1, steps):
         x = current[t * stride, lo:hi]
-        ahead = current[min(t + 1, steps - 1) * stride, lo:hi]
+        ahead = current[(t + 1) * stride, lo:hi] if t + 1 < steps else last
         _charge(n, membrane[t - 1], x, ahead, b, th, membrane[t], how, one, zero)
-    scratch[steps:] = 0
+    reported = (has_dp and how[3], has_dp and not how[3])
     for t in range(steps - 1, -1, -1):
         u = membrane[t]
         dy = d_spikes[t, lo:hi] if has_dy else zeros
@@ -338,10 +354,14 @@ def _backward(lo, hi, one, zero, given):
         dx = d_current[t, lo:hi]
         ends = t == steps - 1
         # At the last step a reset acts on nothing but a potential that was returned.
-        acts = attached and (not ends or (how[3] and has_dp))
+        acts = attached and (not ends or reported[0])
         if learns:
-            _learn(n, u, b, th, dy, dp, g, gb, gt, how, kind, slopes, acts, ends, one, zero)
-        _back(n, u, b, th, dy, ahead, dp, g, dx, past, how, kind, slopes, acts, one, zero)
+            _learn(
+                n, u, b, th, dy, dp, g, gb, gt, how, kind, slopes, acts, reported, ends, one, zero
+            )  # fmt: skip
+        _back(
+            n, u, b, th, dy, ahead, dp, g, dx, past, how, kind, slopes, acts, reported, one, zero
+        )  # fmt: skip
         if learns and how[4]:
             _learn_scale(n, current[t * stride, lo:hi], g, gb, zero)
     if learns:

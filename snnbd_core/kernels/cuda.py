@@ -34,23 +34,24 @@ from snnbd_core.kernels.rule import Rule
 BLOCKS = {"few": 128, "many": 1024}
 MANY_NEURONS = 2**20
 SMALLEST_HALF = 2.0**-24  # the smallest positive float16
+ROUNDING = {"enable_fp_fusion": False}  # the reference's, at no cost: memory is the limit
 
 
 def forward(
     current: Tensor, beta: Tensor, threshold: Tensor, rule: Rule, potential: bool, learns: bool
 ) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
     """See ``fused.Kernel``."""
-    steps, neurons = current.shape
-    spikes = current.new_empty(steps, neurons)
-    out = current.new_empty(steps, neurons) if potential else None
-    distance = current.new_empty(steps, neurons)
+    steps, neurons = len(current), current.numel() // len(current)
+    spikes = current.new_empty(current.shape)
+    out = current.new_empty(current.shape) if potential else None
+    distance = current.new_empty(current.shape)
     with torch.cuda.device_of(current):
         _forward[(triton.cdiv(neurons, _block_size(neurons)),)](
             current, beta, threshold, spikes, spikes if out is None else out, distance,
             steps, neurons, current.stride(0), **_constants(rule, neurons, beta, threshold),
             POTENTIAL=potential,
             NUDGE=SMALLEST_HALF if current.dtype == torch.float16 else 0.0,
-            enable_fp_fusion=False,  # the reference's roundings, at no cost: memory is the limit
+            **ROUNDING,
         )  # fmt: skip
     return spikes, out, (distance, current) if learns and rule.decay_input else (distance,)
 
@@ -66,7 +67,7 @@ def backward(
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """See ``fused.Kernel``."""
     distance, current = saved[0], saved[-1]
-    steps, neurons = distance.shape
+    steps, neurons = len(distance), distance.numel() // len(distance)
     d_current = torch.empty_like(distance)
     d_beta, d_threshold = beta.new_empty(2, neurons if learns else 0).unbind()
     with torch.cuda.device_of(distance):
@@ -79,6 +80,7 @@ def backward(
             SURROGATE=rule.surrogate, K=rule.slope, STEEPNESS=math.pi / 2 * rule.slope,
             ATTACHED=not rule.detach and rule.reset != "none", LEARNS=learns,
             FROM_SPIKES=d_spikes is not None, FROM_POTENTIAL=d_potential is not None,
+            **ROUNDING,
         )  # fmt: skip
     return d_current, d_beta if learns else None, d_threshold if learns else None
 
@@ -136,7 +138,7 @@ def _forward(
     for t in range(steps):
         x = following.to(b.dtype)
         # The next step's current is on its way while this one is computed.
-        ahead = mask & (t + 1 < steps)
+        ahead = at < tl.where(t + 1 < steps, neurons, 0)
         following = tl.load(current + tl.cast(t + 1, tl.int64) * stride + at, ahead, other=0)
         u = b * w + scale * x
         if SOFT and not INSTANT:

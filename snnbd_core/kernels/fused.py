@@ -1,11 +1,16 @@
 """What the fused kernels share: memory layout and the link to autograd.
 
-A kernel sees a layer as [T, M]: M neurons in the order they lie in memory, whatever the axes
+A kernel sees a layer as T rows of M neurons in the order they lie in memory, whatever the axes
 mean. So a channels-last image is stepped in place, and its spikes are channels-last too.
+
+A small layer takes less time than the calls that lead to its kernel, so these are few: a layer
+that lies in memory as it is named is not viewed in another shape, and no value is converted that
+need not be.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,9 +22,11 @@ from snnbd_core.kernels.rule import Rule
 
 
 class Kernel(Protocol):
-    """One device's compiled kernel, over currents [T, M] and parameters [M] or [1].
+    """One device's compiled kernel.
 
-    ``learns`` says whether beta or the threshold needs a gradient.
+    Currents, and what has their shape, are contiguous, [T, M] or [T, ...] with M neurons in the
+    other axes; a current may also be one row for all steps, whose stride is 0. Parameters are [M]
+    or one number. ``learns`` says whether beta or the threshold needs a gradient.
     """
 
     def forward(
@@ -31,7 +38,7 @@ class Kernel(Protocol):
         potential: bool,
         learns: bool,
     ) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
-        """Spikes [T, M], the potential if asked for, and what backward needs."""
+        """Spikes, the potential if asked for, and what backward needs."""
 
     def backward(
         self,
@@ -43,7 +50,7 @@ class Kernel(Protocol):
         d_potential: Tensor | None,
         learns: bool,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Gradients of current [T, M] and, if asked for, of beta and threshold [M]."""
+        """Gradients of the current and, if asked for, of beta and threshold [M]."""
 
 
 @dataclass(frozen=True)
@@ -61,29 +68,36 @@ class Layout:
     plain: bool
 
     @staticmethod
-    def of(current: Tensor) -> Layout:
-        strides = current.stride()[1:]
-        named = tuple(range(len(strides)))
-        order = tuple(sorted(named, key=lambda axis: -strides[axis]))
-        return Layout(tuple(current.shape[1:]), order, order == named)
+    @functools.lru_cache
+    def of(shape: tuple[int, ...], strides: tuple[int, ...]) -> Layout:
+        """That of a current of this shape and these strides."""
+        named = tuple(range(len(shape) - 1))
+        order = tuple(sorted(named, key=lambda axis: -strides[1 + axis]))
+        return Layout(tuple(shape[1:]), order, order == named)
 
     def flat(self, tensor: Tensor) -> Tensor:
-        """[T, B, ...] as [T, M]; a view if the tensor lies in this layout, else a copy."""
+        """[T, B, ...] as a kernel takes it; itself or a view if it has this layout, else a copy."""
         if self.plain and tensor.is_contiguous():  # as in most layers
-            return tensor.view(tensor.shape[0], -1)
+            return tensor
         tensor = tensor.permute(0, *(axis + 1 for axis in self.order))
         if tensor.stride(0) == 0:  # one step repeated by expand: flatten that one
             return tensor[:1].reshape(1, -1).expand(tensor.shape[0], -1)
         return tensor.reshape(tensor.shape[0], -1).contiguous()
 
     def parameter(self, value: Tensor) -> Tensor:
-        """A value that broadcasts to [B, ...] as [M], or [1] if it is the same for all."""
+        """A value that broadcasts to [B, ...] as [M], or itself if it is the same for all."""
         if value.numel() == 1:
-            return value.reshape(1)
+            return value
         return value.expand(self.shape).permute(self.order).reshape(-1).contiguous()
 
+    def gradient(self, tensor: Tensor | None) -> Tensor | None:
+        """As `flat`, and an expanded gradient (that of a sum, say) is written out."""
+        return None if tensor is None else self.flat(tensor).contiguous()
+
     def shaped(self, flat: Tensor) -> Tensor:
-        """[..., M] back to [..., B, ...], as a view in this layout."""
+        """What a kernel gives, [T, ...] or [M], as [T, B, ...] or [B, ...] in this layout."""
+        if flat.dim() == 1 + len(self.shape):  # [T, B, ...] already
+            return flat
         if self.plain:
             return flat.view(*flat.shape[:-1], *self.shape)
         lead = flat.dim() - 1
@@ -119,14 +133,14 @@ class _Step(torch.autograd.Function):
         return_potential: bool,
         kernel: Kernel,
     ) -> tuple[Tensor, Tensor | None]:
-        layout = Layout.of(current)
+        layout = Layout.of(current.shape, current.stride())
         spikes, potential, saved = kernel.forward(
-            layout.flat(current.detach()),
+            layout.flat(current),
             layout.parameter(beta),
             layout.parameter(threshold),
             rule,
             return_potential,
-            any(ctx.needs_input_grad[1:3]),
+            ctx.needs_input_grad[1] or ctx.needs_input_grad[2],
         )
         ctx.save_for_backward(beta, threshold, *saved)
         ctx.layout, ctx.rule, ctx.kernel = layout, rule, kernel
@@ -146,11 +160,10 @@ class _Step(torch.autograd.Function):
             layout.parameter(beta),
             layout.parameter(threshold),
             ctx.rule,
-            None if d_spikes is None else layout.flat(d_spikes).contiguous(),
-            None if d_potential is None else layout.flat(d_potential).contiguous(),
+            layout.gradient(d_spikes),
+            layout.gradient(d_potential),
             wants_beta or wants_threshold,
         )
-        # contiguous() above: an expanded gradient (that of a sum, say) is written out.
         return (
             layout.shaped(d_current),
             layout.shaped(d_beta).sum_to_size(beta.shape) if wants_beta else None,

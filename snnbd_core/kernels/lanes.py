@@ -178,14 +178,14 @@ def store_past(typing, array, i, lanes):
 
 @intrinsic
 def fetch(typing, array, i):
-    """Has array[i] on its way into the cache. i may lie past the end."""
+    """Has array[i] on its way into the second-level cache. i may lie past the end."""
 
     def generate(context, builder, signature, values):
         word, byte = ir.IntType(32), ir.IntType(8)
         address = _address(context, builder, signature, values, byte)
         form = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), word, word, word])
         prefetch = get_or_insert_function(builder.module, form, "llvm.prefetch.p0")
-        builder.call(prefetch, [address, word(0), word(3), word(1)])  # for reading, into all levels
+        builder.call(prefetch, [address, word(0), word(2), word(1)])  # for reading, into level 2
         return context.get_dummy_value()
 
     return types.void(array, i), generate
