@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from snnbd_core import deep
 from snnbd_core.layers import Folded, PoissonCode, SharedDropout
 from snnbd_core.neurons import LIF
+from snnbd_core.recomputing import recomputed
 
 VOTERS = 10
 
@@ -63,7 +64,10 @@ class Network(nn.Module):
         layers: what runs before the vote, in order, [T, B, ...] to [T, B, ...].
         input_shape: (C, H, W).
         classes: how many classes are voted on.
+        recompute: True takes less memory for backward and more time, see `snnbd_core.recomputing`.
     """
+
+    recompute = False
 
     def __init__(
         self,
@@ -95,7 +99,10 @@ class Network(nn.Module):
             sequence = self.encoder(sequence)
         if not self._spikes and sequence.stride(0) == 0:
             sequence = sequence[:1]  # the twin has no state: equal frames give equal logits
-        votes: Tensor = self.layers(sequence)
+        if self.recompute and torch.is_grad_enabled():
+            votes = recomputed(list(self.layers), sequence)
+        else:
+            votes = self.layers(sequence)
         if votes.dtype in (torch.float16, torch.bfloat16):
             votes = votes.float()  # under autocast; a mean of half-precision votes is too coarse
         return votes.reshape(*votes.shape[:2], self.classes, VOTERS).mean(dim=(0, -1))

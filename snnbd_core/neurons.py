@@ -12,7 +12,7 @@ here (``update=``), equal to their origin: snnTorch's ``Leaky`` and SpikingJelly
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -196,11 +196,23 @@ def override(
     layers = spiking_layers(net)
     if not layers:
         raise ValueError(f"net={type(net).__name__} has no spiking layer to override")
+    with _overridden(layers, [{**layer._overrides, **values} for layer in layers]):
+        yield net
+
+
+def as_now(net: nn.Module) -> AbstractContextManager[None]:
+    """For a later block: runs it with what is overridden in a network's neurons now."""
+    layers = spiking_layers(net)
+    return _overridden(layers, [layer._overrides for layer in layers])
+
+
+@contextmanager
+def _overridden(layers: list[LIF], values: list[dict[str, Tensor]]) -> Iterator[None]:
     before = [layer._overrides for layer in layers]
     try:
-        for layer in layers:
-            layer._overrides = {**layer._overrides, **values}
-        yield net
+        for layer, own in zip(layers, values, strict=True):
+            layer._overrides = own
+        yield
     finally:
         for layer, previous in zip(layers, before, strict=True):
             layer._overrides = previous

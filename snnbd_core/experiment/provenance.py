@@ -51,6 +51,7 @@ NUMERIC = (
     "networks.py",
     "neurons.py",
     "poisoning.py",
+    "recomputing.py",
     "stealth.py",
     "triggers",
 )
