@@ -64,7 +64,7 @@ class Network(nn.Module):
         layers: what runs before the vote, in order, [T, B, ...] to [T, B, ...].
         input_shape: (C, H, W).
         classes: how many classes are voted on.
-        recompute: True takes less memory for backward and more time, see `snnbd_core.recomputing`.
+        recompute: True takes less memory for training and more time, see `snnbd_core.recomputing`.
     """
 
     recompute = False
@@ -99,7 +99,7 @@ class Network(nn.Module):
             sequence = self.encoder(sequence)
         if not self._spikes and sequence.stride(0) == 0:
             sequence = sequence[:1]  # the twin has no state: equal frames give equal logits
-        if self.recompute and torch.is_grad_enabled():
+        if self.recompute and self.training and torch.is_grad_enabled():
             votes = recomputed(list(self.layers), sequence)
         else:
             votes = self.layers(sequence)

@@ -11,8 +11,9 @@ here (``update=``), equal to their origin: snnTorch's ``Leaky`` and SpikingJelly
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -200,10 +201,10 @@ def override(
         yield net
 
 
-def as_now(net: nn.Module) -> AbstractContextManager[None]:
-    """For a later block: runs it with what is overridden in a network's neurons now."""
+def as_now(net: nn.Module) -> Callable[[], AbstractContextManager[None]]:
+    """For later blocks: makes contexts that override in a network's neurons what is now."""
     layers = spiking_layers(net)
-    return _overridden(layers, [layer._overrides for layer in layers])
+    return partial(_overridden, layers, [layer._overrides for layer in layers])
 
 
 @contextmanager

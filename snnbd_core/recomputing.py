@@ -2,13 +2,16 @@
 
 Backward through a block (convolution, batch norm, neurons, pooling) needs a tensor of the block's
 size from each of its layers. `recomputed` keeps one, the spikes, which are the next block's input,
-and runs the block again when backward comes to it (Chen et al. 2016). Gradients have the same bits.
+and runs the block again when backward comes to it (Chen et al. 2016). Neurons are then what they
+were, batch norms do not count the batch once more, and dropout drops the same units, so gradients
+have the same bits. Hooks run again too: they must be in place until then and do the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from types import TracebackType
 
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -23,6 +26,9 @@ def recomputed(layers: Sequence[nn.Module], sequence: Tensor) -> Tensor:
     Args:
         layers: in order. What runs up to a layer of neurons, and it, is kept as one group.
         sequence: their input [T, B, ...].
+
+    Raises:
+        RuntimeError: in backward, weights or held statistics that were changed since.
     """
     group: list[nn.Module] = []
     for layer in layers:
@@ -34,21 +40,53 @@ def recomputed(layers: Sequence[nn.Module], sequence: Tensor) -> Tensor:
 
 
 def _run_again_in_backward(group: nn.Sequential, sequence: Tensor) -> Tensor:
-    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-        return nullcontext(), _second_run(group, as_now(group))
-
-    out: Tensor = checkpoint(group, sequence, use_reentrant=False, context_fn=contexts)
+    out: Tensor = checkpoint(
+        group, sequence, use_reentrant=False, context_fn=lambda: (nullcontext(), _AsBefore(group))
+    )
     return out
 
 
-@contextmanager
-def _second_run(group: nn.Module, neurons: AbstractContextManager[None]) -> Iterator[None]:
-    """Neurons as in the first run, and batch norms that do not count the batch once more."""
-    norms = [one for one in group.modules() if isinstance(one, _BatchNorm)]
-    with ExitStack() as left:
-        left.enter_context(neurons)
-        for norm in norms:
-            left.callback(setattr, norm, "momentum", norm.momentum)
-            left.callback(setattr, norm, "num_batches_tracked", norm.num_batches_tracked)
-            norm.momentum, norm.num_batches_tracked = 0.0, None
-        yield
+class _AsBefore(AbstractContextManager[None]):
+    """A group in the state in which it is now, as often as it is run again."""
+
+    def __init__(self, group: nn.Sequential) -> None:
+        self._overridden = as_now(group)
+        # Not the new Sequential itself, which is in training mode whatever its layers are in.
+        self._modes = [(one, one.training) for layer in group for one in layer.modules()]
+        self._versions = [(tensor, tensor._version) for tensor in self._held()]
+
+    def _held(self) -> list[Tensor]:
+        """What must not change: weights, and buffers but for statistics that a run itself moves."""
+        held: list[Tensor] = []
+        for module, training in self._modes:
+            held += module.parameters(recurse=False)
+            if not (training and isinstance(module, _BatchNorm)):
+                held += module.buffers(recurse=False)
+        return held
+
+    def __enter__(self) -> None:
+        if any(tensor._version != version for tensor, version in self._versions):
+            raise RuntimeError(
+                "weights or statistics of a network with recompute=True were changed between "
+                "forward and backward: call backward() first"
+            )
+        with ExitStack() as left:
+            left.enter_context(self._overridden())
+            for module, training in self._modes:
+                left.callback(setattr, module, "training", module.training)
+                module.training = training
+                if training and isinstance(module, _BatchNorm):
+                    left.callback(setattr, module, "momentum", module.momentum)
+                    left.callback(
+                        setattr, module, "num_batches_tracked", module.num_batches_tracked
+                    )
+                    module.momentum, module.num_batches_tracked = 0.0, None
+            self._left = left.pop_all()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._left.close()

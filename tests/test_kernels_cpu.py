@@ -119,8 +119,19 @@ def test_any_shape_and_hyper_parameters_agree_with_the_reference(
         lambda x: x[:1].expand(6, -1, -1, -1, -1),
         lambda x: x[:, :1].expand(-1, 4, -1, -1, -1),
         lambda x: x.flip(0),
+        lambda x: x[:1, :1, :1, :1, :1].expand(6, 4, 3, 5, 2),
+        lambda x: x.repeat_interleave(2, -1)[:1, ..., ::2].expand(6, -1, -1, -1, -1),
     ],
-    ids=["channels last", "batch first", "strided", "repeated in time", "one sample", "reversed"],
+    ids=[
+        "channels last",
+        "batch first",
+        "strided",
+        "repeated in time",
+        "one sample",
+        "reversed",
+        "one number",
+        "strided and repeated",
+    ],
 )
 def test_a_current_of_any_memory_layout_is_stepped_as_the_reference_does(arrange):
     current, beta, threshold = random_inputs(
@@ -205,7 +216,7 @@ def test_nothing_outside_the_arrays_is_written_or_read(monkeypatch, neurons, pas
     kept, written = zip(*(guarded(steps, neurons, poison) for _ in range(3)), strict=True)
     kept_sums, sums = zip(*(guarded(1, neurons, poison) for _ in range(2)), strict=True)
     spikes, potential, d_current = written
-    assert cpu._aligned(spikes, neurons) == (neurons == 320)
+    assert cpu._past(spikes, neurons) == (past and neurons == 320)
     inputs = (current, beta, threshold, rule)
     rows = cpu_loops.FORWARD_ROWS
     cpu._run(cpu_loops.forward, rows, *inputs, spikes, potential=potential)
@@ -224,10 +235,19 @@ def test_nothing_outside_the_arrays_is_written_or_read(monkeypatch, neurons, pas
 def test_large_outputs_are_written_past_the_cache_with_the_same_bits(monkeypatch, past):
     # One beside the other: a layer whose rows are whole lines, and one whose rows are not.
     monkeypatch.setattr(cpu, "LARGE", 0 if past else 2**60)
+    asked = []
+    run = cpu.threads.run
+
+    def noting(work, arguments, workers, held):
+        asked.append(arguments.past)
+        run(work, arguments, workers, held)
+
+    monkeypatch.setattr(cpu.threads, "run", noting)
     for neurons in (4096, 4099):
         inputs = random_inputs((16, 5, neurons), beta_shape=(neurons,))
-        assert cpu._aligned(inputs[0], 5 * neurons) == (neurons == 4096)
         assert_same(inputs, Rule(), rtol=1e-4, atol=1e-4)
+        assert set(asked) == {past and neurons == 4096}
+        asked.clear()
 
 
 def test_backward_keeps_the_current_and_nothing_else_of_its_size():

@@ -57,6 +57,54 @@ def test_backward_sees_the_neurons_that_forward_saw() -> None:
     assert not any(layer._overrides for layer in layers)
 
 
+def test_backward_runs_as_often_as_it_is_asked_for() -> None:
+    gradients = []
+    for net in twins("quick-conv"):
+        frames = torch.ones(4, 3, *SHAPE, requires_grad=True)
+        logits = net(frames)
+        gradients.append(
+            [torch.autograd.grad(logits[:, one].sum(), frames, retain_graph=True) for one in (0, 1)]
+        )
+    for expected, again in zip(*gradients, strict=True):
+        assert torch.equal(expected[0], again[0])
+    assert not torch.equal(gradients[0][0][0], gradients[0][1][0])
+
+
+def test_backward_runs_in_the_mode_that_forward_ran_in() -> None:
+    results = []
+    for net in twins("quick-conv"):
+        frames = torch.rand(4, 3, *SHAPE, generator=torch.Generator().manual_seed(3))
+        norm = next(one for one in net.modules() if isinstance(one, nn.BatchNorm2d)).eval()
+        logits = net(frames)
+        norm.train()
+        logits.square().sum().backward()
+        assert norm.training
+        results.append([weight.grad for weight in net.parameters()] + list(net.buffers()))
+    assert all(map(torch.equal, *results))
+
+
+def change_a_weight(net: networks.Network) -> None:
+    with torch.no_grad():
+        next(net.parameters()).mul_(1.5)
+
+
+def move_held_statistics(net: networks.Network) -> None:
+    norm = next(one for one in net.modules() if isinstance(one, nn.BatchNorm2d))
+    norm.running_mean.add_(1.0)
+
+
+@pytest.mark.parametrize("change", [change_a_weight, move_held_statistics])
+def test_what_changed_since_forward_is_an_error_not_a_wrong_gradient(
+    change: Callable[[networks.Network], None],
+) -> None:
+    _, again = twins("quick-conv")
+    next(one for one in again.modules() if isinstance(one, nn.BatchNorm2d)).eval()
+    logits = again(torch.ones(4, 3, *SHAPE))
+    change(again)
+    with pytest.raises(RuntimeError, match="changed between forward and backward"):
+        logits.sum().backward()
+
+
 def test_what_a_batch_norm_gives_is_not_kept() -> None:
     kept = []
     for net in twins("nmnist-conv"):
@@ -74,12 +122,14 @@ def test_what_a_batch_norm_gives_is_not_kept() -> None:
     assert kept == [[True, True], [False, False]]
 
 
-def test_without_gradients_all_layers_run_once() -> None:
+def test_layers_run_twice_for_training_alone() -> None:
     _, again = twins("quick-conv")
     runs: list[int] = []
     again.layers[0].register_forward_hook(lambda *_: runs.append(1))
     with torch.no_grad():
         again(torch.ones(2, 1, *SHAPE))
     assert len(runs) == 1
-    step(again)
-    assert len(runs) == 3
+    step(again.eval())
+    assert len(runs) == 2
+    step(again.train())
+    assert len(runs) == 4

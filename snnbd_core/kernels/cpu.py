@@ -27,7 +27,7 @@ BLOCK_SIZES = (1024, 4096)
 SHARES = 4
 # Neurons x steps that keep one thread busy for some tens of microseconds.
 SMALLEST_WORK = 32 * 1024
-# From so many bytes on, an output is written faster past the cache, if its rows are aligned.
+# From so many bytes on, an output is written faster past the cache.
 LARGE = 4 * 1024**2
 
 _NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
@@ -117,7 +117,7 @@ def _run(
     arguments = cpu_loops.Arguments(
         0, 0, steps, neurons, size, scratch.data_ptr(), current.data_ptr(),
         current.stride(0) != 0, beta.data_ptr(), threshold.data_ptr(), *_choices(rule),
-        written.data_ptr(), written.nbytes >= LARGE and _aligned(written, neurons),
+        written.data_ptr(), _past(written, neurons),
     )  # fmt: skip
     for name, tensor in others.items():
         if tensor is not None:
@@ -145,9 +145,13 @@ def _choices(rule: Rule) -> tuple[float, ...]:
     )  # fmt: skip
 
 
-def _aligned(written: Tensor, neurons: int) -> bool:
-    """Whether all rows of a tensor [T, ...] begin at multiples of a cache line."""
-    return neurons % _line(written) == 0 and written.data_ptr() % lanes.LINE == 0
+def _past(written: Tensor, neurons: int) -> bool:
+    """Whether a tensor [T, ...] is written past the cache, which its rows must allow."""
+    return (
+        written.nbytes >= LARGE
+        and neurons % _line(written) == 0
+        and written.data_ptr() % lanes.LINE == 0
+    )
 
 
 def _size(tensor: Tensor) -> tuple[int, int]:
@@ -166,7 +170,8 @@ def _line(tensor: Tensor) -> int:
 
 def _widened(tensor: Tensor) -> Tensor:
     """[T, ...] as [T, a line], with zeros behind."""
-    return functional.pad(tensor.flatten(1), (0, _line(tensor) - _size(tensor)[1]))
+    steps, neurons = _size(tensor)
+    return functional.pad(tensor.reshape(steps, neurons), (0, _line(tensor) - neurons))
 
 
 def _widened_one(value: Tensor, current: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class Layout:
             return tensor
         tensor = tensor.permute(0, *(axis + 1 for axis in self.order))
         if tensor.stride(0) == 0:  # one step repeated by expand: flatten that one
-            return tensor[:1].reshape(1, -1).expand(tensor.shape[0], -1)
+            return tensor[:1].reshape(1, -1).contiguous().expand(tensor.shape[0], -1)
         return tensor.reshape(tensor.shape[0], -1).contiguous()
 
     def parameter(self, value: Tensor) -> Tensor:
