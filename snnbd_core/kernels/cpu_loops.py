@@ -4,7 +4,8 @@ Neurons are handled in blocks. A block runs through all T steps with its state i
 arrays that stay in the innermost caches, so a step touches memory only for the current it reads
 and the spikes it writes; the innermost loops run over neighbouring neurons, a cache line of them
 at once (`lanes`), and fetch the next step's line while they compute this one's. They fetch it into
-the second-level cache: the first has too few lines under way at once to hide the memory's latency.
+the second-level cache, which on the machine of the page *Performance* hides more of the memory's
+latency than the first.
 
 Backward saves nothing but the current: it runs a block's membrane forward again into a scratch
 array and goes back through it. That is faster than writing the membrane to memory in the forward
