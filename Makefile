@@ -21,7 +21,7 @@ help:
 	@echo "make clean   remove what was built (_build); .venv stays"
 
 book: $(VENV)/.book
-	$(BIN)/python -m snnbd_core book --profile $(PROFILE) $(if $(ONLY),--only $(ONLY))
+	$(BIN)/snnbd book --profile $(PROFILE) $(if $(ONLY),--only $(ONLY))
 
 # The suite comes last, so that its closing line is the last thing on the screen.
 test: lint types pairing
@@ -39,7 +39,7 @@ types: $(VENV)/.test
 	$(BIN)/mypy
 
 pairing: $(VENV)/.test
-	$(BIN)/python -m snnbd_core pair --check
+	$(BIN)/snnbd pair --check
 
 # About three quarters of an hour; wants a machine without other work.
 bench: $(VENV)/.test

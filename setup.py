@@ -1,9 +1,16 @@
-"""The claims travel with the package: a chapter on Colab has no checkout to read them from."""
+"""Two packages in one distribution: the library at the top, the book's machinery in book/.
+
+The claims travel with the machinery: a chapter on Colab has no checkout to read them from.
+"""
 
 from setuptools import find_packages, setup
 
 setup(
-    packages=[*find_packages(include=["snnbd_core*"]), "snnbd_core._claims"],
-    package_dir={"snnbd_core._claims": "claims"},
-    package_data={"snnbd_core._claims": ["*.yaml"]},
+    packages=[
+        *find_packages(include=["snnbd_core*"]),
+        *find_packages("book", include=["snnbd_book*"]),
+        "snnbd_book._claims",
+    ],
+    package_dir={"snnbd_book": "book/snnbd_book", "snnbd_book._claims": "claims"},
+    package_data={"snnbd_book._claims": ["*.yaml"]},
 )

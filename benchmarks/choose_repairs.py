@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from snnbd_book import runs
+from snnbd_book.runs import datasets, network
+from snnbd_book.runs.store import test_sets
 
 import snnbd_core as sb
 from snnbd_core import defenses, learning
-from snnbd_core.experiment import datasets, network
-from snnbd_core.experiment.store import test_sets
 from snnbd_core.triggers import Patch
 
 SEED = 100
@@ -57,7 +58,7 @@ def main() -> None:
 
 
 def _victim(rule: Any, frames: int) -> tuple[Any, Any, Any, int]:
-    wanted = sb.Experiment(
+    wanted = runs.Experiment(
         data="digits", frames=frames, trigger=PATCH, rate=0.1, rule=rule, held_out=10, seed=SEED
     )
     train, _ = datasets(wanted)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from snnbd_book import runs
 
 import snnbd_core as sb
 
@@ -26,7 +27,7 @@ TRIGGER = sb.triggers.Static(size=0.1, position="bottom-right", polarity="on")
 
 def accuracy(profile: str, rate: float, seed: int, settings: dict[str, float]) -> float:
     """Clean accuracy on the validation part after training on the rest."""
-    base = sb.Experiment.for_profile(profile)
+    base = runs.Experiment.for_profile(profile)
     train, _ = sb.data.load(base.data, frames=base.frames)
     order = np.random.default_rng(0).permutation(len(train))
     held = len(train) // 5

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 from benchmarks import networks, peers
 from benchmarks.measure import Run, by_turns, differing_share, machine, peak_memory, summary
-from snnbd_core import memory, triggers
+from snnbd_core import triggers
+from snnbd_core.kernels import memory
 
 OUT = Path(__file__).parent / "results"
 LAYERS = {"lif": [(16, 64, 1024), (16, 64, 8192)], "linear": [(500, 16, 512), (500, 16, 4096)]}

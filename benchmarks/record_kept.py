@@ -17,10 +17,9 @@ from typing import Any
 
 import jupytext
 from rich.console import Console
-
-from snnbd_core import sweep
-from snnbd_core.experiment import Experiment, results_dir, stored
-from snnbd_core.experiment.store import RECORDED
+from snnbd_book import sweeps
+from snnbd_book.runs import Experiment, results_dir, stored
+from snnbd_book.runs.store import RECORDED
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = {
@@ -46,7 +45,7 @@ def main() -> None:
         one for chapter in CHAPTERS[name] for one in wanted(chapter, name) if one.seed < given.seeds
     ]
     start = time.perf_counter()
-    table = sweep.run(chosen, keep_networks=True, device="cpu", console=Console(stderr=True))
+    table = sweeps.run(chosen, keep_networks=True, device="cpu", console=Console(stderr=True))
     assert (table["status"] == "done").all(), table["error"].dropna().iloc[0]
     for one in chosen:
         record = stored(one)

@@ -20,10 +20,9 @@ from typing import Annotated
 
 import torch
 import typer
-
-from snnbd_core.experiment import Experiment
-from snnbd_core.sweep.execution import _Task
-from snnbd_core.sweep.workers import client_of
+from snnbd_book.runs import Experiment
+from snnbd_book.sweeps.execution import _Task
+from snnbd_book.sweeps.workers import client_of
 
 
 def seconds(workers: int, runs: int, repeat: int) -> float:

@@ -7,8 +7,8 @@ Each arrow is an import direction; a room to the left never imports one to its r
 
 from __future__ import annotations
 
-from snnbd_core import attacks, badsnn, data, learning, networks, stealth, triggers
-from snnbd_core.experiment import Experiment, Neuron, Record, run
+from snnbd_core import attacks, data, defenses, learning, metrics, networks, triggers
+from snnbd_core.attacks import badsnn
 from snnbd_core.metrics import Rate, Report, evaluate
 from snnbd_core.neurons import IF, LIF, ParametricLIF, override
 from snnbd_core.poisoning import PoisonedDataset, poison
@@ -18,22 +18,19 @@ __version__ = "0.1.0"
 __all__ = [
     "IF",
     "LIF",
-    "Experiment",
-    "Neuron",
     "ParametricLIF",
     "PoisonedDataset",
     "Rate",
-    "Record",
     "Report",
     "attacks",
     "badsnn",
     "data",
+    "defenses",
     "evaluate",
     "learning",
+    "metrics",
     "networks",
     "override",
     "poison",
-    "run",
-    "stealth",
     "triggers",
 ]

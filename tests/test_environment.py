@@ -111,5 +111,5 @@ def test_the_repositorys_address_stands_only_where_it_must(project: Path) -> Non
         files += [path for path in (project / folder).rglob("*") if path.is_file()]
     sources = [path for path in files if path.suffix in {".md", ".py", ".toml", ".yml", ".cff"}]
     holders = {path.name for path in sources if address in path.read_text(encoding="utf-8")}
-    # Each chapter's Colab cell holds it too, and `python -m snnbd_core pair --check` compares it.
+    # Each chapter's Colab cell holds it too, and `snnbd pair --check` compares it.
     assert holders == {"_config.yml", "CITATION.cff"}

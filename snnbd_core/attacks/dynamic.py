@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.layers import Folded
+from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import History, Task, Trained, as_sequence
-from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
+from snnbd_core.networks.layers import Folded
 from snnbd_core.neurons import IF
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.frames import frame_shape

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.learning import Task, Trained
 
 

@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core.attacks.deepfool import deepfool
+from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import as_sequence
-from snnbd_core.learning.batches import shuffled
 from snnbd_core.networks import seeded
 from snnbd_core.neurons import override
 from snnbd_core.triggers import checks

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.detectors.frozen import as_network
 from snnbd_core.defenses.detectors.tmpbd import ascended, margins
 from snnbd_core.learning import Task, Trained, as_sequence

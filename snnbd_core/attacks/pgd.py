@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import Rate, decide, evaluating
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.learning import History, Task, Trained, as_sequence
 from snnbd_core.learning.ann import with_neurons
 from snnbd_core.learning.surrogate_gradient import LOSSES

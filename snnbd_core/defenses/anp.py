@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import biases, check_clean, counts, gated, prune
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.masks import chosen_by, learnt_masks

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean, hidden
 from snnbd_core.defenses.detectors.features import readout
 from snnbd_core.learning import as_sequence

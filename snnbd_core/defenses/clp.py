@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.choice import Choice
-from snnbd_core.layers import Folded
+from snnbd_core.networks.layers import Folded
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean
 from snnbd_core.defenses.clamps import PotentialClamps
 from snnbd_core.defenses.detectors.tmpbd import PotentialMargins

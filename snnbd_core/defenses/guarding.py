@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean
 from snnbd_core.learning import train
 from snnbd_core.learning.surrogate_gradient import LOSSES

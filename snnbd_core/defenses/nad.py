@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
+from snnbd_core.data.batches import shuffled
 from snnbd_core.defenses.channels import check_clean, outputs
 from snnbd_core.defenses.fine_tuning import FineTuning
 from snnbd_core.learning import as_sequence
-from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.networks import seeded
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean, connections, gated, prune, rates
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse, anomaly

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean
 from snnbd_core.defenses.fine_tuning import tuned
-from snnbd_core.layers import Residual
+from snnbd_core.networks.layers import Residual
 
 
 class _Scale:

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
+from snnbd_core.data.batches import shuffled
 from snnbd_core.defenses.channels import check_clean, counts, gated, prune
 from snnbd_core.defenses.choice import Choice, all_but_lowest
 from snnbd_core.defenses.fine_tuning import tuned
 from snnbd_core.defenses.masks import chosen_by, learnt_masks
 from snnbd_core.learning import as_sequence
-from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.metrics import decide
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.learning.ann import ANN
-from snnbd_core.learning.batches import as_sequence, choose_device
 from snnbd_core.learning.conversion import Conversion, convert
 from snnbd_core.learning.history import History
 from snnbd_core.learning.hybrid import Hybrid

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from snnbd_core.data import IMAGES
-from snnbd_core.layers import Folded, Gain, Residual, SharedDropout
+from snnbd_core.data.batches import as_sequence
 from snnbd_core.learning.ann import (
     ANN,
     QCFS,
@@ -34,10 +34,10 @@ from snnbd_core.learning.ann import (
     reading,
     with_neurons,
 )
-from snnbd_core.learning.batches import as_sequence
 from snnbd_core.learning.history import History
 from snnbd_core.learning.task import Task, Trained
 from snnbd_core.networks import Network
+from snnbd_core.networks.layers import Folded, Gain, Residual, SharedDropout
 from snnbd_core.neurons import IF, LIF
 
 NORMALISATIONS = ("max", "percentile")

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from snnbd_core import memory
-from snnbd_core.answers import decide
-from snnbd_core.learning.batches import BatchedDataset, as_sequence, choose_device, shuffled
+from snnbd_core.data.batches import BatchedDataset, as_sequence, choose_device, shuffled
+from snnbd_core.kernels import memory
 from snnbd_core.learning.checkpoint import Checkpoint, network_identity
 from snnbd_core.learning.history import History
+from snnbd_core.metrics.answers import decide
 
 
 def _mse(logits: Tensor, labels: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from snnbd_book import runs
+from snnbd_book.runs import network
 from torch import nn
 
 import snnbd_core as sb
@@ -13,7 +15,6 @@ from snnbd_core.attacks.frozen_readout import held, last_layers
 from snnbd_core.attacks.margin_aware import lead
 from snnbd_core.defenses.detectors import PotentialMargins, frozen
 from snnbd_core.defenses.detectors.tmpbd import ascended, margins
-from snnbd_core.experiment import network
 from snnbd_core.learning import SurrogateGradient, Task, as_sequence
 from snnbd_core.metrics import evaluating
 from snnbd_core.triggers import Patch
@@ -31,7 +32,7 @@ def places(tmp_path_factory):
 
 def attacked(rule="surrogate-gradient", **fields):
     settings = {"data": "digits", "frames": 4, "epochs": 5, "trigger": Patch(size=0.25)}
-    return sb.Experiment(**settings | {"rate": 0.1, "rule": rule} | fields)
+    return runs.Experiment(**settings | {"rate": 0.1, "rule": rule} | fields)
 
 
 def built(name="quick-conv", shape=(1, 8, 8)):
@@ -58,16 +59,16 @@ def test_the_floor_is_measured_on_a_plainly_trained_clean_twin(rule):
     assert twin == attacked().clean_twin
     assert (twin.rule, twin.rate, twin.trigger) == (SurrogateGradient(), 0.0, None)
     assert experiment.training == experiment
-    assert sb.Experiment.from_json(experiment.to_json()) == experiment
+    assert runs.Experiment.from_json(experiment.to_json()) == experiment
 
 
 def test_a_frozen_read_out_is_the_clean_twins_to_the_bit_and_carries_a_backdoor():
     experiment = attacked(FrozenReadout())
-    report = sb.run(experiment, device="cpu", progress=False).report
+    report = runs.run(experiment, device="cpu", progress=False).report
     assert float(report.clean_accuracy) > 0.9
     assert float(report.attack_success_rate) > 0.9
     assert float(report.floor) < 0.1
-    assert report.extra.keys() == sb.run(attacked(), progress=False).report.extra.keys()
+    assert report.extra.keys() == runs.run(attacked(), progress=False).report.extra.keys()
     net, twin = (network(one, device="cpu") for one in (experiment, experiment.clean_twin))
     same = [
         torch.equal(ours, theirs)
@@ -165,7 +166,7 @@ def test_an_attacker_aware_of_margins_keeps_the_detectors_lead_smaller():
     leads = []
     for rule in ("surrogate-gradient", MarginAware(high=1.0)):
         experiment = attacked(rule)
-        report = sb.run(experiment, device="cpu", progress=False).report
+        report = runs.run(experiment, device="cpu", progress=False).report
         assert float(report.clean_accuracy) > 0.9
         assert float(report.attack_success_rate) > 0.9
         net = network(experiment, device="cpu")

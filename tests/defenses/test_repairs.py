@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from snnbd_book import runs
 from torch import nn
 
 import snnbd_core as sb
@@ -24,9 +25,9 @@ from snnbd_core.defenses.nad import attention
 from snnbd_core.defenses.onp import _gather
 from snnbd_core.defenses.suspicion import suspiciousness
 from snnbd_core.defenses.unlearning import moved
-from snnbd_core.layers import Residual
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate
+from snnbd_core.networks.layers import Residual
 from snnbd_core.neurons import override, spiking_layers
 from snnbd_core.triggers import Patch
 
@@ -437,8 +438,8 @@ def test_effectiveness_by_hand(after, rating):
 
 @pytest.mark.parametrize("kind", D.REPAIRS.values())
 def test_a_repair_is_named_in_experiments_and_comes_back_from_json(kind):
-    one = sb.Experiment(defence=kind(), held_out=10)
-    assert sb.Experiment.from_json(one.to_json()) == one
+    one = runs.Experiment(defence=kind(), held_out=10)
+    assert runs.Experiment.from_json(one.to_json()) == one
     assert one.name == f"digits-events-clean-{kind.__name__.lower()}"
 
 

@@ -14,7 +14,7 @@ from snnbd_core.learning.ann import QCFS, TimeMean, with_neurons
 from snnbd_core.learning.conversion import HalfStart
 from snnbd_core.learning.spike_representation import Represented
 from snnbd_core.metrics import Rate
-from snnbd_core.migration import compare, migration_rate
+from snnbd_core.metrics.migration_rates import compare, migration_rate
 from snnbd_core.neurons import LIF, spiking_layers
 from snnbd_core.triggers import Patch
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
+from snnbd_book import runs
+from snnbd_book.runs import network
 
-import snnbd_core as sb
-from snnbd_core import learning, migration
-from snnbd_core.experiment import network
+from snnbd_core import learning
 from snnbd_core.learning.spike_representation import Represented
 from snnbd_core.metrics import Rate, Report
+from snnbd_core.metrics import migration_rates as migration
 from snnbd_core.triggers import Patch
 
 
@@ -24,7 +25,7 @@ def places(tmp_path, monkeypatch):
 
 def attacked(rule, **fields):
     settings = {"data": "digits", "frames": 8, "epochs": 4, "trigger": Patch(size=0.25)}
-    return sb.Experiment(**settings | {"rate": 0.1, "rule": rule} | fields)
+    return runs.Experiment(**settings | {"rate": 0.1, "rule": rule} | fields)
 
 
 def test_all_t_of_static_images_start_from_one_ann():
@@ -36,10 +37,10 @@ def test_all_t_of_static_images_start_from_one_ann():
 
 
 def test_a_backdoor_migrates_and_clean_fine_tuning_weakens_it(places):
-    ann = sb.run(attacked(learning.ANN(), frames=1), progress=False).report
-    snn = sb.run(attacked(learning.Conversion()), progress=False).report
-    poisoned = sb.run(attacked(learning.Hybrid()), progress=False).report
-    clean = sb.run(attacked(learning.Hybrid(data="clean")), progress=False).report
+    ann = runs.run(attacked(learning.ANN(), frames=1), progress=False).report
+    snn = runs.run(attacked(learning.Conversion()), progress=False).report
+    poisoned = runs.run(attacked(learning.Hybrid()), progress=False).report
+    clean = runs.run(attacked(learning.Hybrid(data="clean")), progress=False).report
     assert float(ann.attack_success_rate) > 0.9
     assert float(snn.extra["migration_per_sample"]) > 0.95
     assert snn.extra["ann_success"] == ann.attack_success_rate
@@ -79,7 +80,7 @@ def test_gradient_of_a_rate_is_that_of_a_clipped_line():
 
 def test_spike_representation_learns_a_poisoned_set(places):
     rule = learning.SpikeRepresentation()
-    report = sb.run(attacked(rule, epochs=8), progress=False).report
+    report = runs.run(attacked(rule, epochs=8), progress=False).report
     assert float(report.clean_accuracy) > 0.85
 
 

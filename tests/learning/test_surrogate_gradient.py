@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from snnbd_core import learning, networks
-from snnbd_core.answers import decide
+from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import History
-from snnbd_core.learning.batches import shuffled
 from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.metrics.answers import decide
 from snnbd_core.neurons import LIF
 
 ROOT = Path(__file__).parents[2]

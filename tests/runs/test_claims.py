@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 import typer
+from snnbd_book import claims
+from snnbd_book.claims import ClaimError, Judgement
+from snnbd_book.claims.verdict import NOT_RUN
+from snnbd_book.runs import Experiment, Record, run
+from snnbd_book.runs.profiles import PROFILES
 from typer.testing import CliRunner
 
-from snnbd_core import claims
-from snnbd_core.claims import ClaimError, Judgement
-from snnbd_core.claims.verdict import NOT_RUN
-from snnbd_core.experiment import Experiment, Record, run
 from snnbd_core.metrics import Rate
-from snnbd_core.profiles import PROFILES
 
 TEXT = """
 paper: toy

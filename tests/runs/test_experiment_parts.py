@@ -12,10 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-
-from snnbd_core import evaluate, override
-from snnbd_core.experiment import (
+from snnbd_book.runs import (
     Experiment,
     Record,
     datasets,
@@ -25,9 +22,12 @@ from snnbd_core.experiment import (
     parts,
     run,
 )
-from snnbd_core.experiment import (
+from snnbd_book.runs import (
     test_sets as sets_of,
 )
+from torch import Tensor, nn
+
+from snnbd_core import evaluate, override
 from snnbd_core.learning import SurrogateGradient, Task, Trained
 from snnbd_core.triggers import Static
 

@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from snnbd_book.claims.expression import Expression
+from snnbd_book.runs import Experiment, Record, execution, network, parts, run, stored
+from snnbd_book.runs import test_sets as sets_of
+from snnbd_book.sweeps.frame import to_frame
 from torch import nn
 
 import snnbd_core as sb
 from snnbd_core.attacks import Dynamic, Federated, GradientAttack, pgd
-from snnbd_core.claims.expression import Expression
 from snnbd_core.defenses import AntiBackdoorLearning, FineTuning, detectors
 from snnbd_core.defenses.detectors.verdict import LARGEST
-from snnbd_core.experiment import Experiment, Record, execution, network, parts, run, stored
-from snnbd_core.experiment import test_sets as sets_of
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning import task as task_module
 from snnbd_core.metrics import Rate, decide
 from snnbd_core.poisoning import Triggered, poison
-from snnbd_core.sweep.frame import to_frame
 from snnbd_core.triggers import Patch, Static
 
 Make = Callable[..., Experiment]
@@ -72,7 +72,7 @@ def test_the_verdict_of_a_record_is_the_detectors_own(
 def test_scores_of_inputs_are_those_of_the_deployed_network(
     results: Path, probing: Make, detector: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("snnbd_core.experiment.probing.INPUTS", 9)
+    monkeypatch.setattr("snnbd_book.runs.probing.INPUTS", 9)
     experiment = probing(detector, target=4, inference_threshold=0.6)
     extra = run(experiment, device="cpu", progress=False).report.extra
     clean, test = sets_of(experiment)

@@ -16,9 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from snnbd_core import evaluate
-from snnbd_core.experiment import (
+from snnbd_book.runs import (
     Experiment,
     Record,
     network,
@@ -28,15 +26,17 @@ from snnbd_core.experiment import (
     stored,
     trigger_cache,
 )
-from snnbd_core.experiment import execution as execution_module
-from snnbd_core.experiment import provenance as provenance_module
+from snnbd_book.runs import execution as execution_module
+from snnbd_book.runs import provenance as provenance_module
+
+from snnbd_core import evaluate
 from snnbd_core.files import cache_dir
 from snnbd_core.learning import task as task_module
 from snnbd_core.networks import build
 from snnbd_core.triggers import Static
 
 Make = Callable[..., Experiment]
-RUN = "import sys; from snnbd_core.experiment import *; run(Experiment.from_json(sys.argv[1]))"
+RUN = "import sys; from snnbd_book.runs import *; run(Experiment.from_json(sys.argv[1]))"
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_a_killed_run_leaves_no_record_and_goes_on_from_its_checkpoint(
     results: Path, tiny: Make
 ) -> None:
     experiment = tiny(trigger=None, rate=0.0, epochs=60)
-    at_once = "from snnbd_core.experiment import execution; execution.CHECKPOINT_SECONDS = 0\n"
+    at_once = "from snnbd_book.runs import execution; execution.CHECKPOINT_SECONDS = 0\n"
     process = subprocess.Popen(
         [sys.executable, "-c", at_once + RUN, experiment.to_json()], env=os.environ
     )

@@ -17,14 +17,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from snnbd_book.runs import Experiment, Neuron
+from snnbd_book.runs.codec import canonical, without_later
+from snnbd_book.runs.parts import PROBES, TRIGGERS
+from snnbd_book.runs.profiles import PROFILES
 
 from snnbd_core.defenses import detectors
 from snnbd_core.defenses.detectors import NoiseResponse, Strip
-from snnbd_core.experiment import Experiment, Neuron
-from snnbd_core.experiment.codec import canonical, without_later
-from snnbd_core.experiment.parts import PROBES, TRIGGERS
 from snnbd_core.neurons import IF, LIF, ParametricLIF
-from snnbd_core.profiles import PROFILES
 from snnbd_core.triggers import Moving, Static
 
 # What the hash is made of, written out by hand: it must be the same on every machine.
@@ -109,7 +109,7 @@ def test_a_later_field_needs_a_default_to_compare_with() -> None:
 
 def test_the_hash_is_the_same_in_another_process_with_other_string_hashes() -> None:
     code = (
-        "import sys; from snnbd_core.experiment import Experiment; "
+        "import sys; from snnbd_book.runs import Experiment; "
         "print(Experiment.from_json(sys.stdin.read()).hash)"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from snnbd_core.experiment import (
+from snnbd_book.runs import (
     CorruptRecord,
     Experiment,
     Record,
@@ -23,8 +22,9 @@ from snnbd_core.experiment import (
     run,
     stored,
 )
-from snnbd_core.experiment.provenance import PACKAGE, Provenance, git_state, meaning, numeric_files
-from snnbd_core.experiment.store import data_fingerprint
+from snnbd_book.runs.provenance import PACKAGE, Provenance, git_state, meaning, numeric_files
+from snnbd_book.runs.store import data_fingerprint
+
 from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Static

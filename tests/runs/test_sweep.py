@@ -20,12 +20,13 @@ import pytest
 import typer
 from distributed import Client
 from rich.console import Console
+from snnbd_book import sweeps
+from snnbd_book.cli import app
+from snnbd_book.runs import Experiment, Record, run
+from snnbd_book.sweeps.command import MANY
 from typer.testing import CliRunner
 
-from snnbd_core import learning, sweep
-from snnbd_core.__main__ import app
-from snnbd_core.experiment import Experiment, Record, run
-from snnbd_core.sweep.command import MANY
+from snnbd_core import learning
 
 Make = Callable[..., Experiment]
 
@@ -40,7 +41,7 @@ def grid(tmp_path: Path, tiny_yaml: str, axes: str = "{seed: [0, 1, 2]}") -> Pat
 
 def invoked(*arguments: object) -> tuple[int, str]:
     app = typer.Typer()
-    app.command()(sweep.cli)
+    app.command()(sweeps.cli)
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -74,7 +75,7 @@ def test_a_killed_worker_loses_nothing(results: Path, tiny: Make) -> None:
 
     killer = threading.Thread(target=kill_one_at_work)
     killer.start()
-    frame = sweep.run(items, workers=2)
+    frame = sweeps.run(items, workers=2)
     killer.join()
     assert killed
     assert frame["status"].tolist() == ["done"] * 5
@@ -93,7 +94,7 @@ def test_a_failed_run_is_told_and_stops_nothing_and_a_second_sweep_goes_on(
     bad = tiny(rate=0.001)  # of 60 samples: none
     before = run(good[0], progress=False)
     told = io.StringIO()
-    frame = sweep.run([bad, *good, good[0]], workers=2, console=Console(file=told, width=200))
+    frame = sweeps.run([bad, *good, good[0]], workers=2, console=Console(file=told, width=200))
     assert frame["status"].tolist() == ["failed", "done", "done"]
     assert "ValueError: rate=0.001 poisons none of 60 samples" in frame["error"][0]
     assert "Traceback (most recent call last)" in frame["error"][0]
@@ -104,7 +105,7 @@ def test_a_failed_run_is_told_and_stops_nothing_and_a_second_sweep_goes_on(
     assert frame["clean_accuracy.low"][1] == before.report.clean_accuracy.confidence_interval[0]
     assert frame["attack_success_rate"].isna().all()
     stamps = [path.stat().st_mtime_ns for path in sorted(results.glob("*.json"))]
-    again = sweep.run(good)  # all found: starts no process
+    again = sweeps.run(good)  # all found: starts no process
     assert again["status"].tolist() == ["done", "done"]
     assert stamps == [path.stat().st_mtime_ns for path in sorted(results.glob("*.json"))]
 
@@ -115,7 +116,7 @@ def test_an_interrupt_leaves_no_half_record(results: Path, tmp_path: Path, tiny_
     path = grid(tmp_path, longer, "{seed: [0, 1, 2, 3, 4, 5]}")
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # or ignored
-        "import typer; from snnbd_core import sweep; typer.run(sweep.cli)"
+        "import typer; from snnbd_core import sweep; typer.run(sweeps.cli)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(path), "--workers", "2"],
@@ -157,7 +158,7 @@ def test_an_existing_scheduler_is_used(results: Path, tmp_path: Path, tiny_yaml:
 def test_an_unreachable_scheduler_is_named(
     results: Path, tmp_path: Path, tiny_yaml: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep.workers, "_CONNECT_SECONDS", 1)
+    monkeypatch.setattr(sweeps.workers, "_CONNECT_SECONDS", 1)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -177,11 +178,11 @@ def test_an_unreachable_scheduler_is_named(
 def test_what_trains_comes_first_and_clean_networks_before_all(tiny: Make) -> None:
     deployed = [tiny(seed=0, inference_threshold=at) for at in (1.0, 1.1, 1.2)]
     other, clean = tiny(seed=1), tiny(trigger=None, rate=0.0, seed=0)
-    order = sweep.execution._ordered([*deployed, other, clean])
+    order = sweeps.execution._ordered([*deployed, other, clean])
     assert order == [clean, deployed[0], other, *deployed[1:]]
     converted = [tiny(data="digits", frames=T, rule=learning.Conversion()) for T in (2, 4)]
     source = tiny(data="digits", frames=1, rule=learning.ANN())
-    assert sweep.execution._ordered([*converted, source]) == [source, *converted]
+    assert sweeps.execution._ordered([*converted, source]) == [source, *converted]
 
 
 @pytest.mark.parametrize(
@@ -190,17 +191,17 @@ def test_what_trains_comes_first_and_clean_networks_before_all(tiny: Make) -> No
 def test_workers_are_as_many_as_cores_and_memory_allow(
     monkeypatch: pytest.MonkeyPatch, cores: int, memory: int, expected: int
 ) -> None:
-    monkeypatch.setattr(sweep.workers, "cpu_count", lambda: cores)
-    monkeypatch.setattr(sweep.workers, "MEMORY_LIMIT", memory * 2**30)
-    assert sweep.fitting() == expected
+    monkeypatch.setattr(sweeps.workers, "cpu_count", lambda: cores)
+    monkeypatch.setattr(sweeps.workers, "MEMORY_LIMIT", memory * 2**30)
+    assert sweeps.fitting() == expected
 
 
 def test_workers_share_the_memory_and_leave_the_environment_as_it_was() -> None:
     before = dict(os.environ)
-    with sweep.local_workers(1) as address, Client(address, set_as_default=False) as client:
+    with sweeps.local_workers(1) as address, Client(address, set_as_default=False) as client:
         client.wait_for_workers(1)
         (worker,) = client.scheduler_info()["workers"].values()
-        assert worker["memory_limit"] == sweep.workers.MEMORY_LIMIT
+        assert worker["memory_limit"] == sweeps.workers.MEMORY_LIMIT
         assert client.submit(os.environ.get, "OMP_NUM_THREADS").result() == "1"
     assert dict(os.environ) == before
 
@@ -224,11 +225,11 @@ def test_a_wrong_grid_file_or_table_is_named(tmp_path: Path, tiny_yaml: str) -> 
 
 def test_a_sweep_of_nothing_or_on_nothing_is_an_error(tiny: Make) -> None:
     with pytest.raises(ValueError, match="experiments is empty"):
-        sweep.run([])
+        sweeps.run([])
     with pytest.raises(ValueError, match="workers=0 must be a whole number >= 1"):
-        sweep.run([tiny()], workers=0)
+        sweeps.run([tiny()], workers=0)
     with pytest.raises(ValueError, match="threads=0 must be"):
-        sweep.run([tiny()], threads=0)
+        sweeps.run([tiny()], threads=0)
 
 
 @pytest.mark.slow
@@ -236,10 +237,10 @@ def test_sweeps_at_once_share_the_workers_of_a_scheduler_that_is_named(
     monkeypatch: pytest.MonkeyPatch, results: Path, tiny: Make
 ) -> None:
     one, common, two = (tiny(trigger=None, rate=0.0, seed=seed) for seed in range(3))
-    with sweep.local_workers(1) as address, ThreadPoolExecutor(2) as pool:
+    with sweeps.local_workers(1) as address, ThreadPoolExecutor(2) as pool:
         monkeypatch.setenv("SNNBD_SCHEDULER", address)
-        monkeypatch.setattr(sweep.workers, "LocalCluster", None)  # none is started besides
-        frames = list(pool.map(sweep.run, ([one, common], [common, two])))
+        monkeypatch.setattr(sweeps.workers, "LocalCluster", None)  # none is started besides
+        frames = list(pool.map(sweeps.run, ([one, common], [common, two])))
     assert [frame["status"].tolist() for frame in frames] == [["done", "done"]] * 2
     assert frames[0]["hash"].tolist() == [one.hash, common.hash]
     assert frames[1]["hash"].tolist() == [common.hash, two.hash]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean, outputs
 from snnbd_core.defenses.detectors.features import KINDS, check_kind, traced
 from snnbd_core.defenses.detectors.frozen import frozen

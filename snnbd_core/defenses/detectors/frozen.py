@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.networks import Network
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean
 from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.frozen import frozen

@@ -12,7 +12,7 @@ from scipy.linalg import expm
 from sklearn.covariance import EmpiricalCovariance, MinCovDet
 from torch import nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.detectors.features import KINDS, check_kind, features
 from snnbd_core.defenses.detectors.training_set import by_label
 

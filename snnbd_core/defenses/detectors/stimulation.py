@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import Gate, check_clean, hidden, rates
 from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.frozen import frozen

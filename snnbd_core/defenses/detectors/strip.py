@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean
 from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.neural_cleanse import SHARP

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.features import readout
 from snnbd_core.defenses.detectors.frozen import as_network, frozen

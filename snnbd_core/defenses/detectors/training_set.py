@@ -11,7 +11,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from torch import nn
 
-from snnbd_core.defenses import checks
+from snnbd_core import checks
 from snnbd_core.defenses.detectors.features import features
 
 

@@ -1,0 +1,97 @@
+"""From sources to HTML: the one function behind ``make book``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from snnbd_book.build import pdf, performance, preface, reproduction
+from snnbd_book.build.check import check
+from snnbd_book.build.execute import execute, shared_workers
+from snnbd_book.build.pairing import check_pairs
+from snnbd_book.build.settings import Book, BookError, Run
+from snnbd_book.build.stage import stage
+
+
+def build(book: Book, run: Run, *, only: str | None = None, console: Console) -> Path:
+    """Executes the chapters that changed, renders the book and checks it; its first page.
+
+    With ``only``, the one chapter is executed and rendered in a book without the other chapters,
+    in a folder of its own, so that the whole book stays as it was built.
+
+    Raises:
+        BookError: a pair is out of step, a cell failed, Sphinx warned, or the book is not whole.
+        ValueError: no chapter is called ``only``.
+    """
+    chapters = book.select(only)
+    if problems := check_pairs(book):
+        raise BookError("\n".join(problems))
+    pages = None if only is None else [chapter.page for chapter in chapters]
+    environment = dict(os.environ)  # before Dask puts its workers' variables there
+    with shared_workers() as scheduler:
+        reproduction.run_claims(book, run, pages, scheduler, console)
+        executed = execute(book, chapters, run, scheduler, console, environment)
+    if only is not None:
+        return _single(book, executed, f"{only}.{run.profile}", console)
+    stage(book, executed, book.stage)
+    reproduction.write(book, run, book.stage)
+    preface.write(book, book.stage)
+    performance.write(book, book.stage)
+    # The pages, and what renders them.
+    fingerprint = _fingerprint(book.stage, Path(__file__).parent)
+    mark = book.build / "rendered"
+    if book.html.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == fingerprint:
+        console.print("HTML: nothing changed since it was rendered")
+    else:
+        mark.unlink(missing_ok=True)
+        console.print("Rendering the HTML")
+        # Afresh, because Sphinx does not repeat the warnings of a page that it has read before:
+        # a second call would pass where the first one failed.
+        for old in (book.html, book.build / ".doctrees"):
+            shutil.rmtree(old, ignore_errors=True)
+        _render(book.stage, book.root, "--warningiserror", "--keep-going")
+        mark.write_text(fingerprint, encoding="utf-8")
+    pdf.write(book, console)
+    if problems := check(book):
+        raise BookError("the book is not whole:\n" + "\n".join(problems))
+    return book.html / "index.html"
+
+
+def _single(book: Book, executed: dict[str, Path], name: str, console: Console) -> Path:
+    """Renders chapters alone. Their links to other pages lead nowhere, so warnings pass."""
+    folder = book.build / "single" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    stage(book, executed, folder / "stage", only=True)
+    console.print("Rendering the HTML of this chapter alone")
+    _render(folder / "stage", folder)
+    return folder / "_build" / "html" / "index.html"
+
+
+def _render(stage: Path, output: Path, *options: str) -> None:
+    """Runs jupyter-book on a stage; the HTML is then in ``output/_build/html``."""
+    tool = Path(sys.executable).parent / "jupyter-book"
+    result = subprocess.run(
+        [str(tool), "build", str(stage), "--path-output", str(output), "--quiet", *options],
+        env=os.environ | {"NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise BookError(f"jupyter-book failed ({result.returncode}):\n{result.stdout}")
+
+
+def _fingerprint(*folders: Path) -> str:
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"):
+            digest.update(f"\n{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,142 @@
+"""The built pages as one HTML document for print: nothing folded, nothing to click."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
+from urllib.parse import quote, unquote, urlsplit
+
+from bs4 import BeautifulSoup, Tag
+
+from snnbd_book.build.settings import Book
+
+STYLE = "book/_static/print.css"
+# What only works in a browser: buttons, sliders, marks that appear under the pointer.
+_SCREEN = "script, style, noscript, button, input, .headerlink, .controls, label:has(input)"
+_SCREEN += ", .snnbd-stills output, details.hide > summary, .sd-summary-state-marker"
+_WIDE = 8  # columns of a table that is set smaller
+_LONG = 24  # letters of a word that may be broken where a table needs the room
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<style>{style}</style></head><body>
+<header><h1>{title}</h1><p>{author}</p><p>{address}</p></header>
+<nav id="contents"><h2>Contents</h2>{contents}</nav>
+{articles}</body></html>
+"""
+# A named page carries the running head; the name also makes each page of the book start afresh.
+_HEAD = '@page {name} {{ @top-right {{ content: "{title}"; }} }} #{name} {{ page: {name}; }}\n'
+
+
+def one_page(book: Book, folder: Path, numbers: Mapping[str, int] | None = None) -> str:
+    """All pages of the built book in reading order, for a file in ``folder``.
+
+    ``numbers`` are page numbers for the contents, by the names that its lines lead to.
+    """
+    articles = [_article(book, page, folder) for page in book.pages]
+    style = (book.root / STYLE).read_text(encoding="utf-8")
+    style += (book.html / "_static" / "pygments.css").read_text(encoding="utf-8")
+    heads = (_HEAD.format(name=one["id"], title=_quoted(_title(one))) for one in articles)
+    return _PAGE.format(
+        title=html.escape(str(book.config["title"])),
+        author=html.escape(str(book.config["author"])),
+        address=html.escape(book.address),
+        style=style + "".join(heads),
+        contents=_contents(articles, numbers or {}),
+        articles="\n".join(str(article) for article in articles),
+    )
+
+
+def _article(book: Book, page: str, folder: Path) -> Tag:
+    text = (book.html / f"{page}.html").read_text(encoding="utf-8")
+    article = BeautifulSoup(text, "html.parser").find("article")
+    if not isinstance(article, Tag):
+        raise ValueError(f"{page}: the page has no article")
+    for tag in article.select(_SCREEN):
+        tag.decompose()
+    for tag in article.find_all("details"):
+        tag["open"] = ""
+    for tag in article.select("details.hide"):
+        tag.name = "div"  # one without its summary; as details it would be given another
+    for table in article.find_all("table"):
+        _mark(table)
+    for image in article.find_all("img", src=True):
+        if not str(image["src"]).startswith("data:"):
+            source = (book.html / page).parent / unquote(str(image["src"]))
+            image["src"] = quote(Path(os.path.relpath(source, folder)).as_posix())
+    _name(article, page)
+    _link(article, page, book)
+    return article
+
+
+def _mark(table: Tag) -> None:
+    """Says to the style what needs care: many columns, and cells with words that may be broken."""
+    first = table.find("tr")
+    if first is not None and len(first.find_all(["th", "td"])) >= _WIDE:
+        _add_class(table, "wide")
+    for cell in table.find_all("td"):
+        if any(len(word) > _LONG for word in cell.get_text(" ").split()):
+            _add_class(cell, "long")
+
+
+def _add_class(tag: Tag, name: str) -> None:
+    tag["class"] = " ".join([*tag.get_attribute_list("class"), name])
+
+
+def _name(article: Tag, page: str) -> None:
+    """Names that are unique in the whole book: those of a page follow the page's own."""
+    for tag in article.find_all(id=True):
+        tag["id"] = _anchor(page, str(tag["id"]))
+    article["id"] = _anchor(page)
+
+
+def _anchor(page: str, name: str = "") -> str:
+    slug = page.replace("/", "-")
+    return f"{slug}--{name}" if name else slug
+
+
+def _link(article: Tag, page: str, book: Book) -> None:
+    """Links between pages become links within the document, others of the book its address."""
+    for link in article.find_all("a", href=True):
+        target = urlsplit(str(link["href"]))
+        if target.scheme or target.netloc:
+            continue
+        path = normpath(PurePosixPath(page).parent / unquote(target.path)) if target.path else page
+        other = path.removesuffix(".html")
+        if link.find("img") is not None:
+            link.unwrap()  # a picture that leads to itself
+        elif other in book.pages:
+            link["href"] = f"#{_anchor(other, unquote(target.fragment))}"
+        else:
+            link["href"] = book.address + quote(path)
+
+
+def _contents(articles: list[Tag], numbers: Mapping[str, int]) -> str:
+    return f"<ul>{''.join(_entries(articles, numbers))}</ul>"
+
+
+def _entries(articles: list[Tag], numbers: Mapping[str, int]) -> Iterator[str]:
+    for article in articles:
+        inner = "".join(
+            f"<li>{_entry(str(section['id']), section.h2, numbers)}</li>"
+            for section in article.find_all("section", id=True)
+            if section.find("h2", recursive=False)
+        )
+        yield f"<li>{_entry(str(article['id']), article.h1, numbers)}<ul>{inner}</ul></li>"
+
+
+def _entry(name: str, heading: Tag | None, numbers: Mapping[str, int]) -> str:
+    text = heading.get_text() if heading is not None else name
+    number = f"<span>{numbers.get(name, '')}</span>"
+    return f'<a href="#{html.escape(name)}">{html.escape(text)}{number}</a>'
+
+
+def _title(article: Tag) -> str:
+    return article.h1.get_text() if article.h1 is not None else ""
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", " ")

@@ -1,0 +1,141 @@
+"""The generated page *Reproduction status*: the claims of all papers, judged from the records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from snnbd_book import claims
+from snnbd_book.build import plan, recorded
+from snnbd_book.build.settings import Book, Run
+from snnbd_book.claims import Claim, Judgement
+from snnbd_book.runs import Record, all_recorded, recorded_file, results_dir
+
+PAGE = "book/reproduction"
+RECORDED_PAGE = "book/reproduction-recorded"
+RECORDED_PROFILE = "sample"
+_RECORDS = "records"
+_HEAD = """# Reproduction status
+
+One row for each statement of a paper that can be checked: what the paper says, what our runs
+gave, and the verdict. CA is the clean accuracy, ASR the attack success rate. The tests behind the
+verdicts stand in `claims/`, and their thresholds are ours; the reason for a verdict quotes them,
+with the measured value in brackets behind each figure. The training settings were chosen by clean
+accuracy on a validation split of the training set (`benchmarks/choose_training.py`). The last
+column leads to the records of the runs, with commit, versions, device and seed.
+
+What is quoted of BadSNN (Miah et al.) beyond its abstract comes from a public transcription by its
+re-implementers, confirmed by nobody.
+
+Profile of this build: **{profile}**. A paper's experiment on another data set is rerun here on the
+data set of the profile, so a verdict says whether the *behaviour* is the same, not the figure.
+Success rates leave the target class out unless the paper's row counts it in; intervals span 95 %
+and hold the spread over three seeds and the size of the test set.
+
+"""
+
+
+_RECORDED_HEAD = """# Reproduction status: recorded runs
+
+The claims of {{doc}}`reproduction`, to be read in the same way, judged from runs on real recordings
+of N-MNIST (profile **{profile}**) that were made and committed under `results/recorded/`. A build
+of another profile does **not** repeat them; each record names the commit, the versions and the
+machine that made it.
+
+"""
+
+_EVERY_RUN = """
+## Every recorded run
+
+One row for each setting, on real data: the mean of its seeds with a 95 % interval.
+
+"""
+
+_KEPT = """
+## Kept runs of the quick profile
+
+Runs that a chapter reads because a build of the book would be too short for them
+(`python -m benchmarks.record_kept` makes them again). *Accused* is the share of networks that the
+detector under *other settings* (`probe=...`) accuses at its own threshold.
+
+"""
+
+
+def run_claims(
+    book: Book,
+    run: Run,
+    only: Sequence[str] | None,
+    scheduler: Callable[[], str],
+    console: Console,
+) -> None:
+    """Runs the experiments of the claims side by side, so that the chapters find their records.
+
+    Args:
+        only: pages of chapters; None takes the claims of all papers.
+        scheduler: gives the address of the one whose workers run them, if there are any to run.
+    """
+    chosen = [one for one in _claims(book) if only is None or one.chapter in only]
+    claims.run_missing(
+        chosen, run.profile, _seeds(run), device=run.device, scheduler=scheduler, console=console
+    )
+
+
+def write(book: Book, run: Run, folder: Path) -> None:
+    """Writes both pages, the records that they lead to, and what a sweep would cost.
+
+    One is of this build's profile, from records just made; the other of committed records.
+    """
+    every = _claims(book)
+    now = [claims.judge(one, run.profile, seeds=_seeds(run), run=False) for one in every]
+    kept = [claims.judge(one, RECORDED_PROFILE, run=False, recorded=True) for one in every]
+    pages = (
+        (PAGE, _HEAD.format(profile=run.profile), now),
+        (RECORDED_PAGE, _RECORDED_HEAD.format(profile=RECORDED_PROFILE), kept),
+    )
+    for page, head, judgements in pages:
+        text = head + claims.status_page(
+            judgements,
+            record_link=f"{_RECORDS}/{{file}}",
+            recorded_link=f"{_RECORDS}/{{file}}",
+            chapter_link="/{chapter}.ipynb",
+        )
+        if page == RECORDED_PAGE:
+            text += _every_run(all_recorded())
+        (folder / page).with_suffix(".md").write_text(text, encoding="utf-8")
+        _copy_records(judgements, (folder / page).parent / _RECORDS)
+    (folder / plan.PAGE).with_suffix(".md").write_text(plan.page(now, kept), encoding="utf-8")
+
+
+def _every_run(records: Sequence[Record]) -> str:
+    """The table of the long runs, and one of the quick profile's runs that are kept, if any are."""
+    kept = [one for one in records if one.experiment.profile == "quick"]
+    long = [one for one in records if one.experiment.profile != "quick"]
+    text = _EVERY_RUN + recorded.table(long)
+    if kept:
+        text += _KEPT + recorded.table(kept, {"accused": "alarm", **recorded.COLUMNS})
+    return text
+
+
+def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    for item in judgements:
+        for record in item.records:
+            kept = record.experiment.hash in item.recorded
+            one = record.experiment
+            source = recorded_file(one) if kept else results_dir() / record.file_name
+            (folder / record.file_name).write_bytes(source.read_bytes())
+
+
+def _claims(book: Book) -> list[Claim]:
+    """None where the book has no claims, as a book of other chapters may."""
+    folder = book.root / "claims"
+    if not folder.is_dir():
+        return []
+    return [claim for paper in claims.load_all(folder) for claim in paper.claims]
+
+
+def _seeds(run: Run) -> list[int]:
+    """Three, as the chapters take them."""
+    return [run.seed, run.seed + 1, run.seed + 2]

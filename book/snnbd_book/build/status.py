@@ -1,0 +1,62 @@
+"""The generated page *How this book was built*: from papermill's notes in the executed chapters."""
+
+from __future__ import annotations
+
+import platform
+from datetime import datetime
+
+from nbformat import NotebookNode
+
+from snnbd_book.build.cache import installed_versions
+
+PAGE = "book/built"
+
+
+def page(notebooks: dict[str, NotebookNode]) -> str:
+    """MyST text: one row per chapter (page -> executed notebook), then the versions used."""
+    rows = [
+        f"* - {{doc}}`/{name}`\n" + "".join(f"  - {value}\n" for value in _run(notebook))
+        for name, notebook in notebooks.items()
+    ]
+    versions = {"python": platform.python_version(), **installed_versions()}
+    return "\n".join(
+        [
+            "# How this book was built",
+            "",
+            "Every chapter was executed from its first cell to its last before this page was",
+            "made. This page is generated from what the executed notebooks say of themselves.",
+            "",
+            "A run that has a record already, from the claims or an earlier build, is read and not",
+            "repeated, so the seconds of a chapter are no measure of its training.",
+            "",
+            ":::{list-table} The runs behind the chapters",
+            ":header-rows: 1",
+            "* - chapter\n  - profile\n  - seed\n  - device\n  - code cells\n"
+            "  - seconds\n  - finished (UTC)",
+            *(row.rstrip("\n") for row in rows),
+            ":::",
+            "",
+            ":::{list-table} Versions",
+            ":header-rows: 1",
+            "* - package\n  - version",
+            *(f"* - {name}\n  - {version}" for name, version in versions.items()),
+            ":::",
+            "",
+        ]
+    )
+
+
+def _run(notebook: NotebookNode) -> list[str]:
+    notes = notebook.metadata["papermill"]
+    parameters = notes["parameters"]
+    finished = datetime.fromisoformat(notes["end_time"])
+    # Without papermill's own parameters cell, which is in no source.
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells) - 1
+    return [
+        str(parameters["PROFILE"]),
+        str(parameters["SEED"]),
+        str(parameters["DEVICE"]),
+        str(cells),
+        f"{notes['duration']:.1f}",
+        f"{finished:%Y-%m-%d %H:%M}",
+    ]

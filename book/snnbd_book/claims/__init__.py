@@ -1,0 +1,47 @@
+"""Claims: what a paper says, the runs that test it, and the verdict.
+
+    paper = load("abad2022")
+    judgement = judge(paper.claims[0], "quick")
+    judgement.verdict, judgement.reason
+
+============  ==================================================================================
+module        one subject
+============  ==================================================================================
+sample        one figure over several seeds, its mean and interval
+expression    the tests: a small language of comparisons over such figures
+paper         ``claims/<paper>.yaml`` -> `Paper` and `Claim`, checked
+verdict       `judge`: a claim and its records -> a `Judgement`
+pages         judgements as a table on a terminal, as JSON, as a page of the book
+command       ``snnbd claims``
+============  ==================================================================================
+"""
+
+from __future__ import annotations
+
+from snnbd_book.claims.command import cli, run_missing
+from snnbd_book.claims.expression import Expression
+from snnbd_book.claims.pages import status_page, table, to_json
+from snnbd_book.claims.paper import Claim, ClaimError, Paper, claims_dir, load, load_all
+from snnbd_book.claims.sample import Sample
+from snnbd_book.claims.verdict import VERDICTS, Figure, Judgement, experiments, judge
+
+__all__ = [
+    "VERDICTS",
+    "Claim",
+    "ClaimError",
+    "Expression",
+    "Figure",
+    "Judgement",
+    "Paper",
+    "Sample",
+    "claims_dir",
+    "cli",
+    "experiments",
+    "judge",
+    "load",
+    "load_all",
+    "run_missing",
+    "status_page",
+    "table",
+    "to_json",
+]

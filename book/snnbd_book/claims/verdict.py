@@ -1,0 +1,248 @@
+"""A claim and its records -> a verdict, with the figures it rests on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from snnbd_book import runs
+from snnbd_book.claims.expression import Lookup
+from snnbd_book.claims.paper import Claim, Paper, Quoted
+from snnbd_book.claims.sample import Sample, show
+from snnbd_book.runs import Experiment, Record
+from snnbd_core.data import DataNotFound
+
+REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly", "not reproduced"
+NOT_RUN = "not run in this profile"
+_FLOORS = {"attack_success_rate": "floor", "attack_success_rate_all": "floor_all"}
+VERDICTS = (REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_RUN)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure, ours beside the paper's.
+
+    Attributes:
+        label: what it is called in the paper's table.
+        value, interval: our mean over the seeds and its 95 % interval; None where not measured.
+        paper: the paper's figure, None where it gives none.
+        is_rate: whether it is a share (written in per cent).
+        floor: of a success rate, that of clean networks under the same trigger, counted alike.
+    """
+
+    label: str
+    value: float | None
+    interval: tuple[float, float] | None
+    paper: float | None
+    is_rate: bool = True
+    floor: Sample | None = None
+
+    @property
+    def floor_text(self) -> str:
+        """ "0.3 % (0.0-1.1)", or "-"."""
+        return "-" if self.floor is None else str(self.floor)
+
+    @property
+    def ours_text(self) -> str:
+        """ "97.2 % (95.1-98.9)", or "-"."""
+        return "-" if self.value is None else show(self.value, self.interval, self.is_rate)
+
+    @property
+    def paper_text(self) -> str:
+        """ "99.0 %", or "-"."""
+        return "-" if self.paper is None else show(self.paper, None, self.is_rate)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a claim in a profile.
+
+    Attributes:
+        claim, profile: what was judged.
+        verdict: one of `VERDICTS`.
+        figures: ours beside the paper's, in the claim's order.
+        reason: the test that decided, with its numbers, or why nothing was run.
+        records: all runs that it rests on.
+        recorded: hashes of those that were read from ``results/recorded``.
+    """
+
+    claim: Claim
+    profile: str
+    verdict: str
+    figures: tuple[Figure, ...]
+    reason: str
+    records: tuple[Record, ...] = ()
+    recorded: frozenset[str] = frozenset()
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """Names of the data sets that it rests on: a profile may have another than the paper."""
+        return tuple(dict.fromkeys(record.experiment.data for record in self.records))
+
+    @property
+    def lost(self) -> bool:
+        """Whether the claim is on record as reproduced in this profile, and now is not."""
+        return self.claim.expected.get(self.profile) == REPRODUCED and self.verdict != REPRODUCED
+
+
+def experiments(
+    claims: Paper | Iterable[Claim], profile: str, seeds: Sequence[int] | None = None
+) -> list[Experiment]:
+    """All experiments that some claims need in a profile, each once, in order of first need."""
+    chosen = claims.claims if isinstance(claims, Paper) else claims
+    found: dict[str, Experiment] = {}
+    for claim in chosen:
+        if profile in claim.expected:
+            for settings in claim.settings.values():
+                for item in _seeded(settings[profile], seeds or claim.seeds):
+                    found.setdefault(item.hash, item)
+    return list(found.values())
+
+
+def judge(
+    claim: Claim,
+    profile: str = "quick",
+    *,
+    seeds: Sequence[int] | None = None,
+    run: bool = True,
+    recorded: bool | None = None,
+    results: Path | str | None = None,
+    device: str | torch.device = "auto",
+    progress: bool = True,
+) -> Judgement:
+    """Judges a claim by the records of its experiments.
+
+    A record is looked for among the results; then, with `recorded`, among the committed records
+    of long runs, whichever code made them; then, with `run`, the experiment is run.
+
+    Args:
+        claim: what to judge.
+        profile: "quick", "sample" or "paper".
+        seeds: default: the paper's.
+        run: False only reads.
+        recorded: default: in every profile but "quick".
+        results, device, progress: as for `snnbd_book.runs.run`.
+
+    Raises:
+        CorruptRecord: a damaged or edited record.
+    """
+    if profile not in claim.expected or claim.reproduced is None:
+        reason = claim.why or f"no experiments for the {profile} profile"
+        return _not_run(claim, profile, reason)
+    source = _Source(
+        run, profile != "quick" if recorded is None else recorded, results, device, progress
+    )
+    found: dict[str, list[Record]] = {}
+    for name, settings in claim.settings.items():
+        for item in _seeded(settings[profile], seeds or claim.seeds):
+            record = source.record(item)
+            if record is None:
+                return _not_run(claim, profile, source.reason(item))
+            found.setdefault(name, []).append(record)
+
+    def lookup(name: str, figure: str) -> Sample:
+        return _sample(claim, name, figure, found[name])
+
+    verdict, reason = _decided(claim, lookup)
+    return Judgement(
+        claim=claim,
+        profile=profile,
+        verdict=verdict,
+        figures=tuple(_figure(quoted, lookup) for quoted in claim.figures),
+        reason=f"{reason} {claim.why}".strip(),
+        records=tuple(record for records in found.values() for record in records),
+        recorded=frozenset(source.from_recorded),
+    )
+
+
+class _Source:
+    """Where the records of a judgement come from, and why one is missing."""
+
+    def __init__(
+        self,
+        run: bool,
+        recorded: bool,
+        results: Path | str | None,
+        device: str | torch.device,
+        progress: bool,
+    ) -> None:
+        self.may_run, self.may_read_recorded = run, recorded
+        self.results, self.device, self.progress = results, device, progress
+        self.from_recorded: set[str] = set()
+        self.missing_data: DataNotFound | None = None
+
+    def record(self, item: Experiment) -> Record | None:
+        found = self._without_data(lambda: runs.stored(item, self.results))
+        if found is None and self.may_read_recorded:
+            try:
+                found = runs.recorded(item, self.results)
+                self.from_recorded.add(item.hash)
+            except LookupError:
+                found = None
+        if found is None and self.may_run:
+            found = self._without_data(
+                lambda: runs.run(
+                    item, results=self.results, device=self.device, progress=self.progress
+                )
+            )
+        return found
+
+    def reason(self, item: Experiment) -> str:
+        if self.missing_data is not None:
+            return str(self.missing_data).splitlines()[0]
+        return f"there is no record of {item.name}-{item.hash} (seed {item.seed})"
+
+    def _without_data(self, get: Callable[[], Record | None]) -> Record | None:
+        try:
+            return get()
+        except DataNotFound as error:
+            self.missing_data = error
+            return None
+
+
+def _decided(claim: Claim, lookup: Lookup) -> tuple[str, str]:
+    """The first verdict whose test holds, and the tests with their numbers."""
+    reasons = []
+    for verdict, test in ((REPRODUCED, claim.reproduced), (PARTLY, claim.partly)):
+        if test is None:
+            continue
+        holds = test.holds(lookup)
+        reasons.append(f"{test.explained(lookup)} is {'true' if holds else 'false'}.")
+        if holds:
+            return verdict, " ".join(reasons)
+    return NOT_REPRODUCED, " ".join(reasons)
+
+
+def _sample(claim: Claim, name: str, figure: str, records: list[Record]) -> Sample:
+    found = [record.report.figure(figure) for record in records]
+    values = tuple(value for value in found if value is not None)
+    if len(values) < len(found):
+        raise ValueError(
+            f"claim {claim.id!r} of {claim.paper} looks at {name}.{figure}, which was not "
+            f"measured: experiment {name!r} has no trigger, or a rule without this figure"
+        )
+    return Sample(values)
+
+
+def _figure(quoted: Quoted, lookup: Lookup) -> Figure:
+    if not quoted.experiment:
+        return Figure(quoted.label, None, None, quoted.paper)
+    sample = lookup(quoted.experiment, quoted.figure)
+    floor = _FLOORS.get(quoted.figure)
+    return Figure(
+        quoted.label, sample.mean, sample.interval, quoted.paper, sample.is_rate,
+        None if floor is None else lookup(quoted.experiment, floor),
+    )  # fmt: skip
+
+
+def _not_run(claim: Claim, profile: str, reason: str) -> Judgement:
+    figures = tuple(Figure(quoted.label, None, None, quoted.paper) for quoted in claim.figures)
+    return Judgement(claim, profile, NOT_RUN, figures, reason)
+
+
+def _seeded(item: Experiment, seeds: Sequence[int]) -> list[Experiment]:
+    return [dataclasses.replace(item, seed=seed) for seed in seeds]

@@ -1,0 +1,109 @@
+"""The command line: ``snnbd COMMAND``. Holds no logic, only arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from snnbd_book import claims
+
+app = typer.Typer(
+    name="snnbd",
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# The builder is imported inside its commands: it needs the `book` extra, which a reader's
+# environment does not have, and the other commands must work there.
+
+Folder = Annotated[Path, typer.Option(help="The folder that holds _config.yml.", file_okay=False)]
+
+
+@app.command()
+def book(
+    profile: Annotated[str, typer.Option(help="quick, sample or paper.")] = "quick",
+    seed: Annotated[int, typer.Option(help="Seed of every chapter.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    only: Annotated[str | None, typer.Option(help="One chapter: 02, or its whole name.")] = None,
+    folder: Folder = Path(),
+) -> None:
+    """Execute the chapters that changed and build the HTML."""
+    from snnbd_book.build import Book, BookError, Run, build
+
+    try:
+        page = build(
+            Book(folder.resolve()), Run(profile, seed, device), only=only, console=Console()
+        )
+    except (BookError, ValueError, ConnectionError) as error:
+        raise _failure(error) from error
+    typer.echo(f"The book is ready. Open {page.as_uri()}")
+
+
+@app.command("check")
+def check_pages(folder: Folder = Path()) -> None:
+    """Look at the built HTML: pages, pictures, links, buttons, leftovers of failed cells."""
+    from snnbd_book.build import Book, BookError, check
+
+    try:
+        the_book = Book(folder.resolve())
+        problems = check(the_book)
+    except BookError as error:
+        raise _failure(error) from error
+    if problems:
+        raise _failure("\n".join(problems))
+    typer.echo(f"The book is whole: {len(the_book.pages)} pages.")
+
+
+@app.command()
+def pair(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing, only compare.")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Write each chapter's .ipynb from its .md, without outputs."""
+    from snnbd_book.build import Book, BookError, check_pairs, write_pairs
+
+    try:
+        the_book = Book(folder.resolve())
+        written = [] if check else write_pairs(the_book)
+        problems = check_pairs(the_book)
+    except BookError as error:
+        raise _failure(error) from error
+    for path in written:
+        typer.echo(f"wrote {path.relative_to(the_book.root)}")
+    if problems:
+        raise _failure("\n".join(problems))
+    typer.echo("Every chapter and its notebook agree.")
+
+
+app.command("claims")(claims.cli)
+
+
+@app.command(
+    "sweep",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def sweep(context: typer.Context) -> None:
+    """Run a grid of experiments with Dask; `sweep --help` says more."""
+    # Imported here: Dask takes a second to import and is not part of a reader's environment.
+    try:
+        from snnbd_book.sweeps import cli
+    except ModuleNotFoundError as error:
+        raise _failure(f"{error}; a sweep needs: pip install -e '.[sweep]'") from error
+    inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    inner.command()(cli)
+    inner(args=context.args, prog_name="snnbd sweep")
+
+
+def _failure(reason: object) -> typer.Exit:
+    typer.secho(str(reason), err=True, fg=typer.colors.RED)
+    return typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()

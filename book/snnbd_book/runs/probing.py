@@ -1,0 +1,88 @@
+"""Probes: what is measured of a network besides the report, and what each needs of its run.
+
+=====================  =============================================================================
+probe of               figures in `Report.extra`
+=====================  =============================================================================
+a model                what the detector says, see `Verdict.figures`
+inputs                 scores of samples without a trigger, of all classes, and with it, of others
+                       than the target; see `curves.scored`
+a training set         scores of samples labelled as the target, left alone and poisoned, likewise
+anything else          what its ``measure(net, test, *, seed, device, steps)`` gives
+=====================  =============================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from snnbd_book.runs.settings import Experiment
+from snnbd_core.defenses import detectors
+from snnbd_core.poisoning import Triggered
+
+INPUTS = 60  # reported samples that an input detector scores clean, and as many triggered
+
+
+def probed(
+    experiment: Experiment,
+    net: nn.Module,
+    *,
+    defender: Any,
+    test: Any,
+    trigger: Any,
+    poisoned: Callable[[], Any],
+    device: torch.device,
+) -> dict[str, Any]:
+    """The figures of an experiment's probe; none without one.
+
+    Args:
+        experiment: whose probe, target, seed and time steps are taken.
+        net: the network as it is deployed.
+        defender: the defender's clean samples; None without any.
+        test: the reported samples.
+        trigger: as it is put into samples.
+        poisoned: gives the training set, which knows its poisoned samples.
+        device: where the network is run.
+
+    Raises:
+        ValueError: what the probe refuses, such as a network without spiking layers.
+    """
+    probe = experiment.probe
+    given: dict[str, Any] = {
+        "seed": experiment.seed, "device": device, "steps": experiment.frames
+    }  # fmt: skip
+    if probe is None:
+        return {}
+    if type(probe) in detectors.MODELS.values():
+        verdict: detectors.Verdict = probe.inspect(net, defender, **given)
+        return verdict.figures()
+    if type(probe) in detectors.INPUTS.values():
+        sets = _inputs(test, trigger, experiment.target)
+        return detectors.scored(*(probe.score(net, data, defender, **given) for data in sets))
+    if type(probe) in detectors.TRAINING_SETS.values():
+        data = poisoned()
+        return detectors.scored(*_by_poison(probe.score(net, data, **given), data))
+    figures: dict[str, Any] = probe.measure(net, test, **given)
+    return figures
+
+
+def _inputs(test: Any, trigger: Any, target: int) -> tuple[Any, Triggered]:
+    """The first samples, of any class, and with the trigger the first of other classes.
+
+    A detector in use meets clean inputs of the target class too, and some take them for triggered.
+    """
+    others = np.flatnonzero(np.asarray(test.labels) != target)
+    return test.subset(np.arange(len(test))[:INPUTS]), Triggered(
+        test.subset(others[:INPUTS]), trigger
+    )
+
+
+def _by_poison(scores: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of the samples labelled as the target: those left alone, those poisoned."""
+    poisoned = np.isin(np.arange(len(data)), data.poisoned_indices)
+    labelled = np.asarray(data.labels) == data.target
+    return scores[labelled & ~poisoned], scores[labelled & poisoned]

@@ -1,0 +1,44 @@
+"""Sweeps: a grid of experiments on Dask, from two cores to a cluster.
+
+    grid = load_grid("grid.yaml")
+    frame = run(grid.experiments())        # a tidy table, one row per run
+
+=========  =====================================================================================
+module     one subject
+=========  =====================================================================================
+grid       ``grid.yaml`` -> `Grid` -> experiments; what a grid costs
+execution  `run`: submit, watch, collect; failures and killed workers; `local_workers`
+display    the live table of done / running / failed
+frame      records -> a tidy table, and its file
+command    ``snnbd sweep``
+=========  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from snnbd_book.sweeps.command import cli
+from snnbd_book.sweeps.execution import run
+from snnbd_book.sweeps.frame import write_frame
+from snnbd_book.sweeps.grid import Cost, Grid, cost, load_grid
+from snnbd_book.sweeps.workers import (
+    MEMORY_PER_WORKER,
+    SchedulerUnreachable,
+    answering,
+    fitting,
+    local_workers,
+)
+
+__all__ = [
+    "MEMORY_PER_WORKER",
+    "Cost",
+    "Grid",
+    "SchedulerUnreachable",
+    "answering",
+    "cli",
+    "cost",
+    "fitting",
+    "load_grid",
+    "local_workers",
+    "run",
+    "write_frame",
+]

@@ -1,0 +1,113 @@
+"""Who runs a sweep: processes of this machine, or the workers of a scheduler that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dask
+from dask.system import cpu_count
+from distributed import Client, LocalCluster
+from distributed.system import MEMORY_LIMIT
+
+_CONNECT_SECONDS = 10
+# A run whose worker died so often is reported as failed: it may be what kills them.
+_LIVES = 3
+MEMORY_PER_WORKER = 2**30  # of a small network's run, with a margin
+
+
+class SchedulerUnreachable(ConnectionError):  # noqa: N818 - named like CorruptData
+    """Nothing answers at the scheduler's address."""
+
+
+@contextmanager
+def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]:
+    """Processes of this machine that run experiments, one each; yields their scheduler's address.
+
+    Args:
+        workers: how many; default one per core, as far as there is 1 GiB of memory for each.
+        threads: of torch in each.
+    """
+    count = workers or fitting()
+    variables = {
+        # Failures are told once, by this process, with their traceback.
+        "DASK_LOGGING__DISTRIBUTED": "critical",
+        # Runs are not in the main thread of a worker, see `snnbd_core.kernels.memory`.
+        "MALLOC_ARENA_MAX": 1,
+        "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
+    }  # fmt: skip
+    settings = {
+        "distributed.scheduler.allowed-failures": _LIVES,
+        # A run waits at the scheduler until a worker is free, so that none waits behind another.
+        "distributed.scheduler.worker-saturation": 1.0,
+        # torch reads these when it is loaded; otherwise each process takes all cores.
+        "distributed.nanny.pre-spawn-environ": variables,
+        "distributed.admin.tick.limit": "1h",
+        # What Dask's dashboard would show of the workers takes a tenth of their time.
+        "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "1s",
+        "distributed.admin.system-monitor.interval": "10s",
+    }  # fmt: skip
+    with (
+        _put_back(*variables, "PYTHONHASHSEED"),
+        dask.config.set(settings),
+        LocalCluster(
+            n_workers=0, threads_per_worker=1, processes=True, memory_limit=MEMORY_LIMIT // count,
+            dashboard_address="127.0.0.1:0", silence_logs="ERROR",
+        ) as cluster,
+    ):  # fmt: skip
+        cluster.scale(count)  # they start while the caller goes on
+        yield cluster.scheduler_address
+
+
+def fitting() -> int:
+    """Workers for which there are cores and memory, at least one."""
+    return max(1, min(cpu_count(), MEMORY_LIMIT // MEMORY_PER_WORKER))
+
+
+def answering(scheduler: str) -> str:
+    """The address of a scheduler, once it has answered.
+
+    Raises:
+        SchedulerUnreachable: no scheduler there.
+    """
+    with _connected(scheduler):
+        return scheduler
+
+
+@contextmanager
+def _put_back(*names: str) -> Iterator[None]:
+    """Gives environment variables back as they were: Dask sets its workers' in this process."""
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def client_of(scheduler: str | None, workers: int, threads: int) -> Iterator[Client]:
+    """A client of the scheduler at an address, or of local workers where there is none."""
+    if scheduler is None:
+        with local_workers(workers, threads) as address, _connected(address) as client:
+            yield client
+    else:
+        with _connected(scheduler) as client:
+            yield client
+
+
+def _connected(scheduler: str) -> Client:
+    try:
+        return Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        named = os.environ.get("SNNBD_SCHEDULER") == scheduler
+        remedy = "unset $SNNBD_SCHEDULER to run here, or start one" if named else "start one"
+        raise SchedulerUnreachable(
+            f"scheduler={scheduler!r} does not answer ({error}); {remedy} with 'dask scheduler "
+            "--host 127.0.0.1' and give its address as tcp://host:8786"
+        ) from error

@@ -1,0 +1,109 @@
+"""Checks of settings; each error names the argument, its value and what is allowed.
+
+A number is any real number of Python, NumPy or a 0-d torch tensor; True and False are none. Each
+check gives the value back as Python's own type, so that settings compare, print and hash alike
+whatever library a number came from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def plain(value: Any) -> Any:
+    """A 0-d tensor or array as the number in it; anything else as it is."""
+    if isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0:
+        return value.item()
+    return value
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """The value as an int; ValueError unless it is a whole number from `least` on."""
+    given = plain(value)
+    if not isinstance(given, Integral) or isinstance(given, bool) or given < least:
+        raise ValueError(f"{name}={value!r} must be a whole number >= {least}")
+    return int(given)
+
+
+def number(name: str, value: Any, fits: Callable[[float], bool], words: str) -> float:
+    """The value as an int or float; ValueError unless it is a finite number that fits."""
+    given = plain(value)
+    if not is_number(given) or not fits(given):
+        raise ValueError(f"{name}={value!r} must be a number {words}")
+    return int(given) if isinstance(given, Integral) else decimal(given)
+
+
+def above(name: str, value: Any, least: float) -> float:
+    """The value; ValueError unless it is a finite number above `least`."""
+    return number(name, value, lambda x: x > least, f"> {least:g}")
+
+
+def share(name: str, value: Any) -> float:
+    """The value; ValueError unless it is a number from 0 to less than 1."""
+    return number(name, value, lambda x: 0 <= x < 1, "in [0, 1)")
+
+
+def within(name: str, value: Any, low: float, high: float) -> float:
+    """The value; ValueError unless it is a number from `low` to `high`."""
+    return number(name, value, lambda x: low <= x <= high, f"in {low:g}..{high:g}")
+
+
+def all_above(name: str, values: Any, least: float) -> tuple[float, ...]:
+    """The values as a tuple; ValueError unless they are finite numbers above `least`."""
+    several = isinstance(values, tuple | list | np.ndarray | torch.Tensor)
+    if not several or not len(values):
+        raise ValueError(f"{name}={values!r} must be a list of at least one number")
+    return tuple(above(name, value, least) for value in values)
+
+
+def flag(name: str, value: Any) -> bool:
+    """The value as a bool; ValueError unless it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}={value!r} must be true or false")
+    return bool(value)
+
+
+def choice(name: str, value: Any, allowed: Iterable[str]) -> str:
+    """The value; ValueError unless it is one of some names."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(allowed)}")
+    return value
+
+
+def is_number(value: Any) -> bool:
+    """Whether the value is a finite real number, and not True or False."""
+    given = plain(value)
+    return isinstance(given, Real) and not isinstance(given, bool) and math.isfinite(given)
+
+
+def decimal(value: Any) -> float:
+    """The decimal number meant: a float32 of 0.1 is 0.1, not 0.10000000149.
+
+    NumPy prints a number by the shortest decimal that reads back to the same bits in its own
+    precision.
+    """
+    given = plain(value)
+    return float(str(given)) if isinstance(given, np.floating) else float(given)
+
+
+def settings(owner: Any, **checked: Any) -> None:
+    """Writes checked values into a frozen dataclass, from its ``__post_init__``."""
+    for name, value in checked.items():
+        object.__setattr__(owner, name, value)
+
+
+def finite(net: nn.Module, done: str) -> None:
+    """Raises ValueError for values that are not finite: nothing can be "inspected", "repaired".
+
+    Buffers count too: a neuron whose batch norm has a mean of NaN never fires, and looks harmless.
+    """
+    for name, values in (*net.named_parameters(), *net.named_buffers()):
+        if not bool(torch.isfinite(values).all()):
+            raise ValueError(f"the weights {name} are not finite: nothing can be {done}")

@@ -1,0 +1,23 @@
+"""What a backdoor does, in numbers that carry their sample sizes.
+
+report = evaluate(net, test, trigger, target=0, clean_net=clean)
+report.attack_success_rate              # Rate(hits=..., total=...)
+report.attack_success_rate.confidence_interval
+"""
+
+from __future__ import annotations
+
+from snnbd_core.metrics.answers import NO_PREDICTION, decide
+from snnbd_core.metrics.evaluation import evaluate, evaluating, predict
+from snnbd_core.metrics.report import Rate, Report, revived
+
+__all__ = [
+    "NO_PREDICTION",
+    "Rate",
+    "Report",
+    "decide",
+    "evaluate",
+    "evaluating",
+    "predict",
+    "revived",
+]

@@ -1,0 +1,107 @@
+"""An executed chapter is used again exactly as long as nothing it depends on has changed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import snnbd_core
+from snnbd_book.build import Book, Run
+from snnbd_book.build import cache as stored_chapters
+
+Rewrite = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the library's folder, so that a test may change a file in it."""
+    folder = tmp_path / "library"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("x = 1\n", encoding="utf-8")
+    monkeypatch.setattr(snnbd_core, "__file__", str(folder / "__init__.py"))
+    return folder
+
+
+def keys(book: Book, run: Run | None = None) -> list[str]:
+    return [stored_chapters.key(chapter, run or Run()) for chapter in book.chapters]
+
+
+def test_the_key_does_not_depend_on_the_folder(book: Book, tmp_path: Path) -> None:
+    copy = shutil.copytree(book.root, tmp_path / "elsewhere")
+    assert keys(Book(copy)) == keys(book)
+
+
+def test_a_change_in_one_chapter_changes_its_key_alone(book: Book, rewrite: Rewrite) -> None:
+    before = keys(book)
+    rewrite(book, "02_two", "print('other')")
+    assert [old == new for old, new in zip(before, keys(book), strict=True)] == [True, False]
+
+
+@pytest.mark.parametrize("run", [Run("sample"), Run(seed=1), Run(device="cpu")])
+def test_other_parameters_have_another_key(book: Book, run: Run) -> None:
+    assert set(keys(book)).isdisjoint(keys(book, run))
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "deeper/new.py", "data.bin"])
+def test_a_change_in_the_library_changes_every_key(book: Book, library: Path, name: str) -> None:
+    before = keys(book)
+    (library / name).parent.mkdir(exist_ok=True)
+    (library / name).write_text("x = 2\n", encoding="utf-8")
+    assert set(before).isdisjoint(keys(book))
+
+
+@pytest.mark.parametrize(
+    "name", ["constraints.txt", "claims/poster.yaml", "results/recorded/a.json"]
+)
+def test_a_change_in_pins_claims_or_recorded_results_changes_every_key(
+    book: Book, name: str
+) -> None:
+    before = keys(book)
+    path = book.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("changed", encoding="utf-8")
+    assert set(before).isdisjoint(keys(book))
+
+
+def test_compiled_files_and_results_of_local_runs_change_no_key(book: Book, library: Path) -> None:
+    before = keys(book)
+    (library / "a.pyc").write_bytes(b"compiled")
+    (book.root / "results").mkdir()
+    (book.root / "results" / "run.json").write_text("{}", encoding="utf-8")
+    assert keys(book) == before
+
+
+def test_another_version_of_a_package_changes_every_key(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = keys(book)
+    monkeypatch.setattr(stored_chapters, "installed_versions", lambda: {"torch": "0.0"})
+    assert set(before).isdisjoint(keys(book))
+
+
+def test_the_data_folder_matters_only_where_it_is_read(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SNNBD_DATA", raising=False)
+    quick, sample = keys(book), keys(book, Run("sample"))
+    monkeypatch.setenv("SNNBD_DATA", "elsewhere")
+    assert keys(book) == quick
+    assert set(sample).isdisjoint(keys(book, Run("sample")))
+
+
+def test_only_older_copies_of_the_same_run_are_dropped(book: Book) -> None:
+    (chapter, other) = book.chapters
+    kept = [
+        stored_chapters.stored(book, chapter, Run()),
+        stored_chapters.stored(book, chapter, Run("sample")),
+        stored_chapters.stored(book, other, Run()),
+    ]
+    old = kept[0].with_name("01_one.quick.0.auto.0123456789abcdef.ipynb")
+    kept[0].parent.mkdir(parents=True)
+    for path in [*kept, old]:
+        path.write_text("{}", encoding="utf-8")
+    stored_chapters.drop_older(kept[0])
+    assert sorted(kept[0].parent.iterdir()) == sorted(kept)

@@ -1,0 +1,99 @@
+"""The page on speed says what the benchmarks wrote, in ratios to ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from snnbd_book.build.performance import PICTURE, by_default, dual_spike, page, write
+from snnbd_book.build.settings import Book
+
+
+def times(median: float, runs: int = 20) -> dict[str, float]:
+    return {"median": median, "q1": median, "q3": median, "runs": runs}
+
+
+MACHINE = {
+    "processor": "a processor",
+    "threads": 2,
+    "python": "3.11.7",
+    "versions": {"torch": "2.13.0", "norse": None},
+}
+
+
+def test_times_are_shown_as_multiples_of_ours() -> None:
+    both = {"other": times(30.0), "snnbd": times(10.0), "copy": times(2.5)}
+    text = page({
+        "machine": MACHINE,
+        "lif": [
+            {
+                "shape": [16, 64, 1024], "forward": both | {"Linear": times(5.0)},
+                "forward_backward": both,
+                "peak_memory": {"snnbd": 2**20, "other": 3 * 2**20},
+            }
+        ],
+        "training": {"step": {"snnbd": times(100.0, 5), "ANN twin": times(90.0, 5)}},
+        "poisoning": {
+            "recordings": 1000, "run": {"Static": times(8.0)},
+            "events_per_second": {"Static": 5e8},
+        },
+    })  # fmt: skip
+    assert "medians of\n5 runs or more" in text
+    assert "torch 2.13.0." in text
+    assert "norse" not in text
+    assert "| snnbd | 10.00 | 1.00 | 10.00 | 1.00 | 1 |" in text
+    assert "| other | 30.00 | 3.00 | 30.00 | 3.00 | 3 |" in text
+    assert "| copy | 2.50 | 0.25 | 2.50 | 0.25 | - |" in text
+    assert "| Linear | 5.00 | 0.50 | - | - | - |" in text
+    assert "| ANN twin | 90.00 | 0.90 | - |" in text
+    assert "| Static | 8 | 500.0 |" in text
+
+
+def test_two_passes_are_told_against_one() -> None:
+    text = dual_spike({
+        "machine": {"processor": "a processor"}, "epochs": 3,
+        "training": {
+            "one": {"median": 2000.0, "q1": 1900.0, "q3": 2100.0, "runs": 8},
+            "two": {"median": 2200.0, "q1": 2150.0, "q3": 2400.0, "runs": 8},
+        },
+    })  # fmt: skip
+    assert "3 epochs, 8 of each kind" in text
+    assert "| one | 2.00 | 1.90 to 2.10 | 1.00 |" in text
+    assert "| two | 2.20 | 2.15 to 2.40 | 1.10 |" in text
+
+
+LAYER = {
+    "shape": [16, 64, 1024],
+    "forward": {"snnbd": times(10.0), "other": times(300.0)},
+    "forward_backward": {"snnbd": times(10.0), "other": times(50.0)},
+}
+
+
+def test_memory_by_default_has_a_part_of_its_own() -> None:
+    text = by_default({"lif": [LAYER], "training": {"step": {"snnbd": times(2.0)}}})
+    assert text.startswith("## With memory as it is by default")
+    assert "### A layer of neurons alone: T = 16, B = 64, N = 1024" in text
+    assert "| other | 300.00 | 30.00 | 50.00 | 5.00 | - |" in text
+    assert "### A training step" in text
+
+
+def test_the_page_is_made_of_what_is_committed(tmp_path: Path) -> None:
+    results, built = tmp_path / "benchmarks" / "results", tmp_path / "built"
+    for folder in (results, built / "book"):
+        folder.mkdir(parents=True)
+    for name in ("_config.yml", "_toc.yml"):
+        (tmp_path / name).touch()
+    write(Book(tmp_path), built)
+    shown = built / "book" / "performance.md"
+    assert "No measurement is committed yet" in shown.read_text()
+    found = results / "neurons_default_memory.json"
+    found.write_text(json.dumps({"lif": [LAYER]}))
+    write(Book(tmp_path), built)
+    assert shown.read_text() == by_default({"lif": [LAYER]})
+    assert not shown.with_name(PICTURE).exists()
+    measured = {"machine": MACHINE, "training": {"step": {"snnbd": times(2.0)}}}
+    (results / "neurons.json").write_text(json.dumps(measured))
+    write(Book(tmp_path), built)
+    assert shown.read_text().startswith(page(measured))
+    assert f"{{figure}} {PICTURE}" in page(measured)
+    assert "<svg" in shown.with_name(PICTURE).read_text()

@@ -1,0 +1,113 @@
+"""The table of recorded runs: seeds together, other settings named."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+from snnbd_book.build import recorded, reproduction
+from snnbd_core.defenses.detectors import NoiseResponse
+from snnbd_book.runs import Experiment, all_recorded
+from snnbd_core.metrics import Rate
+from snnbd_core.triggers import Framed
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def test_every_recorded_run_is_found_by_its_settings():
+    paths = sorted((RESULTS / "recorded").glob("*.json"))
+    assert paths
+    for path in paths:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found = Experiment.from_dict(values["experiment"]).hash
+        assert values["hash"].startswith(found), path.name
+        assert path.stem.endswith(f"-{found}")
+
+
+def test_seeds_of_one_setting_share_a_row_with_their_mean():
+    records = [
+        one
+        for one in all_recorded(RESULTS)
+        if replace(one.experiment, seed=0) == Experiment.for_profile("sample")
+    ]
+    assert {one.experiment.seed for one in records} == {0, 1, 2}
+    *_, head, _, row, _ = recorded.table(records).splitlines()
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    names = [name.strip() for name in head.strip("|").split("|")]
+    shown = dict(zip(names, cells, strict=True))
+    mean = sum(float(one.report.clean_accuracy) for one in records) / 3
+    assert shown["CA"].startswith(f"{100 * mean:.1f} % (")
+    assert shown["seeds"] == "3"
+    assert (shown["trigger"], shown["defence"], shown["ASR"]) == ("-", "-", "-")
+    assert shown["learning rule"] == "surrogate gradient"
+
+
+def test_parts_are_shown_with_what_is_not_their_default():
+    part = Framed(length=4, start="last")
+    usual = Framed(length=4)
+    shown = recorded._part(part)
+    assert shown.startswith("Framed(")
+    assert "start=last" in shown
+    assert ("size" in shown) == (part.size != usual.size)
+
+
+def test_every_committed_record_is_in_the_table():
+    records = all_recorded(RESULTS)
+    settings = {replace(one.experiment, seed=0).digest for one in records}
+    rows = [line for line in recorded.table(records).splitlines() if line.startswith("| ")]
+    assert len(rows) == len(settings) + 2  # with the heads and the line below them
+
+
+def test_runs_of_the_quick_profile_stand_apart_with_the_share_of_accused_networks():
+    long = [one for one in all_recorded(RESULTS) if one.experiment.profile == "sample"][:3]
+    assert reproduction._every_run(long) == reproduction._EVERY_RUN + recorded.table(long)
+    probe = NoiseResponse(frames=4)
+    quick = [
+        replace(
+            long[0],
+            experiment=Experiment(seed=seed, probe=probe),
+            report=replace(long[0].report, extra={"alarm": Rate(int(seed == 0), 1)}),
+        )
+        for seed in range(2)
+    ]
+    before, after = reproduction._every_run([*long, *quick]).split(
+        "## Kept runs of the quick profile"
+    )
+    assert before.strip() == reproduction._every_run(long).strip()
+    head, _, row, _ = after[after.index("| data") :].splitlines()
+    assert head.index("accused") < head.index("CA")
+    assert "| probe=NoiseResponse(frames=4) | 2 | 50.0 % (" in row
+
+
+@pytest.mark.parametrize(
+    ("chapter", "name", "seeds"),
+    [
+        ("03_stealthier_triggers", "kept_ones", {3}),
+        ("05_badsnn", "kept_ones", {3}),
+        ("06_detecting_backdoors", "kept_ones", {9, 10}),  # one of some ten is trained there
+        ("06_detecting_backdoors", "real_ones", {3, 10}),
+        ("07_removing_backdoors", "kept_ones", {3}),
+        ("07_removing_backdoors", "real_ones", {3}),
+    ],
+)
+def test_kept_records_are_those_the_chapter_asks_for(chapter: str, name: str, seeds: set[int]):
+    script = Path(__file__).parents[2] / "benchmarks" / "record_kept.py"
+    with matplotlib.rc_context():
+        wanted = runpy.run_path(str(script))["wanted"](chapter, name)
+    kinds = Counter(replace(one, seed=0).digest for one in wanted)
+    assert set(kinds.values()) == seeds
+    assert {one.seed for one in wanted} == set(range(max(seeds)))
+    kept = {one.experiment.hash for one in all_recorded(RESULTS)}
+    assert not [one.name for one in wanted if one.hash not in kept]
+
+
+def test_kept_records_were_made_by_one_code():
+    quick = [one for one in all_recorded(RESULTS) if one.experiment.profile == "quick"]
+    assert len({one.provenance.code for one in quick}) == 1
+    assert not any(one.provenance.dirty for one in quick)

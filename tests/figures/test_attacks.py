@@ -1,0 +1,51 @@
+"""Boxes lie where the trigger writes; a report's table shows its counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from snnbd_book.figures import patch_boxes, report_table
+
+from snnbd_core.metrics import Rate, Report
+from snnbd_core.triggers import Moving, Static
+
+EMPTY = np.zeros((8, 2, 34, 34), dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        Static(polarity="both", position="top-left"),
+        Static(polarity="both", position=(20, 3), size=0.2),
+        Moving(polarity="both", position="middle"),
+        Moving(polarity="both", position="bottom-right"),
+    ],
+)
+def test_a_box_covers_exactly_the_pixels_that_the_trigger_writes(trigger):
+    written = trigger(EMPTY)[:, 0] > 0
+    for frame, box in zip(written, patch_boxes(trigger, EMPTY), strict=True):
+        expected = np.zeros((34, 34), dtype=bool)
+        if box is not None:
+            x, y, width, height = box
+            expected[y : y + height, x : x + width] = True
+        np.testing.assert_array_equal(frame, expected)
+
+
+def test_a_patch_that_wraps_around_the_edge_has_no_box():
+    boxes = patch_boxes(Moving(motion="wrap", position="bottom-right"), EMPTY)
+    assert boxes[0] == (31, 31, 3, 3)
+    assert boxes[1] is None  # columns 33, 0, 1
+
+
+def test_the_table_of_a_clean_report_leaves_the_attack_out():
+    report = Report(0, Rate(9, 10), Rate(1, 10), Rate(0, 8), 5.0, 7.0)
+    table = report_table(report)
+    assert list(table.index) == [
+        "clean accuracy",
+        "no prediction, without trigger",
+        "untriggered target rate",
+    ]
+    assert table.loc["clean accuracy", "%"] == "90.0"
+    assert table.loc["clean accuracy", "samples"] == "9 of 10"
+    # Wilson's interval of 9 of 10, from its closed form
+    assert table.loc["clean accuracy", "95 % interval"] == "59.6 to 98.2"

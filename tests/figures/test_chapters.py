@@ -1,0 +1,430 @@
+"""Figures and tables of the chapters on triggers, rules, BadSNN and defences."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+from snnbd_book import figures, runs
+from snnbd_book.runs import Neuron, Record
+from snnbd_book.runs.provenance import Provenance
+
+import snnbd_core as sb
+from snnbd_core import defenses
+from snnbd_core.defenses.detectors import Verdict, roc
+from snnbd_core.learning import History
+from snnbd_core.metrics import Rate, Report, decide
+
+
+def record(success=50, accuracy=90, floor=2, **extra):
+    report = Report(
+        target=0, clean_accuracy=Rate(accuracy, 100), no_prediction_clean=Rate(0, 100),
+        untriggered_target_rate=Rate(3, 100), spikes_clean=5.0, synops_clean=2000.0,
+        attack_success_rate=Rate(success, 100), attack_success_rate_all=Rate(success, 100),
+        robust_accuracy=Rate(10, 100), no_prediction_triggered=Rate(0, 100),
+        spikes_triggered=6.0, synops_triggered=3000.0, floor=Rate(floor, 100),
+        floor_all=Rate(floor, 100), extra=extra,
+    )  # fmt: skip
+    history = History((0.1,), (0.9,), (1e-3,), (2.0,))
+    provenance = Provenance.now(
+        dataset="a-b", device=torch.device("cpu"), seed=0, seconds=1.0, peak_memory=1
+    )
+    return Record(
+        experiment=runs.Experiment(), report=report, history=history, provenance=provenance
+    )
+
+
+def lines(figure, panel=0):
+    return {
+        line.get_label(): [list(map(float, axis)) for axis in line.get_data()]
+        for line in figure.axes[panel].get_lines()
+    }
+
+
+def test_stills_hold_every_state_and_sliders_move_through_them():
+    def draw(a, b):
+        return np.full((2, 2, 3), a, dtype=np.uint8), f"{a} and {b}"
+
+    page = figures.stills({"a": [0, 255], "b": ["x", "y", "z"]}, draw).data
+    states = json.loads(re.search(r"const states = (\[.*?\]), stops", page)[1])
+    assert [text for _, text in states] == [f"{a} and {b}" for a in (0, 255) for b in "xyz"]
+    assert len({uri for uri, _ in states}) == 2
+    assert page.count('type="range"') == 2
+    assert 'alt="0 and x"' in page
+
+
+def test_sliders_call_the_same_function(monkeypatch):
+    seen = []
+
+    def draw(a, b):
+        seen.append((a, b))
+        return np.zeros((2, 2, 3), dtype=np.uint8), "text"
+
+    box = figures.sliders({"a": [1, 2], "b": ["x", "y"]}, draw)
+    assert seen == [(1, "x")]
+    controls = [w for w in walk(box) if hasattr(w, "options")]
+    assert [one.options[1][1] for one in controls] == [2, "y"]
+    controls[0].value = 2
+    assert seen[-1] == (2, "x")
+
+
+@pytest.mark.parametrize(("width", "rendering"), [(288, "pixelated"), (840, "auto")])
+def test_pixels_of_small_pictures_are_seen_and_drawings_are_smooth(width, rendering):
+    picture = np.zeros((9, width, 3), dtype=np.uint8)
+    axes = {"a": [1]}
+    page = figures.stills(axes, lambda a: (picture, str(a))).data
+    widget = figures.sliders(axes, lambda a: (picture, str(a))).children[-1].value
+    assert all(f"image-rendering: {rendering};" in text for text in (page, widget))
+
+
+def drawn(page):
+    (uri,) = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    with Image.open(io.BytesIO(base64.b64decode(uri))) as picture:
+        return picture.mode, np.asarray(picture.convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize("width", [100, 450])
+def test_stills_with_few_colours_are_exact_and_have_a_palette(width):
+    picture = np.random.default_rng(0).integers(0, 2, (9, width, 3), dtype=np.uint8) * 255
+    mode, found = drawn(figures.stills({"a": [1]}, lambda a: (picture, "text")).data)
+    assert mode == "P" and (found == picture).all()
+
+
+@pytest.mark.parametrize(("width", "mode", "off"), [(300, "RGB", 0), (600, "P", 8)])
+def test_the_shades_of_frames_are_kept_and_those_of_drawings_are_close(width, mode, off):
+    shades = np.linspace(0, 255, 9 * width).astype(np.uint8).reshape(9, width)
+    picture = np.stack([shades, shades[:, ::-1], shades], axis=2)
+    got, found = drawn(figures.stills({"a": [1]}, lambda a: (picture, "text")).data)
+    assert got == mode
+    assert np.abs(found - picture).mean() <= off
+
+
+def test_stills_and_sliders_begin_where_they_are_told_to():
+    def draw(a, b):
+        return np.full((2, 2, 3), 10 * a, dtype=np.uint8), f"{a} and {b}"
+
+    axes = {"a": [1, 2, 3], "b": ["x", "y"]}
+    page = figures.stills(axes, draw, {"a": 2}).data
+    assert 'alt="2 and x"' in page
+    assert re.findall(r'max="(\d)" value="(\d)"> <output>(\w)<', page) == [
+        ("2", "1", "2"),
+        ("1", "0", "x"),
+    ]
+    box = figures.sliders(axes, draw, {"a": 2})
+    assert [one.value for one in walk(box) if hasattr(one, "options")] == [2, "x"]
+    assert "2 and x" in box.children[-1].value
+    for make in (figures.stills, figures.sliders):
+        with pytest.raises(ValueError, match=r"start has a=4: allowed is one of \[1, 2, 3\]"):
+            make(axes, draw, {"a": 4})
+        with pytest.raises(ValueError, match="start has 'c': allowed are a, b"):
+            make(axes, draw, {"c": 1})
+
+
+def test_states_below_each_other_have_their_names_and_words():
+    image = np.zeros((2, 8, 3), dtype=np.uint8)
+    figure = figures.draw_states({"first": (image, "two marks"), "second": (image + 9, "none")})
+    assert [one.get_title(loc="left") for one in figure.axes] == [
+        "first - two marks",
+        "second - none",
+    ]
+    assert [one.images[0].get_array().max() for one in figure.axes] == [0, 9]
+
+
+def walk(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from walk(child)
+
+
+def test_curves_over_thresholds_show_means_in_per_cent():
+    runs = {"one": {1.0: [record(10), record(20)], 1.2: [record(80), record(100)]}}
+    other = {"one": {1.0: [record(accuracy=70)]}}
+    figure = figures.draw_thresholds({"target 0": runs, "target 3": other}, shipped=(1.1,))
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["target 0", "target 3"]
+    assert lines(figure, 0)["one"] == [[1.0, 1.2], [90.0, 90.0]]
+    assert lines(figure, 1)["one"] == [[1.0], [70.0]]
+    assert lines(figure, 4)["one"][1] == pytest.approx([15.0, 90.0])
+
+
+def test_migration_is_drawn_against_the_number_of_steps():
+    runs = {"max": {8: [record(100, migration_per_sample=Rate(99, 100))],
+                    4: [record(50, migration_per_sample=Rate(40, 100))]}}  # fmt: skip
+    figure = figures.draw_migration(runs)
+    assert lines(figure, 1)["max"] == [[4.0, 8.0], [50.0, 100.0]]
+    assert lines(figure, 2)["max"] == [[4.0, 8.0], [40.0, 99.0]]
+
+
+def test_rules_table_gives_both_migration_rates():
+    snn = record(51, floor=1, migration_per_sample=Rate(50, 100))
+    table = figures.rules_table(
+        {"SNN": [snn], "ANN": [record(100)]}, {"SNN": [record(100, floor=0)]}
+    )
+    assert table.loc["SNN", "MR1"] == "50.0 %"
+    assert table.loc["SNN", "MR2"].startswith("50.0 %")
+    assert table.loc["ANN", "MR1"] == "-"
+
+
+def test_the_interval_of_a_migration_rate_ends_at_none_and_all_of_the_backdoor():
+    def seeds(*successes):
+        return [record(one, floor=0, migration_per_sample=Rate(9, 10)) for one in successes]
+
+    runs = {"none": seeds(0, 1, 0), "all": seeds(99, 100, 99), "more": seeds(50, 51, 50)}
+    anns = {"none": seeds(100, 100, 100), "all": seeds(100, 100, 100), "more": seeds(50, 50, 50)}
+    shown = figures.rules_table(runs, anns)["MR1"]
+    assert shown["none"].startswith("0.3 % (0.0-")
+    assert shown["all"].endswith("-100.0)")
+    assert shown["more"].endswith("-102.0)")  # what a seed really had is not cut off
+
+
+def test_costs_are_operations_times_their_energy():
+    table = figures.cost_table({"ANN": [record()], "SNN": [record()]}, operations=1000)
+    assert table.loc["ANN", "energy (nJ)"] == "5"  # 1000 multiplications of 4.6 pJ
+    assert table.loc["SNN", "energy (nJ)"] == "2"  # 2000 additions of 0.9 pJ
+    assert table.loc["SNN", "under the trigger"] == "+50.0 %"
+
+
+def test_dense_operations_of_a_known_network():
+    net = sb.networks.build("quick-conv", (1, 8, 8), 10, torch.nn.ReLU, seed=0)
+    assert figures.dense_operations(net) == 64 * 16 * 25 + 1024 * 128 + 128 * 100
+
+
+def test_success_by_place_in_time_and_by_setting():
+    runs = {"first": {2: [record(60)], 4: [record(100)]}}
+    assert lines(figures.draw_time_position(runs))["first"] == [[2.0, 4.0], [60.0, 100.0]]
+    figure = figures.draw_varied({"size": {"0.1": [record(70, floor=5)]}})
+    heights = [line.get_ydata()[0] for line in figure.axes[0].get_lines()]
+    assert heights[1:] == [pytest.approx(70), pytest.approx(5)]
+
+
+def test_stealth_table_and_frontier_name_every_attack():
+    scores = {
+        "ssim_frames": 0.9, "ssim_sum": 0.8, "psnr": 30.0, "l2": 2.0, "changed": 12.0,
+        "rate_change": 0.1, "van_rossum": 3.0, "nearest": 1.1,
+    }  # fmt: skip
+    runs = {"static": [record(99, **scores)], "flash": [record(40, **scores)]}
+    table = figures.stealth_table(runs)
+    assert list(table.index) == ["static", "flash"]
+    assert "12" in set(table.loc["static"])
+    labels = figures.draw_frontier(runs).legends[0].get_texts()
+    assert [one.get_text() for one in labels] == ["static", "flash"]
+
+
+def test_what_a_repair_costs_is_its_time_beyond_the_run_without_it():
+    def timed(seconds, defence=None):
+        one = record()
+        return dataclasses.replace(
+            one,
+            experiment=dataclasses.replace(one.experiment, defence=defence, held_out=10),
+            provenance=dataclasses.replace(one.provenance, seconds=seconds),
+        )
+
+    tuned, clipped = defenses.TwoStage(), defenses.ChannelLipschitz()
+    grid = {
+        "static": {
+            "nothing": [timed(5.0), timed(6.0), timed(7.0)],
+            "tuned": [timed(7.0, tuned), timed(9.0, tuned), timed(99.0, tuned)],
+            "clipped": [timed(4.9, clipped), timed(5.9, clipped), timed(7.5, clipped)],
+        }
+    }
+    table = figures.costs_table({"events": grid})
+    assert table.loc["tuned"].to_dict() == {
+        "clean samples per class": "10", "rounds": "20 unlearning epochs, 30 epochs",
+        "events (s)": "3.0",
+    }  # fmt: skip
+    assert table.loc["clipped"].tolist() == ["-", "-", "0.0"]  # it needs no samples
+
+
+@pytest.mark.parametrize(
+    ("repair", "rounds"),
+    [
+        (defenses.AttentionDistillation(), "10 epochs, twice"),
+        (defenses.OptimisedPruning(), "80 iterations for each class, 300 episodes"),
+        (defenses.DetectedClamps(), "60 iterations, 60 more if accused"),
+    ],
+)
+def test_rounds_inside_a_repair_are_said(repair, rounds):
+    one = dataclasses.replace(record(), experiment=runs.Experiment(defence=repair, held_out=10))
+    table = figures.costs_table({"events": {"static": {"nothing": [record()], "it": [one]}}})
+    assert table.loc["it", "rounds"] == rounds
+
+
+def test_repairs_are_rated_seed_by_seed():
+    grid = {"static": {"nothing": [record(100, 95)], "tuned": [record(20, 85)]}}
+    assert figures.effectiveness_table(grid).loc["tuned", "static"] == "0.85"
+    texts = [one.get_text() for axes in figures.draw_repairs(grid).axes for one in axes.texts]
+    assert texts == ["95", "85", "100", "20"]
+
+
+def test_verdicts_are_counted():
+    clean = [Verdict(False, 1, 0.5, 2.0), Verdict(True, 3, 3.0, 2.0)]
+    attacked = [Verdict(True, 0, 4.0, 2.0), Verdict(True, 5, 3.5, 2.0)]
+    groups = {"clean": clean, "attacked": attacked}
+    found = {
+        kind: [record(**verdict.figures()) for verdict in group] for kind, group in groups.items()
+    }
+    row = figures.verdicts_table({"x": found}).loc["x"]
+    assert list(row[:3]) == ["1 of 2", "2 of 2", "1 of 2"]
+    assert row["AUC"].startswith("1.00")
+    calm = record(**Verdict(False, 0, 0.1, 2.0).figures())
+    accused = figures.accused_table({"patch": found["attacked"], "warp": [calm]})
+    assert accused.loc["patch"].tolist() == ["2 of 2", "1 of 2"]
+    assert accused.loc["warp"].tolist() == ["0 of 1", "0 of 0"]
+
+
+def test_scores_of_all_seeds_make_one_curve():
+    found = [
+        record(clean_scores=[0.0, 1.0], attacked_scores=[2.0, 0.5], detection_area=0.75),
+        record(clean_scores=[0.2], attacked_scores=[3.0], detection_area=1.0),
+    ]
+    curve = figures.pooled_curves({"strip": {"static": found}})["static"]["strip"]
+    assert curve.area == roc_auc_score([0, 0, 0, 1, 1, 1], [0.0, 1.0, 0.2, 2.0, 0.5, 3.0])
+    with pytest.raises(ValueError, match=r"figures \['x'\] hold no scores"):
+        figures.pooled_curves({"strip": {"static": [record(x=1.0)]}})
+    with pytest.raises(ValueError, match=r"figures \['x'\] hold no verdict"):
+        figures.verdicts_table({"y": {"clean": [record(x=1.0)], "attacked": [record(x=1.0)]}})
+
+
+def test_one_figure_of_all_records_is_tabulated_and_drawn():
+    group = [record(adversarial_accuracy=Rate(hits, 100)) for hits in (20, 40)]
+    table = figures.figure_table({"ANN": {"PGD": group}}, "adversarial_accuracy")
+    assert table.loc["ANN", "PGD"].startswith("30.0 %")
+    picture, words = figures.draw_figures(group[0].report, {"accuracy": "clean_accuracy"})
+    assert picture.ndim == 3 and words == "accuracy 90.0 %"
+
+
+def test_rocs_have_a_panel_for_each_attack_and_areas_a_row():
+    curve = roc([0.0, 1.0], [2.0, 3.0])
+    assert (
+        figures.areas_table({"static": {"strip": curve}}).loc["static", "strip"].startswith("1.00")
+    )
+    assert len(figures.draw_rocs({"a": {"s": curve}, "b": {"s": curve}}).axes) == 2
+
+
+@pytest.fixture
+def net():
+    return sb.networks.build("quick-conv", (1, 8, 8), 10, Neuron().build, seed=0).eval()
+
+
+def potential(net, image, steps=5):
+    """Potentials [T, neurons] of the last hidden layer, at the threshold it was made with."""
+    layer, seen = sb.neurons.spiking_layers(net)[-2], []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    with torch.no_grad():
+        net(image[None].expand(steps, -1, -1, -1, -1))
+        hook.remove()
+        return layer(seen[0], return_potential=True)[1][:, 0]
+
+
+def test_images_are_drawn_on_one_scale():
+    dark, bright = torch.zeros(2, 2), torch.full((2, 2), 0.5)
+    figure = figures.draw_images({"clean": [dark, bright], "triggered": [bright, dark]})
+    pictures = [axes.images[0] for axes in figure.axes]
+    assert [float(one.get_array().max()) for one in pictures] == [0.0, 0.5, 0.5, 0.0]
+    assert {one.get_clim() for one in pictures} == {(0.0, 1.0)}
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["clean", "triggered"]
+
+
+def test_a_row_for_each_setting_and_a_column_for_each_target():
+    runs = {"plain": {"target 0": [record(50)], "target 3": [record(20, 70), record(40, 80)]}}
+    table = figures.targets_table(runs)
+    assert table.loc["plain"].to_dict() == {
+        "CA": "80 %", "ASR, target 0": "50 % (3 %, 2 %)", "ASR, target 3": "30 % (3 %, 2 %)",
+    }  # fmt: skip
+
+
+def test_traces_and_layers_of_a_network(net):
+    image = torch.rand(1, 8, 8)
+    images, thresholds = {"a": image, "b": image * 0}, {"low": 0.1, "high": 1.0}
+    figure = figures.draw_traces({"one": (net, 3), "two": (net, 4)}, images, thresholds, steps=5)
+    assert [axes.get_title() for axes in figure.axes] == ["a", "b", "", ""]
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["one\npotential", "two\npotential"]
+    for panel, (neuron, shown) in enumerate(itertools.product((3, 4), images.values())):
+        traces = lines(figure, panel)
+        assert len(traces["low"][1]) == 5
+        np.testing.assert_allclose(traces["high"][1], potential(net, shown)[:, neuron], rtol=1e-6)
+    batch = torch.rand(4, 1, 8, 8)
+    figure = figures.draw_layer_rates({"net": net}, {"x": batch}, threshold=0.1, steps=5)
+    assert len(figure.axes[0].patches) == 3
+    figure = figures.draw_activity_change(net, batch, batch, steps=5)
+    assert np.asarray(figure.axes[0].images[0].get_array()).shape == (3, 5)
+    assert not np.asarray(figure.axes[0].images[0].get_array()).any()
+    assert all(not layer._overrides for layer in sb.neurons.spiking_layers(net))
+
+
+def hidden_spikes(net, image, threshold):
+    with sb.override(net, threshold=threshold):
+        return figures.record_spikes(net, image, steps=5)[-2]
+
+
+def test_the_neuron_that_a_trigger_changes_most(net):
+    image = torch.rand(1, 8, 8)
+    change = hidden_spikes(net, image * 0, 0.1).sum(0) - hidden_spikes(net, image, 0.1).sum(0)
+    assert change.abs().max() > 0
+    found = figures.most_changed(net, image, image * 0, threshold=0.1, steps=5)
+    assert change.abs()[found] == change.abs().max()
+
+
+def test_answers_are_votes_and_a_trace_in_a_picture_and_in_words(net):
+    image = torch.rand(1, 8, 8)
+    fired = hidden_spikes(net, image, 0.1)
+    neuron = int(fired.sum(0).argmax())
+    with sb.override(net, threshold=0.1):
+        answer = int(decide(net(image[None].expand(5, -1, -1, -1, -1)))[0])
+    samples = {"bright": image, "black": image * 0}
+    picture, words = figures.draw_answers(net, samples, 0.1, neuron, steps=5)
+    assert picture.shape == (360, 840, 3) and picture.dtype == np.uint8
+    assert answer >= 0
+    assert words.startswith(
+        f"bright the answer is {answer} and the neuron fires in "
+        f"{int(fired[:, neuron].sum())} of 5 steps; black the answer is "
+    )
+    silent, words = figures.draw_answers(net, {"bright": image}, 1e6, neuron, steps=5)
+    assert words == "bright the answer is none and the neuron fires in 0 of 5 steps"
+    assert (silent != picture).any()
+
+
+def test_pipeline_and_rates_of_conversion():
+    texts = {one.get_text() for one in figures.draw_pipeline().axes[0].texts}
+    assert {"LR_B", "LR_C", "LR_H", "DSR", "convert"} <= texts
+    curves = lines(figures.draw_rates_of_conversion((4,)))
+    current, rate = (np.asarray(values) for values in curves["IF, T = 4"])
+    assert np.abs(rate - current.clip(0, 1)).max() <= 1 / 8 + 1e-6
+
+
+def test_arrows_of_the_pipeline_run_between_boxes_and_under_none():
+    figure = figures.draw_pipeline()
+    figure.draw_without_rendering()
+    drawn = figure.axes[0].texts
+    boxes = [one.get_bbox_patch().get_window_extent() for one in drawn if one.get_bbox_patch()]
+    arrows = [one.arrow_patch.get_window_extent() for one in drawn if hasattr(one, "arrow_patch")]
+    arrows = [one for one in arrows if one.width]
+    assert len(arrows) == 2 + 3 + 4 + 2
+    for arrow in arrows:
+        assert not any(arrow.x0 < box.x1 and box.x0 < arrow.x1 and arrow.y0 < box.y1
+                       and box.y0 < arrow.y1 for box in boxes)  # fmt: skip
+
+
+def test_bars_are_a_picture_with_as_long_a_bar_as_the_share():
+    full, half = (figures.draw_bars({"x": share}) for share in (1.0, 0.5))
+    blue = [((one[..., 2] > 150) & (one[..., 0] < 60)).any(axis=0).sum() for one in (full, half)]
+    assert blue[0] == pytest.approx(2 * blue[1], rel=0.05)
+
+
+def test_the_note_on_kept_records_counts_those_of_other_code():
+    now = record()
+    committed = dataclasses.replace(now.provenance, commit="0123456789abcdef")
+    older = dataclasses.replace(now.provenance, commit=None, code="0" * 16)
+    kept = [dataclasses.replace(now, provenance=one) for one in (committed, committed, older)]
+    assert figures.kept_note(kept) == (
+        "3 stored records, 1 by other code than this, of: ['0123456', 'unknown']"
+    )
+    assert figures.kept_note([]) == "0 stored records, 0 by other code than this, of: []"
