@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
+
+import snnbd_core as sb
 from snnbd_book import runs
 from snnbd_book.runs import datasets, network
 from snnbd_book.runs.store import test_sets
-
-import snnbd_core as sb
 from snnbd_core import defenses, learning
 from snnbd_core.triggers import Patch
 

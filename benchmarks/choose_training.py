@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from snnbd_book import runs
 
 import snnbd_core as sb
+from snnbd_book import runs
 
 SEEDS = (100, 101, 102, 103, 104)
 GRID = {"learning_rate": (1e-3, 2e-3, 3e-3, 4e-3, 5e-3), "batch_size": (32, 64), "epochs": (12, 20)}

@@ -14,9 +14,9 @@ from typing import Annotated
 
 import torch
 import typer
-from snnbd_book.runs import Experiment, datasets
 
 from benchmarks.measure import by_turns, machine, summary
+from snnbd_book.runs import Experiment, datasets
 from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.files import write_atomically
 from snnbd_core.learning import Task

@@ -17,6 +17,7 @@ from typing import Any
 
 import jupytext
 from rich.console import Console
+
 from snnbd_book import sweeps
 from snnbd_book.runs import Experiment, results_dir, stored
 from snnbd_book.runs.store import RECORDED

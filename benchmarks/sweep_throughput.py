@@ -20,6 +20,7 @@ from typing import Annotated
 
 import torch
 import typer
+
 from snnbd_book.runs import Experiment
 from snnbd_book.sweeps.execution import _Task
 from snnbd_book.sweeps.workers import client_of

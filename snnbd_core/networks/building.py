@@ -208,9 +208,10 @@ def _quick_layers(
 
 def _checked_shape(input_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     shape = tuple(input_shape)
-    if len(shape) != 3:
-        raise ValueError(f"input_shape={input_shape!r} must be (C, H, W)")
-    channels, height, width = (checks.whole("input_shape", size, 1) for size in shape)
+    try:
+        channels, height, width = (checks.whole("input_shape", size, 1) for size in shape)
+    except ValueError:
+        raise ValueError(f"input_shape={input_shape!r} must be (C, H, W), each >= 1") from None
     return channels, height, width
 
 

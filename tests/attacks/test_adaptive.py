@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from snnbd_book import runs
-from snnbd_book.runs import network
 from torch import nn
 
 import snnbd_core as sb
+from snnbd_book import runs
+from snnbd_book.runs import network
 from snnbd_core.attacks import FrozenReadout, MarginAware
 from snnbd_core.attacks.frozen_readout import held, last_layers
 from snnbd_core.attacks.margin_aware import lead

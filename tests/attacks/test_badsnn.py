@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from snnbd_book import runs
 from torch import nn
 
 import snnbd_core as sb
+from snnbd_book import runs
 from snnbd_core import networks
 from snnbd_core.attacks import Generated, badsnn, deepfool, pgd
 from snnbd_core.attacks.badsnn import DualSpike

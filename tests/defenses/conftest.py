@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from snnbd_book.runs import Neuron
 from torch import nn
 
 import snnbd_core as sb
+from snnbd_book.runs import Neuron
 from snnbd_core.triggers import Patch
 
 PATCH = Patch(size=0.25)

@@ -9,10 +9,10 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from snnbd_book import runs
 from torch import nn
 
 import snnbd_core as sb
+from snnbd_book import runs
 from snnbd_core import defenses as D  # noqa: N812 - short, as it opens most lines
 from snnbd_core.defenses.abl import held_back
 from snnbd_core.defenses.channels import Gate, biases, connections, gated, hidden, prune, rates

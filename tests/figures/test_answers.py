@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import confusion_matrix
-from snnbd_book import figures
-from snnbd_book.runs import Neuron
 from torch.nn import functional
 
 import snnbd_core as sb
+from snnbd_book import figures
+from snnbd_book.runs import Neuron
 from snnbd_core.metrics import predict
 from snnbd_core.poisoning import Triggered
 from snnbd_core.triggers import Patch, Power

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from snnbd_book.figures import patch_boxes, report_table
 
+from snnbd_book.figures import patch_boxes, report_table
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Moving, Static
 

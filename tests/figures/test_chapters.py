@@ -14,11 +14,11 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.metrics import roc_auc_score
+
+import snnbd_core as sb
 from snnbd_book import figures, runs
 from snnbd_book.runs import Neuron, Record
 from snnbd_book.runs.provenance import Provenance
-
-import snnbd_core as sb
 from snnbd_core import defenses
 from snnbd_core.defenses.detectors import Verdict, roc
 from snnbd_core.learning import History

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from snnbd_book import claims, figures
 from snnbd_book.claims.sample import Sample
 from snnbd_book.claims.verdict import Figure
 from snnbd_book.figures.claims import setting
 from snnbd_book.runs import Experiment, run
-
 from snnbd_core.triggers import Moving, Static
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
+import snnbd_core as sb
 from snnbd_book import figures, runs
 from snnbd_book.figures import style
 from snnbd_book.runs import Neuron
 from snnbd_book.runs.provenance import Provenance
 from snnbd_book.runs.record import Record
-
-import snnbd_core as sb
 from snnbd_core.defenses.detectors import Verdict, card
 from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report

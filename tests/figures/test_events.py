@@ -17,6 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 from skimage.color import deltaE_ciede2000, rgb2lab
+
 from snnbd_book.figures import animate, draw_frames, draw_recording, polarity_image, style
 
 WHITE, OFF, ON, BOTH = (

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import snntorch
 import torch
+
 from snnbd_book.figures import State, explore, explore_offline, run_leaky
 
 

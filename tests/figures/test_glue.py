@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+
 from snnbd_book.figures import glue
 
 

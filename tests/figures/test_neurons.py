@@ -10,6 +10,7 @@ import pytest
 import snntorch
 import torch
 from matplotlib.figure import Figure
+
 from snnbd_book.figures import (
     State,
     draw_comparison,
@@ -21,8 +22,8 @@ from snnbd_book.figures import (
     run_leaky,
     spike_table,
 )
-
 from snnbd_core import networks
+from snnbd_core.networks.layers import Folded
 from snnbd_core.neurons import LIF
 
 
@@ -119,10 +120,8 @@ def test_recording_leaves_the_network_as_it_was() -> None:
 
 
 def test_layers_with_many_neurons_say_how_many_are_shown() -> None:
-    wide = networks.Folded(torch.nn.Flatten(), torch.nn.Linear(64, 300))
-    net = networks.Network(
-        [wide, LIF(), networks.Folded(torch.nn.Linear(300, 20)), LIF()], (1, 8, 8), 2
-    )
+    wide = Folded(torch.nn.Flatten(), torch.nn.Linear(64, 300))
+    net = networks.Network([wide, LIF(), Folded(torch.nn.Linear(300, 20)), LIF()], (1, 8, 8), 2)
     titles = [axes.get_title() for axes in draw_layers(net, torch.rand(1, 8, 8)).axes]
     assert titles == ["layer 1\n(100 of 300 neurons)", "output layer\n(20 of 20 neurons)"]
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.collections import PathCollection
-from snnbd_book import figures
-from snnbd_book.runs import Neuron
 from torch import nn
 
 import snnbd_core as sb
+from snnbd_book import figures
+from snnbd_book.runs import Neuron
 from snnbd_core.defenses.channels import outputs
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.nad import attention

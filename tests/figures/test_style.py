@@ -7,6 +7,7 @@ import sys
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+
 from snnbd_book.figures import style
 
 
@@ -22,7 +23,7 @@ def test_the_whole_package_draws_without_a_display_and_without_warnings() -> Non
     script = (
         "import snntorch, tonic, numba, sklearn\n"  # their own warnings are not ours
         "import warnings; warnings.simplefilter('error')\n"
-        "from snnbd_core import viz; figures.use_style()\n"
+        "from snnbd_book import figures; figures.use_style()\n"
         "figures.draw_neuron(*figures.State().run()).canvas.draw()\n"
     )
     done = subprocess.run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from matplotlib.colors import to_hex
+
 from snnbd_book import figures
 from snnbd_book.figures import style
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import snnbd_core
 from snnbd_core.kernels import memory
 
-PACKAGE = Path(memory.__file__).parent
+PACKAGE = Path(snnbd_core.__file__).parent
 GLIBC = platform.system() == "Linux" and platform.libc_ver()[0] == "glibc"
 
 # Allocates 48 MB twenty times, as a training loop does, and counts page faults.
@@ -68,6 +69,7 @@ def test_elsewhere_it_does_nothing(monkeypatch):
 LARGE = """
 import os
 import torch
+import snnbd_core
 from snnbd_core.kernels import memory
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -100,6 +102,7 @@ def test_large_tensors_lie_in_large_pages_unless_refused():
 LIMITED = """
 import resource
 import torch
+import snnbd_core
 from snnbd_core.kernels import memory
 resource.setrlimit(resource.RLIMIT_DATA, (2 * 1024**3, 2 * 1024**3))
 assert memory._most_memory() == 2 * 1024**3

@@ -15,6 +15,7 @@ from snnbd_core.learning.conversion import HalfStart
 from snnbd_core.learning.spike_representation import Represented
 from snnbd_core.metrics import Rate
 from snnbd_core.metrics.migration_rates import compare, migration_rate
+from snnbd_core.networks.layers import Folded
 from snnbd_core.neurons import LIF, spiking_layers
 from snnbd_core.triggers import Patch
 
@@ -36,7 +37,7 @@ def test_spikes_are_those_of_spikingjellys_converted_network(ann, digits, normal
     images, _ = digits[0].batch(np.arange(64))
     plain = nn.Sequential(*[
         part for layer in ann.layers
-        for part in (layer if isinstance(layer, networks.Folded) else [layer])
+        for part in (layer if isinstance(layer, Folded) else [layer])
     ]).eval()  # fmt: skip
     recipe = ann2snn.RateCodingRecipe(
         dataloader=[(images, None)],

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from snnbd_book import runs
 from snnbd_book.runs import network
-
 from snnbd_core import learning
 from snnbd_core.learning.spike_representation import Represented
 from snnbd_core.metrics import Rate, Report

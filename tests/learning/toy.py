@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import learning, networks
+from snnbd_core.networks.layers import SharedDropout
 from snnbd_core.neurons import LIF
 
 
@@ -53,7 +54,7 @@ class Hanging(Toy):
 def network(seed: int = 0, threshold: float = 1.0) -> nn.Module:
     """Small, with batch norm and dropout: both carry state that a resumed run must match."""
     net = networks.build("quick-conv", (2, 6, 6), 3, neuron=lambda: LIF(0.8, threshold), seed=seed)
-    net.layers.insert(2, networks.SharedDropout(0.3))
+    net.layers.insert(2, SharedDropout(0.3))
     return net
 
 

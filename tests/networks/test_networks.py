@@ -12,7 +12,7 @@ from spikingjelly.activation_based.model import parametric_lif_net
 from torch import nn
 
 from snnbd_core import networks
-from snnbd_core.networks.layers import Gain, PoissonCode, Residual
+from snnbd_core.networks.layers import Gain, PoissonCode, Residual, SharedDropout
 from snnbd_core.neurons import LIF, spiking_layers
 
 PAPERS = {
@@ -94,7 +94,7 @@ def test_the_papers_networks_lie_channels_last_and_give_what_they_gave_before():
 
 
 def test_dropout_drops_the_same_units_at_all_time_steps():
-    dropout = networks.SharedDropout(0.5)
+    dropout = SharedDropout(0.5)
     torch.manual_seed(0)
     out = dropout(torch.ones(5, 40, 50))
     assert all(torch.equal(out[t], out[0]) for t in range(5))

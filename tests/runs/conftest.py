@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from snnbd_book.runs import Experiment
 from snnbd_book.runs.store import _load
-
 from snnbd_core.triggers import Static
 
 TRAIN, TEST = 6, 3  # recordings per digit

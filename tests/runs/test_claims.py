@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
+
 from snnbd_book import claims
 from snnbd_book.claims import ClaimError, Judgement
 from snnbd_book.claims.verdict import NOT_RUN
 from snnbd_book.runs import Experiment, Record, run
 from snnbd_book.runs.profiles import PROFILES
-from typer.testing import CliRunner
-
 from snnbd_core.metrics import Rate
 
 TEXT = """

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
-from snnbd_book.claims import Expression, Sample
 
+from snnbd_book.claims import Expression, Sample
 from snnbd_core.metrics import Rate
 
 SAMPLES = {

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from snnbd_book.runs import (
     Experiment,
     Record,
@@ -25,8 +27,6 @@ from snnbd_book.runs import (
 from snnbd_book.runs import (
     test_sets as sets_of,
 )
-from torch import Tensor, nn
-
 from snnbd_core import evaluate, override
 from snnbd_core.learning import SurrogateGradient, Task, Trained
 from snnbd_core.triggers import Static

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from torch import nn
+
+import snnbd_core as sb
 from snnbd_book.claims.expression import Expression
 from snnbd_book.runs import Experiment, Record, execution, network, parts, run, stored
 from snnbd_book.runs import test_sets as sets_of
 from snnbd_book.sweeps.frame import to_frame
-from torch import nn
-
-import snnbd_core as sb
 from snnbd_core.attacks import Dynamic, Federated, GradientAttack, pgd
 from snnbd_core.defenses import AntiBackdoorLearning, FineTuning, detectors
 from snnbd_core.defenses.detectors.verdict import LARGEST

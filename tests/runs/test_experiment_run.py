@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from snnbd_book.runs import (
     Experiment,
     Record,
@@ -28,7 +29,6 @@ from snnbd_book.runs import (
 )
 from snnbd_book.runs import execution as execution_module
 from snnbd_book.runs import provenance as provenance_module
-
 from snnbd_core import evaluate
 from snnbd_core.files import cache_dir
 from snnbd_core.learning import task as task_module

@@ -17,11 +17,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from snnbd_book.runs import Experiment, Neuron
 from snnbd_book.runs.codec import canonical, without_later
 from snnbd_book.runs.parts import PROBES, TRIGGERS
 from snnbd_book.runs.profiles import PROFILES
-
 from snnbd_core.defenses import detectors
 from snnbd_core.defenses.detectors import NoiseResponse, Strip
 from snnbd_core.neurons import IF, LIF, ParametricLIF

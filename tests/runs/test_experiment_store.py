@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from snnbd_book.runs import (
     CorruptRecord,
     Experiment,
@@ -22,9 +23,8 @@ from snnbd_book.runs import (
     run,
     stored,
 )
-from snnbd_book.runs.provenance import PACKAGE, Provenance, git_state, meaning, numeric_files
+from snnbd_book.runs.provenance import Provenance, git_state, meaning, numeric_files
 from snnbd_book.runs.store import data_fingerprint
-
 from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Static
@@ -177,6 +177,8 @@ def test_comments_docstrings_and_layout_are_not_part_of_the_code() -> None:
 
 
 def test_the_code_fingerprint_covers_all_that_a_run_imports() -> None:
+    packages = {"snnbd_core": provenance.CORE, "snnbd_book": provenance.BOOK}
+
     def imports(path: Path) -> set[Path]:
         found: set[Path] = set()
         for node in ast.walk(ast.parse(path.read_text())):
@@ -188,20 +190,20 @@ def test_the_code_fingerprint_covers_all_that_a_run_imports() -> None:
                 continue
             for name in names:
                 parts = name.split(".")
-                if parts[0] == "snnbd_core" and len(parts) > 1:
-                    base = PACKAGE.joinpath(*parts[1:])
+                if parts[0] in packages and len(parts) > 1:
+                    base = packages[parts[0]].joinpath(*parts[1:])
                     found |= {p for p in (base.with_suffix(".py"), base / "__init__.py")
                               if p.is_file()}  # fmt: skip
         return found
 
     seen: set[Path] = set()
-    todo = {PACKAGE / "experiment" / "execution.py"}
+    todo = {provenance.BOOK / "runs" / "execution.py"}
     while todo:
         path = todo.pop()
         seen.add(path)
         todo |= imports(path) - seen
-    read_only = {"__init__.py", "checks.py", "codec.py", "provenance.py", "record.py", "store.py"}
-    free = {PACKAGE / "profiles.py"} | {PACKAGE / "experiment" / name for name in read_only}
+    read_only = ("__init__", "codec", "profiles", "provenance", "record", "store")
+    free = {provenance.BOOK / "runs" / f"{name}.py" for name in read_only}
     missing = seen - set(numeric_files()) - free
     assert not missing, f"not in provenance.NUMERIC: {sorted(map(str, missing))}"
 
@@ -212,7 +214,7 @@ def test_a_checkout_tells_its_commit_and_whether_it_is_dirty(
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").write_text("x = 1\n")
-    monkeypatch.setattr(provenance, "PACKAGE", package)
+    monkeypatch.setattr(provenance, "CORE", package)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert git_state() == (None, None)
 

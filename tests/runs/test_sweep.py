@@ -20,12 +20,12 @@ import pytest
 import typer
 from distributed import Client
 from rich.console import Console
+from typer.testing import CliRunner
+
 from snnbd_book import sweeps
 from snnbd_book.cli import app
 from snnbd_book.runs import Experiment, Record, run
 from snnbd_book.sweeps.command import MANY
-from typer.testing import CliRunner
-
 from snnbd_core import learning
 
 Make = Callable[..., Experiment]
@@ -116,7 +116,7 @@ def test_an_interrupt_leaves_no_half_record(results: Path, tmp_path: Path, tiny_
     path = grid(tmp_path, longer, "{seed: [0, 1, 2, 3, 4, 5]}")
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # or ignored
-        "import typer; from snnbd_core import sweep; typer.run(sweeps.cli)"
+        "import typer; from snnbd_book import sweeps; typer.run(sweeps.cli)"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(path), "--workers", "2"],

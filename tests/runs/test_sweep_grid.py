@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from snnbd_book.runs import Experiment
 from snnbd_book.runs.profiles import PROFILES
 from snnbd_book.sweeps import Grid, cost, load_grid, write_frame
 from snnbd_book.sweeps.frame import to_frame
-
 from snnbd_core.triggers import Static
 
 STATIC = {"kind": "Static", "polarity": "off"}

@@ -128,10 +128,10 @@ class Experiment:
         checks.choice("loss", self.loss, LOSSES)
         checks.choice("profile", self.profile, profiles.PROFILES)
         for name, least in _WHOLE.items():
-            if getattr(self, name) is not None:
+            if name != "samples" or self.samples is not None:
                 checks.settings(self, **{name: checks.whole(name, getattr(self, name), least)})
         for name, (fits, words) in _NUMBERS.items():
-            if getattr(self, name) is not None:
+            if not name.startswith("inference_") or getattr(self, name) is not None:
                 value = checks.number(name, getattr(self, name), fits, words)
                 checks.settings(self, **{name: value})
         for name in ("include_target", "clean_label"):
