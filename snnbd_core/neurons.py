@@ -11,7 +11,8 @@ here (``update=``), equal to their origin: snnTorch's ``Leaky`` and SpikingJelly
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
@@ -19,8 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import kernels
+from snnbd_core import guards, kernels
 from snnbd_core.kernels import Rule
+
+__all__ = ["IF", "LIF", "ParametricLIF", "spiking_layers"]
+
+SETTINGS = ("beta", "threshold")  # of a layer, beside its weights in a state dict
 
 
 class LIF(nn.Module):
@@ -85,9 +90,7 @@ class LIF(nn.Module):
             raise ValueError(f"current of shape {list(current.shape)} must be [T, B, ...]")
         if not current.is_floating_point():
             raise ValueError(f"current of dtype {current.dtype} must be floating point")
-        beta, threshold = self._overrides.get("beta"), self._overrides.get("threshold")
-        beta = self.decay() if beta is None else beta
-        threshold = self.threshold if threshold is None else threshold
+        threshold, beta = self.in_force()
         if beta.dim():  # else one number for all
             beta = _fitted("beta", beta, current)
         if threshold.dim():
@@ -96,6 +99,24 @@ class LIF(nn.Module):
             current, beta, threshold, self.rule, return_potential=return_potential
         )
         return (spikes, potential) if return_potential else spikes
+
+    def in_force(self) -> tuple[Tensor, Tensor]:
+        """Threshold and beta that act now: the overriding ones, else those that are held."""
+        threshold, beta = self._overrides.get("threshold"), self._overrides.get("beta")
+        return (
+            self.threshold if threshold is None else threshold,
+            self.decay() if beta is None else beta,
+        )
+
+    @contextmanager
+    def overridden(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """Runs this layer with another "threshold" or "beta", for the block's length."""
+        before = self._overrides
+        try:
+            self._overrides = {**before, **values}
+            yield
+        finally:
+            self._overrides = before
 
     def decay(self) -> Tensor:
         """The beta that acts: the held one, clamped to 0..1 once it can have been learned."""
@@ -110,15 +131,34 @@ class LIF(nn.Module):
         )
 
     def _hold(self, name: str, value: Tensor, learned: bool) -> None:
-        """A parameter if learned; else a buffer that moves with the device but is not saved.
-
-        What is not learned is a setting of the network, not part of its weights: a saved network
-        loads into one with other thresholds, and into its ANN twin.
-        """
+        """A parameter if learned, else a buffer: a saved network answers as it did."""
         if learned:
             self.register_parameter(name, nn.Parameter(value.detach().clone()))
         else:
-            self.register_buffer(name, value, persistent=False)
+            self.register_buffer(name, value)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        """Takes over settings and guards; a setting that differs from the layer's own is said.
+
+        A state dict without a setting leaves the layer's own.
+        """
+        own = {name[len(prefix) :]: value for name, value in state_dict.items()
+               if name.startswith(prefix)}  # fmt: skip
+        guards.prepare(self, own)
+        for name in SETTINGS:
+            held, given = self._buffers.get(name), own.get(name)
+            if held is None:
+                continue
+            if given is None:
+                state_dict[prefix + name] = held
+            elif held.shape != given.shape or not torch.equal(held.cpu(), given.cpu().to(held)):
+                warnings.warn(
+                    f"{prefix or type(self).__name__ + '.'}{name}={_brief(given)} is loaded in "
+                    f"place of {_brief(held)}, which the layer was built with",
+                    stacklevel=2,
+                )
+                self._buffers[name] = torch.empty_like(given, device=held.device)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 class IF(LIF):

@@ -1,0 +1,55 @@
+"""The neurons of this library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.neurons import LIF
+from snnbd_core.view.adapter import Adapter, Settings, Value
+
+
+class Ours(Adapter):
+    """`LIF`, `IF` and `ParametricLIF`: all steps at once, no state between calls."""
+
+    library = "snnbd_core"
+
+    def claims(self, module: nn.Module) -> bool:
+        return isinstance(module, LIF)
+
+    def axes(self, module: nn.Module) -> str:
+        return "time"
+
+    def potential(self, module: nn.Module, current: Tensor, output: Any) -> Tensor:
+        """The layer is asked again; gradients reach the current."""
+        potential: Tensor = module(current, return_potential=True)[1]
+        return potential
+
+    def settings(self, module: nn.Module) -> Settings:
+        assert isinstance(module, LIF)
+        threshold, decay = module.in_force()
+        return Settings(threshold, decay, module.rule.reset)
+
+    @contextmanager
+    def overridden(
+        self, module: nn.Module, threshold: Value | None, decay: Value | None
+    ) -> Iterator[None]:
+        assert isinstance(module, LIF)
+        values = {"threshold": threshold, "beta": decay}
+        given = {name: torch.as_tensor(v) for name, v in values.items() if v is not None}
+        with module.overridden(given):
+            yield
+
+
+class Rectified(Adapter):
+    """ReLU of an ANN, and what is derived from it: activations stand for rates."""
+
+    library = "torch"
+    spikes = False
+
+    def claims(self, module: nn.Module) -> bool:
+        return isinstance(module, nn.ReLU | nn.ReLU6)
