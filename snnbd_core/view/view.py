@@ -38,7 +38,7 @@ class View:
 
     def __init__(self, net: nn.Module, like: Tensor | None = None) -> None:
         self.net: nn.Module = getattr(net, "_orig_mod", net)  # what torch.compile wraps
-        self._like = like
+        self.like = like
         self._trace: Trace | None = None
         self._neurons = [
             (module, adapter)
@@ -138,6 +138,24 @@ class View:
     def classes(self) -> int:
         """Number of logits."""
         return self.trace.classes
+
+    def potentials(self, sequence: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, classes] and the read-out's potential at each step [T, B, neurons].
+
+        A linear read-out of a spiking network has no threshold: it sums up, so that its mean
+        potential is its logits, and [1, B, classes] is given. Gradients reach the sequence.
+
+        Raises:
+            NotVisible: a network that does not spike.
+        """
+        if not self.spiking:
+            raise self.blind("a membrane potential", "needed are spiking neurons")
+        if self.readout is None:
+            logits = self(sequence)
+            return logits, logits.unsqueeze(0)
+        with self.read([self.readout], "potential") as seen:
+            logits = self(sequence)
+        return logits, seen[0].flatten(2)
 
     def biases(self) -> list[Tensor]:
         """What each hidden layer's channels get whatever the input is: their bias, [C] or [1].
@@ -291,7 +309,7 @@ class View:
 
     def _sample(self) -> Tensor:
         """A sequence for one run: of a few samples, as many as no other axis has."""
-        like = self._like
+        like = self.like
         place = next((p.device for p in self.net.parameters()), torch.device("cpu"))
         if like is None:
             shape = getattr(self.net, "input_shape", None)
