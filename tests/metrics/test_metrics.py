@@ -300,13 +300,13 @@ class Gives(nn.Module):
     ("net", "arguments", "message"),
     [
         (Reads(), {"target": 4}, "target=4 is not a class: allowed is 0..3"),
-        (Reads(), {"batch_size": 0}, "batch_size=0: allowed are whole numbers from 1"),
-        (Reads(), {"steps": 0}, "steps=0: allowed are whole numbers from 1"),
+        (Reads(), {"batch_size": 0}, "batch_size=0 must be a whole number >= 1"),
+        (Reads(), {"steps": 0}, "steps=0 must be a whole number >= 1"),
         (Reads(), {"clean_net": Reads()}, "clean_net without trigger=...: the floor is"),
         (
             Reads(classes=5),
             {},
-            "net gives logits of shape (128, 5): allowed is [B, classes] = (128, 4)",
+            "net gives logits of shape [128, 5]: allowed is [B, classes] = [128, 4]",
         ),
         (Gives(torch.tensor([0, 1, math.nan, 0])), {}, "net gives logits that are NaN or infinite"),
         (Gives(torch.tensor([0, 1, math.inf, 0])), {}, "net gives logits that are NaN or infinite"),
@@ -326,3 +326,28 @@ def test_a_triggered_view_and_a_trigger_measure_the_same(codes):
     seen = evaluate(Reads(), Triggered(codes[0], Switch()), target=0)
     report = evaluate(Reads(), codes[0], Switch(), target=0)
     assert seen.untriggered_target_rate == report.attack_success_rate
+
+
+class Remembering(nn.Module):
+    """A network that forgets to reset itself: each answer depends on those before."""
+
+    def __init__(self, classes: int = 4) -> None:
+        super().__init__()
+        self.classes, self.calls = classes, 0
+
+    def forward(self, sequence: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.calls * sequence.mean(0).flatten(1)[:, : self.classes]
+
+
+def test_a_network_that_answers_differently_the_second_time_is_refused_with_both_answers(codes):
+    with pytest.raises(
+        ValueError, match=r"differently the second time: sample \d+ gets \[.*\], then \["
+    ):
+        evaluate(Remembering(codes.classes), codes)
+
+
+def test_a_network_that_is_declared_stochastic_is_measured(codes):
+    net = Remembering(codes.classes)
+    net.stochastic = True
+    assert evaluate(net, codes).clean_accuracy.total == len(codes)
