@@ -341,13 +341,15 @@ class Remembering(nn.Module):
 
 
 def test_a_network_that_answers_differently_the_second_time_is_refused_with_both_answers(codes):
+    _, data = codes
     with pytest.raises(
         ValueError, match=r"differently the second time: sample \d+ gets \[.*\], then \["
     ):
-        evaluate(Remembering(codes.classes), codes)
+        evaluate(Remembering(data.classes), data)
 
 
 def test_a_network_that_is_declared_stochastic_is_measured(codes):
-    net = Remembering(codes.classes)
+    _, data = codes
+    net = Remembering(data.classes)
     net.stochastic = True
-    assert evaluate(net, codes).clean_accuracy.total == len(codes)
+    assert evaluate(net, data).clean_accuracy.total == len(data)
