@@ -341,7 +341,7 @@ class Remembering(nn.Module):
 
 
 def test_a_network_that_answers_differently_the_second_time_is_refused_with_both_answers(codes):
-    _, data = codes
+    data = codes[0]
     with pytest.raises(
         ValueError, match=r"differently the second time: sample \d+ gets \[.*\], then \["
     ):
@@ -349,7 +349,7 @@ def test_a_network_that_answers_differently_the_second_time_is_refused_with_both
 
 
 def test_a_network_that_is_declared_stochastic_is_measured(codes):
-    _, data = codes
+    data = codes[0]
     net = Remembering(data.classes)
     net.stochastic = True
     assert evaluate(net, data).clean_accuracy.total == len(data)
