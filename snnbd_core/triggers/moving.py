@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from snnbd_core.triggers import checks
@@ -51,7 +51,7 @@ class Moving:
     rate: float = 100.0
     refractory: int = 500
     seed: int = 0
-    speed: int = field(default=_SPEED, metadata={"later": True})
+    speed: int = _SPEED
 
     def __post_init__(self) -> None:
         # lists come back from JSON; tuples keep the trigger hashable
