@@ -75,7 +75,7 @@ def cache_dir() -> Path:
     return folder
 
 
-def expanded(path: Path | str, variable: str) -> Path:
+def expanded(path: str | os.PathLike[str], variable: str) -> Path:
     """Give the path with ``~`` replaced by the home folder.
 
     Raises:

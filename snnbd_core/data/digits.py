@@ -20,6 +20,8 @@ from snnbd_core.data.events import EVENT_DTYPE
 from snnbd_core.data.recordings import CachedRecordings
 from snnbd_core.data.split import stratified
 
+__all__ = ["load_digits", "load_digits_events"]
+
 CLASS_NAMES = tuple("0123456789")
 TEST_SHARE = 0.2
 

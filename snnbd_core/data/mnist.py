@@ -14,6 +14,8 @@ import numpy.typing as npt
 from snnbd_core.data.datasets import ImageDataset
 from snnbd_core.data.errors import CorruptData, DataNotFound
 
+__all__ = ["load_mnist", "read_idx"]
+
 _log = logging.getLogger(__name__)
 
 Pixels = npt.NDArray[np.uint8]

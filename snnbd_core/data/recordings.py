@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from snnbd_core.data.cache import Entry
 from snnbd_core.data.events import Events, SensorSize
-from snnbd_core.data.stores import File
+from snnbd_core.data.stores import File, digests
+
+__all__ = ["CachedRecordings", "FileRecordings", "Reader", "Recordings"]
 
 Reader = Callable[[bytes, SensorSize, str], Events]
 
@@ -27,7 +29,7 @@ class Recordings(Protocol):
 
     @property
     def key(self) -> str:
-        """Hex digest that changes when the recordings do; found without reading them all."""
+        """Hex digest of all that the recordings are made from: equal keys, equal events."""
 
     def __len__(self) -> int: ...
 
@@ -54,9 +56,8 @@ class FileRecordings:
 
     @cached_property
     def key(self) -> str:
-        """Digest of the files' names, sizes and checksums (archive) or times of change (folder)."""
-        lines = [self.reader.__name__, str(self.sensor_size)]
-        lines += [file.stamp() for file in self.files]
+        """Digest of the files' bytes, read at each load: sizes and times can lie."""
+        lines = [self.reader.__name__, str(self.sensor_size), *digests(self.files)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def __len__(self) -> int:
