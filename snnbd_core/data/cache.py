@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,8 @@ class _TooNarrowError(Exception):
 
 
 def _path(name: str, key: str) -> Path:
-    return files.cache_dir() / f"{name}-{key[:20]}.npy"
+    readable = re.sub(r"[^\w.-]", "_", name)
+    return files.cache_dir() / f"{readable}-{key[:20]}.npy"
 
 
 def _note_path(path: Path) -> Path:

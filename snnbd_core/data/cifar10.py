@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from snnbd_core.data import cache
-from snnbd_core.data.datasets import ImageDataset
 from snnbd_core.data.errors import CorruptData, DataNotFound
 from snnbd_core.data.event_sets import CIFAR10_CLASSES
+from snnbd_core.data.images import ImageDataset
 from snnbd_core.data.stores import File, Folder, digests, hidden
 
 __all__ = ["load_cifar10"]
