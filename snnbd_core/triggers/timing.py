@@ -11,7 +11,6 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import zoom
 
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.events import check_recording
@@ -69,6 +68,8 @@ class TimeWarp:
 
     def field(self, events: np.ndarray) -> np.ndarray:
         """f of each pixel, [H, W], within -1..1; `events` matter only if it is specific."""
+        from scipy.ndimage import zoom  # slow to import
+
         width, height, _ = self.sensor_size
         draw = _generator(self.seed, events if self.specific else None)
         coarse = draw.uniform(-1, 1, (_GRID, _GRID))

@@ -117,6 +117,59 @@ def test_the_second_load_reads_the_cache(
     assert torch.equal(again[3][0], first[3][0])
 
 
+def test_files_of_equal_names_sizes_and_times_are_told_apart_by_their_bytes(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    """As a reproducible archive or ``cp -p`` leaves them; in a folder and in an archive."""
+    sets = []
+    for name, seed in (("clean", 0), ("other", 5000)):
+        write_nmnist(tmp_path / name, first=seed)
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            for path in sorted((tmp_path / name).rglob("*.bin")):
+                os.utime(path, (0, 0))
+                info = zipfile.ZipInfo(path.relative_to(tmp_path / name).as_posix())
+                archive.writestr(info, path.read_bytes())
+        (tmp_path / f"{name}-packed").mkdir()
+        (tmp_path / f"{name}.zip").rename(tmp_path / f"{name}-packed" / "nmnist.zip")
+        sets += [load("nmnist", root=tmp_path / f"{name}{end}")[0] for end in ("", "-packed")]
+    for data in sets:
+        assert torch.equal(data[1][0], data.bin(data.events(1)))
+    assert sets[0].fingerprint == sets[1].fingerprint != sets[2].fingerprint
+    assert sets[2].fingerprint == sets[3].fingerprint
+
+
+def test_a_file_that_is_rewritten_in_place_is_read_anew(root: Path, own_cache: Path) -> None:
+    before, _ = load("nmnist", root=root)
+    path = root / "Train" / "0" / "00001.bin"
+    stat = path.stat()
+    path.write_bytes(path.read_bytes()[5:] + bytes([1, 2, 0xFF, 0xFF, 0xFF]))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    after, _ = load("nmnist", root=root)
+    assert path.stat().st_size == stat.st_size and after.fingerprint != before.fingerprint
+    assert torch.equal(after[0][0], after.bin(read_bin(path, SENSOR)))
+
+
+@pytest.mark.parametrize("size", [120, 4096])
+def test_the_companions_that_a_mac_leaves_beside_files_are_no_recordings(
+    root: Path, own_cache: Path, size: int
+) -> None:
+    fork = (b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(5000))[:size]
+    plain, _ = load("nmnist", root=root)
+    packed = root.parent / "packed"
+    packed.mkdir()
+    (packed / "._nmnist.zip").write_bytes(fork)
+    with zipfile.ZipFile(packed / "nmnist.zip", "w") as archive:
+        for path in sorted(root.rglob("*.bin")):
+            name = path.relative_to(root)
+            archive.write(path, "set" / name)
+            archive.writestr(f"__MACOSX/set/{name.parent}/._{name.name}", fork)
+            archive.writestr(f"set/{name.parent}/._{name.name}", fork)
+            path.with_name(f"._{path.name}").write_bytes(fork)
+    for place in (root, packed):
+        train, test = load("nmnist", root=place)
+        assert (len(train), len(test)) == (4, 2) and train.fingerprint == plain.fingerprint
+
+
 def test_data_sets_go_through_pickle_and_loaders_without_their_contents(
     root: Path, own_cache: Path
 ) -> None:
