@@ -12,12 +12,16 @@ from snnbd_core.attacks import badsnn
 from snnbd_core.metrics import Rate, Report, evaluate
 from snnbd_core.neurons import IF, LIF, ParametricLIF, override
 from snnbd_core.poisoning import PoisonedDataset, poison
+from snnbd_core.view import NotVisible, View
+
+view = View  # `snnbd_core.view` is a package too: its parts come by `from snnbd_core.view import`
 
 __version__ = "0.1.0"
 
 __all__ = [
     "IF",
     "LIF",
+    "NotVisible",
     "ParametricLIF",
     "PoisonedDataset",
     "Rate",
@@ -33,4 +37,5 @@ __all__ = [
     "override",
     "poison",
     "triggers",
+    "view",
 ]

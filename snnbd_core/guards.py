@@ -14,20 +14,28 @@ noise     [3]          its thresholds are multiplied by a number drawn in low..h
 scale     []           its output is multiplied
 ========  ===========  =====================================================================
 
-Where neurons know no threshold per neuron or sample, the current is divided instead: as the
+Where neurons know no threshold per neuron or sample, the current is divided instead: where the
 potential starts from 0 and is reset to 0 or by the threshold, the spikes are the same.
+
+The name of the buffer says it all: "guard_bound", or "guard_bound_step_1of2" of the second of two
+uses of a module that runs step by step. So a state dict tells a new network which guards it needs.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 KINDS = ("gate", "bound", "factor", "noise", "scale")
+AXES = ("time", "batch", "folded", "folded-batch", "step")
 PREFIX = "guard_"
+PATTERN = f"{PREFIX}({'|'.join(KINDS)})(?:_({'|'.join(AXES)}))?(?:_([0-9]+)of([0-9]+))?"
 
 
 class Guard:
@@ -45,11 +53,22 @@ class Guard:
         self.calls = 0
         self.before: dict[str, Tensor] = {}
         self.draws: torch.Generator | None = None
+        self.drawn: Tensor | None = None
+
+    @classmethod
+    def named(cls, name: str) -> Guard | None:
+        """The guard that a buffer belongs to; None for other buffers."""
+        found = re.fullmatch(PATTERN, name)
+        if found is None:
+            return None
+        kind, axes, use, uses = found.groups()
+        return cls(kind, axes or "time", int(use or 0), int(uses or 1))
 
     @property
     def name(self) -> str:
         """Of the buffer."""
-        return f"{PREFIX}{self.kind}" + (f"_{self.use}" if self.uses > 1 else "")
+        axes = "" if self.axes == "time" else f"_{self.axes}"
+        return f"{PREFIX}{self.kind}{axes}" + (f"_{self.use}of{self.uses}" if self.uses > 1 else "")
 
     def start(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """Before a run: other currents, or other thresholds."""
@@ -59,7 +78,7 @@ class Guard:
             return None
         current, values = inputs[0], getattr(module, self.name)
         if self.kind in ("factor", "noise"):
-            factor = values if self.kind == "factor" else self._drawn(values, current)
+            factor = values if self.kind == "factor" else self._drawn(module, values, current, step)
             return self._other_threshold(module, factor.to(current), inputs)
         return (self._cut(current, values.to(current), step), *inputs[1:])
 
@@ -87,13 +106,18 @@ class Guard:
         unfolded = current.unflatten(0, folded)
         return torch.minimum(unfolded, bounds.reshape(*bounds.shape, *after)).flatten(0, 1)
 
-    def _drawn(self, values: Tensor, current: Tensor) -> Tensor:
-        """One factor for each sample, [B, 1]."""
+    def _drawn(self, module: Any, values: Tensor, current: Tensor, step: int) -> Tensor:
+        """One factor for each sample, which it keeps over all steps, [B, 1] or [rows, 1]."""
+        if self.axes == "step" and step and self.drawn is not None:
+            return self.drawn
         if self.draws is None:
             self.draws = torch.Generator().manual_seed(int(values[2]))
         low, high = float(values[0]), float(values[1])
-        samples = current.shape[1] if self.axes == "time" else current.shape[0]
-        return low + (high - low) * torch.rand(samples, 1, generator=self.draws)
+        steps = module.num_timesteps if self.axes == "folded-batch" else 1
+        samples = current.shape[1 if self.axes == "time" else 0] // steps
+        drawn = low + (high - low) * torch.rand(samples, 1, generator=self.draws)
+        self.drawn = drawn.repeat_interleave(steps, 0)
+        return self.drawn
 
     def _other_threshold(
         self, module: Any, factor: Tensor, inputs: tuple[Any, ...]
@@ -104,12 +128,13 @@ class Guard:
             module._overrides = {**before, "threshold": threshold.to(factor) * factor}
             return None
         if self.kind == "noise":
-            factor = factor.reshape(-1, *[1] * (inputs[0].dim() - 1))
+            before = 1 if self.axes == "time" else 0
+            factor = factor.reshape(*[1] * before, -1, *[1] * (inputs[0].dim() - before - 1))
         return (inputs[0] / factor, *inputs[1:])
 
     def __getstate__(self) -> dict[str, Any]:
         # a copy draws from the start, as a network that is loaded does
-        return {**self.__dict__, "draws": None, "before": {}, "calls": 0}
+        return {**self.__dict__, "draws": None, "drawn": None, "before": {}, "calls": 0}
 
 
 def attach(module: nn.Module, kind: str, values: Tensor, **where: Any) -> None:
@@ -125,12 +150,10 @@ def attach(module: nn.Module, kind: str, values: Tensor, **where: Any) -> None:
     guard = Guard(kind, **where)
     before = getattr(module, guard.name, None)
     if before is None:
-        module.register_buffer(guard.name, values.detach().clone())
-        module.register_forward_pre_hook(guard.start)
-        module.register_forward_hook(guard.stop)
+        _install(module, guard, values.detach().clone())
         return
     together = {"bound": torch.minimum}.get(kind, torch.mul)
-    setattr(module, guard.name, values if kind == "noise" else together(before, values))
+    _set(module, guard.name, values if kind == "noise" else together(before, values))
 
 
 def prepare(module: nn.Module, state: Mapping[str, Any], prefix: str = "") -> None:
@@ -143,18 +166,39 @@ def prepare(module: nn.Module, state: Mapping[str, Any], prefix: str = "") -> No
     """
     for name, value in state.items():
         path, _, last = name.removeprefix(prefix).rpartition(".")
-        kind = last.removeprefix(PREFIX)
-        if name.startswith(prefix) and last.startswith(PREFIX) and kind in KINDS:
-            owner = module.get_submodule(path)
-            if not hasattr(owner, last) or getattr(owner, last).shape != value.shape:
-                _replace(owner, kind, torch.empty_like(value))
+        guard = Guard.named(last)
+        if not name.startswith(prefix) or guard is None:
+            continue
+        owner = module.get_submodule(path)
+        if not hasattr(owner, last):
+            _install(owner, guard, torch.empty_like(value))
+        elif getattr(owner, last).shape != value.shape:
+            _set(owner, last, torch.empty_like(value))
 
 
-def _replace(owner: nn.Module, kind: str, values: Tensor) -> None:
-    if hasattr(owner, PREFIX + kind):
-        setattr(owner, PREFIX + kind, values)
+def _install(module: nn.Module, guard: Guard, values: Tensor) -> None:
+    if hasattr(module, "reset_states"):  # sinabs: takes all buffers for states, builds copies anew
+        module.register_parameter(guard.name, nn.Parameter(values, requires_grad=False))
+        module.__dict__["__deepcopy__"] = partial(_copied, module)
     else:
-        attach(owner, kind, values)
+        module.register_buffer(guard.name, values)
+    module.register_forward_pre_hook(guard.start)
+    module.register_forward_hook(guard.stop)
+
+
+def _set(module: nn.Module, name: str, values: Tensor) -> None:
+    if name in module._parameters:
+        values = nn.Parameter(values, requires_grad=False)
+    setattr(module, name, values)
+
+
+def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """As Python copies an object, with its hooks; states are cut off from their graph."""
+    memo.update((id(one), one.detach().clone()) for one in module.buffers())
+    copied = type(module).__new__(type(module))
+    memo[id(module)] = copied
+    copied.__dict__.update(deepcopy(module.__dict__, memo))
+    return copied
 
 
 def restart(module: nn.Module) -> None:

@@ -12,7 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+
+from snnbd_core.view.errors import NotVisible
+
+__all__ = ["Adapter", "Settings", "Value", "emptied", "like", "shadowed"]
 
 Value = float | Tensor
 
@@ -38,14 +43,28 @@ class Adapter:
     Attributes:
         library: its name.
         spikes: whether the neurons spike (ReLU does not).
+        packages: names of the library's modules that hold its neurons, or what they begin with.
+        kinds: the classes of neurons that the adapter knows.
+        silent: classes in the same modules that do not spike.
     """
 
     library: ClassVar[str]
     spikes: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ()
+    kinds: ClassVar[frozenset[str]] = frozenset()
+    silent: ClassVar[frozenset[str]] = frozenset()
 
     def claims(self, module: nn.Module) -> bool:
         """Whether the module is a layer of this library's neurons."""
-        raise NotImplementedError
+        return self._kind(module) in self.kinds
+
+    def unknown(self, module: nn.Module) -> bool:
+        """Whether the module holds neurons of this library that the adapter cannot read."""
+        return self._kind(module) not in (None, *self.kinds, *self.silent)
+
+    def stateful(self, module: nn.Module) -> bool:
+        """Whether the module, of neurons or not, has a state that `reset` forgets."""
+        return self.claims(module)
 
     def axes(self, module: nn.Module) -> str | None:
         """How current and output of one call lie.
@@ -65,7 +84,7 @@ class Adapter:
 
     @contextmanager
     def potentials(self, module: nn.Module) -> Iterator[None]:
-        """Makes the module keep its potentials inside the block, where a library asks for that."""
+        """Makes the module keep its potentials inside the block, where a library does not."""
         yield
 
     def potential(self, module: nn.Module, current: Tensor, output: Any) -> Tensor | None:
@@ -79,12 +98,71 @@ class Adapter:
         """What is in force now."""
         return Settings()
 
+    def scales(self, module: nn.Module) -> bool:
+        """Whether neurons with a current divided by f spike as with a threshold times f.
+
+        So it is where the potential starts from 0, is reset to 0 or by the threshold, and is
+        driven by the current alone.
+        """
+        return True
+
     @contextmanager
     def overridden(
         self, module: nn.Module, threshold: Value | None, decay: Value | None
     ) -> Iterator[None]:
-        """Other settings inside the block; None leaves one. What held before comes back."""
+        """Other settings inside the block; None leaves one. What held before comes back.
+
+        Raises:
+            NotVisible: a setting that the neurons do not have.
+        """
         yield
 
     def reset(self, module: nn.Module) -> None:
         """Forgets the state that a run has left in the module."""
+
+    def blind(self, module: nn.Module, asked: str, needed: str) -> NotVisible:
+        """The error that says what the module does not show."""
+        return NotVisible(asked, f"{type(module).__name__} of {self.library}", needed)
+
+    def _kind(self, module: nn.Module) -> str | None:
+        """Name of the library's class that the module is, or is made from; None for others.
+
+        Nothing is imported for that: the library of a module that exists is imported already.
+        """
+        bases = type(module).__mro__
+        found = (one.__name__ for one in bases if one.__module__.startswith(self.packages))
+        return next(found, None)
+
+
+@contextmanager
+def shadowed(module: nn.Module, **values: Any) -> Iterator[None]:
+    """Attributes, buffers and parameters of a module with other values inside the block.
+
+    What is registered stays so: parameters() and state_dict() give what they gave.
+    """
+    held = {name: module.__dict__[name] for name in values if name in module.__dict__}
+    module.__dict__.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            module.__dict__.pop(name, None)
+        module.__dict__.update(held)
+
+
+def emptied(module: nn.Module, *names: str) -> None:
+    """Sets states that are tensors to the shape [0], from which libraries start anew.
+
+    They can be trained from, also where the last run was in inference mode.
+    """
+    with torch.inference_mode(False):
+        for name in names:
+            state = getattr(module, name, None)
+            if isinstance(state, Tensor):
+                setattr(module, name, torch.zeros(0, device=state.device))
+
+
+def like(value: Value, held: Tensor) -> Tensor:
+    """A value where and as exact as the one it stands for."""
+    dtype = held.dtype if held.is_floating_point() else None
+    return torch.as_tensor(value).to(device=held.device, dtype=dtype)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.neurons import LIF
-from snnbd_core.view.adapter import Adapter, Settings, Value
+from snnbd_core.view.adapter import Adapter, Settings, Value, shadowed
 
 
 class Ours(Adapter):
@@ -24,9 +24,24 @@ class Ours(Adapter):
     def axes(self, module: nn.Module) -> str:
         return "time"
 
+    @contextmanager
+    def potentials(self, module: nn.Module) -> Iterator[None]:
+        forward = module.forward
+
+        def recording(current: Tensor, return_potential: bool = False) -> Any:
+            spikes, module.__dict__["_potential"] = forward(current, return_potential=True)
+            if torch.is_grad_enabled() and not return_potential:
+                return forward(
+                    current
+                )  # a run of its own: spikes and potential get their gradients
+            return (spikes, module._potential) if return_potential else spikes
+
+        with shadowed(module, forward=recording, _potential=None):
+            yield
+
     def potential(self, module: nn.Module, current: Tensor, output: Any) -> Tensor:
-        """The layer is asked again; gradients reach the current."""
-        potential: Tensor = module(current, return_potential=True)[1]
+        """Before the reset, with the rule "snntorch" as the neurons keep it. Has a gradient."""
+        potential: Tensor = module._potential  # type: ignore[assignment]
         return potential
 
     def settings(self, module: nn.Module) -> Settings:

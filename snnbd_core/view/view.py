@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from snnbd_core import guards
 from snnbd_core.view.adapter import Settings, Value
 from snnbd_core.view.errors import NotVisible
-from snnbd_core.view.libraries import ADAPTERS
+from snnbd_core.view.libraries import ADAPTERS, stateful
 from snnbd_core.view.logits import checked_logits
 from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, traced
 from snnbd_core.view.watch import Edit, Watch
@@ -45,6 +45,7 @@ class View:
             for module in self.net.modules()
             if (adapter := adapter_of(module, ADAPTERS)) is not None
         ]
+        self._stateful = stateful(self.net)
 
     def __call__(self, sequence: Tensor) -> Tensor:
         """Logits [B, classes] of a sequence [T, B, C, H, W], from a fresh state.
@@ -53,12 +54,16 @@ class View:
             ValueError: an output that is no [B, classes].
         """
         self.reset()
-        return checked_logits(self.net(sequence), sequence.shape[1])
+        try:
+            return checked_logits(self.net(sequence), sequence.shape[1])
+        finally:
+            self.reset()  # states that hang on a graph can be neither copied nor saved
 
     def reset(self) -> None:
         """Forgets the state that a run has left in the neurons."""
-        for module, adapter in self._neurons:
+        for module, adapter in self._stateful:
             adapter.reset(module)
+        for module, _ in self._neurons:
             guards.restart(module)
 
     def check_steady(self, sequence: Tensor) -> None:

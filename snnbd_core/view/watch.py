@@ -53,7 +53,6 @@ class Watch:
         self._calls: Counter[nn.Module] = Counter()
         self._parts: dict[Layer, list[Tensor]] = {}
         self._steps = 0
-        self._asking = False
 
     def __enter__(self) -> list[Tensor]:
         modules = dict.fromkeys(module for module, _ in self._uses)
@@ -100,15 +99,13 @@ class Watch:
 
     def _before(self, module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...] | None:
         layer, step = self._used(module)
-        if self._asking or layer is None or layer not in self.edits:
+        if layer is None or layer not in self.edits:
             return None
         current = layer.unfolded(inputs[0], self._steps)
         now = slice(step, step + 1) if layer.axes == "step" else slice(0, len(current))
         return (layer.folded(self.edits[layer](current, now)), *inputs[1:])
 
     def _after(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        if self._asking:
-            return
         layer, _ = self._used(module)
         self._calls[module] += 1
         if layer is None or self.reading is None or layer not in self._parts:
@@ -121,11 +118,7 @@ class Watch:
             return current
         if self.reading == "spikes":
             return layer.adapter.output(output)
-        self._asking = True
-        try:
-            potential = layer.adapter.potential(layer.module, inputs[0], output)
-        finally:
-            self._asking = False
+        potential = layer.adapter.potential(layer.module, inputs[0], output)
         if potential is None:
             raise NotVisible("a membrane potential", str(layer), "its library does not give it out")
         return potential
