@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.metrics.activity import measure
-from snnbd_core.metrics.answers import NO_PREDICTION, decide
+from snnbd_core.metrics.answers import NO_PREDICTION, checked_logits, decide
 from snnbd_core.metrics.report import Rate, Report
 from snnbd_core.poisoning import Triggered, check_target
 from snnbd_core.triggers import Trigger
@@ -130,7 +130,7 @@ class _Run:
                 batch, _ = dataset.batch(rows)
                 sequence = as_sequence(batch.to(self.device), self.steps)
                 for net, answer in zip(nets, answers, strict=True):
-                    logits = _checked_logits(net(sequence), len(rows), dataset.classes)
+                    logits = _finite(checked_logits(net(sequence), len(rows), dataset.classes))
                     answer[rows] = decide(logits).cpu().numpy()
         return answers, float(activity.spikes) / total, float(activity.synops) / total
 
@@ -153,12 +153,24 @@ def evaluating(net: nn.Module, device: torch.device) -> Iterator[None]:
             net.to(home)
 
 
-def _checked_logits(logits: Tensor, batch: int, classes: int) -> Tensor:
-    if logits.shape != (batch, classes):
-        raise ValueError(
-            f"net gives logits of shape {tuple(logits.shape)}: allowed is [B, classes] = "
-            f"{(batch, classes)}"
-        )
+def check_batch_axis(net: nn.Module, sequence: Tensor, classes: int | None) -> None:
+    """Raises ValueError for a network whose first axis of logits is time, not the batch.
+
+    The shape alone does not tell them apart where T == B. So the network is run without one of the
+    samples, in evaluation mode and without gradients; elsewhere nothing is run.
+
+    Args:
+        net: on the sequence's device.
+        sequence: a batch [T, B, ...].
+        classes: as for `checked_logits`.
+    """
+    steps, batch = sequence.shape[:2]
+    if steps == batch > 1:
+        with evaluating(net, sequence.device), torch.no_grad():
+            checked_logits(net(sequence[:, 1:]), batch - 1, classes)
+
+
+def _finite(logits: Tensor) -> Tensor:
     if not torch.isfinite(logits).all():
         raise ValueError("net gives logits that are NaN or infinite: allowed are finite numbers")
     return logits
