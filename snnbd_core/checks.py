@@ -93,7 +93,7 @@ def decimal(value: Any) -> float:
     return float(str(given)) if isinstance(given, np.floating) else float(given)
 
 
-def settings(owner: Any, **checked: Any) -> None:
+def settings(owner: Any, /, **checked: Any) -> None:
     """Writes checked values into a frozen dataclass, from its ``__post_init__``."""
     for name, value in checked.items():
         object.__setattr__(owner, name, value)

@@ -168,6 +168,23 @@ def evaluating(net: nn.Module, device: torch.device) -> Iterator[None]:
             net.to(home)
 
 
+def check_batch_axis(net: nn.Module, sequence: Tensor, classes: int | None) -> None:
+    """Raises ValueError for a network whose first axis of logits is time, not the batch.
+
+    The shape alone does not tell them apart where T == B. So the network is run without one of the
+    samples, in evaluation mode and without gradients; elsewhere nothing is run.
+
+    Args:
+        net: on the sequence's device.
+        sequence: a batch [T, B, ...].
+        classes: as for `checked_logits`.
+    """
+    steps, batch = sequence.shape[:2]
+    if steps == batch > 1:
+        with evaluating(net, sequence.device), torch.no_grad():
+            checked_logits(net(sequence[:, 1:]), batch - 1, classes)
+
+
 def _finite(logits: Tensor) -> Tensor:
     if not torch.isfinite(logits).all():
         raise ValueError("net gives logits that are NaN or infinite: allowed are finite numbers")

@@ -9,6 +9,7 @@ import torch
 from snnbd_core import data, networks
 from snnbd_core.attacks import Dynamic, Federated, Optimised, TimeSliced
 from snnbd_core.attacks.federated import average
+from snnbd_core.attacks.surrogate import surrogate
 from snnbd_core.learning import SurrogateGradient, Task
 from snnbd_core.neurons import LIF
 from snnbd_core.triggers import EventPattern, Static, changed
@@ -101,7 +102,7 @@ def test_events_are_placed_within_the_budget_and_move_the_attackers_network(trai
     assert pattern == attack.fit(train, target=0, seed=0)
     recording = train.events(3)
     assert tuple(changed(recording, pattern(recording))) == (40, 0)
-    net = attack._surrogate(train, 0)
+    net = surrogate(train, 0, epochs=4)
     rows = np.flatnonzero(train.labels == 1)[:20]
     clean, _ = train.batch(rows)
     lit = torch.stack([train.bin(pattern(train.events(int(row)))) for row in rows])

@@ -187,9 +187,11 @@ def test_as_sequence_gives_views():
     assert repeated.data_ptr() == image.data_ptr()
 
 
-def test_a_progress_bar_is_shown_on_request_only(capsys, toy):
+def test_a_progress_bar_is_shown_on_request_and_on_a_terminal_only(capsys, toy, monkeypatch):
     learning.train(toy.network(), toy.Toy(), **toy.SETTINGS)
+    learning.train(toy.network(), toy.Toy(), **toy.SETTINGS | {"progress": True})
     assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     learning.train(toy.network(), toy.Toy(), **toy.SETTINGS | {"progress": True})
     assert "20/20" in capsys.readouterr().err
 

@@ -306,7 +306,7 @@ class Gives(nn.Module):
         (
             Reads(classes=5),
             {},
-            "net gives logits of shape [128, 5]: allowed is [B, classes] = [128, 4]",
+            "net gives logits of shape (128, 5): allowed is [B, classes] = (128, 4)",
         ),
         (Gives(torch.tensor([0, 1, math.nan, 0])), {}, "net gives logits that are NaN or infinite"),
         (Gives(torch.tensor([0, 1, math.inf, 0])), {}, "net gives logits that are NaN or infinite"),
