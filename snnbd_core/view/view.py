@@ -244,9 +244,14 @@ class View:
         """A block that changes the currents of layers as it is told, see `Edit`."""
         return Watch(self.net, (), None, edits)
 
-    def settings(self) -> list[Settings]:
-        """What the neurons of each spiking layer are set to now."""
-        return [one.adapter.settings(one.module) for one in self.layers if one.adapter.spikes]
+    def settings(self) -> dict[str, Settings]:
+        """What the neurons of each spiking module are set to now, by its name; needs no run."""
+        adapters = dict(self._neurons)
+        return {
+            name: adapters[module].settings(module)
+            for name, module in self.net.named_modules()
+            if module in adapters and adapters[module].spikes
+        }
 
     @contextmanager
     def override(
