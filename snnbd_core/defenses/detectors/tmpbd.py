@@ -161,8 +161,8 @@ def gamma_p_value(values: Sequence[float]) -> float:
         return 1.0
     if len(ordered) < 3 or _alike(rest):
         raise ValueError(
-            f"margins={ordered.tolist()} allow no distribution: needed are at least two that differ "
-            "besides the largest"
+            f"margins={ordered.tolist()} allow no distribution: besides the largest, needed are at "
+            "least two that differ"
         )
     shift = min(0.0, float(rest.min())) - 1e-9  # a Gamma distribution begins at 0
     shape, _, scale = stats.gamma.fit(rest - shift, floc=0)

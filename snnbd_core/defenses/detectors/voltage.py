@@ -74,8 +74,8 @@ def distances(
     residuals = known - np.stack([centres[int(answer)] for answer in known_answers])
     if not residuals.any():
         raise ValueError(
-            f"clean_samples: none of {len(known)} differs from another with the same answer; needed "
-            "are at least two that do, for a covariance"
+            f"clean_samples: none of {len(known)} differs from another with the same answer: "
+            "needed are at least two that do, for a covariance"
         )
     precision = LedoitWolf(assume_centered=True).fit(residuals).precision_
     away = asked - np.stack([centres.get(int(answer), middle) for answer in answers])
