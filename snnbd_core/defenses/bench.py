@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.view import View
 
@@ -131,10 +132,6 @@ def frozen(net: nn.Module, data: Any, *, device: str | torch.device, steps: int)
 
 def taken(data: Any) -> Any:
     """A data set of any kind as one of this library's; None stays None."""
-    try:
-        from snnbd_core.data import as_set
-    except ImportError:
-        return data
     return None if data is None else as_set(data)
 
 
