@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from snnbd_core.defenses.bench import Bench, frozen, taken
 from snnbd_core.view import NotVisible, View
 
-__all__ = ["KINDS", "Features", "features", "per_class", "sharpness"]
+__all__ = ["FEW", "KINDS", "Features", "features", "per_class", "sharpness"]
 
 KINDS = ("rates", "potentials")
 SHARP = 10.0
+FEW = 8  # samples on which it is seen whether logits are votes
 
 Numbers = TypeVar("Numbers", Tensor, np.ndarray)
 
@@ -91,9 +92,20 @@ def per_class(potential: Numbers, classes: int) -> Numbers:
     return potential.reshape(len(potential), classes, -1).mean(2)
 
 
-def sharpness(view: View) -> float:
+@torch.no_grad()
+def sharpness(view: View, sequence: Tensor) -> float:
     """What logits are multiplied by before a softmax: 10 for votes of neurons, which lie in 0..1.
 
-    Logits of a linear read-out have no bounds and are taken as they are.
+    Other logits have no bounds and are taken as they are: those of a linear read-out, summed
+    spikes, potentials.
+
+    Args:
+        view: of the network.
+        sequence: clean samples, [T, B, C, H, W], of which the first `FEW` are looked at.
     """
-    return 1.0 if view.readout is None else SHARP
+    readout = view.readout
+    if readout is None:
+        return 1.0
+    votes = view(sequence[:, :FEW])
+    bounded = not readout.adapter.spikes or bool(((votes >= 0) & (votes <= 1)).all())
+    return SHARP if bounded else 1.0

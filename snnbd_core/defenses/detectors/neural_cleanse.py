@@ -98,21 +98,23 @@ class NeuralCleanse:
             steps: T for static images.
         """
         view = View(net, as_sequence(batch[:1], max(2, steps)))
+        sharp = sharpness(view, as_sequence(batch, steps))
+        labels = torch.tensor(list(targets), device=batch.device)
         found = [
-            self._search(view, batch, torch.tensor(targets[part], device=batch.device), steps)
+            self._search(view, batch, labels[part], steps, sharp)
             for part in patches.groups(len(targets), batch, steps)
         ]
         masks, patterns = zip(*found, strict=True)
         return torch.cat(masks), torch.cat(patterns)
 
     def _search(
-        self, view: View, batch: Tensor, targets: Tensor, steps: int
+        self, view: View, batch: Tensor, targets: Tensor, steps: int, sharp: float
     ) -> tuple[Tensor, Tensor]:
         free, paint = patches.start(len(targets), batch)
         optimizer = torch.optim.Adam([free, paint], lr=0.2)
         labels = targets.repeat_interleave(len(batch))
         high, weight = max(float(batch.max()), 1.0), torch.full_like(free[:, 0, 0], self.weight)
-        best, sharp = (torch.ones_like(free), torch.zeros_like(paint)), sharpness(view)
+        best = torch.ones_like(free), torch.zeros_like(paint)
         for _ in range(self.iterations):
             masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
             logits = view(as_sequence(patches.stamped(batch, masks, patterns), steps))

@@ -205,7 +205,7 @@ class BrainStimulation:
         optimizer = torch.optim.Adam([free, paint], lr=0.2)
         targets = torch.tensor([one.target for one in found], device=batch.device)
         labels = targets.repeat_interleave(len(batch))
-        high, sharp = max(float(batch.max()), 1.0), sharpness(bench.view)
+        high, sharp = max(float(batch.max()), 1.0), sharpness(bench.view, bench.sequence(batch))
         allowed = self.size * batch.shape[-2] * batch.shape[-1]
         with currents(bench.view, found) as driven:
             for _ in range(self.iterations):

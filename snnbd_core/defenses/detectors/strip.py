@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from snnbd_core import checks
 from snnbd_core.defenses.bench import check_classes, check_clean, frozen, taken
-from snnbd_core.defenses.detectors.features import sharpness
+from snnbd_core.defenses.detectors.features import FEW, sharpness
 
 __all__ = ["WAYS", "Strip", "entropy"]
 
@@ -69,7 +69,8 @@ class Strip:
         found = []
         with frozen(net, clean, device=device, steps=steps) as bench, torch.no_grad():
             check_classes(bench.view.classes, 2, "STRIP")
-            sharp = sharpness(bench.view)
+            few, _ = bench.samples(clean, np.arange(min(FEW, len(clean))))
+            sharp = sharpness(bench.view, bench.sequence(few))
             for row in range(len(data)):
                 sample, _ = bench.samples(data, np.array([row]))
                 rows = draw.integers(len(clean), size=self.overlays)
