@@ -13,8 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.view import View
+
+__all__ = ["BATCH", "Bench", "check_clean", "copied", "frozen", "repairing"]
 
 BATCH = 128
 
@@ -72,6 +75,11 @@ class Bench:
         stacked = [torch.cat(parts) for parts in zip(*found, strict=True)]
         return [rate.amax(dim=0) if largest else rate.mean(dim=0) for rate in stacked]
 
+    @property
+    def channels(self) -> list[int]:
+        """Number of channels of each hidden layer."""
+        return [layer.channels for layer in self.view.hidden]
+
     def copied(self) -> Bench:
         """A copy of the network on a bench of its own."""
         self.view.reset()  # state that hangs on a graph cannot be copied
@@ -100,6 +108,18 @@ def copied(
     View(net).reset()
     out = copy.deepcopy(net).to(place).eval()
     return Bench(out, View(out, _like(data, steps)), place, checks.whole("steps", steps, 1))
+
+
+def repairing(
+    net: nn.Module, clean_samples: Any, *, device: str | torch.device, steps: int
+) -> tuple[Bench, Any]:
+    """A copy of a network to be repaired, and the clean samples as a set of this library.
+
+    Args, Raises: as `copied` and `check_clean`.
+    """
+    clean = None if clean_samples is None else as_set(clean_samples)
+    check_clean(net, clean)
+    return copied(net, clean, device=device, steps=steps), clean
 
 
 @contextmanager
