@@ -30,7 +30,8 @@ from snnbd_core.learning import History, Task, Trained, as_sequence
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.metrics import Report, decide, evaluate
 from snnbd_core.networks import seeded
-from snnbd_core.neurons import override, spiking_layers
+from snnbd_core.neurons import spiking_layers
+from snnbd_core.view import override
 
 SCHEDULES = ("joint", "two-pass")
 BATCH_NORMS = ("mixed", "shared", "frozen", "separate")

@@ -31,9 +31,9 @@ from snnbd_core.attacks.deepfool import deepfool
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import as_sequence
 from snnbd_core.networks import seeded
-from snnbd_core.neurons import override
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.images import image_sides
+from snnbd_core.view import override
 
 ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 _WIDTH = 16

@@ -28,8 +28,8 @@ from snnbd_core.kernels import memory
 from snnbd_core.learning import History, Task, choose_device
 from snnbd_core.metrics import Rate, evaluate, revived
 from snnbd_core.metrics import migration_rates as migration
-from snnbd_core.neurons import override
 from snnbd_core.poisoning import poison
+from snnbd_core.view import override
 
 log = logging.getLogger(__name__)
 
