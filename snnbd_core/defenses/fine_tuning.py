@@ -12,7 +12,7 @@ from torch import nn
 from snnbd_core import checks
 from snnbd_core.defenses.bench import Bench, repairing
 from snnbd_core.learning import train
-from snnbd_core.neurons import override
+from snnbd_core.view import override
 
 __all__ = ["FineTuning", "tuned"]
 

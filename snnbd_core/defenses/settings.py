@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from snnbd_core import checks, guards
 from snnbd_core.data import as_set
 from snnbd_core.defenses.bench import Bench, copied, repairing
-from snnbd_core.neurons import override
+from snnbd_core.view import override
 
 __all__ = ["Mismatch", "RandomThreshold", "Reestimated"]
 
