@@ -17,7 +17,16 @@ from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.view import View
 
-__all__ = ["BATCH", "Bench", "check_classes", "check_clean", "copied", "frozen", "taken"]
+__all__ = [
+    "BATCH",
+    "Bench",
+    "check_classes",
+    "check_clean",
+    "copied",
+    "frozen",
+    "repairing",
+    "taken",
+]
 
 BATCH = 128
 
@@ -75,6 +84,11 @@ class Bench:
         stacked = [torch.cat(parts) for parts in zip(*found, strict=True)]
         return [rate.amax(dim=0) if largest else rate.mean(dim=0) for rate in stacked]
 
+    @property
+    def channels(self) -> list[int]:
+        """Number of channels of each hidden layer."""
+        return [layer.channels for layer in self.view.hidden]
+
     def copied(self) -> Bench:
         """A copy of the network on a bench of its own."""
         self.view.reset()  # state that hangs on a graph cannot be copied
@@ -103,6 +117,17 @@ def copied(
     View(net).reset()
     out = copy.deepcopy(net).to(place).eval()
     return Bench(out, View(out, _like(data, steps)), place, checks.whole("steps", steps, 1))
+
+
+def repairing(
+    net: nn.Module, clean_samples: Any, *, device: str | torch.device, steps: int
+) -> tuple[Bench, Any]:
+    """A copy of a network to be repaired, and the clean samples as a set of this library.
+
+    Args, Raises: as `copied` and `check_clean`.
+    """
+    clean = check_clean(net, clean_samples)
+    return copied(net, clean, device=device, steps=steps), clean
 
 
 @contextmanager

@@ -53,7 +53,13 @@ class AttentionDistillation:
         )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A distilled copy of the network."""
         check_clean(net, clean_samples)
@@ -83,7 +89,13 @@ class AttentionDistillation:
         return f"{self.epochs} epochs, twice"
 
     def teacher(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """The fine-tuned copy whose attention the student is to take over."""
         tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)

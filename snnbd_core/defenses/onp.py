@@ -114,7 +114,13 @@ class OptimisedPruning:
         checks.whole("samples", self.samples, 1)
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A pruned copy of the network: the best of all that were tried."""
         check_clean(net, clean_samples)
@@ -128,7 +134,13 @@ class OptimisedPruning:
         return f"{self.search} iterations for each class, {self.episodes} episodes"
 
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """The graph network's last probabilities of pruning, and the best pruning that was tried.
 

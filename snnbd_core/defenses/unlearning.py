@@ -64,7 +64,13 @@ class UnlearnRecoverPrune:
         )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A pruned copy of the network."""
         check_clean(net, clean_samples)
@@ -73,7 +79,13 @@ class UnlearnRecoverPrune:
         return out
 
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """The masks that bring the clean task back, and which channels they leave."""
         out = copy.deepcopy(net).to(device).eval()
@@ -137,7 +149,13 @@ class TwoStage:
         )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A cleaned and fine-tuned copy of the network."""
         check_clean(net, clean_samples)
@@ -157,7 +175,13 @@ class TwoStage:
         )
 
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """How far unlearning moves the weights of each neuron, and which neurons stay whole.
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import guards
-from snnbd_core.view.adapter import Settings, Value
+from snnbd_core.view.adapter import Adapter, Settings, Value
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.libraries import ADAPTERS, stateful
 from snnbd_core.view.logits import checked_logits
@@ -63,8 +63,6 @@ class View:
         """Forgets the state that a run has left in the neurons."""
         for module, adapter in self._stateful:
             adapter.reset(module)
-        for module, _ in self._neurons:
-            guards.restart(module)
 
     def check_steady(self, sequence: Tensor) -> None:
         """Raises ValueError where the network answers one batch in two ways.
@@ -92,7 +90,8 @@ class View:
             modes = [(module, module.training) for module in self.net.modules()]
             try:
                 self.net.eval()
-                self._trace = traced(self.net, self._sample(), self, ADAPTERS)
+                with guards.undrawn(self.net):
+                    self._trace = traced(self.net, self._sample(), self, ADAPTERS)
             finally:
                 for module, training in modes:
                     module.training = training
@@ -101,12 +100,17 @@ class View:
     @property
     def spiking(self) -> bool:
         """Whether any layer of neurons spikes."""
-        return any(adapter.spikes for _, adapter in self._neurons)
+        return bool(self.neurons)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """All layers of neurons."""
         return self.trace.layers
+
+    @property
+    def spiking_layers(self) -> tuple[Layer, ...]:
+        """The layers of neurons that spike."""
+        return tuple(layer for layer in self.layers if layer.adapter.spikes)
 
     @property
     def readout(self) -> Layer | None:
@@ -188,6 +192,11 @@ class View:
         Raises:
             NotVisible: a network that is not one chain of layers, such as one with shortcuts.
         """
+        recurrent = next((layer for layer in self.layers if layer.inner), None)
+        if recurrent is not None:
+            raise NotVisible(
+                "one chain of layers", str(recurrent), "it has connections within the layer"
+            )
         if len(self.weights) != len(self.hidden) + 1:
             raise self.blind(
                 "one chain of layers",
@@ -220,18 +229,21 @@ class View:
         """
         return Watch(self.net, layers, what)
 
-    def gated(self, values: Sequence[Tensor], offsets: Sequence[Tensor] | None = None) -> Watch:
+    def gated(
+        self, values: Sequence[Tensor | None], offsets: Sequence[Tensor] | None = None
+    ) -> Watch:
         """A block that multiplies the currents of all hidden channels, and adds offsets to them.
 
         Gradients reach both.
 
         Args:
-            values, offsets: [C] for each hidden layer.
+            values, offsets: [C] for each hidden layer; None leaves a layer as it is.
         """
         added = [None] * len(values) if offsets is None else offsets
         edits = {
             layer: _gate(value, offset)
             for layer, value, offset in zip(self.hidden, values, added, strict=True)
+            if value is not None
         }
         return Watch(self.net, (), None, edits)
 
@@ -244,24 +256,23 @@ class View:
         """A block that changes the currents of layers as it is told, see `Edit`."""
         return Watch(self.net, (), None, edits)
 
-    def settings(self) -> dict[str, Settings]:
-        """What the neurons of each spiking module are set to now, by its name; needs no run."""
-        adapters = dict(self._neurons)
-        return {
-            name: adapters[module].settings(module)
-            for name, module in self.net.named_modules()
-            if module in adapters and adapters[module].spikes
-        }
+    @property
+    def neurons(self) -> list[tuple[nn.Module, Adapter]]:
+        """The modules of spiking neurons, whether they run or not, and their adapters."""
+        return [(module, adapter) for module, adapter in self._neurons if adapter.spikes]
+
+    def settings(self) -> list[Settings]:
+        """What the neurons of each spiking layer are set to now."""
+        return [layer.adapter.settings(layer.module) for layer in self.spiking_layers]
 
     @contextmanager
     def override(
         self, *, threshold: Value | None = None, beta: Value | None = None
     ) -> Iterator[None]:
-        """Runs every spiking layer with another threshold or decay, for the block's length."""
+        """Runs every spiking layer with another threshold or decay; `view.override` checks them."""
         with ExitStack() as stack:
-            for module, adapter in self._neurons:
-                if adapter.spikes:
-                    stack.enter_context(adapter.overridden(module, threshold, beta))
+            for module, adapter in self.neurons:
+                stack.enter_context(adapter.overridden(module, threshold, beta))
             yield
 
     # ---- for good
@@ -288,13 +299,28 @@ class View:
                 self.guard(layer, "gate", mask.float())
 
     def guard(self, layer: Layer, kind: str, values: Tensor) -> None:
-        """Holds values with a layer for good, see `snnbd_core.guards`."""
-        guards.attach(layer.module, kind, values, axes=layer.axes, use=layer.use, uses=layer.uses)
+        """Holds values with a layer for good, see `snnbd_core.guards`.
+
+        Raises:
+            NotVisible: neurons that cannot be guarded so from outside.
+        """
+        if kind == "gate" and layer.inner:
+            raise NotVisible("all its currents", str(layer), "it has connections within the layer")
+        if kind in ("factor", "noise") and not layer.adapter.scales(layer.module):
+            raise NotVisible(
+                "a threshold of its own for each neuron", str(layer),
+                "needed are neurons that start from 0, are reset to 0 or by the threshold, and "
+                "have no connections within the layer",
+            )  # fmt: skip
+        if kind == "noise" and layer.axes == "folded":
+            raise NotVisible("which rows are one sample", str(layer), "needed is [T, B, ...]")
+        where = {"axes": layer.axes, "use": layer.use, "uses": layer.uses}
+        guards.attach(self.net, layer.module, kind, values, **where)
 
     def _silenced(self, number: int, layer: Layer, gone: Tensor) -> bool:
         """Whether zero weights silence the channels; weights that do not are put back."""
         before = [one for one in self.weights if one.feeds == number]
-        owners = [one.norm or one.module for one in before]
+        owners = [*(one.norm or one.module for one in before), *layer.inner]
         tensors = [
             tensor
             for owner in owners
@@ -325,7 +351,9 @@ class View:
             shape = getattr(self.net, "input_shape", None)
             if shape is None:
                 raise self.blind("its input shape", "needed are samples, or adapt(input_shape=...)")
-            like = torch.rand(2, 1, *shape, generator=torch.Generator().manual_seed(0))
+            # a network of sinabs may be built for one number of steps
+            steps = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
+            like = torch.rand(steps, 1, *shape, generator=torch.Generator().manual_seed(0))
         batch = 3 if len(like) == 2 else 2
         rows = torch.arange(batch, device=like.device) % like.shape[1]
         return like[:, rows].to(place)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from snnbd_core import checks
 from snnbd_core.defenses.detectors.verdict import Verdict
-from snnbd_core.view import NotVisible, View
+from snnbd_core.view import View
 
 __all__ = ["Card", "HyperParameters", "card"]
 
@@ -27,19 +27,18 @@ def card(net: nn.Module) -> Card:
         NotVisible: a network without spiking layers, or with one that has no threshold or decay.
     """
     view = View(net)
-    settings = view.settings()
-    if not settings:
+    if not view.spiking:
         raise view.blind("a threshold and a decay", "needed are spiking neurons")
-    return tuple(
-        (name, _mean(name, "a threshold", one.threshold), _mean(name, "a decay", one.decay))
-        for name, one in settings.items()
-    )
-
-
-def _mean(layer: str, asked: str, setting: Tensor | None) -> float:
-    if setting is None:
-        raise NotVisible(asked, layer, "its kind of neuron has none")
-    return float(setting.mean())
+    names = {module: name for name, module in view.net.named_modules()}
+    found = []
+    for module, adapter in view.neurons:
+        settings = adapter.settings(module)
+        if settings.threshold is None or settings.decay is None:
+            raise adapter.blind(module, "a threshold and a decay", "needed are neurons with both")
+        found.append(
+            (names[module], float(settings.threshold.mean()), float(settings.decay.mean()))
+        )
+    return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True)
