@@ -131,7 +131,9 @@ def repairing(
 
 
 @contextmanager
-def frozen(net: nn.Module, data: Any, *, device: str | torch.device, steps: int) -> Iterator[Bench]:
+def frozen(
+    net: nn.Module, data: Any = None, *, device: str | torch.device = "auto", steps: int = 4
+) -> Iterator[Bench]:
     """The network itself, evaluating and its weights without gradients; all of it is put back.
 
     Args, Raises: as `copied`.

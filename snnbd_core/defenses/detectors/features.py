@@ -42,7 +42,12 @@ class Features:
 
 
 def features(
-    net: nn.Module, data: Any, *, device: str | torch.device, steps: int, of: str = "rates"
+    net: nn.Module,
+    data: Any,
+    *,
+    device: str | torch.device = "auto",
+    steps: int = 4,
+    of: str = "rates",
 ) -> Features:
     """Features of all samples of a set; the network is left as it was.
 

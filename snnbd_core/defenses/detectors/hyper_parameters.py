@@ -75,7 +75,7 @@ class HyperParameters:
         *,
         seed: int = 0,
         device: str | torch.device = "auto",
-        steps: int = 1,
+        steps: int = 4,
     ) -> Verdict:
         """Compares; nothing but the network is used."""
         found = card(net)

@@ -71,9 +71,9 @@ class NeuralCleanse:
         net: nn.Module,
         clean_samples: Any,
         *,
-        seed: int,
-        device: str | torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Verdict:
         """Masks of all classes, and what they say; the network is left as it was."""
         clean = check_clean(net, clean_samples)

@@ -76,7 +76,13 @@ class Spectre:
             raise ValueError(f"share={self.share!r} must be less than 0.5: most are clean")
 
     def score(
-        self, net: nn.Module, data: Any, *, seed: int, device: str | torch.device, steps: int
+        self,
+        net: nn.Module,
+        data: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each training sample, larger is more suspicious, float64 [N].
 

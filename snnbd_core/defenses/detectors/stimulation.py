@@ -87,9 +87,9 @@ class BrainStimulation:
         net: nn.Module,
         clean_samples: Any,
         *,
-        seed: int,
-        device: str | torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Verdict:
         """The best patch over all candidates; the network is left as it was."""
         clean = check_clean(net, clean_samples)
@@ -113,9 +113,9 @@ class BrainStimulation:
         target: int,
         levels: Sequence[float],
         *,
-        seed: int,
-        device: str | torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> tuple[Candidate, Tensor]:
         """The best suspect of a class, of all if that has none, and the votes as it is driven.
 

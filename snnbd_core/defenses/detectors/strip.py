@@ -54,9 +54,9 @@ class Strip:
         data: Any,
         clean_samples: Any,
         *,
-        seed: int,
-        device: str | torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N]."""
         data, clean = taken(data), check_clean(net, clean_samples)

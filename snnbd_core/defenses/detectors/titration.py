@@ -57,9 +57,9 @@ class NoiseResponse:
         net: nn.Module,
         clean_samples: Any = None,
         *,
-        seed: int,
-        device: str | torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Verdict:
         """The titration's largest share; of samples nothing but their shape is used."""
         most = self.shares(net, clean_samples, seed=seed, device=device).amax(dim=0)
@@ -74,8 +74,8 @@ class NoiseResponse:
         net: nn.Module,
         clean_samples: Any = None,
         *,
-        seed: int,
-        device: str | torch.device,
+        seed: int = 0,
+        device: str | torch.device = "auto",
     ) -> Tensor:
         """The titration: share of the noise inputs that each class gets, [levels, classes].
 

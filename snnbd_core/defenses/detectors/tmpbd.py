@@ -66,9 +66,9 @@ class PotentialMargins:
         net: nn.Module,
         clean_samples: Any = None,
         *,
-        seed: int,
-        device: str | torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Verdict:
         """Margins of all classes, and what they say; of samples nothing but the shape is used.
 

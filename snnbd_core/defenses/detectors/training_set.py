@@ -28,7 +28,13 @@ class SpectralSignatures:
     data_free: ClassVar[bool] = True
 
     def score(
-        self, net: nn.Module, data: Any, *, seed: int, device: str | torch.device, steps: int
+        self,
+        net: nn.Module,
+        data: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each training sample, larger is more suspicious, float64 [N]."""
         data = taken(data)
@@ -59,7 +65,13 @@ class ActivationClustering:
         checks.settings(self, components=checks.whole("components", self.components, 1))
 
     def score(
-        self, net: nn.Module, data: Any, *, seed: int, device: str | torch.device, steps: int
+        self,
+        net: nn.Module,
+        data: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each training sample, larger is more suspicious, float64 [N]."""
         data = taken(data)

@@ -36,9 +36,9 @@ class Voltage:
         data: Any,
         clean_samples: Any,
         *,
-        seed: int,
-        device: str | torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N].
 
