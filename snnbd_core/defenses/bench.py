@@ -17,7 +17,16 @@ from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.view import View
 
-__all__ = ["BATCH", "Bench", "check_clean", "copied", "frozen", "repairing"]
+__all__ = [
+    "BATCH",
+    "Bench",
+    "check_classes",
+    "check_clean",
+    "copied",
+    "frozen",
+    "repairing",
+    "taken",
+]
 
 BATCH = 128
 
@@ -117,8 +126,7 @@ def repairing(
 
     Args, Raises: as `copied` and `check_clean`.
     """
-    clean = None if clean_samples is None else as_set(clean_samples)
-    check_clean(net, clean)
+    clean = check_clean(net, clean_samples)
     return copied(net, clean, device=device, steps=steps), clean
 
 
@@ -147,12 +155,18 @@ def frozen(net: nn.Module, data: Any, *, device: str | torch.device, steps: int)
             weight.requires_grad_(before)
 
 
-def check_clean(net: nn.Module, clean: Any) -> None:
-    """Raises ValueError for clean samples that no defence can work with.
+def taken(data: Any) -> Any:
+    """A data set of any kind as one of this library's; None stays None."""
+    return None if data is None else as_set(data)
+
+
+def check_clean(net: nn.Module, clean: Any) -> Any:
+    """The clean samples as a set of this library, if a defence can work with them.
 
     Raises:
         ValueError: no samples, a class without one, samples of another shape than the network's.
     """
+    clean = taken(clean)
     if clean is None or not len(clean):
         raise ValueError("clean_samples is empty: this defence needs some of every class")
     missing = sorted(set(range(clean.classes)) - {int(label) for label in clean.labels})
@@ -162,6 +176,22 @@ def check_clean(net: nn.Module, clean: Any) -> None:
     if tuple(clean.input_shape) != tuple(shape):
         raise ValueError(
             f"clean_samples have shape {tuple(clean.input_shape)}, the network reads {tuple(shape)}"
+        )
+    return clean
+
+
+def check_classes(classes: int, least: int, method: str) -> None:
+    """Raises ValueError for a network with fewer classes than a statistic can work with.
+
+    Args:
+        classes: of the network.
+        least: how many there must be.
+        method: what compares them.
+    """
+    if classes < least:
+        raise ValueError(
+            f"classes={classes}: {method} compares each class with the others and needs at least "
+            f"{least}"
         )
 
 
