@@ -11,8 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from snnbd_core import checks, guards
-from snnbd_core.data import as_set
-from snnbd_core.defenses.bench import Bench, copied
+from snnbd_core.defenses.bench import Bench, copied, taken
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.view import NotVisible
 
@@ -106,8 +105,7 @@ def lipschitz_bounds(convolution: Any, norm: Any) -> Tensor:
 
 def _looked_at(net: nn.Module, samples: Any, device: str | torch.device, steps: int) -> Bench:
     """A copy of the network that has what is looked at."""
-    data = None if samples is None else as_set(samples)
-    bench = copied(net, data, device=device, steps=steps)
+    bench = copied(net, taken(samples), device=device, steps=steps)
     if not any(isinstance(module, _BatchNorm) for module in net.modules()) or not _pairs(bench):
         raise bench.view.blind(
             "a Lipschitz bound of its channels", "it has no convolution with batch norm behind it"

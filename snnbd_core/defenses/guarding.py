@@ -114,7 +114,8 @@ def gaps(net: nn.Module, sequence: Tensor) -> list[Tensor]:
 
 def _less_threshold(view: View, potentials: list[Tensor]) -> list[Tensor]:
     found = []
-    for potential, settings in zip(potentials, view.settings(), strict=True):
-        assert settings.threshold is not None  # of a spiking layer
-        found.append(potential - settings.threshold.to(potential))
+    for potential, layer in zip(potentials, view.spiking_layers, strict=True):
+        threshold = layer.adapter.settings(layer.module).threshold
+        assert threshold is not None  # of a spiking layer
+        found.append(potential - threshold.to(potential))
     return found

@@ -12,8 +12,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from snnbd_core import checks, guards
-from snnbd_core.data import as_set
-from snnbd_core.defenses.bench import Bench, copied, repairing
+from snnbd_core.defenses.bench import Bench, copied, repairing, taken
 from snnbd_core.view import override
 
 __all__ = ["Mismatch", "RandomThreshold", "Reestimated"]
@@ -159,8 +158,7 @@ class RandomThreshold:
 
 def _spiking(net: nn.Module, samples: Any, device: str | torch.device, steps: int) -> Bench:
     """A copy of a network that has thresholds."""
-    data = None if samples is None else as_set(samples)
-    bench = copied(net, data, device=device, steps=steps)
+    bench = copied(net, taken(samples), device=device, steps=steps)
     if not bench.view.spiking:
         raise bench.view.blind("a threshold", "it has no spiking layer")
     return bench
