@@ -256,7 +256,8 @@ class View:
 
     def settings(self) -> list[Settings]:
         """What the neurons of each spiking layer are set to now."""
-        return [one.adapter.settings(one.module) for one in self.layers if one.adapter.spikes]
+        spiking = [layer for layer in self.layers if layer.adapter.spikes]
+        return [layer.adapter.settings(layer.module).detached() for layer in spiking]
 
     @contextmanager
     def override(
@@ -343,8 +344,9 @@ class View:
             shape = getattr(self.net, "input_shape", None)
             if shape is None:
                 raise self.blind("its input shape", "needed are samples, or adapt(input_shape=...)")
-            # a network of sinabs may be built for one number of steps
-            steps = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
+            # a network with bounds, or of sinabs, may be for one number of steps
+            built = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
+            steps = guards.steps(self.net) or built
             like = torch.rand(steps, 1, *shape, generator=torch.Generator().manual_seed(0))
         batch = 3 if len(like) == 2 else 2
         rows = torch.arange(batch, device=like.device) % like.shape[1]
