@@ -10,9 +10,9 @@ from __future__ import annotations
 from snnbd_core import attacks, data, defenses, learning, metrics, networks, triggers
 from snnbd_core.attacks import badsnn
 from snnbd_core.metrics import Rate, Report, evaluate
-from snnbd_core.neurons import IF, LIF, ParametricLIF, override
+from snnbd_core.neurons import IF, LIF, ParametricLIF
 from snnbd_core.poisoning import PoisonedDataset, poison
-from snnbd_core.view import NotVisible, View
+from snnbd_core.view import NotVisible, View, adapt, override
 
 view = View  # `snnbd_core.view` is a package too: its parts come by `from snnbd_core.view import`
 
@@ -26,6 +26,7 @@ __all__ = [
     "PoisonedDataset",
     "Rate",
     "Report",
+    "adapt",
     "attacks",
     "badsnn",
     "data",

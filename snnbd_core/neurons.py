@@ -23,7 +23,15 @@ from torch import Tensor, nn
 from snnbd_core import guards, kernels
 from snnbd_core.kernels import Rule
 
-__all__ = ["IF", "LIF", "ParametricLIF", "spiking_layers"]
+__all__ = [
+    "IF",
+    "LIF",
+    "ParametricLIF",
+    "as_now",
+    "checked_beta",
+    "checked_threshold",
+    "spiking_layers",
+]
 
 SETTINGS = ("beta", "threshold")  # of a layer, beside its weights in a state dict
 
@@ -71,8 +79,8 @@ class LIF(nn.Module):
     ) -> None:
         super().__init__()
         self.rule = Rule(reset, update, surrogate, slope, detach_reset, decay_input)
-        self._hold("beta", _checked_beta(beta), learn_beta)
-        self._hold("threshold", _checked_threshold(threshold), learn_threshold)
+        self._hold("beta", checked_beta(beta), learn_beta)
+        self._hold("threshold", checked_threshold(threshold), learn_threshold)
         self._overrides: dict[str, Tensor] = {}
 
     def forward(self, current: Tensor, return_potential: bool = False) -> Any:
@@ -207,40 +215,6 @@ class ParametricLIF(LIF):
         return torch.sigmoid(-self.w)
 
 
-@contextmanager
-def override(
-    net: nn.Module,
-    *,
-    threshold: float | Tensor | None = None,
-    beta: float | Tensor | None = None,
-) -> Iterator[nn.Module]:
-    """Runs a network with other hyper-parameters in every spiking layer, for the block's length.
-
-    What held before is restored on exit, also after an error; blocks nest, the inner one winning
-    for what it names. Parameters and their gradients are untouched.
-
-    Args:
-        net: a network with at least one LIF, IF or ParametricLIF.
-        threshold: replaces the threshold; a number, or a tensor as in LIF ([B, 1] per sample).
-        beta: replaces the decay, likewise.
-
-    Raises:
-        ValueError: nothing to override, no spiking layer, or a value outside what is allowed.
-    """
-    values: dict[str, Tensor] = {}
-    if threshold is not None:
-        values["threshold"] = _checked_threshold(threshold)
-    if beta is not None:
-        values["beta"] = _checked_beta(beta)
-    if not values:
-        raise ValueError("override needs threshold= or beta=; both are None")
-    layers = spiking_layers(net)
-    if not layers:
-        raise ValueError(f"net={type(net).__name__} has no spiking layer to override")
-    with _overridden(layers, [{**layer._overrides, **values} for layer in layers]):
-        yield net
-
-
 def as_now(net: nn.Module) -> Callable[[], AbstractContextManager[None]]:
     """For later blocks: makes contexts that override in a network's neurons what is now."""
     layers = spiking_layers(net)
@@ -264,14 +238,16 @@ def spiking_layers(net: nn.Module) -> list[LIF]:
     return [layer for layer in net.modules() if isinstance(layer, LIF)]
 
 
-def _checked_beta(value: float | Tensor) -> Tensor:
+def checked_beta(value: float | Tensor) -> Tensor:
+    """A decay as a tensor; ValueError outside 0..1."""
     beta = _as_tensor("beta", value)
     if not bool(((beta >= 0) & (beta <= 1)).all()):
         raise ValueError(f"beta={_brief(beta)} must lie within 0..1")
     return beta
 
 
-def _checked_threshold(value: float | Tensor) -> Tensor:
+def checked_threshold(value: float | Tensor) -> Tensor:
+    """A threshold as a tensor; ValueError where it is not finite and > 0."""
     threshold = _as_tensor("threshold", value)
     if not bool(((threshold > 0) & torch.isfinite(threshold)).all()):
         raise ValueError(f"threshold={_brief(threshold)} must be finite and > 0")

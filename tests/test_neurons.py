@@ -12,7 +12,8 @@ from spikingjelly.activation_based import neuron as sj_neuron
 from spikingjelly.activation_based import surrogate as sj_surrogate
 from torch import Tensor, nn
 
-from snnbd_core.neurons import IF, LIF, ParametricLIF, override, spiking_layers
+from snnbd_core.neurons import IF, LIF, ParametricLIF, spiking_layers
+from snnbd_core.view import override
 
 SHAPES = [(1, 1, 1), (2, 3), (7, 2, 5), (16, 4, 3, 2, 2), (40, 1, 64)]
 

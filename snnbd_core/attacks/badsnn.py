@@ -30,7 +30,8 @@ from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
 from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics import Report, evaluate
-from snnbd_core.neurons import override, spiking_layers
+from snnbd_core.neurons import spiking_layers
+from snnbd_core.view import override
 
 __all__ = ["BATCH_NORMS", "SCHEDULES", "DualSpike", "target_samples", "threshold_sweep", "train"]
 

@@ -34,9 +34,9 @@ from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
 from snnbd_core.networks import seeded
-from snnbd_core.neurons import override
 from snnbd_core.poisoning import check_target
 from snnbd_core.triggers.images import image_sides
+from snnbd_core.view import override
 
 __all__ = ["ALPHAS", "Generated", "Noise"]
 

@@ -35,7 +35,7 @@ class SnnTorch(Adapter):
     def axes(self, module: nn.Module) -> str:
         return "step"
 
-    def potential(self, module: nn.Module, current: Tensor, output: Any) -> Tensor:
+    def potential(self, module: Any, current: Tensor, output: Any) -> Tensor:
         potential: Tensor = output[-1] if isinstance(output, tuple) else module.mem
         return potential
 

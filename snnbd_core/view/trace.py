@@ -19,6 +19,10 @@ from torch.nn.modules.conv import _ConvNd
 from snnbd_core.view.adapter import Adapter
 from snnbd_core.view.errors import NotVisible
 
+__all__ = ["Layer", "Trace", "Weights", "adapter_of", "traced"]
+
+_WEIGHTED = (_ConvNd, nn.Linear, _BatchNorm)
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -46,6 +50,11 @@ class Layer:
     def channels(self) -> int:
         """Channels of an image, or neurons of a dense layer."""
         return self.shape[0]
+
+    @property
+    def inner(self) -> tuple[nn.Module, ...]:
+        """Layers with weights inside the module: those of its recurrent connections."""
+        return tuple(one for one in self.module.modules() if isinstance(one, _WEIGHTED))
 
     def __str__(self) -> str:
         return f"{self.name} ({type(self.module).__name__})"
@@ -134,7 +143,10 @@ def traced(
         adapters: of the libraries whose neurons are looked for.
     """
     known = {module: adapter_of(module, adapters) for module in net.modules()}
-    watched = [m for m in known if known[m] is not None or isinstance(m, _WEIGHTED)]
+    inner = {part for m in known if known[m] is not None for part in m.modules() if part is not m}
+    watched = [
+        m for m in known if known[m] is not None or (isinstance(m, _WEIGHTED) and m not in inner)
+    ]
     calls: list[_Call] = []
     hooks = [module.register_forward_hook(_noting(calls)) for module in watched]
     try:
@@ -178,9 +190,6 @@ def traced(
         tuple(sequence.shape[2:]),
         logits.shape[1],
     )
-
-
-_WEIGHTED = (_ConvNd, nn.Linear, _BatchNorm)
 
 
 def _noting(calls: list[_Call]) -> Any:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import guards
-from snnbd_core.view.adapter import Settings, Value
+from snnbd_core.view.adapter import Adapter, Settings, Value
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.libraries import ADAPTERS, stateful
 from snnbd_core.view.logits import checked_logits
@@ -101,7 +101,7 @@ class View:
     @property
     def spiking(self) -> bool:
         """Whether any layer of neurons spikes."""
-        return any(adapter.spikes for _, adapter in self._neurons)
+        return bool(self.neurons)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -188,6 +188,11 @@ class View:
         Raises:
             NotVisible: a network that is not one chain of layers, such as one with shortcuts.
         """
+        recurrent = next((layer for layer in self.layers if layer.inner), None)
+        if recurrent is not None:
+            raise NotVisible(
+                "one chain of layers", str(recurrent), "it has connections within the layer"
+            )
         if len(self.weights) != len(self.hidden) + 1:
             raise self.blind(
                 "one chain of layers",
@@ -244,19 +249,24 @@ class View:
         """A block that changes the currents of layers as it is told, see `Edit`."""
         return Watch(self.net, (), None, edits)
 
+    @property
+    def neurons(self) -> list[tuple[nn.Module, Adapter]]:
+        """The modules of spiking neurons, whether they run or not, and their adapters."""
+        return [(module, adapter) for module, adapter in self._neurons if adapter.spikes]
+
     def settings(self) -> list[Settings]:
         """What the neurons of each spiking layer are set to now."""
-        return [one.adapter.settings(one.module) for one in self.layers if one.adapter.spikes]
+        spiking = [layer for layer in self.layers if layer.adapter.spikes]
+        return [layer.adapter.settings(layer.module).detached() for layer in spiking]
 
     @contextmanager
     def override(
         self, *, threshold: Value | None = None, beta: Value | None = None
     ) -> Iterator[None]:
-        """Runs every spiking layer with another threshold or decay, for the block's length."""
+        """Runs every spiking layer with another threshold or decay; `view.override` checks them."""
         with ExitStack() as stack:
-            for module, adapter in self._neurons:
-                if adapter.spikes:
-                    stack.enter_context(adapter.overridden(module, threshold, beta))
+            for module, adapter in self.neurons:
+                stack.enter_context(adapter.overridden(module, threshold, beta))
             yield
 
     # ---- for good
@@ -283,13 +293,27 @@ class View:
                 self.guard(layer, "gate", mask.float())
 
     def guard(self, layer: Layer, kind: str, values: Tensor) -> None:
-        """Holds values with a layer for good, see `snnbd_core.guards`."""
+        """Holds values with a layer for good, see `snnbd_core.guards`.
+
+        Raises:
+            NotVisible: neurons that cannot be guarded so from outside.
+        """
+        if kind == "gate" and layer.inner:
+            raise NotVisible("all its currents", str(layer), "it has connections within the layer")
+        if kind in ("factor", "noise") and not layer.adapter.scales(layer.module):
+            raise NotVisible(
+                "a threshold of its own for each neuron", str(layer),
+                "needed are neurons that start from 0, are reset to 0 or by the threshold, and "
+                "have no connections within the layer",
+            )  # fmt: skip
+        if kind == "noise" and layer.axes == "folded":
+            raise NotVisible("which rows are one sample", str(layer), "needed is [T, B, ...]")
         guards.attach(layer.module, kind, values, axes=layer.axes, use=layer.use, uses=layer.uses)
 
     def _silenced(self, number: int, layer: Layer, gone: Tensor) -> bool:
         """Whether zero weights silence the channels; weights that do not are put back."""
         before = [one for one in self.weights if one.feeds == number]
-        owners = [one.norm or one.module for one in before]
+        owners = [*(one.norm or one.module for one in before), *layer.inner]
         tensors = [
             tensor
             for owner in owners
@@ -320,7 +344,10 @@ class View:
             shape = getattr(self.net, "input_shape", None)
             if shape is None:
                 raise self.blind("its input shape", "needed are samples, or adapt(input_shape=...)")
-            like = torch.rand(2, 1, *shape, generator=torch.Generator().manual_seed(0))
+            # a network with bounds, or of sinabs, may be for one number of steps
+            built = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
+            steps = guards.steps(self.net) or built
+            like = torch.rand(steps, 1, *shape, generator=torch.Generator().manual_seed(0))
         batch = 3 if len(like) == 2 else 2
         rows = torch.arange(batch, device=like.device) % like.shape[1]
         return like[:, rows].to(place)

@@ -16,8 +16,8 @@ from snnbd_core.attacks import Generated, badsnn, deepfool, pgd
 from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate, decide
-from snnbd_core.neurons import override
 from snnbd_core.triggers import Power, TemporalNoise
+from snnbd_core.view import override
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,9 @@ from snnbd_core.defenses.unlearning import moved
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate
 from snnbd_core.networks.layers import Residual
-from snnbd_core.neurons import override, spiking_layers
+from snnbd_core.neurons import spiking_layers
 from snnbd_core.triggers import Patch
+from snnbd_core.view import override
 
 CPU = torch.device("cpu")
 PATCH = Patch(size=0.25)

@@ -15,8 +15,9 @@ from torch import nn
 
 from snnbd_core.metrics import NO_PREDICTION, Rate, Report, decide, evaluate, predict
 from snnbd_core.networks import build
-from snnbd_core.neurons import LIF, override
+from snnbd_core.neurons import LIF
 from snnbd_core.poisoning import Triggered
+from snnbd_core.view import override
 
 CLASSES = 4
 

@@ -23,7 +23,7 @@ from snnbd_book.runs.training import Outcome, Place
 from snnbd_core.kernels import memory
 from snnbd_core.learning import Task, choose_device
 from snnbd_core.metrics import evaluate
-from snnbd_core.neurons import override
+from snnbd_core.view import override
 
 
 def run(
