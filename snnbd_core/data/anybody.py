@@ -31,9 +31,9 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
     """Take anybody's data set as one of this library's, without copying it.
 
     Taken are this library's own sets (given back as they are), objects with their protocol
-    (``labels``, ``batch(indices)``, ``len``), torch data sets (``Subset``, ``ConcatDataset``,
-    ``TensorDataset``, random splits), image folders, tonic sets with a transform to frames, and
-    lists of (sample, label)::
+    (``batch(indices)``, ``len``, and ``labels`` where they are known), torch data sets
+    (``Subset``, ``ConcatDataset``, ``TensorDataset``, random splits), image folders, tonic sets
+    with a transform to frames, and lists of (sample, label)::
 
         train = sb.data.as_set([(frames, 3), ...])   # frames [T, 2, H, W] of any number type
         train = sb.data.as_set(torchvision.datasets.ImageFolder("pictures", to_tensor))

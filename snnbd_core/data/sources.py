@@ -15,7 +15,18 @@ from snnbd_core import checks
 from snnbd_core.data.conversion import as_float
 from snnbd_core.data.samples import whole_label
 
-__all__ = ["Batched", "Batches", "Items", "OneByOne", "Recorded", "Targeted", "known_classes"]
+__all__ = [
+    "Batched",
+    "Batches",
+    "Items",
+    "Labelled",
+    "OneByOne",
+    "Recorded",
+    "Targeted",
+    "known_classes",
+]
+
+_AT_ONCE = 256
 
 
 @runtime_checkable
@@ -29,13 +40,18 @@ class Items(Protocol):
 
 @runtime_checkable
 class Batched(Protocol):
-    """A set written by hand with this library's protocol: labels, and samples in batches."""
-
-    labels: Any
+    """A set written by hand with this library's protocol: samples and labels in batches."""
 
     def __len__(self) -> int: ...
 
     def batch(self, indices: Any, /) -> Any: ...
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A set whose labels are known without its samples, as this library's protocol has it."""
+
+    labels: Any
 
 
 @runtime_checkable
@@ -102,7 +118,11 @@ class Batches:
         return samples, [whole_label(label, f"sample {row}") for label, row in pairs]
 
     def labels(self, shape: Shape) -> Any:
-        return _as_row(self.data.labels)
+        if isinstance(self.data, Labelled):
+            return _as_row(self.data.labels)
+        rows = np.arange(len(self.data))
+        chunks = np.split(rows, rows[_AT_ONCE::_AT_ONCE])
+        return [label for chunk in chunks for label in self.take(chunk, shape)[1]]
 
 
 def known_classes(data: Any) -> int | Sequence[str] | None:

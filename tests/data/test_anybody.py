@@ -57,6 +57,16 @@ class Protocol:
         return torch.from_numpy(FRAMES[rows]).to(self.dtype), torch.from_numpy(LABELS[rows])
 
 
+class Unlabelled:
+    """No more than batches."""
+
+    def __len__(self) -> int:
+        return 12
+
+    def batch(self, indices: Any) -> Any:
+        return FRAMES[indices], LABELS[indices].astype(np.float32)
+
+
 class Folder(Dataset[Any]):
     """As torchvision's ImageFolder: PIL images, targets, names of classes."""
 
@@ -94,6 +104,7 @@ TENSORS = TensorDataset(torch.from_numpy(FRAMES), torch.from_numpy(LABELS))
         Map(FRAMES, LABELS.astype(float)),
         TENSORS,
         Protocol(),
+        Unlabelled(),
         list(zip(FRAMES, LABELS.tolist(), strict=True)),
         tuple([frames, label] for frames, label in zip(FRAMES, LABELS, strict=True)),
         ConcatDataset([Subset(TENSORS, range(5)), Subset(Map(), range(5, 12))]),
