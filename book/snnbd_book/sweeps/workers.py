@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dask
 from dask.system import cpu_count
@@ -13,6 +14,7 @@ from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
 _CONNECT_SECONDS = 10
+_OF_SCRIPT = ("__file__", "__spec__")  # what Python finds the main script by
 # A run whose worker died so often is reported as failed: it may be what kills them.
 _LIVES = 3
 MEMORY_PER_WORKER = 2**30  # of a small network's run, with a margin
@@ -107,7 +109,7 @@ def _main_not_imported() -> Iterator[None]:
     workers as text, so that nothing of the script is needed.
     """
     main = vars(sys.modules["__main__"])
-    hidden = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    hidden: dict[str, Any] = {name: main.pop(name) for name in _OF_SCRIPT if name in main}
     main["__spec__"] = None
     try:
         yield
