@@ -289,7 +289,7 @@ def test_potential_margins_repeat_and_leave_the_network(spiking):
 
 
 def test_noise_goes_to_the_target_of_an_attacked_network_only(spiking, innocent):
-    """Over seeds 0..5 the score is 0.97 or more with the attack, 0.75 or less without it."""
+    """Over seeds 0..5 the score is 0.97 or more with the attack, 0.77 or less without it."""
     attacked, clean = (inspect(NoiseResponse(frames=4), one) for one in (spiking, innocent))
     assert attacked.score > clean.score
     assert attacked.target == 0
