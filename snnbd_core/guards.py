@@ -96,7 +96,10 @@ class Guard:
     def stop(self, module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
         """After a run."""
         if self.kind == "scale":
-            return output * getattr(module, self.name)
+            values = getattr(module, self.name)
+            if isinstance(output, tuple):  # spikes and states
+                return (output[0] * values, *output[1:])
+            return output * values
         if self.before is not None:
             module._overrides, self.before = self.before, None
         return None
@@ -293,3 +296,14 @@ def _begin(net: nn.Module, inputs: tuple[Any, ...]) -> None:
     for module in net.modules():
         for guard in _guards_on(module):
             guard.restart(len(inputs[0]))
+
+
+def steps(net: nn.Module) -> int | None:
+    """For how many time steps a network's bounds are; None where it has none."""
+    bounds = (
+        len(values)
+        for module in net.modules()
+        for name, values in (*module._buffers.items(), *module._parameters.items())
+        if name.startswith(f"{PREFIX}bound") and values is not None
+    )
+    return next(bounds, None)

@@ -261,14 +261,9 @@ class View:
         """The modules of spiking neurons, whether they run or not, and their adapters."""
         return [(module, adapter) for module, adapter in self._neurons if adapter.spikes]
 
-    def settings(self) -> dict[str, Settings]:
-        """What the neurons of each spiking module are set to now, by its name; needs no run."""
-        adapters = dict(self.neurons)
-        return {
-            name: adapters[module].settings(module)
-            for name, module in self.net.named_modules()
-            if module in adapters
-        }
+    def settings(self) -> list[Settings]:
+        """What the neurons of each spiking layer are set to now."""
+        return [layer.adapter.settings(layer.module).detached() for layer in self.spiking_layers]
 
     @contextmanager
     def override(
@@ -356,8 +351,9 @@ class View:
             shape = getattr(self.net, "input_shape", None)
             if shape is None:
                 raise self.blind("its input shape", "needed are samples, or adapt(input_shape=...)")
-            # a network of sinabs may be built for one number of steps
-            steps = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
+            # a network with bounds, or of sinabs, may be for one number of steps
+            built = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
+            steps = guards.steps(self.net) or built
             like = torch.rand(steps, 1, *shape, generator=torch.Generator().manual_seed(0))
         batch = 3 if len(like) == 2 else 2
         rows = torch.arange(batch, device=like.device) % like.shape[1]

@@ -11,7 +11,7 @@ from torch import nn
 
 from snnbd_core import checks
 from snnbd_core.defenses.detectors.verdict import Verdict
-from snnbd_core.view import NotVisible, View
+from snnbd_core.view import View
 
 __all__ = ["Card", "HyperParameters", "card"]
 
@@ -29,11 +29,15 @@ def card(net: nn.Module) -> Card:
     view = View(net)
     if not view.spiking:
         raise view.blind("a threshold and a decay", "needed are spiking neurons")
+    names = {module: name for name, module in view.net.named_modules()}
     found = []
-    for name, settings in view.settings().items():
+    for module, adapter in view.neurons:
+        settings = adapter.settings(module).detached()
         if settings.threshold is None or settings.decay is None:
-            raise NotVisible("a threshold and a decay", name, "needed are neurons with both")
-        found.append((name, float(settings.threshold.mean()), float(settings.decay.mean())))
+            raise adapter.blind(module, "a threshold and a decay", "needed are neurons with both")
+        found.append(
+            (names[module], float(settings.threshold.mean()), float(settings.decay.mean()))
+        )
     return tuple(found)
 
 
