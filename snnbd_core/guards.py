@@ -96,7 +96,10 @@ class Guard:
     def stop(self, module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
         """After a run."""
         if self.kind == "scale":
-            return output * getattr(module, self.name)
+            values = getattr(module, self.name)
+            if isinstance(output, tuple):  # spikes and states
+                return (output[0] * values, *output[1:])
+            return output * values
         if self.before is not None:
             module._overrides, self.before = self.before, None
         return None
@@ -276,6 +279,17 @@ def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     memo[id(module)] = copied
     copied.__dict__.update(deepcopy(module.__dict__, memo))
     return copied
+
+
+def steps(net: nn.Module) -> int | None:
+    """For how many time steps a network's bounds are; None where it has none."""
+    bounds = (
+        len(values)
+        for module in net.modules()
+        for name, values in (*module._buffers.items(), *module._parameters.items())
+        if name.startswith(f"{PREFIX}bound") and values is not None
+    )
+    return next(bounds, None)
 
 
 def _guards_on(module: nn.Module) -> list[Guard]:

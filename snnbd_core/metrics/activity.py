@@ -21,6 +21,8 @@ from snnbd_core.view.trace import adapter_of
 
 __all__ = ["Activity", "fan_out", "measure"]
 
+_COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
+
 
 class Activity:
     """Totals over all forward passes since `measure` began; None for what cannot be counted.
@@ -49,20 +51,27 @@ def measure(net: nn.Module) -> Iterator[Activity]:
     and batch norm are not counted. An input that is a whole number n (event counts, spikes) is n
     events; any other nonzero input (a pixel of an image, an activation of an ANN) is one. A layer
     that a network runs once for a static image, to use its result in all time steps, counts once.
-    None where other modules hold weights (recurrent layers, transposed convolutions, attention).
+    None where other modules hold weights (recurrent layers, transposed convolutions, attention), or
+    where a layer is not called itself while others are (its weights may be used by hand).
     """
     activity = Activity()
     maps: dict[tuple[Any, ...], Tensor] = {}
+    idle: set[nn.Module] = set()
     neurons = {module: adapter_of(module, ADAPTERS) for module in net.modules()}
 
     def count_spikes(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         adapter = neurons[module]
-        assert adapter is not None  # registered on such only
+        assert adapter is not None and activity.spikes is not None  # registered on such only
         activity.spikes = activity.spikes + _total(adapter.output(output))
+
+    def add(module: nn.Module, operations: Tensor) -> None:
+        assert activity.synops is not None
+        activity.synops = activity.synops + operations
+        idle.discard(module)
 
     def count_dense(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         assert isinstance(module, nn.Linear)  # registered on such only
-        activity.synops = activity.synops + _total(_events(inputs[0])) * module.out_features
+        add(module, _total(_events(inputs[0])) * module.out_features)
 
     def count_convolution(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         assert isinstance(module, nn.Conv1d | nn.Conv2d)  # registered on such only
@@ -71,9 +80,10 @@ def measure(net: nn.Module) -> Iterator[Activity]:
         if key not in maps:
             maps[key] = fan_out(module, *size).to(inputs[0].device)
         per_pixel = _events(inputs[0]).sum(dim=tuple(range(inputs[0].dim() - len(size))))
-        activity.synops = activity.synops + _total(per_pixel * maps[key])
+        add(module, _total(per_pixel * maps[key]))
 
-    hooks = []
+    ran: list[bool] = []
+    hooks = [net.register_forward_hook(lambda *_: ran.append(True))]
     seen = [adapter for adapter in neurons.values() if adapter is not None]
     if not seen or any(one.unknown(module) for module in neurons for one in ADAPTERS):
         activity.spikes = None
@@ -83,13 +93,16 @@ def measure(net: nn.Module) -> Iterator[Activity]:
     if any(_weighs(module) and neurons[module] is None for module in neurons):
         activity.synops = None
     else:
-        for module in neurons:
+        idle |= {module for module in neurons if isinstance(module, _COUNTED)}
+        for module in idle:
             if isinstance(module, nn.Linear):
                 hooks.append(module.register_forward_pre_hook(count_dense))
-            elif isinstance(module, nn.Conv1d | nn.Conv2d):
+            else:
                 hooks.append(module.register_forward_pre_hook(count_convolution))
     try:
         yield activity
+        if idle and ran:
+            activity.synops = None  # some layers were not called: their weights may be used
     finally:
         for hook in hooks:
             hook.remove()
@@ -97,7 +110,7 @@ def measure(net: nn.Module) -> Iterator[Activity]:
 
 def _weighs(module: nn.Module) -> bool:
     """Whether a module holds weights of its own that are not counted and not known to be none."""
-    counted = isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d)
+    counted = isinstance(module, _COUNTED)
     norms = _BatchNorm | nn.LayerNorm | nn.GroupNorm | nn.PReLU
     own = next(module.parameters(recurse=False), None)
     return own is not None and not counted and not isinstance(module, norms)

@@ -80,7 +80,8 @@ class Adapted(nn.Module):
 
     def _stepped(self, sequence: Tensor) -> list[Tensor]:
         states = _states(self.net)
-        outputs, handed_on = [], ()
+        outputs: list[Tensor] = []
+        handed_on: tuple[Any, ...] = ()
         for frame in sequence:
             given = self.net(frame, *handed_on)
             outputs.append(self._first(given))

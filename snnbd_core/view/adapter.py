@@ -36,6 +36,11 @@ class Settings:
     decay: Tensor | None = None
     reset: str | None = None
 
+    def detached(self) -> Settings:
+        """The values alone, also of settings that are learned."""
+        values = (None if v is None else v.detach() for v in (self.threshold, self.decay))
+        return Settings(*values, self.reset)
+
 
 class Adapter:
     """How a library's neurons are read, set and reset; the defaults are for neurons without any.

@@ -265,7 +265,7 @@ class View:
         """What the neurons of each spiking module are set to now, by its name; needs no run."""
         adapters = dict(self.neurons)
         return {
-            name: adapters[module].settings(module)
+            name: adapters[module].settings(module).detached()
             for name, module in self.net.named_modules()
             if module in adapters
         }
@@ -356,8 +356,9 @@ class View:
             shape = getattr(self.net, "input_shape", None)
             if shape is None:
                 raise self.blind("its input shape", "needed are samples, or adapt(input_shape=...)")
-            # a network of sinabs may be built for one number of steps
-            steps = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
+            # a network with bounds, or of sinabs, may be for one number of steps
+            built = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
+            steps = guards.steps(self.net) or built
             like = torch.rand(steps, 1, *shape, generator=torch.Generator().manual_seed(0))
         batch = 3 if len(like) == 2 else 2
         rows = torch.arange(batch, device=like.device) % like.shape[1]

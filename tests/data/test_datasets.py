@@ -10,13 +10,14 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from snnbd_core.data import FrameDataset, ImageDataset, bin_events, load, read_bin
+from snnbd_core.data import CorruptData, FrameDataset, ImageDataset, bin_events, load, read_bin
 from snnbd_core.data import datasets as module
 
 from .conftest import random_events, write_nmnist
@@ -225,6 +226,59 @@ def test_images_are_scaled_to_0_to_1() -> None:
     assert "2 images" in repr(images)
 
 
+DRAW = np.random.default_rng(0)
+BYTES = DRAW.integers(0, 256, (6, 1, 8, 8)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("images", "white", "message"),
+    [
+        (BYTES / 255, 255, r"images are of type float64; whole numbers 0..255 are allowed \(sb"),
+        (BYTES > 9, 255, "images are of type bool; whole numbers"),
+        (BYTES, 16, r"images lie in \d+..\d+; 0..16 is allowed \(white=16\)"),
+        (BYTES.astype(np.int8), 255, r"images lie in -\d+..\d+; 0..255 is allowed"),
+        (BYTES.astype(np.int64) * 9, 255, r"images lie in 0..\d+; 0..255 is allowed"),
+        (np.zeros((6, 32, 32, 3), np.uint8), 255, r"shape \(6, 32, 32, 3\); \[N, C, H, W\] is"),
+        (BYTES[:, 0], 255, r"images have the shape \(6, 8, 8\); \[N, C, H, W\] is allowed"),
+        (BYTES, 0, "white=0 must be a whole number >= 1"),
+    ],
+)
+def test_images_that_are_no_whole_numbers_up_to_white_are_refused(
+    images: np.ndarray[Any, Any], white: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        ImageDataset("own", "train", images, [0, 1, 2] * 2, "abc", white)
+
+
+def test_images_of_any_whole_numbers_are_the_same_set() -> None:
+    sets = [
+        ImageDataset("own", "train", BYTES.astype(kind), [0, 1, 2] * 2, "abc")
+        for kind in (np.uint8, np.int16, np.int64)
+    ]
+    assert len({data.fingerprint for data in sets}) == 1
+    assert torch.equal(sets[0].batch(range(6))[0], sets[2].batch(range(6))[0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0.9, 1.2, 2.7, 0, 1, 2], "own train: sample 0 has label .*0.9.*; a whole number"),
+        ([0, 1, np.nan, 0, 1, 2], "own train: sample 2 has label .*nan.*; a whole number"),
+        (["0", "1", "2"] * 2, "own train: sample 0 has label .*'0'.*; a whole number"),
+        ([True, False] * 3, "own train: sample 0 has label .*True.*; a whole number"),
+        ([0, 1, -1, 0, 1, 2], r"own train: sample 2 has label -1; 0\.\.2 is allowed"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(labels: Any, message: str) -> None:
+    with pytest.raises(CorruptData, match=message):
+        ImageDataset("own", "train", BYTES, labels, "abc")
+
+
+def test_labels_written_as_floats_are_the_numbers_they_are() -> None:
+    data = ImageDataset("own", "train", BYTES, [0.0, 1.0, 2.0] * 2, "abc")
+    assert data.labels.tolist() == [0, 1, 2] * 2 and data.labels.dtype == np.int64
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads Linux's /proc")
 def test_memory_does_not_grow_with_the_number_of_recordings(project: Path) -> None:
@@ -241,7 +295,12 @@ def test_memory_does_not_grow_with_the_number_of_recordings(project: Path) -> No
         )
         return json.loads(done.stdout)  # type: ignore[no-any-return]  # one line of numbers
 
-    few, many = peak(300), peak(1500)
-    # 1,200 recordings more are 44 MB of counts as bytes, 178 MB as floats.
-    assert many["peak_mib_binning"] - few["peak_mib_binning"] < 25
-    assert many["peak_anonymous_mib_epoch"] - few["peak_anonymous_mib_epoch"] < 25
+    fields = "peak_mib_binning", "peak_anonymous_mib_epoch"
+    # 1,200 recordings more are 44 MB of counts as bytes, 178 MB as floats; what is measured is 1
+    # and 5 MB. A busy machine can raise a peak by chance; keeping the counts would raise all.
+    for _ in range(3):
+        few, many = peak(300), peak(1500)
+        growth = max(many[field] - few[field] for field in fields)
+        if growth < 25:
+            break
+    assert growth < 25

@@ -7,6 +7,9 @@ sums exact, and no sum is the threshold 0.7: with `grid` weights the spikes are 
 
 from __future__ import annotations
 
+import importlib
+import warnings
+
 import torch
 from torch import nn
 
@@ -46,6 +49,13 @@ def matched(kind, readout="linear", *, classes=4, voters=None, beta=0.5, thresho
               "spikingjelly-step": "step", "relu-step": "step"}.get(kind, "TBCHW")  # fmt: skip
     read = "logits" if kind == "relu" else "rate"
     return adapt(net, layout=layout, readout=read, input_shape=SHAPE, classes=classes)
+
+
+def load(name):
+    """Imports a library; what it warns of by being imported is not ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(name)
 
 
 def frames(steps=STEPS, batch=5, seed=0):
@@ -138,7 +148,7 @@ class Loop(nn.Module):
 
 
 def snntorch(kind, readout, outputs, beta, threshold, batch_norm):
-    import snntorch
+    snntorch = load("snntorch")
 
     hidden = kind == "snntorch"
 
@@ -151,7 +161,10 @@ def snntorch(kind, readout, outputs, beta, threshold, batch_norm):
 
 
 def spikingjelly(kind, readout, outputs, beta, threshold, batch_norm):
-    from spikingjelly.activation_based import functional, layer, neuron, surrogate
+    layer = load("spikingjelly.activation_based.layer")
+    neuron = load("spikingjelly.activation_based.neuron")
+    surrogate = load("spikingjelly.activation_based.surrogate")
+    functional = load("spikingjelly.activation_based.functional")
 
     def node():
         return neuron.LIFNode(1 / (1 - beta), decay_input=False, v_threshold=threshold,
@@ -189,7 +202,7 @@ class NorseLoop(Loop):
 
 
 def norse(kind, readout, outputs, beta, threshold, batch_norm):
-    import norse.torch as library
+    library = load("norse.torch")
 
     settings = library.LIFBoxParameters(
         tau_mem_inv=torch.tensor(1000 * (1 - beta)), v_th=torch.tensor(threshold)
@@ -214,19 +227,23 @@ class Squeezed(nn.Module):
 
 
 def sinabs(kind, readout, outputs, beta, threshold, batch_norm):
-    from sinabs.activation import MembraneReset, SingleSpike
-    from sinabs.layers import LIF, LIFSqueeze
+    activation, layers = load("sinabs.activation"), load("sinabs.layers")
 
     settings = {
         "tau_mem": -1 / float(torch.log(torch.tensor(beta))),
-        "spike_threshold": torch.tensor(threshold), "spike_fn": SingleSpike,
-        "reset_fn": MembraneReset(), "norm_input": False,
+        "spike_threshold": torch.tensor(threshold), "spike_fn": activation.SingleSpike,
+        "reset_fn": activation.MembraneReset(), "norm_input": False,
     }  # fmt: skip
     if kind == "sinabs-squeeze":
         return Squeezed(
-            body(lambda: LIFSqueeze(num_timesteps=STEPS, **settings), outputs, readout, batch_norm)
+            body(
+                lambda: layers.LIFSqueeze(num_timesteps=STEPS, **settings),
+                outputs,
+                readout,
+                batch_norm,
+            )
         )
-    return Whole(body(lambda: LIF(**settings), outputs, readout, batch_norm), LIF)
+    return Whole(body(lambda: layers.LIF(**settings), outputs, readout, batch_norm), layers.LIF)
 
 
 class Averaged(nn.Module):

@@ -19,6 +19,7 @@ record         `Record`: its file format, and files damaged or edited by hand
 store          the results folder: finding, stale records, recorded runs
 trigger_cache  what is found out of a trigger once: its fit, its stealth
 training       trained networks, from the cache or made; what a rule is given
+command        ``snnbd run``, ``snnbd evaluate``, ``snnbd carry``
 execution      `run`, `network` and `task`: repairing, evaluating, probing
 =============  =================================================================================
 """

@@ -53,19 +53,13 @@ class Record:
         "intervals" (95 %, Wilson) repeats what follows from the report's counts, for readers of
         the file.
         """
-        report = codec.plain(self.report.to_dict())
-        found = vars(self.report) | self.report.extra
         return {
             "format": FORMAT,
             "schema": schema.CURRENT,
             "hash": self.experiment.digest,
             "experiment": self.experiment.to_dict(),
-            "report": report,
-            "intervals": {
-                name: [round(bound, 6) for bound in rate.confidence_interval]
-                for name, rate in found.items()
-                if isinstance(rate, Rate)
-            },
+            "report": codec.plain(self.report.to_dict()),
+            "intervals": intervals(self.report),
             "history": codec.plain(self.history.to_dict()),
             "provenance": codec.plain(self.provenance.to_dict()),
         }
@@ -130,6 +124,15 @@ class Record:
             return cls.from_dict(values)
         except (ValueError, TypeError) as error:
             raise CorruptRecord(_message(path, str(error))) from error
+
+
+def intervals(report: Report) -> dict[str, list[float]]:
+    """The 95 % intervals of a report's rates, by name."""
+    return {
+        name: [round(bound, 6) for bound in rate.confidence_interval]
+        for name, rate in (vars(report) | report.extra).items()
+        if isinstance(rate, Rate)
+    }
 
 
 def _parse(path: Path, content: bytes) -> dict[str, Any]:
