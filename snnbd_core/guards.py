@@ -242,7 +242,7 @@ def prepare(net: nn.Module, state: Mapping[str, Any], prefix: str = "") -> None:
 def undrawn(net: nn.Module) -> Iterator[None]:
     """A block whose runs draw no numbers from the guards of a network: later runs get them."""
     found = [guard for module in net.modules() for guard in _guards_on(module)]
-    states = [guard.draws and guard.draws.get_state() for guard in found]
+    states = [None if guard.draws is None else guard.draws.get_state() for guard in found]
     try:
         yield
     finally:

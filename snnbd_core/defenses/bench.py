@@ -174,7 +174,7 @@ def check_clean(net: nn.Module, clean: Any) -> Any:
     missing = sorted(set(range(clean.classes)) - {int(label) for label in clean.labels})
     if missing:
         raise ValueError(f"clean_samples has none of class {missing[0]}: allowed is every class")
-    shape = getattr(net, "input_shape", clean.input_shape)
+    shape = getattr(net, "input_shape", None) or clean.input_shape
     if tuple(clean.input_shape) != tuple(shape):
         raise ValueError(
             f"clean_samples have shape {tuple(clean.input_shape)}, the network reads {tuple(shape)}"

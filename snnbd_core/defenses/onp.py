@@ -82,7 +82,8 @@ class OptimisedPruning:
     A channel is a node, with its rate on clean samples, how that changes under a suspected trigger,
     and the norms of the weights that reach and leave it, all in standard scores of its layer; edges
     are weights between neighbouring layers. A graph network gives each channel a probability of
-    being pruned. It is taught by REINFORCE: each episode draws which channels to prune; its reward is
+    being pruned. It is taught by REINFORCE: each episode draws which channels to prune, and its
+    reward is
 
         share of clean samples right  -  share of triggered ones that go to the target.
 

@@ -261,9 +261,14 @@ class View:
         """The modules of spiking neurons, whether they run or not, and their adapters."""
         return [(module, adapter) for module, adapter in self._neurons if adapter.spikes]
 
-    def settings(self) -> list[Settings]:
-        """What the neurons of each spiking layer are set to now."""
-        return [layer.adapter.settings(layer.module).detached() for layer in self.spiking_layers]
+    def settings(self) -> dict[str, Settings]:
+        """What the neurons of each spiking module are set to now, by its name; needs no run."""
+        adapters = dict(self.neurons)
+        return {
+            name: adapters[module].settings(module).detached()
+            for name, module in self.net.named_modules()
+            if module in adapters
+        }
 
     @contextmanager
     def override(
