@@ -40,9 +40,10 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
 
     Samples with four axes are frames [T, C, H, W], kept as counts. Samples with three are images
     [C, H, W], with two [1, H, W]: PIL images and ``uint8`` are 0..255 and divided by 255, ``bool``
-    is 0 or 1, floats must lie in 0..1 (a network's own first layer is the place to normalise).
-    All become float32 when they are asked for. Labels are whole numbers of Python, NumPy or 0-d
-    tensors. Where they are not known without the samples, the set is read once.
+    is 0 or 1, floats are taken as they are. Triggers in space "image" work on 0..1, so a set that
+    is normalised by other means and deviations is refused by them: normalise in the network's
+    first layer. All become float32 when they are asked for. Labels are whole numbers of Python,
+    NumPy or 0-d tensors. Where they are not known without the samples, the set is read once.
 
     Args:
         data: the set; its samples must have one shape.

@@ -164,6 +164,13 @@ def test_images_of_any_set_lie_in_0_to_1(data: Any, expected: Any) -> None:
     assert taken.input_shape == expected.shape[1:]
 
 
+def test_a_normalised_set_is_taken_and_refused_by_triggers_on_0_to_1() -> None:
+    normalised = Map((IMAGES / 255.0 - 0.5) / 0.25)
+    np.testing.assert_allclose(everything(as_set(normalised)), normalised.samples, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"images lie in -2\.\.1\.969: space='image' works on 0\.\.1"):
+        poison(normalised, Patch(), 0.5, 0)
+
+
 def test_classes_are_found_or_given() -> None:
     assert as_set(Folder()).classes == 5
     assert as_set(Subset(Folder(), [0, 1])).classes == 5
@@ -296,15 +303,13 @@ def replaced(sample: Any, at: int = 3) -> list[Any]:
         (replaced((FRAMES[3], np.eye(4)[0])), "sample 3 has label array("),
         (replaced((FRAMES[3], float("nan"))), "sample 3 has label nan"),
         (replaced((FRAMES[3], -1)), "sample 3 has label -1; 0..3 is allowed"),
-        (replaced((FRAMES[3] + np.inf, 1)), "sample 3 has frames with numbers that are not finite"),
+        (replaced((FRAMES[3] + np.inf, 1)), "sample 3 has numbers that are not finite"),
         (replaced((FRAMES[3] * 1j, 1)), "sample 3 holds complex64: real numbers are allowed"),
         (replaced(([[1], [2, 3]], 1)), "sample 3 is a list: "),
         (Map(FRAMES[:, 0, 0, 0]), "sample 0 has the shape (5,): allowed are frames [T, C, H, W]"),
         (Map(IMAGES.transpose(0, 2, 3, 1)), "sample 0 has the shape (8, 7, 3): channels come"),
         (Map(IMAGES.astype(np.int64)), "sample 0 is an image of int64, whose white is unknown"),
-        (Map(IMAGES.astype(np.float32)), "with values in 0..255: allowed is 0..1"),
-        (Map(IMAGES / 128.0 - 1), ": allowed is 0..1 (let the network's first layer normalise"),
-        (Map(IMAGES * np.nan), "with values in nan..nan"),
+        (Map(IMAGES * np.nan), "sample 0 has numbers that are not finite"),
         (Map([Image.new("CMYK", (8, 8))]), "sample 0 is a PIL image of mode 'CMYK': allowed are 1"),
     ],
 )

@@ -97,6 +97,6 @@ def test_an_integer_of_any_library_is_a_whole_number(kind, settings, number) -> 
 def test_places_and_sensors_of_numpy_are_pixels() -> None:
     given = Static(position=tuple(np.array([3, 4])), sensor_size=np.array([34, 34, 2]))
     assert given == Static(position=(3, 4), sensor_size=(34, 34, 2))
-    pattern = EventPattern(added=[tuple(np.array([3, 4, 1])) + (np.float32(0.1),)])
+    pattern = EventPattern(added=[(*np.array([3, 4, 1]), np.float32(0.1))])
     assert pattern == EventPattern(added=((3, 4, 1, 0.1),))
     assert json.dumps(asdict(pattern)) == json.dumps(asdict(EventPattern(added=((3, 4, 1, 0.1),))))
