@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from snnbd_core.data.conversion import as_float
 from snnbd_core.data.events import Events
@@ -30,10 +30,10 @@ _AT_ONCE = 256
 def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> SampleSet:
     """Take anybody's data set as one of this library's, without copying it.
 
-    Taken are this library's own sets (given back as they are), objects with their protocol
-    (``batch(indices)``, ``len``, and ``labels`` where they are known), torch data sets
-    (``Subset``, ``ConcatDataset``, ``TensorDataset``, random splits), image folders, tonic sets
-    with a transform to frames, and lists of (sample, label)::
+    Taken are this library's own sets (given back as they are, a ``Subset`` of them as their
+    ``subset``), objects with their protocol (``batch(indices)``, ``len``, and ``labels`` where
+    they are known), torch data sets (``Subset``, ``ConcatDataset``, ``TensorDataset``, random
+    splits), image folders, tonic sets with a transform to frames, and lists of (sample, label)::
 
         train = sb.data.as_set([(frames, 3), ...])   # frames [T, 2, H, W] of any number type
         train = sb.data.as_set(torchvision.datasets.ImageFolder("pictures", to_tensor))
@@ -53,10 +53,11 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
         ValueError: for a ``DataLoader`` (pass its ``.dataset``), what has no length or order,
             and naming the first sample that does not fit, and why.
     """
-    if isinstance(data, SampleSet):
-        if classes is not None and len(named_classes(classes, ())) != data.classes:
-            raise ValueError(f"classes={classes!r}: the set has {data.classes}")
-        return data
+    ours = _ours(data)
+    if ours is not None:
+        if classes is not None and len(named_classes(classes, ())) != ours.classes:
+            raise ValueError(f"classes={classes!r}: the set has {ours.classes}")
+        return ours
     if isinstance(data, DataLoader):
         raise ValueError("data is a DataLoader, which hands out batches: pass its .dataset")
     if isinstance(data, Batched):
@@ -71,6 +72,14 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
     if not len(source.data):
         raise ValueError("data is empty: at least one sample is needed")
     return AdoptedSet(source, classes)
+
+
+def _ours(data: Any) -> SampleSet | None:
+    """One of this library's own sets, or a part of one by torch's ``Subset``."""
+    if isinstance(data, SampleSet):
+        return data
+    whole = _ours(data.dataset) if type(data) is Subset else None
+    return None if whole is None else whole.subset(checked_indices(data.indices, len(whole)))
 
 
 class AdoptedSet(SampleSet):
