@@ -358,7 +358,7 @@ def _keep(path: Path, trained: _Trained) -> None:
             for name, value in trained.figures.items()
         },
     }
-    write_atomically(path, lambda file: torch.save(values, file))
+    write_atomically(path, lambda file: torch.save(values, file), "SNNBD_CACHE")
 
 
 def _restored(path: Path, experiment: Experiment) -> _Trained | None:

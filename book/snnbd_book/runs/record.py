@@ -88,7 +88,7 @@ class Record:
         values["checksum"] = _checksum(values)
         text = json.dumps(values, indent=1, allow_nan=False) + "\n"
         path = folder / self.file_name
-        write_atomically(path, lambda file: _all(file.write(text.encode())))
+        write_atomically(path, lambda file: _all(file.write(text.encode())), "SNNBD_RESULTS")
         return path
 
     @classmethod

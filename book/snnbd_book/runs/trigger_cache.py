@@ -48,7 +48,7 @@ def against(experiment: Experiment, net: nn.Module) -> Any:
         net, train, target=experiment.target, steps=experiment.frames, seed=experiment.seed
     )
     path.parent.mkdir(exist_ok=True)
-    write_atomically(path, lambda file: torch.save(made.state_dict(), file))
+    write_atomically(path, lambda file: torch.save(made.state_dict(), file), "SNNBD_CACHE")
     return made
 
 
@@ -96,7 +96,8 @@ def _fitted(key: str, experiment: Experiment) -> Any:
     train, _ = store.datasets(experiment)
     trigger = experiment.trigger.fit(train, target=experiment.target, seed=experiment.seed)
     path.parent.mkdir(exist_ok=True)
-    write_atomically(path, functools.partial(_write, json.dumps(codec.part_to_dict(trigger))))
+    text = json.dumps(codec.part_to_dict(trigger))
+    write_atomically(path, functools.partial(_write, text), "SNNBD_CACHE")
     return trigger
 
 
