@@ -38,8 +38,12 @@ class Settings:
 
     def detached(self) -> Settings:
         """The values alone, also of settings that are learned."""
-        values = (None if v is None else v.detach() for v in (self.threshold, self.decay))
-        return Settings(*values, self.reset)
+        threshold, decay = self.threshold, self.decay
+        return Settings(
+            None if threshold is None else threshold.detach(),
+            None if decay is None else decay.detach(),
+            self.reset,
+        )
 
 
 class Adapter:
