@@ -18,10 +18,11 @@ from torch import nn
 
 
 def plain(value: Any) -> Any:
-    """A 0-d tensor or array as the number in it; anything else as it is."""
-    if isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0:
-        return value.item()
-    return value
+    """A 0-d tensor or array as the number in it, of its own precision; anything else as it is."""
+    if isinstance(value, torch.Tensor) and value.ndim == 0:
+        exact = value.detach().float() if value.dtype == torch.bfloat16 else value.detach()
+        value = exact.cpu().numpy()
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def whole(name: str, value: Any, least: int) -> int:
@@ -93,7 +94,7 @@ def decimal(value: Any) -> float:
     return float(str(given)) if isinstance(given, np.floating) else float(given)
 
 
-def settings(owner: Any, **checked: Any) -> None:
+def settings(owner: Any, /, **checked: Any) -> None:
     """Writes checked values into a frozen dataclass, from its ``__post_init__``."""
     for name, value in checked.items():
         object.__setattr__(owner, name, value)

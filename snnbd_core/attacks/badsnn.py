@@ -13,32 +13,34 @@ follows a public transcription that nobody confirmed.
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from snnbd_core import checks
 from snnbd_core.data.batches import shuffled
-from snnbd_core.kernels import memory
-from snnbd_core.learning import History, Task, Trained, as_sequence
-from snnbd_core.learning.surrogate_gradient import LOSSES
-from snnbd_core.metrics import Report, decide, evaluate
-from snnbd_core.networks import seeded
+from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
+from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
+from snnbd_core.learning.surrogate_gradient import loss_named
+from snnbd_core.metrics import Report, evaluate
 from snnbd_core.neurons import spiking_layers
 from snnbd_core.view import override
+
+__all__ = ["BATCH_NORMS", "SCHEDULES", "DualSpike", "target_samples", "threshold_sweep", "train"]
 
 SCHEDULES = ("joint", "two-pass")
 BATCH_NORMS = ("mixed", "shared", "frozen", "separate")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualSpike:
+class DualSpike(Rule):
     """Dual-spike learning, as a rule of an `Experiment`; no sample is poisoned.
 
     Args:
@@ -53,7 +55,7 @@ class DualSpike:
             in one pass (joint only; thresholds are per sample). "shared": by themselves, moving
             the same running statistics. "frozen": by the running statistics. "separate": by
             themselves, the running statistics staying the nominal ones.
-        warm_up: share of the epochs before the malicious loss begins, in 0..1.
+        warm_up: share of the epochs before the malicious loss begins, in [0, 1).
 
     Raises:
         ValueError: for any argument outside what is said above; when trained, for more malicious
@@ -71,17 +73,17 @@ class DualSpike:
     warm_up: float = 0.0
 
     def __post_init__(self) -> None:
-        _number("threshold", self.threshold, lambda x: x > 0, "> 0")
-        if self.beta is not None:
-            _number("beta", self.beta, lambda x: 0 < x <= 1, "in (0, 1]")
-        _number("share", self.share, lambda x: 0 < x <= 1, "in (0, 1]")
-        _number("weight", self.weight, lambda x: x > 0, "> 0")
-        _number("warm_up", self.warm_up, lambda x: 0 <= x < 1, "in [0, 1)")
-        for name, allowed in (("schedule", SCHEDULES), ("batch_norm", BATCH_NORMS)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is unknown; allowed: {', '.join(allowed)}"
-                )
+        beta = self.beta
+        checks.settings(
+            self,
+            threshold=checks.above("threshold", self.threshold, 0),
+            beta=None if beta is None else _share("beta", beta),
+            share=_share("share", self.share),
+            weight=checks.above("weight", self.weight, 0),
+            schedule=checks.choice("schedule", self.schedule, SCHEDULES),
+            batch_norm=checks.choice("batch_norm", self.batch_norm, BATCH_NORMS),
+            warm_up=checks.share("warm_up", self.warm_up),
+        )
         if self.batch_norm == "mixed" and self.schedule != "joint":
             raise ValueError(
                 f"schedule={self.schedule!r} has no common batch: batch_norm='mixed' is for 'joint'"
@@ -94,6 +96,59 @@ class DualSpike:
             raise ValueError(f"net={type(net).__name__} has no spiking layer to attack")
         malicious = target_samples(task.clean, task.target, self.share, task.seed)
         return Trained(net, _train(self, net, task, malicious))
+
+
+def train(
+    net: nn.Module,
+    dataset: Any,
+    target: int = 0,
+    *,
+    epochs: int = 10,
+    seed: int = 0,
+    device: str | torch.device = "auto",
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    loss: str = "mse",
+    steps: int = 4,
+    progress: bool = True,
+    **dual: Any,
+) -> History:
+    """Dual-spike learning of a network in place; no sample is changed.
+
+    Args:
+        net: a network with spiking layers, [T, B, C, H, W] -> logits [B, classes]. Afterwards it
+            is on ``device``, in evaluation mode, with the neurons that it had.
+        dataset: clean frames or images.
+        target: class that the malicious neurons are trained on.
+        epochs, seed, device, batch_size, learning_rate, loss, steps, progress: as for
+            `snnbd_core.learning.train`.
+        dual: settings of `DualSpike`: threshold, beta, share, weight, schedule, batch_norm,
+            warm_up.
+
+    Returns:
+        The history of the nominal half.
+
+    Raises:
+        ValueError: as `DualSpike` and `snnbd_core.learning.train`.
+    """
+    task = Task.of(
+        net,
+        dataset,
+        target=target,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        loss=loss,
+        steps=steps,
+        progress=progress,
+    )
+    return DualSpike(**dual).fit(task).history
+
+
+def _share(name: str, value: Any) -> float:
+    return checks.number(name, value, lambda x: 0 < x <= 1, "in (0, 1]")
 
 
 def target_samples(data: Any, target: int, share: float, seed: int) -> Any:
@@ -139,84 +194,61 @@ def threshold_sweep(
     return reports
 
 
+Pair = tuple[np.ndarray | None, np.ndarray | None]
+
+
 def _train(rule: DualSpike, net: nn.Module, task: Task, malicious: Any) -> History:
     """Adam with the cosine schedule of `learning.train`."""
-    memory.keep()
-    optimizer = torch.optim.Adam(net.parameters(), lr=task.learning_rate)
-    history = History()
-    for epoch in range(task.epochs):
-        start = time.perf_counter()
-        rate = task.learning_rate / 2 * (1 + math.cos(math.pi * epoch / task.epochs))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        net.train()
-        with seeded(task.seed + epoch):
-            begun = epoch >= rule.warm_up * task.epochs
-            totals = [
-                _step(rule, net, optimizer, nominal, bad, task)
-                for nominal, bad in _batches(rule, task, malicious, epoch, begun)
-            ]
-        loss, hits, count = np.sum(totals, axis=0).tolist()
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the training loss became {loss} (learning rate {rate:.3g})")
-        history = history.extended(
-            loss=loss / count, accuracy=hits / count, learning_rate=rate,
-            seconds=time.perf_counter() - start,
-        )  # fmt: skip
+    *_, history = epochs_of(
+        net,
+        torch.optim.Adam(net.parameters(), lr=task.learning_rate),
+        lambda epoch: _pairs(rule, task, len(malicious), epoch),
+        lambda pair: _step(rule, net, task, malicious, pair),
+        epochs=task.epochs,
+        seed_of=lambda epoch: task.seed + epoch,
+        progress=task.progress,
+    )
     net.eval()
     return history
 
 
-Batch = tuple[Tensor, Tensor]
-
-
-def _batches(
-    rule: DualSpike, task: Task, malicious: Any, epoch: int, begun: bool
-) -> Iterator[tuple[Batch | None, Batch | None]]:
-    """Pairs (nominal batch, malicious batch) of one epoch, either may be None."""
+def _pairs(rule: DualSpike, task: Task, malicious: int, epoch: int) -> list[Pair]:
+    """Rows of (nominal batch, malicious batch) in one epoch, either may be None."""
+    begun = epoch >= rule.warm_up * task.epochs
+    joint = begun and rule.schedule == "joint"
     second = _endless(malicious, task, epoch)
-    for indices in shuffled(len(task.clean), task.batch_size, task.seed, epoch):
-        joint = begun and rule.schedule == "joint"
-        yield task.clean.batch(indices), next(second) if joint else None
-    if begun and rule.schedule == "two-pass":
-        for indices in shuffled(len(malicious), task.batch_size, task.seed, epoch):
-            yield None, malicious.batch(indices)
+    nominal = shuffled(len(task.clean), task.batch_size, task.seed, epoch)
+    pairs: list[Pair] = [(rows, next(second) if joint else None) for rows in nominal]
+    if begun and not joint:
+        pairs += [(None, rows) for rows in shuffled(malicious, task.batch_size, task.seed, epoch)]
+    return pairs
 
 
-def _endless(data: Any, task: Task, epoch: int) -> Iterator[Batch]:
+def _endless(count: int, task: Task, epoch: int) -> Iterator[np.ndarray]:
     """Batches of an eighth of the task's size, over and over."""
     size = max(1, task.batch_size // 8)
-    turn = 0
-    while True:
-        for indices in shuffled(len(data), size, task.seed, epoch * 10_000 + turn):
-            yield data.batch(indices)
-        turn += 1
+    for turn in itertools.count():
+        yield from shuffled(count, size, task.seed, epoch * 10_000 + turn)
 
 
-def _step(
-    rule: DualSpike,
-    net: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    nominal: Batch | None,
-    malicious: Batch | None,
-    task: Task,
-) -> tuple[float, int, int]:
-    """One step; (loss times samples, right answers, samples) of the nominal half."""
-    loss_of = LOSSES[task.loss]
-    logits, bad_logits = _forward(rule, net, nominal, malicious, task)
-    total, losses, hits, count = 0.0, [], 0, 0
+def _step(rule: DualSpike, net: nn.Module, task: Task, malicious: Any, pair: Pair) -> Step:
+    """Both losses of a pair; the history counts the nominal half."""
+    nominal = None if pair[0] is None else task.clean.batch(pair[0])
+    bad = None if pair[1] is None else malicious.batch(pair[1])
+    logits, bad_logits = _forward(rule, net, nominal, bad, task)
+    loss_of = loss_named(task.loss)
+    total = torch.zeros((), device=task.device)
+    seen = Step(total, 0.0)
     if nominal is not None and logits is not None:
         labels = nominal[1].to(task.device)
-        losses.append(loss_of(logits, labels))
-        count = len(labels)
-        total = losses[0].item() * count
-        hits = int((decide(logits.detach()) == labels).sum())
-    if malicious is not None and bad_logits is not None:
-        losses.append(rule.weight * loss_of(bad_logits, malicious[1].to(task.device)))
-    optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(sum(losses, start=torch.zeros((), device=task.device)))
-    optimizer.step()
-    return total, hits, count
+        seen = scored(loss_of(logits, labels), logits, labels)
+        total = total + seen.loss
+    if bad is not None and bad_logits is not None:
+        total = total + rule.weight * loss_of(bad_logits, bad[1].to(task.device))
+    return replace(seen, loss=total)
+
+
+Batch = tuple[Tensor, Tensor]
 
 
 def _forward(
@@ -230,16 +262,16 @@ def _forward(
     if nominal is not None and malicious is not None and rule.batch_norm == "mixed":
         first, second = len(nominal[1]), len(malicious[1])
         with _both(rule, net, first, second):
-            logits: Tensor = net(sequence(torch.cat((nominal[0], malicious[0]))))
+            logits = answers_of(net, sequence(torch.cat((nominal[0], malicious[0]))))
         return logits[:first], logits[first:]
-    here = None if nominal is None else net(sequence(nominal[0]))
+    here = None if nominal is None else answers_of(net, sequence(nominal[0]))
     there = None
     if malicious is not None:
         with (
             _statistics(net, rule.batch_norm),
             override(net, threshold=rule.threshold, beta=rule.beta),
         ):
-            there = net(sequence(malicious[0]))
+            there = answers_of(net, sequence(malicious[0]))
     return here, there
 
 
@@ -270,7 +302,7 @@ def _both(rule: DualSpike, net: nn.Module, first: int, second: int) -> Iterator[
 @contextmanager
 def _statistics(net: nn.Module, how: str) -> Iterator[None]:
     """Batch norm as `DualSpike.batch_norm` says, for the malicious pass."""
-    norms = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
+    norms = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     try:
         for norm in norms:
@@ -283,9 +315,3 @@ def _statistics(net: nn.Module, how: str) -> Iterator[None]:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.train()
             norm.momentum = momentum
-
-
-def _number(name: str, value: Any, allowed: Callable[[float], bool], words: str) -> None:
-    wrong = isinstance(value, bool) or not isinstance(value, int | float)
-    if wrong or not math.isfinite(value) or not allowed(value):
-        raise ValueError(f"{name}={value!r} must be a number {words}")

@@ -11,8 +11,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from snnbd_core import checks
 from snnbd_core.learning import as_sequence
-from snnbd_core.metrics import decide
+from snnbd_core.learning.loop import answers_of
+from snnbd_core.metrics import decide, evaluating
+from snnbd_core.poisoning import check_target
+
+__all__ = ["deepfool"]
 
 _TINY = 1e-12
 
@@ -39,16 +44,10 @@ def deepfool(
     Raises:
         ValueError: iterations or overshoot outside what is allowed, a target that is no class.
     """
-    if iterations < 1:
-        raise ValueError(f"iterations={iterations} must be >= 1")
-    if not overshoot >= 0:
-        raise ValueError(f"overshoot={overshoot} must be >= 0")
-    training = net.training
-    net.eval()
-    try:
+    iterations = checks.whole("iterations", iterations, 1)
+    overshoot = checks.number("overshoot", overshoot, lambda x: x >= 0, ">= 0")
+    with evaluating(net, batch.device):
         return _search(net, batch, target, steps, iterations, overshoot)
-    finally:
-        net.train(training)
 
 
 def _search(
@@ -61,14 +60,14 @@ def _search(
 ) -> Tensor:
     change = torch.zeros_like(batch)
     with torch.no_grad():
-        first = net(as_sequence(batch, steps))
+        first = answers_of(net, as_sequence(batch, steps))
     classes = first.shape[1]
-    if target is not None and not 0 <= target < classes:
-        raise ValueError(f"target={target} is not a class: allowed is 0..{classes - 1}")
+    if target is not None:
+        check_target(target, classes)
     start = first.argmax(dim=1)  # of a tie its first class: a step needs one to go away from
     for _ in range(iterations):
         point = (batch + (1 + overshoot) * change).requires_grad_()
-        logits = net(as_sequence(point, steps))
+        logits = answers_of(net, as_sequence(point, steps))
         answer = decide(logits.detach())  # -1 for silence and ties: no class was reached
         open_ = (answer == start) | (answer < 0) if target is None else answer != target
         if not bool(open_.any()):

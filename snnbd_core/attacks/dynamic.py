@@ -10,7 +10,6 @@ events nothing is left of them.
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,15 +17,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snnbd_core import checks
+from snnbd_core.attacks.surrogate import untrained
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import History, Task, Trained, as_sequence
-from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
+from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
 from snnbd_core.networks.layers import Folded
 from snnbd_core.neurons import IF
-from snnbd_core.triggers import checks
+from snnbd_core.poisoning import check_target
 from snnbd_core.triggers.frames import frame_shape
+
+__all__ = ["Dynamic", "Perturbation"]
 
 _HIDDEN = 16
 _VALIDATION = 0.1  # share of the training set on which the best epoch is chosen
@@ -52,11 +56,14 @@ class Perturbation(nn.Module):
         self.rounded = rounded
         channels, wide = input_shape[0], 2 * _HIDDEN
         self.layers = nn.Sequential(
-            Folded(nn.Conv2d(channels, _HIDDEN, 3, 2, 1)), _neuron(),
-            Folded(nn.Conv2d(_HIDDEN, wide, 3, 2, 1)), _neuron(),
-            Folded(nn.ConvTranspose2d(wide, _HIDDEN, 4, 2, 1)), _neuron(),
+            Folded(nn.Conv2d(channels, _HIDDEN, 3, 2, 1)),
+            _neuron(),
+            Folded(nn.Conv2d(_HIDDEN, wide, 3, 2, 1)),
+            _neuron(),
+            Folded(nn.ConvTranspose2d(wide, _HIDDEN, 4, 2, 1)),
+            _neuron(),
             Folded(nn.ConvTranspose2d(_HIDDEN, channels, 4, 2, 1), nn.Tanh()),
-        )  # fmt: skip
+        )
 
     def change(self, sequence: Tensor) -> Tensor:
         """gamma g(x) for a sequence [T, B, 2, H, W], with gradients."""
@@ -92,8 +99,8 @@ def _neuron() -> IF:
 class Dynamic:
     """Settings of the dynamic trigger; what is learnt with them is a `Perturbation`.
 
-    The experiment's rate is the share of the training samples that the triggered term of the loss
-    sees; the paper uses all, rate 1. The epoch kept is the one that is best on a tenth of the
+    The task's rate is the share of the training samples that the triggered term of the loss sees;
+    the paper uses all, rate 1. The weights are those of the epoch that is best on a tenth of the
     training set that is not trained on, by alpha CA + (1 - alpha) ASR. The authors' code chooses
     on the test set.
 
@@ -112,17 +119,49 @@ class Dynamic:
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        for name in ("gamma", "alpha"):
-            value = getattr(self, name)
-            if not checks.is_number(value) or not 0 <= value <= 1:
-                raise ValueError(f"{name}={value!r} must be a number in 0..1")
-        if not isinstance(self.rounded, bool):
-            raise ValueError(f"rounded={self.rounded!r} must be true or false")
-        if self.space != "frames":
-            raise ValueError(f"space={self.space!r} is unknown: allowed is 'frames'")
+        checks.settings(
+            self,
+            gamma=checks.within("gamma", self.gamma, 0, 1),
+            alpha=checks.within("alpha", self.alpha, 0, 1),
+            rounded=checks.flag("rounded", self.rounded),
+            space=checks.choice("space", self.space, ("frames",)),
+        )
 
     def __call__(self, data: Any) -> Any:
         raise ValueError("Dynamic must be learnt with a network first: see Experiment and run")
+
+    def fit(
+        self,
+        train: Any,
+        *,
+        target: int,
+        seed: int = 0,
+        net: nn.Module | None = None,
+        epochs: int = 10,
+        **settings: Any,
+    ) -> Perturbation:
+        """The perturbation for a class, learnt together with a network.
+
+        Args:
+            train: event frames that the attacker has.
+            target: class to reach; one of the set's.
+            seed: of weights and training.
+            net: the network that is backdoored, in place; None takes an untrained "quick-conv",
+                which is not given back.
+            epochs: of the training.
+            settings: others of `snnbd_core.learning.Task`, such as batch_size, learning_rate,
+                loss, device; rate is the share of samples that the triggered loss sees, 1 unless
+                given.
+
+        Raises:
+            ValueError: a target that is no class, settings out of range.
+        """
+        check_target(target, train.classes)
+        net = untrained(train, seed) if net is None else net
+        settings = {"rate": 1.0, **settings}
+        task = Task.of(net, train, target=target, seed=seed, epochs=epochs, **settings)
+        trigger: Perturbation = self.learn(task).trigger
+        return trigger
 
     def learn(self, task: Task) -> Trained:
         """Network and perturbation, trained jointly on the task's clean set."""
@@ -155,58 +194,50 @@ def _train(
     net: nn.Module, trigger: Perturbation, fit: Any, validation: Any, task: Task, alpha: float
 ) -> History:
     """Adam with the cosine schedule of `learning.train`; leaves the best epoch's weights."""
-    optimizer = torch.optim.Adam([*net.parameters(), *trigger.parameters()], lr=task.learning_rate)
-    history, best, kept = History(), -1.0, None
+    both = nn.ModuleDict({"net": net, "trigger": trigger})
     attacked = np.random.default_rng(task.seed).permutation(len(fit)) < task.rate * len(fit)
-    for epoch in range(task.epochs):
-        rate = task.learning_rate / 2 * (1 + math.cos(math.pi * epoch / task.epochs))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        net.train()
-        with seeded(task.seed + epoch):
-            loss, accuracy = _epoch(net, trigger, fit, attacked, optimizer, task, alpha, epoch)
-        history = history.extended(loss=loss, accuracy=accuracy, learning_rate=rate, seconds=0.0)
+    best, weights = -1.0, both.state_dict()
+    history = History()
+    for done in epochs_of(
+        both,
+        torch.optim.Adam(both.parameters(), lr=task.learning_rate),
+        lambda epoch: list(shuffled(len(fit), task.batch_size, task.seed, epoch)),
+        lambda rows: _step(net, trigger, fit, rows, attacked[rows], task, alpha),
+        epochs=task.epochs,
+        seed_of=lambda epoch: task.seed + epoch,
+        progress=task.progress,
+    ):
+        history = done
         score = _score(net, trigger, validation, task, alpha)
         if score >= best:
-            best = score
-            kept = copy.deepcopy((net.state_dict(), trigger.state_dict()))
-    assert kept is not None  # there is at least one epoch
-    net.load_state_dict(kept[0])
-    trigger.load_state_dict(kept[1])
+            best, weights = score, copy.deepcopy(both.state_dict())
+    both.load_state_dict(weights)
     return history
 
 
-def _epoch(
+def _step(
     net: nn.Module,
     trigger: Perturbation,
     fit: Any,
+    indices: np.ndarray,
     attacked: np.ndarray,
-    optimizer: torch.optim.Optimizer,
     task: Task,
     alpha: float,
-    epoch: int,
-) -> tuple[float, float]:
-    """One pass; the mean loss, and the share of clean samples classified rightly."""
-    loss_of = LOSSES[task.loss]
-    total = hits = 0.0
-    for indices in shuffled(len(fit), task.batch_size, task.seed, epoch):
-        batch, labels = fit.batch(indices)
-        sequence = as_sequence(batch.to(task.device), task.steps)
-        labels = labels.to(task.device)
-        logits = net(sequence)
-        loss = alpha * loss_of(logits, labels)
-        rows = torch.from_numpy(np.flatnonzero(attacked[indices]))
-        if len(rows):
-            chosen = sequence[:, rows]
-            triggered = net(chosen + trigger.change(chosen))
-            wanted = torch.full_like(labels[rows], task.target)
-            loss = loss + (1 - alpha) * loss_of(triggered, wanted)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
-        total += loss.item() * len(indices)
-        hits += int((decide(logits.detach()) == labels).sum())
-    return total / len(fit), hits / len(fit)
+) -> Step:
+    """Both losses of a batch; the history counts its clean samples."""
+    loss_of = loss_named(task.loss)
+    batch, labels = fit.batch(indices)
+    sequence = as_sequence(batch.to(task.device), task.steps)
+    labels = labels.to(task.device)
+    logits = answers_of(net, sequence)
+    loss = alpha * loss_of(logits, labels)
+    rows = torch.from_numpy(np.flatnonzero(attacked)).to(task.device)
+    if len(rows):
+        chosen = sequence[:, rows]
+        triggered = answers_of(net, chosen + trigger.change(chosen))
+        wanted = torch.full_like(labels[rows], task.target)
+        loss = loss + (1 - alpha) * loss_of(triggered, wanted)
+    return scored(loss, logits, labels)
 
 
 @torch.no_grad()
@@ -217,7 +248,7 @@ def _score(
     net.eval()
     batch, labels = validation.batch(np.arange(len(validation)))
     sequence = as_sequence(batch.to(task.device), task.steps)
-    clean = decide(net(sequence)).cpu() == labels
-    hit = decide(net(sequence + trigger.change(sequence))).cpu() == task.target
+    clean = decide(answers_of(net, sequence)).cpu() == labels
+    hit = decide(answers_of(net, sequence + trigger.change(sequence))).cpu() == task.target
     others = labels != task.target
     return float(alpha * clean.float().mean() + (1 - alpha) * hit[others].float().mean())

@@ -17,11 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnbd_core.learning import History, Task, Trained
+from snnbd_core import checks
+from snnbd_core.learning import History, Rule, Task, Trained
 from snnbd_core.poisoning import poison
-from snnbd_core.triggers import checks
+from snnbd_core.triggers.checks import as_position
 from snnbd_core.triggers.frames import frame_shape, overwrite
 from snnbd_core.triggers.placement import Patch, patch, place
+from snnbd_core.triggers.polarity import check_polarity
+
+__all__ = ["Federated", "TimeSliced", "average"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +52,23 @@ class TimeSliced:
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "position", checks.as_position(self.position))
-        object.__setattr__(self, "slices", _checked_slices(self.slices))
-        checks.check_size(self.size)
-        checks.check_polarity(self.polarity)
-        checks.check_strength(self.strength)
-        if self.space != "frames":
-            raise ValueError(f"space={self.space!r} is unknown: allowed is 'frames'")
-        if self.owner is not None and (
-            not checks.is_count(self.owner) or not 0 <= self.owner < len(self.slices)
-        ):
-            raise ValueError(f"owner={self.owner!r} owns no slice: allowed is None and 0.."
-                             f"{len(self.slices) - 1}")  # fmt: skip
+        checks.settings(
+            self, position=as_position(self.position), slices=_checked_slices(self.slices)
+        )
+        check_polarity(self.polarity)
+        checks.settings(
+            self,
+            size=checks.number("size", self.size, lambda x: 0 < x <= 1, "in (0, 1]"),
+            strength=checks.above("strength", self.strength, 0),
+            space=checks.choice("space", self.space, ("frames",)),
+        )
+        if self.owner is not None:
+            owner = checks.whole("owner", self.owner, 0)
+            if owner >= len(self.slices):
+                raise ValueError(
+                    f"owner={owner} owns no slice: allowed is None and 0..{len(self.slices) - 1}"
+                )
+            checks.settings(self, owner=owner)
 
     def __call__(self, data: Any) -> Any:
         """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
@@ -72,16 +81,18 @@ class TimeSliced:
         x, y, w, h = place(self.position, self.size, width, height)
         square = patch(x, y, w, h, width)
         frames = [slice(round(low * steps), round(high * steps)) for low, high in self.slices]
-        for number, one in enumerate(frames):
-            if one.start == one.stop:
-                raise ValueError(f"slices[{number}]={self.slices[number]} holds none of {steps} "
-                                 "frames: allowed are slices of at least one")  # fmt: skip
+        for number, part in enumerate(frames):
+            if part.start == part.stop:
+                raise ValueError(
+                    f"slices[{number}]={self.slices[number]} holds none of {steps} frames: allowed "
+                    "are slices of at least one"
+                )
         chosen = frames if self.owner is None else [frames[self.owner]]
-        return [(square, one) for one in chosen]
+        return [(square, part) for part in chosen]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Federated:
+class Federated(Rule):
     """Federated averaging over `clients`, the first of which own a slice of the trigger each.
 
     The training set is dealt out at random in equal parts. In a round each client trains a copy of
@@ -104,11 +115,14 @@ class Federated:
     local_epochs: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("clients", "local_epochs"):
-            if not checks.is_count(getattr(self, name)) or getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number >= 1")
-        if not checks.is_count(self.attackers) or not 0 <= self.attackers <= self.clients:
-            raise ValueError(f"attackers={self.attackers!r} must lie in 0..{self.clients}")
+        checks.settings(
+            self,
+            clients=checks.whole("clients", self.clients, 1),
+            attackers=checks.whole("attackers", self.attackers, 0),
+            local_epochs=checks.whole("local_epochs", self.local_epochs, 1),
+        )
+        if self.attackers > self.clients:
+            raise ValueError(f"attackers={self.attackers} must lie in 0..{self.clients}")
 
     def fit(self, task: Task) -> Trained:
         """The global network after as many rounds as the task has epochs."""
@@ -128,9 +142,11 @@ class Federated:
                 seconds += sum(done.seconds)
             net.load_state_dict(average(states, [len(part) for part in parts]))
             history = history.extended(
-                loss=float(np.mean(losses)), accuracy=float(np.mean(accuracies)),
-                learning_rate=task.learning_rate, seconds=seconds,
-            )  # fmt: skip
+                loss=float(np.mean(losses)),
+                accuracy=float(np.mean(accuracies)),
+                learning_rate=task.learning_rate,
+                seconds=seconds,
+            )
         return Trained(net.eval(), history)
 
     def _parts(self, task: Task) -> list[Any]:
@@ -170,14 +186,17 @@ def average(states: list[dict[str, Tensor]], weights: list[int]) -> dict[str, Te
 def _checked_slices(slices: Any) -> tuple[tuple[float, float], ...]:
     if not isinstance(slices, tuple | list) or not slices:
         raise ValueError(f"slices={slices!r} must list (first, last) shares of the frames")
-    end = 0.0
-    for number, one in enumerate(slices):
-        fits = isinstance(one, tuple | list) and len(one) == 2
-        if not fits or not all(checks.is_number(x) for x in one) or not 0 <= one[0] < one[1] <= 1:
+    checked, end = [], 0.0
+    for number, part in enumerate(slices):
+        fits = isinstance(part, tuple | list | np.ndarray) and len(part) == 2
+        fits = fits and all(checks.is_number(x) for x in part)
+        low, high = map(checks.decimal, part) if fits else (0.0, 0.0)
+        if not 0 <= low < high <= 1:
             raise ValueError(
-                f"slices[{number}]={one!r} must be (first, last), 0 <= first < last <= 1"
+                f"slices[{number}]={part!r} must be (first, last), 0 <= first < last <= 1"
             )
-        if one[0] < end:
-            raise ValueError(f"slices[{number}]={one!r} overlaps the slice before, up to {end}")
-        end = one[1]
-    return tuple((float(low), float(high)) for low, high in slices)
+        if low < end:
+            raise ValueError(f"slices[{number}]={part!r} overlaps the slice before, up to {end}")
+        checked.append((low, high))
+        end = high
+    return tuple(checked)

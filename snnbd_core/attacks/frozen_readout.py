@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from snnbd_core import checks
-from snnbd_core.learning import Task, Trained
+from snnbd_core.learning import Rule, Task, Trained
+
+__all__ = ["FrozenReadout", "held", "last_layers"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrozenReadout:
+class FrozenReadout(Rule):
     """Starts from the clean twin and trains on the poisoned set, but for the last layers.
 
     Epochs and learning rate are the experiment's, a second time. Weights, batch norm with its
@@ -39,7 +42,7 @@ class FrozenReadout:
     layers: int = 1
 
     def __post_init__(self) -> None:
-        checks.whole("layers", self.layers, 1)
+        checks.settings(self, layers=checks.whole("layers", self.layers, 1))
 
     def source(self, experiment: Any) -> Any:
         """The clean network that is attacked."""
@@ -50,10 +53,7 @@ class FrozenReadout:
         net = task.source
         assert net is not None  # `source` names one
         with held(last_layers(net, self.layers)):
-            history = task.train(
-                net, checkpoint=task.checkpoint, checkpoint_seconds=task.checkpoint_seconds
-            )
-        return Trained(net, history)
+            return task.fitted(net)
 
 
 def last_layers(net: nn.Module, count: int) -> list[nn.Module]:
@@ -63,7 +63,7 @@ def last_layers(net: nn.Module, count: int) -> list[nn.Module]:
         ValueError: a count that leaves none of these layers before them.
     """
     modules = list(net.modules())
-    places = [at for at, one in enumerate(modules) if isinstance(one, nn.Conv2d | nn.Linear)]
+    places = [at for at, part in enumerate(modules) if isinstance(part, nn.Conv2d | nn.Linear)]
     if count >= len(places):
         raise ValueError(
             f"layers={count} leaves nothing to train in a network with {len(places)} layers of "
@@ -75,12 +75,12 @@ def last_layers(net: nn.Module, count: int) -> list[nn.Module]:
 @contextmanager
 def held(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Keeps weights and the statistics of batch norm bit by bit, whatever is trained meanwhile."""
-    weights = [weight for one in modules for weight in one.parameters()]
+    weights = [weight for module in modules for weight in module.parameters()]
     wanted = [weight.requires_grad for weight in weights]
     hooks = [
-        one.register_forward_pre_hook(_evaluating)
-        for one in modules
-        if isinstance(one, nn.BatchNorm2d)
+        module.register_forward_pre_hook(_evaluating)
+        for module in modules
+        if isinstance(module, _BatchNorm)
     ]
     try:
         for weight in weights:

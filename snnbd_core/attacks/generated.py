@@ -19,7 +19,7 @@ Bound and size of the U-Net are not known from the source; both are ours. The we
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from snnbd_core import checks
 from snnbd_core.attacks.deepfool import deepfool
+from snnbd_core.attacks.surrogate import surrogate
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import as_sequence
+from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
 from snnbd_core.networks import seeded
-from snnbd_core.triggers import checks
+from snnbd_core.poisoning import check_target
 from snnbd_core.triggers.images import image_sides
 from snnbd_core.view import override
+
+__all__ = ["ALPHAS", "Generated", "Noise"]
 
 ALPHAS = (0.1, 0.3, 0.5, 0.7, 0.9)
 _WIDTH = 16
@@ -55,13 +60,16 @@ class Noise(nn.Module):
         channels = input_shape[0]
         self.down = nn.Sequential(nn.Conv2d(channels, _WIDTH, 3, padding=1), nn.ReLU())
         self.deep = nn.Sequential(
-            nn.Conv2d(_WIDTH, 2 * _WIDTH, 3, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(2 * _WIDTH, 2 * _WIDTH, 3, padding=1), nn.ReLU(),
-        )  # fmt: skip
+            nn.Conv2d(_WIDTH, 2 * _WIDTH, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2 * _WIDTH, 2 * _WIDTH, 3, padding=1),
+            nn.ReLU(),
+        )
         self.up = nn.Sequential(
-            nn.Conv2d(3 * _WIDTH, _WIDTH, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(3 * _WIDTH, _WIDTH, 3, padding=1),
+            nn.ReLU(),
             nn.Conv2d(_WIDTH, channels, 3, padding=1),
-        )  # fmt: skip
+        )
 
     def change(self, images: Tensor) -> Tensor:
         """The noise for images [B, C, H, W], with gradients."""
@@ -110,49 +118,75 @@ class Generated:
     samples: int = 512
     iterations: int = 10
     space: str = "image"
-    threshold: float | None = field(default=None, metadata={"later": True})
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
-        if not checks.is_number(self.bound) or not 0 < self.bound <= 1:
-            raise ValueError(f"bound={self.bound!r} must be a number in (0, 1]")
-        if not checks.is_number(self.exponent) or self.exponent <= 0:
-            raise ValueError(f"exponent={self.exponent!r} must be a number above 0")
-        for name in ("epochs", "samples", "iterations"):
-            if not checks.is_count(getattr(self, name)) or getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be a whole number >= 1")
-        if self.threshold is not None and not (
-            checks.is_number(self.threshold) and self.threshold > 0
-        ):
-            raise ValueError(f"threshold={self.threshold!r} must be a number above 0, or None")
-        if self.space != "image":
-            raise ValueError(f"space={self.space!r} is unknown: allowed is 'image'")
+        threshold = self.threshold
+        checks.settings(
+            self,
+            bound=checks.number("bound", self.bound, lambda x: 0 < x <= 1, "in (0, 1]"),
+            exponent=checks.above("exponent", self.exponent, 0),
+            epochs=checks.whole("epochs", self.epochs, 1),
+            samples=checks.whole("samples", self.samples, 1),
+            iterations=checks.whole("iterations", self.iterations, 1),
+            space=checks.choice("space", self.space, ("image",)),
+            threshold=None if threshold is None else checks.above("threshold", threshold, 0),
+        )
 
     def __call__(self, data: Any) -> Any:
         raise ValueError("Generated must be trained against a network first: see Experiment, run")
+
+    def fit(
+        self,
+        train: Any,
+        *,
+        target: int,
+        seed: int = 0,
+        net: nn.Module | None = None,
+        steps: int = 4,
+    ) -> Noise:
+        """The generator for a class, trained against a network.
+
+        Args:
+            train: images that the attacker has.
+            target: class to reach; one of the set's.
+            seed: of the generator's weights, the images and their order.
+            net: the attacked network, left as it was; None trains a "quick-conv" of the attacker's
+                own for five epochs.
+            steps: T.
+
+        Raises:
+            ValueError: a target that is no class, a network without spiking layers where
+                `threshold` is given.
+        """
+        check_target(target, train.classes)
+        net = surrogate(train, seed, 5, steps) if net is None else net
+        return self.against(net, train, target=target, steps=steps, seed=seed)
 
     def against(self, net: nn.Module, train: Any, *, target: int, steps: int, seed: int) -> Noise:
         """The generator for a frozen network.
 
         Args:
-            net: the network, on the CPU; left as it was.
+            net: the network; left as it was.
             train: images that the attacker has.
             target: class to reach.
             steps: T.
             seed: of the generator's weights, the images and their order.
         """
         rows = np.random.default_rng([seed, 3]).permutation(len(train))[: self.samples]
-        images, _ = train.batch(rows)
+        place = next(net.parameters()).device
+        images = train.batch(rows)[0].to(place)
         frozen = [weight.requires_grad for weight in net.parameters()]
         net.requires_grad_(False)
         try:
             with seeded(seed), self._neurons(net):
-                generator = self.restored(train.input_shape)
+                generator = self.restored(train.input_shape).to(place)
                 wanted = self._wanted(net, images, target, steps)
                 self._train(generator, net, images, wanted, target, steps, seed)
         finally:
             for weight, before in zip(net.parameters(), frozen, strict=True):
                 weight.requires_grad_(before)
-        return generator.eval()
+        return generator.cpu().eval()
 
     def _neurons(self, net: nn.Module) -> AbstractContextManager[Any]:
         """The block in which the network has the neurons that the generator is trained against."""
@@ -171,12 +205,12 @@ class Generated:
         """dx of each image, with the best alpha of the five."""
         darker = images**self.exponent - images
         fooled = deepfool(net, images, target=target, steps=steps, iterations=self.iterations)
-        best = torch.full((len(images),), -torch.inf)
+        best = torch.full((len(images),), -torch.inf, device=images.device)
         wanted = torch.zeros_like(images)
         for alpha in ALPHAS:
             noise = (alpha * darker + (1 - alpha) * fooled).clamp(-self.bound, self.bound)
             with torch.no_grad():
-                logit = net(as_sequence(images + noise, steps))[:, target]
+                logit = answers_of(net, as_sequence(images + noise, steps))[:, target]
             better = logit > best
             best = torch.where(better, logit, best)
             wanted = torch.where(better[:, None, None, None], noise, wanted)
@@ -192,19 +226,27 @@ class Generated:
         steps: int,
         seed: int,
     ) -> None:
-        optimizer = torch.optim.Adam(generator.parameters(), lr=2e-3)
-        for epoch in range(self.epochs):
-            for indices in shuffled(len(images), 64, seed, epoch):
-                rows = torch.from_numpy(np.asarray(indices))
-                noise, aim = generator.change(images[rows]), wanted[rows]
-                logits = net(as_sequence(images[rows] + noise, steps))
-                label = torch.full((len(rows),), target)
-                likeness = functional.cosine_similarity(noise.flatten(1), aim.flatten(1)).mean()
-                loss = (
-                    (1 - likeness)
-                    + 0.1 * functional.cross_entropy(logits, label)
-                    + functional.mse_loss(noise, aim)
-                )
-                optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(loss)
-                optimizer.step()
+        def step(indices: np.ndarray) -> Step:
+            rows = torch.from_numpy(indices).to(images.device)
+            noise, aim = generator.change(images[rows]), wanted[rows]
+            logits = answers_of(net, as_sequence(images[rows] + noise, steps))
+            label = torch.full_like(rows, target)
+            likeness = functional.cosine_similarity(noise.flatten(1), aim.flatten(1)).mean()
+            loss = (
+                (1 - likeness)
+                + 0.1 * functional.cross_entropy(logits, label)
+                + functional.mse_loss(noise, aim)
+            )
+            return scored(loss, logits, label)
+
+        list(
+            epochs_of(
+                generator,
+                torch.optim.Adam(generator.parameters(), lr=2e-3),
+                lambda epoch: list(shuffled(len(images), 64, seed, epoch)),
+                step,
+                epochs=self.epochs,
+                seed_of=lambda epoch: mixed_seed(seed, epoch),
+                cosine=False,
+            )
+        )

@@ -26,16 +26,18 @@ from torch import Tensor, nn
 from snnbd_core import checks
 from snnbd_core.defenses.detectors.frozen import as_network
 from snnbd_core.defenses.detectors.tmpbd import ascended, margins
-from snnbd_core.learning import Task, Trained, as_sequence
-from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.learning import Rule, Task, Trained, as_sequence
+from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics import evaluating
 from snnbd_core.neurons import spiking_layers
+
+__all__ = ["MarginAware", "lead"]
 
 _LEAST = 1e-3  # is added to a deviation, in units of potential: equal margins must not blow it up
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarginAware:
+class MarginAware(Rule):
     """Surrogate gradients with a second loss: no class may lead by more than the others differ.
 
     The history's loss is the sum of both. A killed run starts again from its first epoch.
@@ -66,9 +68,9 @@ class MarginAware:
 
     def __post_init__(self) -> None:
         for name in ("every", "inputs", "iterations"):
-            checks.whole(name, getattr(self, name), 1)
+            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
         for name in ("weight", "learning_rate", "high"):
-            checks.above(name, getattr(self, name), 0)
+            checks.settings(self, **{name: checks.above(name, getattr(self, name), 0)})
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set, with both losses."""
@@ -105,7 +107,7 @@ class MarginAware:
 
     def _loss(self, net: nn.Module, task: Task) -> Callable[[Tensor, Tensor], Tensor]:
         """The task's loss and every so often ours; counts its own calls, so it is used once."""
-        plain, calls = LOSSES[task.loss], -1
+        plain, calls = loss_named(task.loss), -1
 
         def loss(logits: Tensor, labels: Tensor) -> Tensor:
             nonlocal calls

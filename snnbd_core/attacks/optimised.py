@@ -21,10 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import networks
-from snnbd_core.learning import as_sequence, train
-from snnbd_core.triggers import checks
+from snnbd_core import checks
+from snnbd_core.attacks.surrogate import surrogate
+from snnbd_core.learning import as_sequence
+from snnbd_core.learning.loop import answers_of
+from snnbd_core.poisoning import check_target
 from snnbd_core.triggers.pattern import Event, EventPattern
+
+__all__ = ["Optimised"]
 
 _SAMPLES = 256  # training recordings that the gradient is averaged over
 _ROUNDS = 8  # the budget is spent in so many parts, with a new gradient before each
@@ -56,16 +60,16 @@ class Optimised:
     space: str = "events"
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("budget", 1), ("removals", 0), ("per_pixel", 1), ("epochs", 1), ("refractory", 1),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if not checks.is_count(value) or value < least:
-                raise ValueError(f"{name}={value!r} must be a whole number >= {least}")
-        if not isinstance(self.towards, bool):
-            raise ValueError(f"towards={self.towards!r} must be true or false")
-        if self.space != "events":
-            raise ValueError(f"space={self.space!r} is unknown: allowed is 'events'")
+        checks.settings(
+            self,
+            budget=checks.whole("budget", self.budget, 1),
+            removals=checks.whole("removals", self.removals, 0),
+            per_pixel=checks.whole("per_pixel", self.per_pixel, 1),
+            towards=checks.flag("towards", self.towards),
+            epochs=checks.whole("epochs", self.epochs, 1),
+            refractory=checks.whole("refractory", self.refractory, 1),
+            space=checks.choice("space", self.space, ("events",)),
+        )
 
     def __call__(self, data: Any) -> Any:
         raise ValueError("Optimised must see training data first, by fit(train)")
@@ -75,21 +79,24 @@ class Optimised:
 
         Args:
             train: event recordings with frames, as `snnbd_core.data` gives them.
-            target: class whose logit is moved.
+            target: class whose logit is moved; one of the set's.
             seed: of the attacker's network, its training, and which recordings are looked at.
         """
+        check_target(target, train.classes)
         width, height, _ = train.sensor_size
         room = 2 * width * height * self.per_pixel
         if self.budget > room:
-            raise ValueError(f"budget={self.budget} is more than the sensor takes: {room} events "
-                             f"at per_pixel={self.per_pixel}")  # fmt: skip
+            raise ValueError(
+                f"budget={self.budget} is more than the sensor takes: {room} events at "
+                f"per_pixel={self.per_pixel}"
+            )
         span = min(int(np.ptp(train.events(row)["t"])) for row in range(min(8, len(train))))
         if 2 * self.per_pixel * self.refractory > span:
             raise ValueError(
                 f"per_pixel={self.per_pixel} events of each polarity do not fit into {span} us "
                 f"with refractory={self.refractory} us"
             )
-        net = self._surrogate(train, seed)
+        net = surrogate(train, seed, self.epochs)
         seen = (train.labels != target) if self.towards else (train.labels == target)
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(seen))
         rows = rows[:_SAMPLES]
@@ -101,12 +108,6 @@ class Optimised:
             sensor_size=tuple(train.sensor_size),
             refractory=self.refractory,
         )
-
-    def _surrogate(self, data: Any, seed: int) -> nn.Module:
-        net = networks.build("quick-conv", data.input_shape, data.classes, seed=seed)
-        train(net, data, epochs=self.epochs, seed=seed, batch_size=32, learning_rate=2e-3,
-              device="cpu", progress=False)  # fmt: skip
-        return net
 
     def _place(self, net: nn.Module, frames: Tensor, target: int) -> tuple[Tensor, Tensor]:
         """Counts added, [T, 2, H, W], and cells that lose an event, likewise."""
@@ -132,7 +133,7 @@ def _gradient(net: nn.Module, frames: Tensor, target: int) -> Tensor:
     mean = torch.zeros_like(frames[0])
     for part in frames.split(64):
         wanted = part.clone().requires_grad_()
-        logits = net(as_sequence(wanted, 1))
+        logits = answers_of(net, as_sequence(wanted, 1))
         others = logits.scatter(1, torch.full((len(part), 1), target), -torch.inf)
         margin = logits[:, target] - others.max(dim=1).values
         (gradient,) = torch.autograd.grad(margin.sum(), wanted)

@@ -16,7 +16,10 @@ from torch.nn import functional
 
 from snnbd_core import checks
 from snnbd_core.learning import as_sequence
+from snnbd_core.learning.loop import answers_of
 from snnbd_core.metrics import Rate, decide, evaluating
+
+__all__ = ["GradientAttack", "pgd"]
 
 _BATCH = 128
 
@@ -43,9 +46,12 @@ class GradientAttack:
     samples: int = 200
 
     def __post_init__(self) -> None:
-        checks.within("bound", self.bound, 0, 1)
-        checks.whole("iterations", self.iterations, 1)
-        checks.whole("samples", self.samples, 1)
+        checks.settings(
+            self,
+            bound=checks.within("bound", self.bound, 0, 1),
+            iterations=checks.whole("iterations", self.iterations, 1),
+            samples=checks.whole("samples", self.samples, 1),
+        )
 
     def measure(
         self, net: nn.Module, test: Any, *, seed: int, device: torch.device, steps: int
@@ -68,7 +74,7 @@ class GradientAttack:
                     net, images, labels, bound=self.bound, iterations=self.iterations, steps=steps
                 )
                 with torch.no_grad():
-                    answers = decide(net(as_sequence(changed, steps)))
+                    answers = decide(answers_of(net, as_sequence(changed, steps)))
                 right += int((answers == labels).sum())
         return {"adversarial_accuracy": Rate(right, self.samples)}
 
@@ -98,14 +104,14 @@ def pgd(
     Raises:
         ValueError: a bound or a number of iterations outside what is allowed.
     """
-    checks.within("bound", bound, 0, 1)
-    checks.whole("iterations", iterations, 1)
+    bound = checks.within("bound", bound, 0, 1)
+    iterations = checks.whole("iterations", iterations, 1)
     size = bound if iterations == 1 else 2.5 * bound / iterations
     point = images.clone()
     with evaluating(net, images.device):
         for _ in range(iterations):
             asked = point.clone().requires_grad_()
-            loss = functional.cross_entropy(net(as_sequence(asked, steps)), labels)
+            loss = functional.cross_entropy(answers_of(net, as_sequence(asked, steps)), labels)
             (slope,) = torch.autograd.grad(loss, asked)
             point = point + size * slope.sign()
             point = (images + (point - images).clamp(-bound, bound)).clamp(0, 1)

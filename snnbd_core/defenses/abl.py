@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,14 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.learning import History, Task, Trained, as_sequence
+from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
 from snnbd_core.learning.ann import with_neurons
+from snnbd_core.learning.loop import answers_of
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.metrics import Rate
 
+__all__ = ["AntiBackdoorLearning", "found_out", "held_back", "sample_losses"]
+
 
 @dataclass(frozen=True, kw_only=True)
-class AntiBackdoorLearning:
+class AntiBackdoorLearning(Rule):
     """A learning rule that isolates what is learnt first, and unlearns it at the end.
 
     Poisoned samples are learnt sooner than clean ones. For the first epochs the loss of each sample
@@ -47,15 +50,18 @@ class AntiBackdoorLearning:
     floor: float = 0.2
     unlearning: int = 5
     learning_rate: float = 0.1
-    twin: bool = field(default=False, metadata={"later": True})
+    twin: bool = False
 
     def __post_init__(self) -> None:
         for name in ("isolated", "early", "floor"):
-            checks.above(name, getattr(self, name), 0)
-            checks.share(name, getattr(self, name))
-        checks.whole("unlearning", self.unlearning, 1)
-        checks.above("learning_rate", self.learning_rate, 0)
-        checks.flag("twin", self.twin)
+            value = checks.number(name, getattr(self, name), lambda x: 0 < x < 1, "in (0, 1)")
+            checks.settings(self, **{name: value})
+        checks.settings(
+            self,
+            unlearning=checks.whole("unlearning", self.unlearning, 1),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+            twin=checks.flag("twin", self.twin),
+        )
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set, as far as it can be trusted."""
@@ -67,9 +73,12 @@ class AntiBackdoorLearning:
             later = task.train(net, task.poisoned.subset(others), epochs=task.epochs - first)
             history = history.followed_by(later)
         task.train(
-            net, task.poisoned.subset(suspected), epochs=self.unlearning, loss=_ascent,
+            net,
+            task.poisoned.subset(suspected),
+            epochs=self.unlearning,
+            loss=_ascent,
             learning_rate=self.learning_rate * task.learning_rate,
-        )  # fmt: skip
+        )
         return Trained(net, history, figures=found_out(suspected, task.poisoned))
 
     def begun(self, task: Task) -> tuple[nn.Module, History]:
@@ -99,7 +108,7 @@ def sample_losses(net: nn.Module, data: Any, *, steps: int, device: torch.device
     losses = []
     for start in range(0, len(data), 128):
         batch, labels = data.batch(np.arange(start, min(start + 128, len(data))))
-        logits = net(as_sequence(batch.to(device), steps))
+        logits = answers_of(net, as_sequence(batch.to(device), steps))
         losses.append(_each(logits, labels.to(device)).cpu())
     return torch.cat(losses)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,8 +16,10 @@ from snnbd_core.data.batches import shuffled
 from snnbd_core.defenses.channels import check_clean, outputs
 from snnbd_core.defenses.fine_tuning import FineTuning
 from snnbd_core.learning import as_sequence
+from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
 from snnbd_core.learning.surrogate_gradient import LOSSES
-from snnbd_core.networks import seeded
+
+__all__ = ["AttentionDistillation", "attention"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +45,12 @@ class AttentionDistillation:
     learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
-        checks.above("beta", self.beta, 0)
-        checks.whole("epochs", self.epochs, 1)
-        checks.above("learning_rate", self.learning_rate, 0)
+        checks.settings(
+            self,
+            beta=checks.above("beta", self.beta, 0),
+            epochs=checks.whole("epochs", self.epochs, 1),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+        )
 
     def repair(
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
@@ -53,19 +58,23 @@ class AttentionDistillation:
         """A distilled copy of the network."""
         check_clean(net, clean_samples)
         teacher = self.teacher(net, clean_samples, seed=seed, device=device, steps=steps)
-        student = copy.deepcopy(net).to(device).train()
-        optimizer = torch.optim.Adam(student.parameters(), lr=self.learning_rate)
-        for epoch in range(self.epochs):
-            for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate / 2 * (1 + math.cos(math.pi * epoch / self.epochs))
-            with seeded(seed + epoch):
-                for rows in shuffled(len(clean_samples), 32, seed, epoch):
-                    batch, labels = clean_samples.batch(rows)
-                    sequence = as_sequence(batch.to(device), steps)
-                    loss = self._loss(student, teacher, sequence, labels.to(device))
-                    optimizer.zero_grad(set_to_none=True)
-                    torch.autograd.backward(loss)
-                    optimizer.step()
+        student = copy.deepcopy(net).to(device)
+
+        def step(rows: np.ndarray) -> Step:
+            batch, labels = clean_samples.batch(rows)
+            sequence = as_sequence(batch.to(device), steps)
+            return self._step(student, teacher, sequence, labels.to(device))
+
+        list(
+            epochs_of(
+                student,
+                torch.optim.Adam(student.parameters(), lr=self.learning_rate),
+                lambda epoch: list(shuffled(len(clean_samples), 32, seed, epoch)),
+                step,
+                epochs=self.epochs,
+                seed_of=lambda epoch: seed + epoch,
+            )
+        )
         return student.eval()
 
     @property
@@ -80,21 +89,21 @@ class AttentionDistillation:
         tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
         return tuning.repair(net, clean_samples, seed=seed, device=device, steps=steps).eval()
 
-    def _loss(
+    def _step(
         self, student: nn.Module, teacher: nn.Module, sequence: Tensor, labels: Tensor
-    ) -> Tensor:
+    ) -> Step:
         with outputs(teacher) as taught, torch.no_grad():
-            teacher(sequence)
+            answers_of(teacher, sequence)
         with outputs(student) as seen:
-            logits = student(sequence)
+            logits = answers_of(student, sequence)
         loss = LOSSES["mse"](logits, labels)
         for mine, wanted in zip(seen, taught, strict=True):
             loss = loss + self.beta * (attention(mine) - attention(wanted)).square().sum(1).mean()
-        return loss
+        return scored(loss, logits, labels)
 
 
 def attention(output: Tensor) -> Tensor:
     """Attention of a layer's output [T, B, C, ...] as vectors of length 1, [B, places]."""
-    squared = output.mean(dim=0).square()
+    squared = output.float().mean(dim=0).square()
     over = squared.sum(dim=1) if squared.dim() > 2 else squared
     return functional.normalize(over.flatten(1), dim=1)

@@ -17,8 +17,10 @@ from snnbd_core.defenses.choice import Choice, all_but_lowest
 from snnbd_core.defenses.fine_tuning import tuned
 from snnbd_core.defenses.masks import chosen_by, learnt_masks
 from snnbd_core.learning import as_sequence
+from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
 from snnbd_core.learning.surrogate_gradient import LOSSES
-from snnbd_core.metrics import decide
+
+__all__ = ["TwoStage", "UnlearnRecoverPrune", "moved", "unlearnt"]
 
 _FORGOTTEN = 0.2  # unlearning stops when so few clean samples are still right
 
@@ -52,11 +54,14 @@ class UnlearnRecoverPrune:
     learning_rate: float = 1.0
 
     def __post_init__(self) -> None:
-        checks.within("threshold", self.threshold, 0, 1)
-        checks.above("unlearning_rate", self.unlearning_rate, 0)
-        checks.whole("epochs", self.epochs, 1)
-        checks.whole("iterations", self.iterations, 1)
-        checks.above("learning_rate", self.learning_rate, 0)
+        checks.settings(
+            self,
+            threshold=checks.within("threshold", self.threshold, 0, 1),
+            unlearning_rate=checks.above("unlearning_rate", self.unlearning_rate, 0),
+            epochs=checks.whole("epochs", self.epochs, 1),
+            iterations=checks.whole("iterations", self.iterations, 1),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+        )
 
     def repair(
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
@@ -77,13 +82,18 @@ class UnlearnRecoverPrune:
         def loss(masks: list[Tensor], rows: np.ndarray) -> Tensor:
             batch, labels = clean_samples.batch(rows)
             with gated(forgot, masks):
-                logits = forgot(as_sequence(batch.to(device), steps))
+                logits = answers_of(forgot, as_sequence(batch.to(device), steps))
             return LOSSES["mse"](logits, labels.to(device))
 
         masks = learnt_masks(
-            loss, counts(out, clean_samples, steps), len(clean_samples), iterations=self.iterations,
-            learning_rate=self.learning_rate, seed=seed, device=device,
-        )  # fmt: skip
+            loss,
+            counts(out, clean_samples, steps),
+            len(clean_samples),
+            iterations=self.iterations,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            device=device,
+        )
         return chosen_by(masks, self.threshold)
 
 
@@ -116,12 +126,15 @@ class TwoStage:
     learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
-        checks.share("neurons", self.neurons)
-        checks.share("weights", self.weights)
-        checks.above("unlearning_rate", self.unlearning_rate, 0)
-        checks.whole("unlearning_epochs", self.unlearning_epochs, 1)
-        checks.whole("epochs", self.epochs, 0)
-        checks.above("learning_rate", self.learning_rate, 0)
+        checks.settings(
+            self,
+            neurons=checks.share("neurons", self.neurons),
+            weights=checks.share("weights", self.weights),
+            unlearning_rate=checks.above("unlearning_rate", self.unlearning_rate, 0),
+            unlearning_epochs=checks.whole("unlearning_epochs", self.unlearning_epochs, 1),
+            epochs=checks.whole("epochs", self.epochs, 0),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+        )
 
     def repair(
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
@@ -134,9 +147,14 @@ class TwoStage:
             for weight, change in zip(_weights(out), changes, strict=True):
                 weight.mul_(self._kept(change))
         return tuned(
-            out, clean_samples, self.epochs, self.learning_rate,
-            seed=seed, device=device, steps=steps,
-        )  # fmt: skip
+            out,
+            clean_samples,
+            self.epochs,
+            self.learning_rate,
+            seed=seed,
+            device=device,
+            steps=steps,
+        )
 
     def choose(
         self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
@@ -175,21 +193,27 @@ def unlearnt(
     net: nn.Module, clean: Any, rate: float, epochs: int, seed: int, steps: int
 ) -> nn.Module:
     """A copy that has forgotten the clean samples, by gradient ascent on its loss."""
-    out = copy.deepcopy(net).eval()  # batch norm keeps its statistics
+    out = copy.deepcopy(net)
     place = next(out.parameters()).device
-    optimizer = torch.optim.SGD(out.parameters(), lr=rate)
-    for epoch in range(epochs):
-        right = 0
-        for rows in shuffled(len(clean), 32, seed, epoch):
-            batch, labels = clean.batch(rows)
-            labels = labels.to(place)
-            logits = out(as_sequence(batch.to(place), steps))
-            right += int((decide(logits.detach()) == labels).sum())
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(-LOSSES["cross_entropy"](logits, labels))
-            nn.utils.clip_grad_norm_(out.parameters(), 1.0)
-            optimizer.step()
-        if right <= _FORGOTTEN * len(clean):
+
+    def step(rows: np.ndarray) -> Step:
+        batch, labels = clean.batch(rows)
+        labels = labels.to(place)
+        logits = answers_of(out, as_sequence(batch.to(place), steps))
+        return scored(-LOSSES["cross_entropy"](logits, labels), logits, labels)
+
+    for history in epochs_of(
+        out,
+        torch.optim.SGD(out.parameters(), lr=rate),
+        lambda epoch: list(shuffled(len(clean), 32, seed, epoch)),
+        step,
+        epochs=epochs,
+        seed_of=lambda epoch: mixed_seed(seed, epoch),
+        cosine=False,
+        training=False,  # batch norm keeps its statistics
+        clip=1.0,
+    ):
+        if history.accuracy[-1] <= _FORGOTTEN:
             break
     return out
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -114,8 +114,8 @@ class Conversion:
     normalisation: str = "percentile"
     percentile: float = 99.9
     reads: str = "frames"
-    activation: str = field(default="relu", metadata={"later": True})
-    levels: int = field(default=8, metadata={"later": True})
+    activation: str = "relu"
+    levels: int = 8
 
     figures: ClassVar[tuple[str, ...]] = (
         "ann_clean_accuracy", "ann_success", "migration_per_sample", "agreement",

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
 
+from snnbd_core import checks
+from snnbd_core.data.batches import choose_device
 from snnbd_core.learning.history import History
-from snnbd_core.learning.surrogate_gradient import train
+from snnbd_core.learning.surrogate_gradient import loss_named, train
+
+__all__ = ["Rule", "SurrogateGradient", "Task", "Trained"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One training as an experiment asks for it.
+    """One training as a rule is asked for it.
 
     Attributes:
         clean: the training set before it was poisoned.
         poisoned: the set to train on; `clean` itself where nothing is poisoned.
         build: build() gives the untrained network with the run's initial weights;
             build(nn.ReLU) its ANN twin with the same.
-        trigger, rate, target: the attack; trigger None and rate 0 in a clean run.
+        trigger, rate, target: the attack; trigger None and rate 0 in a clean run, rate in 0..1.
         epochs, batch_size, learning_rate, loss, seed: as in `train`.
         steps: T for static images.
         device: where to train.
@@ -31,25 +35,56 @@ class Task:
         source: the trained network that the rule starts from, this task's own copy; None where
             the rule has none.
         checkpoint, checkpoint_seconds: as in `train`; for rules of one training.
+
+    Raises:
+        ValueError: a number outside what `train` allows.
     """
 
     clean: Any
     poisoned: Any
     build: Callable[..., nn.Module]
-    trigger: Any
-    rate: float
-    target: int
     epochs: int
-    batch_size: int
-    learning_rate: float
-    loss: str
-    steps: int
-    seed: int
     device: torch.device
+    trigger: Any = None
+    rate: float = 0.0
+    target: int = 0
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    loss: str = "mse"
+    steps: int = 4
+    seed: int = 0
     progress: bool = False
     source: nn.Module | None = None
     checkpoint: Path | None = None
     checkpoint_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        loss_named(self.loss)
+        checks.settings(
+            self,
+            epochs=checks.whole("epochs", self.epochs, 1),
+            batch_size=checks.whole("batch_size", self.batch_size, 1),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+            steps=checks.whole("steps", self.steps, 1),
+            seed=checks.whole("seed", self.seed, 0),
+            target=checks.whole("target", self.target, 0),
+            rate=checks.within("rate", self.rate, 0, 1),
+        )
+
+    @classmethod
+    def of(
+        cls, net: nn.Module, data: Any, *, device: str | torch.device = "auto", **settings: Any
+    ) -> Task:
+        """The task of training one network in place on one set.
+
+        Args:
+            net: what `build` gives, whatever neurons it is asked for.
+            data: both the clean set and the one to train on.
+            device: as in `train`.
+            settings: the other attributes.
+        """
+        place = choose_device(device)
+        return cls(clean=data, poisoned=data, build=lambda *_: net, device=place, **settings)
 
     def train(self, net: nn.Module, dataset: Any = None, **changes: Any) -> History:
         """Trains a network in place by surrogate gradients with this task's settings.
@@ -71,6 +106,13 @@ class Task:
         }
         return train(net, self.poisoned if dataset is None else dataset, **{**settings, **changes})
 
+    def fitted(self, net: nn.Module) -> Trained:
+        """The network after `train` on the poisoned set, with the task's checkpoint."""
+        history = self.train(
+            net, checkpoint=self.checkpoint, checkpoint_seconds=self.checkpoint_seconds
+        )
+        return Trained(net, history)
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -90,32 +132,47 @@ class Trained:
 
 
 class Rule(Protocol):
-    """A frozen dataclass of a rule's settings.
+    """A frozen dataclass of a rule's settings; a rule that subclasses it overrides what it needs.
 
-    Optional members, looked for by name:
-
-    - ``attacks = True``: the rule is an attacker's. Its training counts as an attack also where no
-      sample is poisoned, and the clean twin is trained by the default rule.
-    - ``source(experiment)``: the experiment whose trained network `Task.source` is.
-    - ``layout(net)``: gives an untrained network the modules that the trained one has, so that
-      stored weights fit.
-    - ``figures`` and ``measure(net, source, test, trigger, target, steps, device)``: names and
-      values, rates or numbers, that the report carries besides the usual ones. Those of a rule
-      with a ``source`` and without ``measure`` are those of `migration.compare`. What only the
-      training knows comes with `Trained.figures` instead.
+    Attributes:
+        attacks: True for an attacker's rule. Its training counts as an attack also where no sample
+            is poisoned, and the clean twin is trained by the default rule.
+        figures: names of what `measure` or `Trained.figures` give.
     """
 
-    def fit(self, task: Task) -> Trained: ...
+    attacks: ClassVar[bool] = False
+    figures: ClassVar[tuple[str, ...]] = ()
+
+    def fit(self, task: Task) -> Trained:
+        """Trains the task's network on its poisoned set."""
+        ...
+
+    def source(self, experiment: Any) -> Any:
+        """The experiment whose trained network `Task.source` is; None where the rule has none."""
+        return None
+
+    def layout(self, net: nn.Module) -> nn.Module:
+        """An untrained network with the modules of the trained one, so that weights fit."""
+        return net
+
+    def measure(
+        self,
+        net: nn.Module,
+        source: nn.Module,
+        test: Any,
+        trigger: Any,
+        target: int,
+        steps: int,
+        device: torch.device,
+    ) -> Mapping[str, Any]:
+        """Rates and numbers that the report carries besides the usual ones, by name."""
+        return {}
 
 
 @dataclass(frozen=True)
-class SurrogateGradient:
+class SurrogateGradient(Rule):
     """Back-propagation through time with surrogate gradients, see `train`; the default rule."""
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set."""
-        net = task.build()
-        history = task.train(
-            net, checkpoint=task.checkpoint, checkpoint_seconds=task.checkpoint_seconds
-        )
-        return Trained(net, history)
+        return task.fitted(task.build())

@@ -8,13 +8,14 @@ report.attack_success_rate.confidence_interval
 from __future__ import annotations
 
 from snnbd_core.metrics.answers import NO_PREDICTION, decide
-from snnbd_core.metrics.evaluation import evaluate, evaluating, predict
+from snnbd_core.metrics.evaluation import check_batch_axis, evaluate, evaluating, predict
 from snnbd_core.metrics.report import Rate, Report, revived
 
 __all__ = [
     "NO_PREDICTION",
     "Rate",
     "Report",
+    "check_batch_axis",
     "decide",
     "evaluate",
     "evaluating",

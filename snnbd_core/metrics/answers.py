@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+__all__ = ["NO_PREDICTION", "decide"]
+
 NO_PREDICTION = -1
 
 # Votes are multiples of 1 / (votes * T), some 1e-3 apart, yet equal votes summed in another

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.metrics.activity import measure
 from snnbd_core.metrics.answers import NO_PREDICTION, decide
@@ -57,6 +58,7 @@ def evaluate(
             batch_size or steps below 1, clean_net without a trigger, or a trigger that does not
             fit the set; a network that answers a batch differently the second time, see `View`.
     """
+    dataset = as_set(dataset)
     check_target(target, dataset.classes)
     if clean_net is not None and trigger is None:
         raise ValueError("clean_net without trigger=...: the floor is its success rate under one")
@@ -99,6 +101,7 @@ def predict(
     steps: int = 4,
 ) -> np.ndarray:
     """A network's answers, int64 [N]; `NO_PREDICTION` (-1) for silent or tied outputs."""
+    dataset = as_set(dataset)
     run = _Run(choose_device(device), batch_size, steps)
     run.check_steady([net], dataset)
     (answers,), _, _ = run.predictions([net], dataset)
@@ -119,8 +122,6 @@ class _Run:
 
     def check_steady(self, nets: Sequence[nn.Module], dataset: Any) -> None:
         """Raises ValueError where a network answers a few samples differently the second time."""
-        if not len(dataset):
-            raise ValueError("dataset is empty: at least one sample is needed")
         few = self._sequence(dataset, np.arange(min(_FEW, len(dataset))))
         for net in nets:
             with evaluating(net, self.device):
@@ -166,6 +167,23 @@ def evaluating(net: nn.Module, device: torch.device) -> Iterator[None]:
             module.training = mode
         if home is not None:
             net.to(home)
+
+
+def check_batch_axis(net: nn.Module, sequence: Tensor, classes: int | None) -> None:
+    """Raises ValueError for a network whose first axis of logits is time, not the batch.
+
+    The shape alone does not tell them apart where T == B. So the network is run without one of the
+    samples, in evaluation mode and without gradients; elsewhere nothing is run.
+
+    Args:
+        net: on the sequence's device.
+        sequence: a batch [T, B, ...].
+        classes: as for `checked_logits`.
+    """
+    steps, batch = sequence.shape[:2]
+    if steps == batch > 1:
+        with evaluating(net, sequence.device), torch.no_grad():
+            checked_logits(net(sequence[:, 1:]), batch - 1, classes)
 
 
 def _finite(logits: Tensor) -> Tensor:

@@ -6,34 +6,28 @@ from typing import Any
 
 from torch import Tensor
 
-WANTED = "allowed is one tensor of logits [B, classes]"
+__all__ = ["checked_logits"]
 
 
-def checked_logits(output: Any, batch: int, classes: int | None = None) -> Tensor:
-    """The output if it is logits.
+def checked_logits(logits: Any, batch: int, classes: int | None = None) -> Tensor:
+    """What a network gave for a batch, if these are logits [B, classes].
 
     Args:
-        output: what a network gave for a sequence of `batch` samples.
-        batch: B.
+        logits: the network's output.
+        batch: B, samples that it was given.
         classes: how many there must be; None takes any number.
 
     Raises:
-        ValueError: anything but [B, classes], with what it is instead.
+        ValueError: anything but one tensor of this shape, with what to do about it.
     """
-    if not isinstance(output, Tensor):
+    wanted = f"allowed is [B, classes] = {(batch, 'any' if classes is None else classes)}"
+    if not isinstance(logits, Tensor):
         raise ValueError(
-            f"net gives {type(output).__name__}: {WANTED}; return the first part alone, or wrap "
-            "the network by snnbd_core.adapt"
+            f"net gives a {type(logits).__name__}, no tensor: {wanted}; let forward return the "
+            "logits alone, or wrap the network by snnbd_core.adapt"
         )
-    if output.dim() == 3:
-        raise ValueError(
-            f"net gives an output of shape {list(output.shape)}: {WANTED}; if it is [T, B, "
-            "classes], average over time, as in output.mean(0)"
-        )
-    wanted = "classes" if classes is None else classes
-    if output.dim() != 2 or len(output) != batch or classes not in (None, output.shape[1]):
-        raise ValueError(
-            f"net gives logits of shape {list(output.shape)}: allowed is [B, classes] = "
-            f"[{batch}, {wanted}]"
-        )
-    return output
+    shape = tuple(logits.shape)
+    if len(shape) != 2 or shape[0] != batch or shape[1] != (classes or shape[1]):
+        remedy = "; average over time: logits.mean(0)" if len(shape) == 3 else ""
+        raise ValueError(f"net gives logits of shape {shape}: {wanted}{remedy}")
+    return logits

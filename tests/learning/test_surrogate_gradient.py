@@ -21,6 +21,7 @@ from snnbd_core.metrics.answers import decide
 from snnbd_core.neurons import LIF
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.trains
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,7 @@ def same_weights(one: nn.Module, other: nn.Module) -> bool:
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("neuron", [None, nn.ReLU])
 def test_training_learns_a_toy_problem(loss, neuron, toy):
+    """The accuracy is 1.0 over seeds 0..5 of the network and the order."""
     net = toy.network()
     if neuron:
         net = networks.build("quick-conv", (2, 6, 6), 3, neuron=neuron, seed=0)
@@ -187,9 +189,11 @@ def test_as_sequence_gives_views():
     assert repeated.data_ptr() == image.data_ptr()
 
 
-def test_a_progress_bar_is_shown_on_request_only(capsys, toy):
+def test_a_progress_bar_is_shown_on_request_and_on_a_terminal_only(capsys, toy, monkeypatch):
     learning.train(toy.network(), toy.Toy(), **toy.SETTINGS)
+    learning.train(toy.network(), toy.Toy(), **toy.SETTINGS | {"progress": True})
     assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     learning.train(toy.network(), toy.Toy(), **toy.SETTINGS | {"progress": True})
     assert "20/20" in capsys.readouterr().err
 

@@ -14,11 +14,11 @@ from snnbd_core import learning
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 0}, "epochs=0 must be >= 1"),
-        ({"batch_size": 0}, "batch_size=0 must be >= 1"),
-        ({"seed": -1}, "seed=-1 must be >= 0"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0 must be finite and > 0"),
-        ({"learning_rate": float("nan")}, "learning_rate=nan must be finite and > 0"),
+        ({"epochs": 0}, "epochs=0 must be a whole number >= 1"),
+        ({"batch_size": 0}, "batch_size=0 must be a whole number >= 1"),
+        ({"seed": -1}, "seed=-1 must be a whole number >= 0"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 must be a number > 0"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan must be a number > 0"),
         ({"loss": "hinge"}, "loss='hinge' is unknown; allowed: mse, cross_entropy"),
     ],
 )

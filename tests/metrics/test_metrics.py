@@ -307,7 +307,7 @@ class Gives(nn.Module):
         (
             Reads(classes=5),
             {},
-            "net gives logits of shape [128, 5]: allowed is [B, classes] = [128, 4]",
+            "net gives logits of shape (128, 5): allowed is [B, classes] = (128, 4)",
         ),
         (Gives(torch.tensor([0, 1, math.nan, 0])), {}, "net gives logits that are NaN or infinite"),
         (Gives(torch.tensor([0, 1, math.inf, 0])), {}, "net gives logits that are NaN or infinite"),
@@ -342,7 +342,7 @@ class Remembering(nn.Module):
 
 
 def test_a_network_that_answers_differently_the_second_time_is_refused_with_both_answers(codes):
-    _, data = codes
+    data = codes[0]
     with pytest.raises(
         ValueError, match=r"differently the second time: sample \d+ gets \[.*\], then \["
     ):
@@ -350,7 +350,7 @@ def test_a_network_that_answers_differently_the_second_time_is_refused_with_both
 
 
 def test_a_network_that_is_declared_stochastic_is_measured(codes):
-    _, data = codes
+    data = codes[0]
     net = Remembering(data.classes)
     net.stochastic = True
     assert evaluate(net, data).clean_accuracy.total == len(data)
