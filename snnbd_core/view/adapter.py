@@ -38,12 +38,10 @@ class Settings:
 
     def detached(self) -> Settings:
         """The values alone, also of settings that are learned."""
-        threshold, decay = self.threshold, self.decay
-        return Settings(
-            None if threshold is None else threshold.detach(),
-            None if decay is None else decay.detach(),
-            self.reset,
+        threshold, decay = (
+            None if value is None else value.detach() for value in (self.threshold, self.decay)
         )
+        return Settings(threshold, decay, self.reset)
 
 
 class Adapter:
