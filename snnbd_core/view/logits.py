@@ -31,3 +31,9 @@ def checked_logits(logits: Any, batch: int, classes: int | None = None) -> Tenso
         remedy = "; average over time: logits.mean(0)" if len(shape) == 3 else ""
         raise ValueError(f"net gives logits of shape {shape}: {wanted}{remedy}")
     return logits
+
+
+def brief(logits: Tensor) -> str:
+    """A few of one sample's logits, for a message."""
+    values = ", ".join(f"{value:.4g}" for value in logits[:5].tolist())
+    return f"[{values}{', ...' if len(logits) > 5 else ''}]"
