@@ -149,8 +149,11 @@ class Guard:
     ) -> tuple[Any, ...] | None:
         if hasattr(module, "_overrides"):
             self.before = before = module._overrides
-            threshold = before.get("threshold", module.threshold)
-            module._overrides = {**before, "threshold": threshold.to(factor) * factor}
+            threshold = before.get("threshold", module.threshold).to(factor)
+            if threshold.numel() > 1 and factor.numel() > 1:
+                neurons = inputs[0].dim() - 2
+                threshold, factor = _spread(threshold, neurons), _spread(factor, neurons)
+            module._overrides = {**before, "threshold": threshold * factor}
             return None
         if self.kind == "noise":
             before = 1 if self.axes == "time" else 0
@@ -160,6 +163,12 @@ class Guard:
     def __getstate__(self) -> dict[str, Any]:
         # a copy draws from the start, as a network that is loaded does
         return {**self.__dict__, "draws": None, "drawn": None, "before": None, "calls": 0}
+
+
+def _spread(values: Tensor, neurons: int) -> Tensor:
+    """Values per sample [B, 1] as [B, 1, ...], to meet values per neuron; those as they are."""
+    per_sample = values.dim() == 2 and values.shape[1] == 1
+    return values.reshape(-1, *[1] * neurons) if per_sample else values
 
 
 def noise(low: float, high: float, seed: int) -> Tensor:
