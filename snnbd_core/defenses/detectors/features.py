@@ -16,7 +16,7 @@ __all__ = ["FEW", "KINDS", "Features", "features", "per_class", "sharpness"]
 
 KINDS = ("rates", "potentials")
 SHARP = 10.0
-FEW = 8  # samples on which it is seen whether logits are votes
+FEW = 8  # samples on which it is seen how large logits are
 
 Numbers = TypeVar("Numbers", Tensor, np.ndarray)
 
@@ -99,18 +99,16 @@ def per_class(potential: Numbers, classes: int) -> Numbers:
 
 @torch.no_grad()
 def sharpness(view: View, sequence: Tensor) -> float:
-    """What logits are multiplied by before a softmax: 10 for votes of neurons, which lie in 0..1.
+    """What logits are multiplied by before a softmax: 10 for votes, which lie in 0..1.
 
-    Other logits have no bounds and are taken as they are: those of a linear read-out, summed
-    spikes, potentials.
+    Logits that go beyond, as those of a linear read-out or summed spikes may, are multiplied by 10
+    over the largest of them; those of ReLU, which are trained to be votes, by 10.
 
     Args:
         view: of the network.
         sequence: clean samples, [T, B, C, H, W], of which the first `FEW` are looked at.
     """
     readout = view.readout
-    if readout is None:
-        return 1.0
-    votes = view(sequence[:, :FEW])
-    bounded = not readout.adapter.spikes or bool(((votes >= 0) & (votes <= 1)).all())
-    return SHARP if bounded else 1.0
+    if readout is not None and not readout.adapter.spikes:
+        return SHARP
+    return SHARP / max(1.0, float(view(sequence[:, :FEW]).abs().max()))

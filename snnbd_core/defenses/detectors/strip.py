@@ -24,8 +24,8 @@ class Strip:
 
     "space" adds the two, values of images at most 1, as the authors' code does, so that neither a
     trigger nor an event is halved; "time" takes every other frame from the clean one, which only
-    event frames have. Votes of neurons, which lie in 0..1, are turned into probabilities by a
-    softmax of ten times their value, logits of a linear read-out by one of their value.
+    event frames have. Votes in 0..1 are turned into probabilities by a softmax of ten times their
+    value; larger logits are brought to that scale first, see `sharpness`.
 
     Args:
         overlays: clean samples laid over each input, at least 1.
