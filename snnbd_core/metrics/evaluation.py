@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snnbd_core import checks
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.metrics.activity import measure
 from snnbd_core.metrics.answers import NO_PREDICTION, checked_logits, decide
@@ -107,10 +108,11 @@ class _Run:
     steps: int
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "steps"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r}: allowed are whole numbers from 1")
+        checks.settings(
+            self,
+            batch_size=checks.whole("batch_size", self.batch_size, 1),
+            steps=checks.whole("steps", self.steps, 1),
+        )
 
     def predictions(
         self, nets: Sequence[nn.Module], dataset: Any
