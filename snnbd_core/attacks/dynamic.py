@@ -128,7 +128,7 @@ class Dynamic:
         )
 
     def __call__(self, data: Any) -> Any:
-        raise ValueError("Dynamic must be learnt with a network first: see Experiment and run")
+        raise ValueError("Dynamic must be learnt with a network first, by fit(train, target=...)")
 
     def fit(
         self,

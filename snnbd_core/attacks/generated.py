@@ -19,7 +19,7 @@ Bound and size of the U-Net are not known from the source; both are ours. The we
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -118,7 +118,7 @@ class Generated:
     samples: int = 512
     iterations: int = 10
     space: str = "image"
-    threshold: float | None = None
+    threshold: float | None = field(default=None, metadata={"later": True})
 
     def __post_init__(self) -> None:
         threshold = self.threshold
@@ -134,7 +134,9 @@ class Generated:
         )
 
     def __call__(self, data: Any) -> Any:
-        raise ValueError("Generated must be trained against a network first: see Experiment, run")
+        raise ValueError(
+            "Generated must be trained against a network first, by fit(train, target=..., net=...)"
+        )
 
     def fit(
         self,

@@ -1,7 +1,7 @@
 """A trigger that a camera can produce, placed where it works best (ours).
 
 A few whole events are added to (and taken from) the raw recording, at whole pixels and
-microseconds, with the pixel's refractory period kept. Where they go is decided by gradients: the
+microseconds, which respect the pixel's refractory period. Where they go is decided by gradients: the
 attacker trains a network of its own on the training data, and asks it in which cells of the binned
 frames one more event moves the target's logit most. Binning counts events, so one more event is one
 more in its cell: the gradient passes straight through.
@@ -72,7 +72,7 @@ class Optimised:
         )
 
     def __call__(self, data: Any) -> Any:
-        raise ValueError("Optimised must see training data first, by fit(train)")
+        raise ValueError("Optimised must see training data first, by fit(train, target=...)")
 
     def fit(self, train: Any, *, target: int, seed: int = 0) -> EventPattern:
         """The pattern for a target class, found on the attacker's training data.

@@ -165,8 +165,8 @@ class TwoStage:
         neuron that is not kept, the first stage sets weights to zero.
         """
         out = copy.deepcopy(net).to(device).eval()
-        scores = [moved(one) for one in self._changes(out, clean_samples, seed, steps)]
-        keep = (all_but_lowest(-one, self.neurons) for one in scores)
+        scores = [moved(change) for change in self._changes(out, clean_samples, seed, steps)]
+        keep = (all_but_lowest(-score, self.neurons) for score in scores)
         return Choice(tuple(scores), tuple(keep), (None,) * len(scores))
 
     def _changes(self, net: nn.Module, clean: Any, seed: int, steps: int) -> list[Tensor]:

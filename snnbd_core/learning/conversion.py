@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -161,8 +161,8 @@ class Conversion(Migrating):
     normalisation: str = "percentile"
     percentile: float = 99.9
     reads: str = "frames"
-    activation: str = "relu"
-    levels: int = 8
+    activation: str = field(default="relu", metadata={"later": True})
+    levels: int = field(default=8, metadata={"later": True})
 
     def __post_init__(self) -> None:
         normalisation, percentile = _checked(self.normalisation, self.percentile)
@@ -227,6 +227,8 @@ def _check(ann: nn.Module, calibration: Any) -> None:
             raise ValueError(
                 f"layer {name} ({type(layer).__name__}) has no running statistics to fold"
             )
+    if not any(isinstance(layer, nn.ReLU) for layer in ann.modules()):
+        raise ValueError(f"ann={type(ann).__name__} has no ReLU: nothing would spike")
     for name, weight in ann.named_parameters():
         if not bool(torch.isfinite(weight).all()):
             raise ValueError(f"the weights {name} are not finite: train the ANN again")

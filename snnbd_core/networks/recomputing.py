@@ -26,7 +26,7 @@ def recomputed(layers: Sequence[nn.Module], sequence: Tensor) -> Tensor:
     """What the layers give one after the other, as ``nn.Sequential`` would.
 
     Args:
-        layers: in order. What runs up to a layer of neurons, and it, is kept as one group.
+        layers: in order. What runs up to a layer of neurons, and it, makes up a group.
         sequence: their input [T, B, ...].
 
     Raises:

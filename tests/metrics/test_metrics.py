@@ -300,8 +300,8 @@ class Gives(nn.Module):
     ("net", "arguments", "message"),
     [
         (Reads(), {"target": 4}, "target=4 is not a class: allowed is 0..3"),
-        (Reads(), {"batch_size": 0}, "batch_size=0: allowed are whole numbers from 1"),
-        (Reads(), {"steps": 0}, "steps=0: allowed are whole numbers from 1"),
+        (Reads(), {"batch_size": 0}, "batch_size=0 must be a whole number >= 1"),
+        (Reads(), {"steps": 0}, "steps=0 must be a whole number >= 1"),
         (Reads(), {"clean_net": Reads()}, "clean_net without trigger=...: the floor is"),
         (
             Reads(classes=5),
