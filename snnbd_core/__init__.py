@@ -10,18 +10,23 @@ from __future__ import annotations
 from snnbd_core import attacks, data, defenses, learning, metrics, networks, triggers
 from snnbd_core.attacks import badsnn
 from snnbd_core.metrics import Rate, Report, evaluate
-from snnbd_core.neurons import IF, LIF, ParametricLIF, override
+from snnbd_core.neurons import IF, LIF, ParametricLIF
 from snnbd_core.poisoning import PoisonedDataset, poison
+from snnbd_core.view import NotVisible, View, adapt, override
+
+view = View  # `snnbd_core.view` is a package too: its parts come by `from snnbd_core.view import`
 
 __version__ = "0.1.0"
 
 __all__ = [
     "IF",
     "LIF",
+    "NotVisible",
     "ParametricLIF",
     "PoisonedDataset",
     "Rate",
     "Report",
+    "adapt",
     "attacks",
     "badsnn",
     "data",
@@ -33,4 +38,9 @@ __all__ = [
     "override",
     "poison",
     "triggers",
+    "view",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -18,10 +18,11 @@ from torch import nn
 
 
 def plain(value: Any) -> Any:
-    """A 0-d tensor or array as the number in it; anything else as it is."""
-    if isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0:
-        return value.item()
-    return value
+    """A 0-d tensor or array as the number in it, of its own precision; anything else as it is."""
+    if isinstance(value, torch.Tensor) and value.ndim == 0:
+        exact = value.detach().float() if value.dtype == torch.bfloat16 else value.detach()
+        value = exact.cpu().numpy()
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def whole(name: str, value: Any, least: int) -> int:

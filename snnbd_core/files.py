@@ -9,10 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+__all__ = ["cache_dir", "expanded", "write_atomically"]
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-def write_atomically(path: Path | str, write: Callable[[BinaryIO], None]) -> None:
+def write_atomically(
+    path: Path | str, write: Callable[[BinaryIO], None], variable: str | None = None
+) -> None:
     """Write a file so that readers see the old one or the whole new one, never a part.
 
     The bytes go to a temporary name in the same folder (so that the last step is a rename on
@@ -22,6 +26,8 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], None]) -> Non
     Args:
         path: the file to write; its folder must exist.
         write: called once with the open binary file; may seek in it.
+        variable: the environment variable that chose the folder, to be named when the disk is
+            full; None where the caller chose it.
 
     Raises:
         OSError: with ``errno`` ``ENOSPC`` or ``EDQUOT`` and a message that names the folder when
@@ -42,7 +48,7 @@ def write_atomically(path: Path | str, write: Callable[[BinaryIO], None]) -> Non
     except OSError as error:
         temporary.unlink(missing_ok=True)
         if error.errno in _FULL:
-            raise OSError(error.errno, _full_message(path)) from error
+            raise OSError(error.errno, _full_message(path, variable)) from error
         raise
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -55,15 +61,11 @@ def cache_dir() -> Path:
     ``$SNNBD_CACHE`` when set, else ``$XDG_CACHE_HOME/snnbd``, else ``~/.cache/snnbd``.
 
     Raises:
-        PermissionError: when the folder cannot be made or written to; names the folder and
-            ``$SNNBD_CACHE`` as the remedy.
+        PermissionError: when there is no home folder, or the folder cannot be made or written to;
+            names the folder and ``$SNNBD_CACHE`` as the remedy.
     """
-    chosen = os.environ.get("SNNBD_CACHE")
-    if chosen:
-        folder = Path(chosen).expanduser()
-    else:
-        base = os.environ.get("XDG_CACHE_HOME")
-        folder = (Path(base) if base else Path.home() / ".cache") / "snnbd"
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = expanded(os.environ.get("SNNBD_CACHE") or f"{base}/snnbd", "SNNBD_CACHE")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,6 +75,22 @@ def cache_dir() -> Path:
     return folder
 
 
+def expanded(path: str | os.PathLike[str], variable: str) -> Path:
+    """Give the path with ``~`` replaced by the home folder.
+
+    Raises:
+        PermissionError: when the user has no home folder (a container, a batch job); names the
+            environment variable to set instead.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise PermissionError(
+            f"cannot use the folder {path}: this user has no home folder (HOME is not set). "
+            f"Point ${variable} at a folder by its full path"
+        ) from error
+
+
 def _umask() -> int:
     """Give the process's umask (the system only tells it in exchange for a new one)."""
     mask = os.umask(0o022)
@@ -80,10 +98,11 @@ def _umask() -> int:
     return mask
 
 
-def _full_message(path: Path) -> str:
+def _full_message(path: Path, variable: str | None) -> str:
+    remedy = f"point ${variable} at a folder with more" if variable else "write elsewhere"
     return (
         f"no space left in {path.parent} while writing {path.name}; nothing was kept of it. "
-        "Free some space there, or point $SNNBD_CACHE at a folder with more"
+        f"Free some space there, or {remedy}"
     )
 
 

@@ -11,7 +11,8 @@ here (``update=``), equal to their origin: snnTorch's ``Leaky`` and SpikingJelly
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
@@ -19,8 +20,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import kernels
+from snnbd_core import guards, kernels
 from snnbd_core.kernels import Rule
+
+__all__ = [
+    "IF",
+    "LIF",
+    "ParametricLIF",
+    "as_now",
+    "checked_beta",
+    "checked_threshold",
+    "spiking_layers",
+]
+
+SETTINGS = ("beta", "threshold")  # of a layer, beside its weights in a state dict
 
 
 class LIF(nn.Module):
@@ -66,8 +79,8 @@ class LIF(nn.Module):
     ) -> None:
         super().__init__()
         self.rule = Rule(reset, update, surrogate, slope, detach_reset, decay_input)
-        self._hold("beta", _checked_beta(beta), learn_beta)
-        self._hold("threshold", _checked_threshold(threshold), learn_threshold)
+        self._hold("beta", checked_beta(beta), learn_beta)
+        self._hold("threshold", checked_threshold(threshold), learn_threshold)
         self._overrides: dict[str, Tensor] = {}
 
     def forward(self, current: Tensor, return_potential: bool = False) -> Any:
@@ -85,9 +98,7 @@ class LIF(nn.Module):
             raise ValueError(f"current of shape {list(current.shape)} must be [T, B, ...]")
         if not current.is_floating_point():
             raise ValueError(f"current of dtype {current.dtype} must be floating point")
-        beta, threshold = self._overrides.get("beta"), self._overrides.get("threshold")
-        beta = self.decay() if beta is None else beta
-        threshold = self.threshold if threshold is None else threshold
+        threshold, beta = self.in_force()
         if beta.dim():  # else one number for all
             beta = _fitted("beta", beta, current)
         if threshold.dim():
@@ -96,6 +107,24 @@ class LIF(nn.Module):
             current, beta, threshold, self.rule, return_potential=return_potential
         )
         return (spikes, potential) if return_potential else spikes
+
+    def in_force(self) -> tuple[Tensor, Tensor]:
+        """Threshold and beta that act now: the overriding ones, else those that are held."""
+        threshold, beta = self._overrides.get("threshold"), self._overrides.get("beta")
+        return (
+            self.threshold if threshold is None else threshold,
+            self.decay() if beta is None else beta,
+        )
+
+    @contextmanager
+    def overridden(self, values: Mapping[str, Tensor]) -> Iterator[None]:
+        """Runs this layer with another "threshold" or "beta", for the block's length."""
+        before = self._overrides
+        try:
+            self._overrides = {**before, **values}
+            yield
+        finally:
+            self._overrides = before
 
     def decay(self) -> Tensor:
         """The beta that acts: the held one, clamped to 0..1 once it can have been learned."""
@@ -110,15 +139,34 @@ class LIF(nn.Module):
         )
 
     def _hold(self, name: str, value: Tensor, learned: bool) -> None:
-        """A parameter if learned; else a buffer that moves with the device but is not saved.
-
-        What is not learned is a setting of the network, not part of its weights: a saved network
-        loads into one with other thresholds, and into its ANN twin.
-        """
+        """A parameter if learned, else a buffer: a saved network answers as it did."""
         if learned:
             self.register_parameter(name, nn.Parameter(value.detach().clone()))
         else:
-            self.register_buffer(name, value, persistent=False)
+            self.register_buffer(name, value)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        """Takes over settings and guards; a setting that differs from the layer's own is said.
+
+        A state dict without a setting leaves the layer's own.
+        """
+        own = {name[len(prefix) :]: value for name, value in state_dict.items()
+               if name.startswith(prefix)}  # fmt: skip
+        guards.prepare(self, own)
+        for name in SETTINGS:
+            held, given = self._buffers.get(name), own.get(name)
+            if held is None:
+                continue
+            if given is None:
+                state_dict[prefix + name] = held
+            elif held.shape != given.shape or not torch.equal(held.cpu(), given.cpu().to(held)):
+                warnings.warn(
+                    f"{prefix or type(self).__name__ + '.'}{name}={_brief(given)} is loaded in "
+                    f"place of {_brief(held)}, which the layer was built with",
+                    stacklevel=2,
+                )
+                self._buffers[name] = torch.empty_like(given, device=held.device)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 class IF(LIF):
@@ -167,40 +215,6 @@ class ParametricLIF(LIF):
         return torch.sigmoid(-self.w)
 
 
-@contextmanager
-def override(
-    net: nn.Module,
-    *,
-    threshold: float | Tensor | None = None,
-    beta: float | Tensor | None = None,
-) -> Iterator[nn.Module]:
-    """Runs a network with other hyper-parameters in every spiking layer, for the block's length.
-
-    What held before is restored on exit, also after an error; blocks nest, the inner one winning
-    for what it names. Parameters and their gradients are untouched.
-
-    Args:
-        net: a network with at least one LIF, IF or ParametricLIF.
-        threshold: replaces the threshold; a number, or a tensor as in LIF ([B, 1] per sample).
-        beta: replaces the decay, likewise.
-
-    Raises:
-        ValueError: nothing to override, no spiking layer, or a value outside what is allowed.
-    """
-    values: dict[str, Tensor] = {}
-    if threshold is not None:
-        values["threshold"] = _checked_threshold(threshold)
-    if beta is not None:
-        values["beta"] = _checked_beta(beta)
-    if not values:
-        raise ValueError("override needs threshold= or beta=; both are None")
-    layers = spiking_layers(net)
-    if not layers:
-        raise ValueError(f"net={type(net).__name__} has no spiking layer to override")
-    with _overridden(layers, [{**layer._overrides, **values} for layer in layers]):
-        yield net
-
-
 def as_now(net: nn.Module) -> Callable[[], AbstractContextManager[None]]:
     """For later blocks: makes contexts that override in a network's neurons what is now."""
     layers = spiking_layers(net)
@@ -224,14 +238,16 @@ def spiking_layers(net: nn.Module) -> list[LIF]:
     return [layer for layer in net.modules() if isinstance(layer, LIF)]
 
 
-def _checked_beta(value: float | Tensor) -> Tensor:
+def checked_beta(value: float | Tensor) -> Tensor:
+    """A decay as a tensor; ValueError outside 0..1."""
     beta = _as_tensor("beta", value)
     if not bool(((beta >= 0) & (beta <= 1)).all()):
         raise ValueError(f"beta={_brief(beta)} must lie within 0..1")
     return beta
 
 
-def _checked_threshold(value: float | Tensor) -> Tensor:
+def checked_threshold(value: float | Tensor) -> Tensor:
+    """A threshold as a tensor; ValueError where it is not finite and > 0."""
     threshold = _as_tensor("threshold", value)
     if not bool(((threshold > 0) & torch.isfinite(threshold)).all()):
         raise ValueError(f"threshold={_brief(threshold)} must be finite and > 0")

@@ -7,21 +7,22 @@ drawn over the whole training set, and there are int(rate * N) of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
-from snnbd_core.triggers import Trigger
+from snnbd_core import checks
+from snnbd_core.data.anybody import as_set
+from snnbd_core.data.samples import Indices, SampleSet, checked_indices
+from snnbd_core.triggers.identity import fingerprint
+from snnbd_core.triggers.protocol import Trigger
 
-Indices = Sequence[int] | np.ndarray | Tensor
+__all__ = ["PoisonedDataset", "Triggered", "check_target", "check_trigger", "poison"]
 
 
-class _View(Dataset[tuple[Tensor, int]]):
+class _View(SampleSet):
     """What both views share: whatever they do not define comes from the set they wrap."""
 
     dataset: Any
@@ -31,38 +32,28 @@ class _View(Dataset[tuple[Tensor, int]]):
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        samples, labels = self.batch([index])
-        return samples[0], int(labels[0])
-
-    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError  # each view has its own
-
 
 class Triggered(_View):
     """A view of a data set in which every sample carries the trigger; labels are kept.
 
     Same protocol as the wrapped set: `batch`, `[i]`, `labels`, `classes`, `subset` and, for
     events, `events`, `bin`, `frames`, `sensor_size`. Nothing is stored and the wrapped set is
-    never changed.
+    never changed. Anybody's data set is taken, see `data.as_set`.
 
     Raises:
         ValueError: an empty data set, or a trigger whose space does not fit it.
     """
 
     def __init__(self, dataset: Any, trigger: Trigger) -> None:
-        check_trigger(dataset, trigger)
-        self.dataset = dataset
+        self.dataset = dataset = check_trigger(dataset, trigger)
         self.trigger = trigger
         self.labels = np.array(dataset.labels, dtype=np.int64)
 
     @property
     def fingerprint(self) -> str:
-        """sha256 (hex) of the wrapped set's fingerprint and the trigger."""
-        return hashlib.sha256(f"{self.dataset.fingerprint}|{self.trigger!r}".encode()).hexdigest()
+        """sha256 (hex) of the wrapped set's contents and the trigger's."""
+        facts = f"{self.dataset.fingerprint}|{fingerprint(self.trigger)}"
+        return hashlib.sha256(facts.encode()).hexdigest()
 
     def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
         """Triggered samples float32 [B, ...] and labels int64 [B]."""
@@ -114,11 +105,9 @@ class PoisonedDataset(_View):
     def __init__(
         self, dataset: Any, trigger: Trigger, target: int, poisoned_indices: Indices
     ) -> None:
-        check_trigger(dataset, trigger)
-        check_target(target, dataset.classes)
-        self.dataset = dataset
+        self.dataset = dataset = check_trigger(dataset, trigger)
         self.trigger = trigger
-        self.target = int(target)
+        self.target = check_target(target, dataset.classes)
         self.poisoned_indices = np.unique(checked_indices(poisoned_indices, len(dataset)))
         self.clean_labels = np.array(dataset.labels, dtype=np.int64)
         self.labels = self.clean_labels.copy()
@@ -132,9 +121,9 @@ class PoisonedDataset(_View):
 
     @property
     def fingerprint(self) -> str:
-        """sha256 (hex) of the wrapped set's fingerprint, the trigger, the target, the indices."""
-        digest = hashlib.sha256(f"{self.dataset.fingerprint}|{self.trigger!r}|".encode())
-        digest.update(f"{self.target}|".encode() + self.poisoned_indices.tobytes())
+        """sha256 (hex) of the wrapped set's contents, the trigger's, the target, the indices."""
+        digest = hashlib.sha256(f"{self._triggered.fingerprint}|{self.target}|".encode())
+        digest.update(self.poisoned_indices.tobytes())
         return digest.hexdigest()
 
     def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
@@ -186,7 +175,7 @@ def poison(
     """Replaces a share of the samples by triggered ones labelled `target`.
 
     Args:
-        dataset: a `FrameDataset` or `ImageDataset` (or anything with their protocol).
+        dataset: a data set of this library or anybody's, see `data.as_set`.
         trigger: where `trigger.space` is "events", the raw recordings are changed and binned by
             the set's own rule; "frames" and "image" change what the set gives.
         rate: share of the whole set, 0..1; floor(rate * N) samples are poisoned, as in the
@@ -203,12 +192,10 @@ def poison(
             for than there are to draw from, target not a class, seed below 0, an empty
             set, or a trigger that does not fit the set.
     """
-    check_trigger(dataset, trigger)
-    check_target(target, dataset.classes)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed={seed!r} is not a seed: allowed are whole numbers from 0")
+    dataset = check_trigger(dataset, trigger)
+    target, seed = check_target(target, dataset.classes), checks.whole("seed", seed, 0)
     count = _poisoned_count(rate, len(dataset))
-    labels = np.asarray(dataset.labels)
+    labels = dataset.labels
     if only_target:
         candidates, where = np.flatnonzero(labels == target), f"in class {target}"
     elif include_target:
@@ -224,65 +211,52 @@ def poison(
     return PoisonedDataset(dataset, trigger, target, drawn)
 
 
-def check_trigger(dataset: Any, trigger: Trigger) -> None:
-    """Raises ValueError for an empty set or a trigger whose space does not fit the set."""
+def check_trigger(dataset: Any, trigger: Trigger) -> SampleSet:
+    """The data set (see `data.as_set`); ValueError if it is empty or the trigger does not fit."""
+    dataset = as_set(dataset)
     if not len(dataset):
         raise ValueError("dataset is empty: at least one sample is needed")
-    if not hasattr(dataset, "batch"):
+    if not isinstance(trigger, Trigger):
         raise ValueError(
-            f"dataset is a {type(dataset).__name__}: allowed is one with the protocol of "
-            "snnbd_core.data; instead of torch's Subset take dataset.subset(indices)"
+            f"trigger={trigger!r} does not say in which space it works: allowed is an object that "
+            "is called with samples and has an attribute space; a Compose can be given one, as in "
+            "compose.space = 'events'"
         )
-    if not hasattr(trigger, "space"):
+    if trigger.space not in dataset.spaces:
         raise ValueError(
-            f"trigger={trigger!r} does not say in which space it works: allowed is an object with "
-            "an attribute space; a Compose can be given one, as in compose.space = 'events'"
+            f"trigger={trigger!r} works in space {trigger.space!r}: allowed for this data set is "
+            + " or ".join(map(repr, dataset.spaces))
+            + (", since it has no raw recordings" if trigger.space == "events" else "")
         )
-    space = trigger.space
-    kind = "event set" if hasattr(dataset, "bin") else "image set"
-    allowed = ("frames", "events") if kind == "event set" else ("image",)
-    if space not in allowed or not callable(trigger):
-        raise ValueError(
-            f"trigger={trigger!r} works in space {space!r}, the data set is an {kind}: allowed "
-            f"is {' or '.join(map(repr, allowed))}"
-        )
-    sensor_size = getattr(trigger, "sensor_size", None)
+    sensor_size = getattr(trigger, "sensor_size", None)  # not every trigger knows one
     if sensor_size is not None and tuple(sensor_size) != tuple(dataset.sensor_size):
         raise ValueError(
             f"trigger.sensor_size={sensor_size} is not the data set's: allowed is "
             f"{tuple(dataset.sensor_size)}"
         )
+    return dataset
 
 
-def check_target(target: int, classes: int) -> None:
-    """Raises ValueError unless `target` is a class."""
-    whole = isinstance(target, int | np.integer) and not isinstance(target, bool)
-    if not whole or not 0 <= target < classes:
+def check_target(target: int, classes: int) -> int:
+    """The target as an int; ValueError unless it is a class."""
+    try:
+        number = checks.whole("target", target, 0)
+    except ValueError:
+        number = classes
+    if number >= classes:
         raise ValueError(f"target={target!r} is not a class: allowed is 0..{classes - 1}")
-
-
-def checked_indices(indices: Indices, count: int) -> np.ndarray:
-    """Indices as int64 [B], negative ones counted from the end.
-
-    Raises:
-        IndexError: outside the set (so that iterating over a set ends).
-    """
-    array = np.atleast_1d(np.asarray(indices))
-    if array.size and array.dtype.kind not in "iu":
-        raise ValueError(f"indices of dtype {array.dtype}: allowed are whole numbers")
-    array = array.astype(np.int64)
-    outside = array[(array < -count) | (array >= count)]
-    if len(outside):
-        raise IndexError(f"index {outside[0]} is outside a data set of {count} samples")
-    return np.where(array < 0, array + count, array)
+    return number
 
 
 def _poisoned_count(rate: float, total: int) -> int:
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate <= 1:
+    given = checks.plain(rate)
+    if not checks.is_number(given) or not 0 <= given <= 1:
         raise ValueError(f"rate={rate!r} is not a share of the data set: allowed is 0..1")
-    # the small term undoes binary rounding: int(0.29 * 100) would be 28
-    count = int(float(rate) * total + 1e-9)
-    if rate > 0 and not count:
+    # The slack undoes binary rounding: int(0.29 * 100) would be 28, and the float32 nearest to
+    # 1 / 11 is a little less than it.
+    spacing = float(np.spacing(given)) if isinstance(given, np.floating) else 0.0
+    count = int(checks.decimal(given) * total + min(max(1e-9, spacing * total), 0.5))
+    if given > 0 and not count:
         raise ValueError(
             f"rate={rate!r} poisons none of {total} samples: the smallest usable rate is "
             f"1/{total} = {1 / total!r} (or 0 for none)"

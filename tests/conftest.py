@@ -13,6 +13,17 @@ import torch
 # No test opens a window.
 matplotlib.use("agg")
 
+# Fixtures that train a network, and the results folder that runs write into.
+TRAIN = {"twin", "spiking", "innocent", "ann", "results"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that take a trained network from a fixture train as well."""
+    for item in items:
+        if TRAIN & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.trains)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

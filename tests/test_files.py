@@ -50,10 +50,35 @@ def test_a_full_disk_is_named_with_its_folder_and_a_remedy(tmp_path: Path) -> No
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match=r"no space left in .* writing a;.*SNNBD_CACHE") as caught:
-        files.write_atomically(tmp_path / "a", fill)
+        files.write_atomically(tmp_path / "a", fill, variable="SNNBD_CACHE")
     assert caught.value.errno == errno.ENOSPC
     assert str(tmp_path) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_in_a_folder_that_the_caller_chose_names_no_variable(tmp_path: Path) -> None:
+    def fill(file: BinaryIO) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    with pytest.raises(OSError, match=r"Free some space there, or write elsewhere$") as caught:
+        files.write_atomically(tmp_path / "checkpoint.pt", fill)
+    assert str(tmp_path) in str(caught.value) and "SNNBD" not in str(caught.value)
+
+
+@pytest.mark.parametrize("chosen", [None, "~/cache"])
+def test_a_user_without_a_home_folder_is_told_which_variable_to_set(
+    monkeypatch: pytest.MonkeyPatch, chosen: str | None
+) -> None:
+    def homeless(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", homeless)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("SNNBD_CACHE", raising=False)
+    if chosen:
+        monkeypatch.setenv("SNNBD_CACHE", chosen)
+    with pytest.raises(PermissionError, match=r"no home folder.*\$SNNBD_CACHE"):
+        files.cache_dir()
 
 
 def test_the_cache_folder_is_the_one_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from spikingjelly.activation_based import neuron as sj_neuron
 from spikingjelly.activation_based import surrogate as sj_surrogate
 from torch import Tensor, nn
 
-from snnbd_core.neurons import IF, LIF, ParametricLIF, override, spiking_layers
+from snnbd_core.neurons import IF, LIF, ParametricLIF, spiking_layers
+from snnbd_core.view import override
 
 SHAPES = [(1, 1, 1), (2, 3), (7, 2, 5), (16, 4, 3, 2, 2), (40, 1, 64)]
 
@@ -289,10 +290,32 @@ def test_a_half_precision_current_is_integrated_in_float32():
     assert torch.equal(spikes.float(), LIF(0.99)(current.float()))
 
 
-def test_settings_that_are_not_learned_are_not_saved_with_the_weights():
-    assert list(LIF().state_dict()) == []
-    assert list(LIF(learn_beta=True, learn_threshold=True).state_dict()) == ["beta", "threshold"]
-    assert list(ParametricLIF().state_dict()) == ["w"]
+def test_settings_are_saved_with_the_weights_and_others_are_said_when_they_are_loaded():
+    saved = LIF(0.5, 2.0).state_dict()
+    assert {name: float(value) for name, value in saved.items()} == {"beta": 0.5, "threshold": 2.0}
+    same = LIF(0.5, 2.0)
+    same.load_state_dict(saved)  # a warning would be an error here
+    other = LIF(0.5, 1.5)
+    with pytest.warns(UserWarning, match=r"LIF.threshold=2 is loaded in place of 1.5"):
+        other.load_state_dict(saved)
+    current = torch.full((6, 1, 3), 0.9)
+    assert torch.equal(other(current), LIF(0.5, 2.0)(current))
+    assert not torch.equal(other(current), LIF(0.5, 1.5)(current))
+
+
+def test_a_state_dict_without_settings_leaves_those_of_the_layer():
+    layer = LIF(0.5, 1.5)
+    layer.load_state_dict({})
+    assert float(layer.threshold) == 1.5
+
+
+def test_settings_per_neuron_load_into_a_layer_of_one_for_all():
+    per_neuron = LIF(0.5, torch.tensor([0.5, 1.0, 2.0]))
+    layer = LIF(0.5, 1.5)
+    with pytest.warns(UserWarning, match=r"threshold=tensor\[3\] in 0.5..2 is loaded"):
+        layer.load_state_dict(per_neuron.state_dict())
+    current = torch.rand(6, 4, 3)
+    assert torch.equal(layer(current), per_neuron(current))
 
 
 def test_learned_parameters_do_not_share_memory_with_the_callers_tensor():

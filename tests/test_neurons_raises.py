@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from snnbd_core.neurons import IF, LIF, ParametricLIF, override
+from snnbd_core.neurons import IF, LIF, ParametricLIF
+from snnbd_core.view import override
 
 NAN = float("nan")
 

@@ -140,6 +140,59 @@ def test_rates_are_not_lost_to_binary_rounding():
         assert len(poison(dataset, WhiteCorner(), 1 / count, 0).poisoned_indices) == 1
 
 
+@pytest.mark.parametrize("rate", [0.29, 0.57, 0.1, 0.07, 1 / 3, 1 / 7, 1 / 11, 2 / 3, 1])
+@pytest.mark.parametrize("count", [100, 231, 1100])
+def test_a_rate_of_any_precision_poisons_as_many(rate, count):
+    dataset = MemoryImages(torch.zeros(count, 1, 2, 2), np.zeros(count))
+    expected = int(rate * count + 1e-9)
+    for kind in (float, np.float64, np.float32, torch.tensor):
+        assert len(poison(dataset, WhiteCorner(), kind(rate), 0).poisoned_indices) == expected
+
+
+def test_targets_and_seeds_of_numpy_and_torch_are_numbers(events_set):
+    expected = poison(events_set, Static(), 0.2, 3, seed=1)
+    for number in (np.int64, np.uint8, torch.tensor):
+        same = poison(events_set, Static(), 0.2, number(3), seed=number(1))
+        assert same.fingerprint == expected.fingerprint and type(same.target) is int
+
+
+def test_triggers_that_print_alike_give_other_fingerprints(events_set):
+    @dataclass(frozen=True)
+    class Picture:
+        pattern: np.ndarray
+        space: str = "frames"
+
+        def __call__(self, frames):
+            return torch.maximum(frames, torch.from_numpy(self.pattern).to(frames))
+
+    patterns = np.zeros((2, 34, 34), np.float32)
+    patterns[0, 10:20, 10:20] = patterns[1, 5:9, 20:30] = 1
+    first, second, again = (Picture(p) for p in (*patterns, patterns[0].copy()))
+    assert repr(first) == repr(second)
+    prints = [poison(events_set, t, 0.3, 0).fingerprint for t in (first, second, again)]
+    assert prints[0] == prints[2] != prints[1]
+
+
+def test_a_set_without_a_fingerprint_is_known_by_its_contents(events_set):
+    class Own:
+        classes, labels, changed = 5, events_set.labels, 0
+
+        def __len__(self):
+            return 50
+
+        def batch(self, indices):
+            frames, labels = events_set.batch(indices)
+            return frames.to(torch.uint8) + self.changed, labels
+
+    other = Own()
+    other.changed = 1
+    corners = [Static(position="top-left"), Static()]
+    prints = [poison(Own(), corner, 0.3, 0).fingerprint for corner in corners]
+    prints += [poison(other, corners[0], 0.3, 0).fingerprint]
+    assert len(set(prints)) == 3
+    assert poison(Own(), corners[0], 0.3, 0).fingerprint == prints[0]
+
+
 def test_rate_zero_changes_nothing(events_set):
     poisoned = poison(events_set, Static(), 0, target=0)
     assert len(poisoned.poisoned_indices) == 0
@@ -240,10 +293,11 @@ def test_indices_may_be_lists_arrays_tensors_and_negative(events_set):
 
 def test_what_the_views_do_not_define_comes_from_the_wrapped_set(events_set, images_set):
     for view in (poison(events_set, Static(), 0.1, 0), Triggered(events_set, Static())):
-        assert (view.name, view.split, view.classes, view.frames) == ("memory", "train", 5, T)
+        assert (view.kind, view.spaces) == ("frames", ("frames", "events"))
+        assert (view.input_shape, view.classes, view.frames) == ((2, 34, 34), 5, T)
         assert view.sensor_size == SENSOR
         assert torch.equal(view.bin(events_set.events(0)), events_set[0][0])
-    assert not hasattr(poison(images_set, WhiteCorner(), 0.5, 0), "bin")
+    assert poison(images_set, WhiteCorner(), 0.5, 0).spaces == ("image",)
 
 
 def test_views_work_in_a_data_loader_and_survive_pickling(events_set):
@@ -305,12 +359,15 @@ def test_a_poisoned_set_can_be_poisoned_again(events_set):
         ({"target": 5}, "target=5 is not a class: allowed is 0..4"),
         ({"target": -1}, "target=-1 is not a class"),
         ({"target": 1.0}, "target=1.0 is not a class"),
-        ({"seed": -1}, "seed=-1 is not a seed"),
+        ({"seed": -1}, "seed=-1 must be a whole number >= 0"),
         (
             {"rate": 0.9, "include_target": False},
             "rate=0.9 wants 45 samples, but only 40 lie outside class 0: allowed is at most 0.8",
         ),
-        ({"trigger": WhiteCorner()}, "works in space 'image', the data set is an event set"),
+        (
+            {"trigger": WhiteCorner()},
+            "works in space 'image': allowed for this data set is 'frames' or 'events'",
+        ),
         ({"trigger": Static(size=1, position=(1, 1))}, "position=(1, 1) puts a 34x34 patch"),
         (
             {"trigger": Static(space="events", sensor_size=(128, 128, 2))},
@@ -348,15 +405,17 @@ def test_a_compose_is_a_trigger_once_it_has_a_space(events_set):
 
 
 def test_sets_that_do_not_fit_are_named(events_set, images_set):
-    with pytest.raises(ValueError, match=r"a Subset: .* take dataset\.subset\(indices\)"):
-        poison(torch.utils.data.Subset(events_set, [0, 1]), Static(), 0.5, 0)
-    with pytest.raises(ValueError, match="the data set is an image set: allowed is 'image'"):
+    with pytest.raises(ValueError, match="space 'frames': allowed for this data set is 'image'"):
         poison(images_set, Static(), 0.5, 0)
-    with pytest.raises(ValueError, match="dataset is empty: at least one sample is needed"):
+    without = torch.utils.data.Subset(events_set, [0, 1])
+    light = Static(space="events", sensor_size=SENSOR)
+    with pytest.raises(ValueError, match=r"is 'frames', since it has no raw recordings"):
+        poison(without, light, 0.5, 0)
+    with pytest.raises(ValueError, match="data is empty: at least one sample is needed"):
         poison(MemoryEvents([], []), Static(), 0.5, 0)
     with pytest.raises(ValueError, match=r"space='frames' changes|changes binned data, so sample"):
         poison(events_set, Static(), 1, 0).events(3)
-    with pytest.raises(ValueError, match=r"indices of dtype float64: allowed are whole numbers"):
+    with pytest.raises(ValueError, match=r"indices=\[0\.5\] must be a flat row of whole numbers"):
         poison(events_set, Static(), 1, 0).batch([0.5])
 
 

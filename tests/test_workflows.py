@@ -63,7 +63,7 @@ def test_the_workflow_runs_the_check_that_runs_both_commands_and_looks_at_the_bo
     assert commands == [
         "rm -rf .venv _build",
         "make book",
-        ".venv/bin/snnbd check-book",
+        ".venv/bin/snnbd check",
         ".venv/bin/snnbd claims",
         "make test",
     ]

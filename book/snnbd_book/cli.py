@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from snnbd_book import claims
+from snnbd_book.runs import command
 
 app = typer.Typer(
     name="snnbd",
@@ -16,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 # The builder is imported inside its commands: it needs the `book` extra, which a reader's
@@ -81,6 +83,9 @@ def pair(
 
 
 app.command("claims")(claims.cli)
+app.command("run")(command.run)
+app.command("evaluate")(command.evaluate_saved)
+app.command("carry")(command.carry)
 
 
 @app.command(

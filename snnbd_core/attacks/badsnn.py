@@ -22,7 +22,7 @@ from torch import nn
 from snnbd_core.attacks.dual_spike import DualSpike, target_samples
 from snnbd_core.learning import History, Task
 from snnbd_core.metrics import Report, evaluate
-from snnbd_core.neurons import override
+from snnbd_core.view import override
 
 __all__ = ["DualSpike", "target_samples", "threshold_sweep", "train"]
 
@@ -45,9 +45,9 @@ def train(
     """Dual-spike learning of a network in place; no sample is changed.
 
     Args:
-        net: a network with spiking layers, [T, B, C, H, W] -> logits [B, classes]. Afterwards it
-            is on ``device``, in evaluation mode, with the neurons that it had.
-        dataset: clean frames or images.
+        net: a network with spiking layers of any library, [T, B, C, H, W] -> logits [B, classes].
+            Afterwards it is on ``device``, in evaluation mode, with the neurons that it had.
+        dataset: clean frames or images; any set that `snnbd_core.data.as_set` takes.
         target: class that the malicious neurons are trained on.
         epochs, seed, device, batch_size, learning_rate, loss, steps, progress: as for
             `snnbd_core.learning.train`.

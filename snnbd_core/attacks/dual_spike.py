@@ -18,7 +18,9 @@ from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
 from snnbd_core.learning.surrogate_gradient import loss_named
-from snnbd_core.neurons import override, spiking_layers
+from snnbd_core.neurons import spiking_layers
+from snnbd_core.view import View, override
+from snnbd_core.view.ours import Ours
 
 __all__ = ["BATCH_NORMS", "SCHEDULES", "DualSpike", "target_samples"]
 
@@ -47,6 +49,7 @@ class DualSpike(Rule):
     Raises:
         ValueError: for any argument outside what is said above; when trained, for more malicious
             samples than the target class has, or a network without spiking layers.
+        NotVisible: "mixed" with another library's neurons and batch norm.
     """
 
     attacks: ClassVar[bool] = True
@@ -79,10 +82,27 @@ class DualSpike(Rule):
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its clean set, with both kinds of neurons."""
         net = task.build().to(task.device)
-        if not spiking_layers(net):
+        seen = View(net)
+        if not seen.spiking:
             raise ValueError(f"net={type(net).__name__} has no spiking layer to attack")
         malicious = target_samples(task.clean, task.target, self.share, task.seed)
-        return Trained(net, _train(self, net, task, malicious))
+        return Trained(net, _train(self._fitting(seen), net, task, malicious))
+
+    def _fitting(self, seen: View) -> DualSpike:
+        """Two passes in place of one for neurons of other libraries, where no batch norm mixes.
+
+        Raises:
+            NotVisible: batch norm is to mix the halves, and neurons have one threshold for all
+                samples.
+        """
+        others = [each for each in seen.neurons if not isinstance(each[1], Ours)]
+        if self.batch_norm != "mixed" or not others:
+            return self
+        if any(isinstance(module, _BatchNorm) for module in seen.net.modules()):
+            module, adapter = others[0]
+            needed = "needed are neurons of snnbd_core, or another batch_norm than 'mixed'"
+            raise adapter.blind(module, "a threshold of its own for each sample", needed)
+        return replace(self, batch_norm="shared")
 
 
 def target_samples(data: Any, target: int, share: float, seed: int) -> Any:

@@ -30,13 +30,14 @@ from torch.nn import functional
 from snnbd_core import checks
 from snnbd_core.attacks.deepfool import deepfool
 from snnbd_core.attacks.surrogate import surrogate
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
 from snnbd_core.networks import seeded
-from snnbd_core.neurons import override
 from snnbd_core.poisoning import check_target
 from snnbd_core.triggers.images import image_sides
+from snnbd_core.view import override
 
 __all__ = ["ALPHAS", "Generated", "Noise"]
 
@@ -161,6 +162,7 @@ class Generated:
             ValueError: a target that is no class, a network without spiking layers where
                 `threshold` is given.
         """
+        train = as_set(train)
         check_target(target, train.classes)
         net = surrogate(train, seed, 5, steps) if net is None else net
         return self.against(net, train, target=target, steps=steps, seed=seed)

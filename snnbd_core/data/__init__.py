@@ -6,19 +6,20 @@ import os
 from pathlib import Path
 from typing import Literal, overload
 
-import numpy as np
-
-from snnbd_core import files
+from snnbd_core import checks, files
+from snnbd_core.data.anybody import as_set
 from snnbd_core.data.binning import Binning, bin_events, check_binning
 from snnbd_core.data.cifar10 import load_cifar10
-from snnbd_core.data.datasets import FrameDataset, ImageDataset
+from snnbd_core.data.datasets import FrameDataset, from_events
 from snnbd_core.data.digits import load_digits, load_digits_events
 from snnbd_core.data.downloads import download as _download
 from snnbd_core.data.errors import CorruptData, DataNotFound
 from snnbd_core.data.event_sets import WHOLE, load_event_set
 from snnbd_core.data.events import EVENT_DTYPE, check_events, read_bin
+from snnbd_core.data.images import ImageDataset
 from snnbd_core.data.mnist import load_mnist
 from snnbd_core.data.saccades import Camera
+from snnbd_core.data.samples import SampleSet
 
 __all__ = [
     "EVENT_DTYPE",
@@ -29,8 +30,11 @@ __all__ = [
     "DataNotFound",
     "FrameDataset",
     "ImageDataset",
+    "SampleSet",
+    "as_set",
     "bin_events",
     "check_events",
+    "from_events",
     "load",
     "read_bin",
 ]
@@ -120,22 +124,20 @@ def load(
     """
     if name not in NAMES:
         raise ValueError(f"data set {name!r} is unknown; allowed are {', '.join(NAMES)}")
-    check_binning(frames, binning)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed={seed!r} must be a whole number of at least 0")
+    frames, seed = check_binning(frames, binning), checks.whole("seed", seed, 0)
     if name == "digits":
         return load_digits()
     if name == "digits-events":
-        return load_digits_events(int(frames), int(seed), binning)
+        return load_digits_events(frames, seed, binning)
     folder = _folder(name, root, download)
     if name in _IMAGES:
         return _IMAGES[name](folder)
-    return load_event_set(name, folder, int(frames), binning)
+    return load_event_set(name, folder, frames, binning)
 
 
 def _folder(name: str, root: str | os.PathLike[str] | None, download: bool) -> Path:
     given = root if root is not None else os.environ.get("SNNBD_DATA")
-    folder = Path(given).expanduser() if given else files.cache_dir() / "data"
+    folder = files.expanded(given, "SNNBD_DATA") if given else files.cache_dir() / "data"
     if download:
         folder.mkdir(parents=True, exist_ok=True)
         _download(name, folder)

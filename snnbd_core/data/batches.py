@@ -9,6 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snnbd_core import checks
+
+__all__ = ["BatchedDataset", "as_sequence", "choose_device", "shuffled"]
+
 
 class BatchedDataset(Protocol):
     """What a learning rule asks of a data set; sb.data's and PoisonedDataset fulfil it.
@@ -46,8 +50,7 @@ def as_sequence(batch: Tensor, steps: int) -> Tensor:
         raise ValueError(
             f"batch of shape {list(batch.shape)} must be [B, T, C, H, W] or [B, C, H, W]"
         )
-    if steps < 1:
-        raise ValueError(f"steps={steps} must be >= 1")
+    steps = checks.whole("steps", steps, 1)
     return batch.expand(steps, *batch.shape)
 
 

@@ -11,7 +11,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from snnbd_core import checks
 from snnbd_core.data.events import Events, SensorSize, check_events
+
+__all__ = ["Binning", "bin_events", "check_binning"]
 
 Binning = Literal["number", "time"]
 
@@ -24,7 +27,7 @@ def bin_events(
     - ``by="number"``: frame j takes the events from j * floor(N / T) on, floor(N / T) of them;
       the last frame takes the rest.
     - ``by="time"``: frame j takes the events from t_0 + j * D on, for D microseconds, where
-      D = floor((t_last - t_0) / T); the last frame takes the rest. tonic's
+      D = floor((t_last - t_0) / T), at least 1; the last frame takes the rest. tonic's
       ``ToFrame(n_time_bins=T)`` is the same but for the rest, which it drops (at least the last
       event); here no event is lost. A stretch without events gives an empty frame (SpikingJelly
       raises an IndexError there).
@@ -41,7 +44,7 @@ def bin_events(
     Raises:
         ValueError: naming the argument, its value and what is allowed.
     """
-    check_binning(frames, by)
+    frames = check_binning(frames, by)
     events = check_events(events, sensor_size)
     width, height, _ = sensor_size
     index = _by_number(len(events), frames) if by == "number" else _by_time(events["t"], frames)
@@ -50,12 +53,10 @@ def bin_events(
     return counts.astype(np.int64, copy=False).reshape(frames, 2, height, width)
 
 
-def check_binning(frames: int, by: str) -> None:
-    """Raise ``ValueError`` unless ``frames`` is a positive integer and ``by`` a known rule."""
-    if isinstance(frames, bool) or not isinstance(frames, int | np.integer) or frames < 1:
-        raise ValueError(f"frames={frames!r} must be a whole number of at least 1")
-    if by not in get_args(Binning):
-        raise ValueError(f"binning={by!r} is unknown; allowed are {', '.join(get_args(Binning))}")
+def check_binning(frames: int, by: str) -> int:
+    """Give ``frames``; ``ValueError`` unless it is a positive integer and ``by`` a known rule."""
+    checks.choice("binning", by, get_args(Binning))
+    return checks.whole("frames", frames, 1)
 
 
 def _by_number(count: int, frames: int) -> npt.NDArray[Any]:
@@ -68,9 +69,9 @@ def _by_time(times: npt.NDArray[Any], frames: int) -> npt.NDArray[Any]:
     if frames > len(times):
         raise ValueError(f"frames={frames} is more than the recording's {len(times)} events")
     lasts = int(times[-1] - times[0])
-    if frames > lasts:
+    if frames > lasts + 1:
         raise ValueError(
-            f"frames={frames} is more than the {lasts} us that the recording lasts; "
+            f"frames={frames} is more than the {lasts + 1} us that the recording covers; "
             "frames of less than 1 us cannot be cut"
         )
-    return np.minimum((times - times[0]) // (lasts // frames), frames - 1)
+    return np.minimum((times - times[0]) // max(lasts // frames, 1), frames - 1)

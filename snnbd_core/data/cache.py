@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ import numpy.typing as npt
 
 from snnbd_core import files
 
+__all__ = ["UNSIGNED", "Array", "Entry", "Facts", "find", "store"]
+
 _log = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
@@ -31,8 +34,9 @@ Facts = dict[str, Any]
 UNSIGNED = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32))
 """Counts are kept in the first of these that holds the largest."""
 
-# Entries checked in this process: (path, size, time of change). Checking 2 GB takes seconds.
-_checked: set[tuple[str, int, int]] = set()
+# Files checked in this process, as the system knows them: checking 2 GB takes seconds. Nobody
+# but the system sets a file's time of status change.
+_checked: set[tuple[str, int, int, int]] = set()
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ class _TooNarrowError(Exception):
 
 
 def _path(name: str, key: str) -> Path:
-    return files.cache_dir() / f"{name}-{key[:20]}.npy"
+    readable = re.sub(r"[^\w.-]", "_", name)
+    return files.cache_dir() / f"{readable}-{key[:20]}.npy"
 
 
 def _note_path(path: Path) -> Path:
@@ -110,7 +115,7 @@ def _write_note(path: Path, note: Facts) -> None:
     def write(file: BinaryIO) -> None:
         file.write(json.dumps(note).encode())
 
-    files.write_atomically(_note_path(path), write)
+    files.write_atomically(_note_path(path), write, variable="SNNBD_CACHE")
 
 
 def _write_rows(
@@ -133,7 +138,7 @@ def _write_rows(
             raise AssertionError(f"{path.name}: {rows} rows were made, {shape[0]} promised")
         done.extend([file.tell(), digest.hexdigest()])
 
-    files.write_atomically(path, write)
+    files.write_atomically(path, write, variable="SNNBD_CACHE")
     return done[0], done[1]
 
 
@@ -162,7 +167,7 @@ def _open_checked(path: Path) -> Entry | None:
     except (ValueError, KeyError, TypeError) as error:
         _log.warning("the cached %s is damaged (%s); it is made anew", _note_path(path), error)
         return None
-    stamp = (str(path), stat.st_size, stat.st_mtime_ns)
+    stamp = (str(path), stat.st_ino, stat.st_size, stat.st_ctime_ns)
     if stamp in _checked:
         return Entry(path, facts)
     if stat.st_size != size or _digest(path) != digest:

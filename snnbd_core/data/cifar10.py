@@ -12,15 +12,18 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from snnbd_core.data import cache
-from snnbd_core.data.datasets import ImageDataset
 from snnbd_core.data.errors import CorruptData, DataNotFound
 from snnbd_core.data.event_sets import CIFAR10_CLASSES
+from snnbd_core.data.images import ImageDataset
+from snnbd_core.data.stores import File, Folder, digests, hidden
+
+__all__ = ["load_cifar10"]
 
 _log = logging.getLogger(__name__)
 
@@ -60,9 +63,10 @@ def _sources(place: Path) -> Iterator[Path]:
     if not place.is_dir():
         return
     for folder in (place / "cifar-10-batches-bin", place):
-        if any(_BATCH.search(p.name) for p in folder.glob("*.bin")):
+        if any(_BATCH.search(name) for name in Folder(folder).matching("*.bin")):
             yield folder
-    archives = [p for p in sorted(place.iterdir()) if _ARCHIVE.search(p.name.lower())]
+    shown = (path for path in sorted(place.iterdir()) if not hidden(path.name))
+    archives = [path for path in shown if _ARCHIVE.search(path.name.lower())]
     yield from (p for p in archives if "binary" in p.name)
     if any((place / "train" / name).is_dir() for name in CIFAR10_CLASSES):
         yield place
@@ -71,7 +75,7 @@ def _sources(place: Path) -> Iterator[Path]:
 
 def _parts(source: Path) -> tuple[ImageDataset, ImageDataset]:
     """Give both parts, from the cache after the first time (unpacking takes a while)."""
-    key = hashlib.sha256(_stamp(source).encode()).hexdigest()
+    key = hashlib.sha256("\n".join(digests(_contents(source))).encode()).hexdigest()
     found = [cache.find(f"cifar10-{split}", key) for split in ("train", "test")]
     entries = [entry for entry in found if entry is not None]
     if len(entries) < 2:
@@ -114,24 +118,25 @@ def _store_rows(name: str, key: str, rows: list[Row], lossy: bool) -> cache.Entr
 def _files_of(source: Path) -> Iterator[tuple[str, bytes]]:
     """Give path and contents of each file of a folder or tar archive, sorted or as packed."""
     if source.is_dir():
-        for path in sorted(path for pattern in _PATTERNS for path in source.glob(pattern)):
-            yield path.relative_to(source).as_posix(), path.read_bytes()
+        yield from ((file.member, file.read()) for file in _contents(source))
         return
     try:
         with tarfile.open(source) as archive:
             for member in archive:
-                if member.isfile() and (file := archive.extractfile(member)) is not None:
-                    yield PurePosixPath(member.name).as_posix(), file.read()
+                name = PurePosixPath(member.name).as_posix()
+                if member.isfile() and not hidden(name):
+                    yield name, cast(IO[bytes], archive.extractfile(member)).read()
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise CorruptData(f"{source}: cannot be unpacked ({error})") from error
 
 
-def _stamp(source: Path) -> str:
-    paths = [source]
-    if source.is_dir():
-        paths = sorted(p for pattern in _PATTERNS for p in source.glob(pattern))
-    stats = [(path.relative_to(source.parent).as_posix(), path.stat()) for path in paths]
-    return "\n".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+def _contents(source: Path) -> list[File]:
+    """Give the files that a folder's images come from, sorted, or the archive."""
+    if not source.is_dir():
+        return [File(Folder(source.parent), source.name)]
+    folder = Folder(source)
+    members = [member for pattern in _PATTERNS for member in folder.matching(pattern)]
+    return [File(folder, member) for member in sorted(members, key=PurePosixPath)]
 
 
 def _batch(data: bytes, name: str) -> list[Row]:
@@ -159,6 +164,8 @@ def _label(folder: str, name: str) -> int:
 
 
 def _picture(data: bytes, name: str) -> Pixels:
+    from PIL import Image  # slow to import
+
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
             if image.size != (32, 32):

@@ -1,37 +1,54 @@
-"""The two kinds of data set: recordings as frames of counts, and static images.
+"""Recordings of an event camera as frames of counts.
 
-Both are map-style torch data sets; ``batch`` is the fast path, since the numbers stay small
-integers on disk and become float32 a batch at a time.
+``batch`` is the fast path: the counts stay small integers on disk and become float32 a batch at
+a time.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from snnbd_core.data import cache
 from snnbd_core.data.binning import Binning, bin_events, check_binning
-from snnbd_core.data.errors import CorruptData
-from snnbd_core.data.events import Events, SensorSize
-from snnbd_core.data.recordings import Recordings
+from snnbd_core.data.events import Events, SensorSize, check_sensor_size
+from snnbd_core.data.recordings import ListedRecordings, Recordings
+from snnbd_core.data.samples import (
+    Indices,
+    StoredSet,
+    check_labels,
+    checked_indices,
+    digest_of,
+    named_classes,
+)
 
-Labels = npt.NDArray[np.int64]
-Indices = Sequence[int] | npt.NDArray[Any] | Tensor
+__all__ = ["FrameDataset", "from_events"]
 
 _BINNED_AT_ONCE = 256
 
 
-class FrameDataset(Dataset[tuple[Tensor, int]]):
+class FrameDataset(StoredSet):
     """Recordings of an event camera, cut to T frames of integer counts.
+
+    Anybody's recordings make one, read as the set asks for them::
+
+        class Mine:                                  # or sb.data.from_events(...), in memory
+            sensor_size = (128, 128, 2)
+            key = hashlib.sha256(all_my_bytes).hexdigest()   # names the cached frames
+
+            def __len__(self): return len(paths)
+            def name(self, index): return str(paths[index])
+            def read(self, index): return structured_array(paths[index])  # x, y, t, p
+
+        train = sb.data.FrameDataset("mine", "train", Mine(), labels, ("left", "right"), frames=16)
+        frames, label = train[0]                     # float32 [16, 2, 128, 128]
 
     Attributes:
         name: the data set's name, as given to ``load``.
@@ -43,8 +60,12 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         sensor_size: (W, H, 2) in pixels, as in tonic.
         input_shape: (2, H, W); channel 0 counts OFF, channel 1 ON events.
         binning: the rule, "number" or "time" (see ``binning.bin_events``).
+        kind, spaces: "frames"; a trigger may change frames or events.
         fingerprint: sha256 of all events, labels and settings; independent of where they lie.
     """
+
+    kind = "frames"
+    spaces = ("frames", "events")
 
     def __init__(
         self,
@@ -62,20 +83,20 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
             ValueError: a bad setting, or a recording with fewer events than frames (named).
             CorruptData: a recording that is not sound, or labels that do not match.
         """
-        check_binning(frames, binning)
+        frames = check_binning(frames, binning)
         self.name, self.split = name, split
-        self.labels = _check_labels(labels, len(recordings), len(class_names), f"{name} {split}")
+        self.labels = check_labels(labels, len(recordings), len(class_names), f"{name} {split}")
         self.class_names = tuple(class_names)
         self.classes = len(self.class_names)
         self.frames, self.binning = frames, binning
-        self.sensor_size: SensorSize = recordings.sensor_size
+        self.sensor_size: SensorSize = check_sensor_size(recordings.sensor_size)
         width, height, _ = self.sensor_size
         self.input_shape = (2, height, width)
         self._recordings = recordings
         self._entry = _binned(f"{name}-{split}", recordings, frames, binning)
         self._array: cache.Array | None = None
         self._rows = np.arange(len(recordings))
-        self.fingerprint = _fingerprint(
+        self.fingerprint = digest_of(
             name=name,
             split=split,
             events=self._entry.facts["events_sha256"],
@@ -85,34 +106,22 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
             sensor_size=self.sensor_size,
         )
 
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Give frames, float32 [T, 2, H, W], and label."""
-        frames, labels = self.batch([index])
-        return frames[0], int(labels[0])
-
     def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
         """Give float32 [B, T, 2, H, W] and int64 [B] for the samples asked for."""
-        chosen = _check_indices(indices, len(self))
+        chosen = checked_indices(indices, len(self))
         counts = self._counts()[self._rows[chosen]]
         frames = torch.from_numpy(counts.astype(np.float32))
         return frames, torch.from_numpy(self.labels[chosen])
 
     def events(self, index: int) -> Events:
         """Give the raw recording, a fresh structured array of ``EVENT_DTYPE``."""
-        (chosen,) = _check_indices([index], len(self))
+        (chosen,) = checked_indices([index], len(self))
         return self._recordings.read(int(self._rows[chosen]))
 
     def bin(self, events: Events) -> Tensor:
         """Cut a recording to frames, float32 [T, 2, H, W], by the rule of this data set."""
         counts = bin_events(events, self.frames, self.sensor_size, self.binning)
         return torch.from_numpy(counts.astype(np.float32))
-
-    def subset(self, indices: Indices) -> FrameDataset:
-        """Give a data set of these samples, in this order; nothing is copied but the labels."""
-        return _subset(self, _check_indices(indices, len(self)))
 
     def _counts(self) -> cache.Array:
         if self._array is None:
@@ -131,80 +140,39 @@ class FrameDataset(Dataset[tuple[Tensor, int]]):
         )
 
 
-class ImageDataset(Dataset[tuple[Tensor, int]]):
-    """Static images.
+def from_events(
+    recordings: Sequence[Events],
+    labels: Sequence[int] | npt.ArrayLike,
+    sensor_size: SensorSize,
+    frames: int = 16,
+    *,
+    binning: Binning = "number",
+    classes: int | Sequence[str] | None = None,
+    name: str = "own",
+    split: str = "train",
+) -> FrameDataset:
+    """Make a data set of recordings that are in memory::
 
-    Attributes:
-        name, split, labels, classes, class_names: as in ``FrameDataset``.
-        input_shape: (C, H, W).
-        fingerprint: sha256 of all pixels and labels.
+        recordings = [np.array([(3, 5, 0, 1), (4, 5, 90, 0)], dtype=sb.data.EVENT_DTYPE), ...]
+        train = sb.data.from_events(recordings, labels, sensor_size=(128, 128, 2), frames=16)
+
+    Args:
+        recordings: structured arrays with the fields x, y (pixels), t (microseconds, never
+            falling) and p (0 or 1), of any integer types; as tonic's sets give them.
+        labels: N whole numbers from 0 on.
+        sensor_size: (W, H, 2) in pixels.
+        frames, binning: see ``bin_events``.
+        classes: their number or names; the largest label + 1 when None.
+        name, split: for messages and the cache. The frames are cached under the sha256 of all
+            events, so other recordings never meet them.
+
+    Raises:
+        ValueError: a bad setting, or naming the recording and its first bad event.
+        CorruptData: labels that do not match.
     """
-
-    def __init__(
-        self,
-        name: str,
-        split: str,
-        images: npt.NDArray[np.uint8],
-        labels: npt.ArrayLike,
-        class_names: Sequence[str],
-        white: int = 255,
-    ) -> None:
-        """Take images [N, C, H, W] of whole numbers 0..``white``.
-
-        Raises:
-            CorruptData: labels that do not match.
-        """
-        self.name, self.split = name, split
-        self.labels = _check_labels(labels, len(images), len(class_names), f"{name} {split}")
-        self.class_names = tuple(class_names)
-        self.classes = len(self.class_names)
-        self.input_shape: tuple[int, int, int] = images.shape[1:]
-        self._images, self._white = images, white
-        self._rows = np.arange(len(images))
-        self.fingerprint = _fingerprint(
-            name=name,
-            split=split,
-            shape=images.shape,
-            images=hashlib.sha256(images.tobytes()).hexdigest(),
-            labels=self.labels.tolist(),
-            white=white,
-        )
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Give image, float32 [C, H, W] in 0..1, and label."""
-        images, labels = self.batch([index])
-        return images[0], int(labels[0])
-
-    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        """Give float32 [B, C, H, W] in 0..1 and int64 [B] for the samples asked for."""
-        chosen = _check_indices(indices, len(self))
-        images = self._images[self._rows[chosen]].astype(np.float32) / np.float32(self._white)
-        return torch.from_numpy(images), torch.from_numpy(self.labels[chosen])
-
-    def subset(self, indices: Indices) -> ImageDataset:
-        """Give a data set of these samples, in this order; nothing is copied but the labels."""
-        return _subset(self, _check_indices(indices, len(self)))
-
-    def __repr__(self) -> str:
-        return (
-            f"ImageDataset({self.name!r}, {self.split}: {len(self)} images, "
-            f"{self.classes} classes, {self.input_shape})"
-        )
-
-
-_Kind = TypeVar("_Kind", FrameDataset, ImageDataset)
-
-
-def _subset(dataset: _Kind, chosen: npt.NDArray[np.int64]) -> _Kind:
-    part = object.__new__(type(dataset))
-    part.__dict__.update(dataset.__dict__)
-    part._rows = dataset._rows[chosen]
-    part.labels = dataset.labels[chosen]
-    part.fingerprint = _fingerprint(of=dataset.fingerprint, indices=chosen.tolist())
-    return part
+    names = named_classes(classes, labels)
+    listed = ListedRecordings.checked(recordings, sensor_size, name)
+    return FrameDataset(name, split, listed, labels, names, frames, binning)
 
 
 def _binned(name: str, recordings: Recordings, frames: int, binning: Binning) -> cache.Entry:
@@ -236,7 +204,7 @@ def _binned(name: str, recordings: Recordings, frames: int, binning: Binning) ->
         facts["events_sha256"] = digest.hexdigest()
 
     name = f"{name}-T{frames}-{binning}"
-    key = _fingerprint(recordings=recordings.key, frames=frames, binning=binning)
+    key = digest_of(recordings=recordings.key, frames=frames, binning=binning)
     return cache.find(name, key) or cache.store(name, key, shape, cache.UNSIGNED, make)
 
 
@@ -247,31 +215,3 @@ def _bin_named(
         return bin_events(events, frames, recordings.sensor_size, binning)
     except ValueError as error:
         raise ValueError(f"{recordings.name(row)}: {error}") from error
-
-
-def _check_labels(labels: npt.ArrayLike, count: int, classes: int, name: str) -> Labels:
-    out = np.asarray(labels, dtype=np.int64)
-    if out.shape != (count,):
-        raise CorruptData(f"{name}: {out.size} labels do not match {count} samples")
-    bad = np.flatnonzero((out < 0) | (out >= classes))
-    if bad.size:
-        raise CorruptData(
-            f"{name}: sample {bad[0]} has label {out[bad[0]]}; 0..{classes - 1} is allowed"
-        )
-    return out
-
-
-def _check_indices(indices: Indices, count: int) -> npt.NDArray[np.int64]:
-    chosen = np.asarray(indices)
-    if chosen.size == 0:
-        return np.empty(0, dtype=np.int64)
-    if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
-        raise ValueError(f"indices={indices!r} must be a flat row of whole numbers")
-    if chosen.min() < -count or chosen.max() >= count:
-        worst = chosen.max() if chosen.max() >= count else chosen.min()
-        raise IndexError(f"index {worst} is outside a data set of {count} samples")
-    return np.where(chosen < 0, chosen + count, chosen).astype(np.int64)
-
-
-def _fingerprint(**facts: Any) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -15,10 +15,13 @@ import numpy.typing as npt
 
 from snnbd_core.data import cache, saccades
 from snnbd_core.data.binning import Binning
-from snnbd_core.data.datasets import FrameDataset, ImageDataset
+from snnbd_core.data.datasets import FrameDataset
 from snnbd_core.data.events import EVENT_DTYPE
+from snnbd_core.data.images import ImageDataset
 from snnbd_core.data.recordings import CachedRecordings
 from snnbd_core.data.split import stratified
+
+__all__ = ["load_digits", "load_digits_events"]
 
 CLASS_NAMES = tuple("0123456789")
 TEST_SHARE = 0.2

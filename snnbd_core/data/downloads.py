@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
-import requests
-
 from snnbd_core.data.errors import CorruptData, DataNotFound
+
+__all__ = ["SOURCES", "Source", "download", "fetch"]
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +72,9 @@ def download(name: str, root: Path) -> None:
 
 def fetch(source: Source, path: Path, name: str) -> None:
     """Fetch one file to ``path``; pooch writes it under a temporary name first."""
+    import pooch  # slow to import
+    import requests
+
     _log.info("%s: fetching %s", name, source.url)
     try:
         pooch.retrieve(source.url, source.known_hash, fname=path.name, path=path.parent)

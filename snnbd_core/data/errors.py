@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["CorruptData", "DataNotFound"]
+
 
 class DataNotFound(FileNotFoundError):  # noqa: N818 - a name of the public contract
     """A data set is not where it was looked for; names the set, the folder and how to get it."""

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from snnbd_core.data.datasets import ImageDataset
 from snnbd_core.data.errors import CorruptData, DataNotFound
+from snnbd_core.data.images import ImageDataset
+
+__all__ = ["load_mnist", "read_idx"]
 
 _log = logging.getLogger(__name__)
 

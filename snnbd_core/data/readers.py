@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tonic.io
 
 from snnbd_core.data.errors import CorruptData
 from snnbd_core.data.events import Events, SensorSize, check_events, parse_bin
+
+__all__ = ["aedat2_cifar10", "aedat4", "five_bytes", "gesture_npy"]
 
 
 def five_bytes(data: bytes, sensor_size: SensorSize, name: str) -> Events:
@@ -25,6 +26,9 @@ def five_bytes(data: bytes, sensor_size: SensorSize, name: str) -> Events:
 
 # Beyond this a float holds no exact whole number, and milliseconds times 1000 must stay below 2^63.
 _LARGEST = 2.0**52
+
+# Set in the address of what is no pixel's event: a camera's special event, of a cable or a clock.
+_SPECIAL = 0x8000
 
 
 def gesture_npy(data: bytes, sensor_size: SensorSize, name: str) -> Events:
@@ -64,7 +68,8 @@ def aedat2_cifar10(data: bytes, sensor_size: SensorSize, name: str) -> Events:
 
     Decoded here because tonic 1.7 cannot: its ``read_dvs_128`` unpacks two of the three values
     that its own header reader gives. Both axes and the polarity are turned round, as SpikingJelly
-    does for this set. Checked on synthetic files only; no published one was at hand.
+    does for this set. Special events (bit 15 of the address) come from no pixel and are left out.
+    Checked on synthetic files only; no published one was at hand.
     """
     if not data.startswith(b"#!AER-DAT2"):
         raise CorruptData(f"{name}: byte 0: does not begin with #!AER-DAT2 as AEDAT 2.0 does")
@@ -77,6 +82,7 @@ def aedat2_cifar10(data: bytes, sensor_size: SensorSize, name: str) -> Events:
     if (len(data) - start) % 8:
         raise CorruptData(f"{name}: byte {len(data)}: cut short within an 8-byte record")
     records = np.frombuffer(data, ">u4", offset=start).reshape(-1, 2).astype(np.int64)
+    records = records[records[:, 0] & _SPECIAL == 0]
     address = records[:, 0]
     return _checked(
         {
@@ -103,6 +109,8 @@ def aedat4(data: bytes, sensor_size: SensorSize, name: str) -> Events:
             f"{name}: reading .aedat4 files needs the package aedat (pip install aedat)",
             name="aedat",
         )
+    import tonic.io  # slow to import
+
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "recording.aedat4"  # the reader takes a path only
         path.write_bytes(data)

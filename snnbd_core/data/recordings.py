@@ -6,14 +6,16 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from snnbd_core.data.cache import Entry
-from snnbd_core.data.events import Events, SensorSize
-from snnbd_core.data.stores import File
+from snnbd_core.data.events import Events, SensorSize, check_events
+from snnbd_core.data.stores import File, digests
+
+__all__ = ["CachedRecordings", "FileRecordings", "ListedRecordings", "Reader", "Recordings"]
 
 Reader = Callable[[bytes, SensorSize, str], Events]
 
@@ -27,7 +29,7 @@ class Recordings(Protocol):
 
     @property
     def key(self) -> str:
-        """Hex digest that changes when the recordings do; found without reading them all."""
+        """Hex digest of all that the recordings are made from: equal keys, equal events."""
 
     def __len__(self) -> int: ...
 
@@ -54,9 +56,8 @@ class FileRecordings:
 
     @cached_property
     def key(self) -> str:
-        """Digest of the files' names, sizes and checksums (archive) or times of change (folder)."""
-        lines = [self.reader.__name__, str(self.sensor_size)]
-        lines += [file.stamp() for file in self.files]
+        """Digest of the files' bytes, read at each load: sizes and times can lie."""
+        lines = [self.reader.__name__, str(self.sensor_size), *digests(self.files)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
     def __len__(self) -> int:
@@ -70,6 +71,51 @@ class FileRecordings:
         """Read and check one file."""
         file = self.files[index]
         return self.reader(file.read(), self.sensor_size, str(file))
+
+
+@dataclass(frozen=True)
+class ListedRecordings:
+    """All in memory.
+
+    Attributes:
+        arrays: one structured array of ``EVENT_DTYPE`` each.
+        sensor_size: (W, H, 2) in pixels.
+        label: a name for messages.
+    """
+
+    arrays: Sequence[Events]
+    sensor_size: SensorSize
+    label: str
+
+    @classmethod
+    def checked(cls, arrays: Sequence[Events], sensor_size: SensorSize, label: str) -> Self:
+        """Take recordings of any integer types; ValueError names the first bad one."""
+        sound = []
+        for row, events in enumerate(arrays):
+            try:
+                sound.append(check_events(events, sensor_size))
+            except ValueError as error:
+                raise ValueError(f"{label}: recording {row}: {error}") from error
+        return cls(sound, sensor_size, label)
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 of all events, each recording's length before them."""
+        digest = hashlib.sha256(str(self.sensor_size).encode())
+        for events in self.arrays:
+            digest.update(len(events).to_bytes(8, "little") + events.tobytes())
+        return digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    def name(self, index: int) -> str:
+        """Give a name for messages."""
+        return f"{self.label}, recording {index}"
+
+    def read(self, index: int) -> Events:
+        """Copy one recording."""
+        return self.arrays[index].copy()
 
 
 @dataclass(frozen=True)

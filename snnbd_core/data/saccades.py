@@ -22,6 +22,8 @@ import numpy.typing as npt
 
 from snnbd_core.data.events import EVENT_DTYPE, Events, SensorSize
 
+__all__ = ["Camera", "path", "record"]
+
 Floats = npt.NDArray[np.float64]
 
 # The picture's way, in pixels (x, y): the triangle that tonic's `stabilize` takes out of N-MNIST.

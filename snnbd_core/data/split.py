@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["SPLIT_SEED", "Rows", "stratified"]
+
 SPLIT_SEED = 2015
 """One seed for ever: experiments with different seeds share their test samples."""
 

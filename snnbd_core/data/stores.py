@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zipfile
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from snnbd_core.data.errors import CorruptData
 from snnbd_core.data.events import MAX_FILE_BYTES
+
+__all__ = ["File", "Folder", "Store", "Zip", "digests", "find", "hidden"]
+
+_READERS = 8  # files read at once: most of the time goes into opening them
 
 
 class Folder:
@@ -20,16 +27,16 @@ class Folder:
         self.path = path
 
     def matching(self, pattern: str) -> list[str]:
-        """Give the files that fit a pattern such as ``Train/*/*.bin``, sorted."""
+        """Give the files that fit a pattern such as ``Train/*/*.bin``, sorted; none is hidden."""
         if not self.path.is_dir():
             return []
         found = (p for p in self.path.glob(pattern) if p.is_file())
-        return sorted(p.relative_to(self.path).as_posix() for p in found)
+        names = (p.relative_to(self.path).as_posix() for p in found)
+        return sorted(name for name in names if not hidden(name))
 
-    def stamp(self, member: str) -> str:
-        """Give a short text that changes when the file does (size and time of change)."""
-        stat = (self.path / member).stat()
-        return f"{stat.st_size} {stat.st_mtime_ns}"
+    def digest(self, member: str) -> str:
+        """Give the sha256 of the file."""
+        return _sha256(self.path / member)
 
     def name(self, member: str) -> str:
         """Give the file's name for messages."""
@@ -51,13 +58,16 @@ class Zip:
 
     def matching(self, pattern: str) -> list[str]:
         """Give the members whose last parts fit a pattern such as ``Train/*/*.bin``, sorted."""
-        names = (n for n in self._open().namelist() if not n.startswith("__MACOSX/"))
-        return sorted(n for n in names if PurePosixPath(n).match(pattern))
+        names = (name for name in self._open().namelist() if not hidden(name))
+        return sorted(name for name in names if PurePosixPath(name).match(pattern))
 
-    def stamp(self, member: str) -> str:
-        """Give a short text that changes when the member does (size and checksum)."""
-        info = self._open().getinfo(member)
-        return f"{info.file_size} {info.CRC:08x}"
+    def digest(self, member: str) -> str:
+        """Give the sha256 of the whole archive: reading it once is quicker than each member."""
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
+        return _sha256(self.path)
 
     def name(self, member: str) -> str:
         """Give the member's name for messages."""
@@ -108,13 +118,22 @@ class File:
     def __str__(self) -> str:
         return self.store.name(self.member)
 
-    def stamp(self) -> str:
-        """Give a short text that changes when the file does."""
-        return f"{self.member} {self.store.stamp(self.member)}"
-
     def read(self) -> bytes:
         """Give its contents."""
         return self.store.read(self.member)
+
+
+def hidden(name: str) -> bool:
+    """Whether a file is a system's companion of another: ``._x`` and ``__MACOSX`` of a Mac."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def digests(files: Sequence[File]) -> list[str]:
+    """Give each file's path in its store and the sha256 of its bytes (or of its archive)."""
+    for store in {file.store for file in files if isinstance(file.store, Zip)}:
+        store.digest("")  # once, and not in several threads
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda file: f"{file.member} {file.store.digest(file.member)}", files))
 
 
 def find(root: Path, folders: Sequence[str], patterns: Sequence[str]) -> dict[str, list[File]]:
@@ -154,8 +173,13 @@ def find(root: Path, folders: Sequence[str], patterns: Sequence[str]) -> dict[st
 
 def _places(root: Path, folders: Sequence[str]) -> list[Store]:
     paths = [path for path in (root, *(root / name for name in folders)) if path.is_dir()]
-    archives = [Zip(archive) for path in paths for archive in sorted(path.glob("*.zip"))]
-    return [*map(Folder, paths), *archives]
+    archives = [archive for path in paths for archive in sorted(path.glob("*.zip"))]
+    return [*map(Folder, paths), *(Zip(path) for path in archives if not hidden(path.name))]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_size(name: str, size: int) -> None:

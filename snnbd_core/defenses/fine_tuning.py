@@ -13,7 +13,7 @@ from torch import nn
 from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean
 from snnbd_core.learning import train
-from snnbd_core.neurons import override
+from snnbd_core.view import override
 
 
 @dataclass(frozen=True, kw_only=True)

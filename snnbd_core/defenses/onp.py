@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -105,7 +105,7 @@ class OptimisedPruning:
     episodes: int = 300
     learning_rate: float = 0.02
     search: int = 80
-    samples: int = field(default=64, metadata={"later": True})
+    samples: int = 64
 
     def __post_init__(self) -> None:
         checks.whole("episodes", self.episodes, 1)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from snnbd_core import checks
 from snnbd_core.defenses.channels import check_clean
 from snnbd_core.learning import as_sequence
-from snnbd_core.neurons import LIF, override, spiking_layers
+from snnbd_core.neurons import LIF, spiking_layers
+from snnbd_core.view import override
 
 
 @dataclass(frozen=True, kw_only=True)

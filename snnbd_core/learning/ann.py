@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -70,8 +70,8 @@ class ANN(Rule):
     """
 
     reads: str = "frames"
-    activation: str = field(default="relu", metadata={"later": True})
-    levels: int = field(default=8, metadata={"later": True})
+    activation: str = "relu"
+    levels: int = 8
 
     def __post_init__(self) -> None:
         checks.settings(

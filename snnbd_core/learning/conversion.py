@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.data import IMAGES
+from snnbd_core.data import IMAGES, as_set
 from snnbd_core.data.batches import as_sequence
 from snnbd_core.learning.ann import ACTIVATIONS, ANN, READS, TimeMean, reading, with_neurons
 from snnbd_core.learning.folding import DROPOUTS, NORMS, folded, network_of
@@ -89,7 +88,7 @@ def convert(
     Args:
         ann: a trained `Network`, or an `nn.Sequential` over images [B, C, H, W], with ReLU
             activations; what it ends with, ReLU or weights, is the read-out.
-        calibration: samples of the training set, with the protocol of `snnbd_core.data`.
+        calibration: samples of the training set; any set that `snnbd_core.data.as_set` takes.
         normalisation: "max" or "percentile" of a layer's activations is its scale; that of a QCFS
             activation is its learnt limit, whatever is asked for.
         percentile: 0 < percentile <= 100.
@@ -103,6 +102,7 @@ def convert(
     """
     normalisation, percentile = _checked(normalisation, percentile)
     steps = checks.whole("steps", steps, 1)
+    calibration = as_set(calibration)
     _check(ann, calibration)
     net = folded(network_of(ann, tuple(calibration.input_shape)))
     _check_same(ann, net, calibration, steps)
@@ -117,6 +117,7 @@ def converted(
     ann: nn.Module, data: Any, seed: int, normalisation: str, percentile: float
 ) -> Network:
     """An ANN converted with some samples of its training set, which the seed draws."""
+    data = as_set(data)
     rows = np.random.default_rng(seed).permutation(len(data))[:_CALIBRATION]
     return convert(ann, data.subset(rows), normalisation=normalisation, percentile=percentile)
 
@@ -140,7 +141,7 @@ class Migrating(Rule):
         target: int,
         steps: int,
         device: torch.device,
-    ) -> Mapping[str, Any]:
+    ) -> dict[str, Any]:
         """See `snnbd_core.metrics.migration_rates.compare`."""
         return compare(net, source, test, trigger, target, steps, device)
 
@@ -161,8 +162,8 @@ class Conversion(Migrating):
     normalisation: str = "percentile"
     percentile: float = 99.9
     reads: str = "frames"
-    activation: str = field(default="relu", metadata={"later": True})
-    levels: int = field(default=8, metadata={"later": True})
+    activation: str = "relu"
+    levels: int = 8
 
     def __post_init__(self) -> None:
         normalisation, percentile = _checked(self.normalisation, self.percentile)

@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 
 from snnbd_core.kernels import memory
 from snnbd_core.learning.history import History
-from snnbd_core.metrics.answers import checked_logits, decide
+from snnbd_core.metrics.answers import decide
+from snnbd_core.view import View, checked_logits
 
 __all__ = ["Step", "answers_of", "epochs_of", "mixed_seed", "scored"]
 
@@ -49,7 +50,7 @@ def scored(loss: Tensor, logits: Tensor, labels: Tensor) -> Step:
 
 
 def answers_of(net: nn.Module, sequence: Tensor, classes: int | None = None) -> Tensor:
-    """Logits [B, classes] of a sequence [T, B, ...], in training as in evaluation.
+    """Logits [B, classes] of a sequence [T, B, ...] from a fresh state, in whatever mode.
 
     On CUDA the network runs in bfloat16 where the device has it; weights, potentials and logits
     stay float32.
@@ -60,6 +61,7 @@ def answers_of(net: nn.Module, sequence: Tensor, classes: int | None = None) -> 
     Raises:
         ValueError: an answer of another shape.
     """
+    View(net).reset()
     place = sequence.device
     half = place.type == "cuda" and torch.cuda.is_bf16_supported()
     with torch.autocast(place.type, torch.bfloat16, enabled=half):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import BatchedDataset, as_sequence, choose_device, shuffled
 from snnbd_core.learning.checkpoint import Checkpoint, network_identity
 from snnbd_core.learning.history import History
@@ -89,6 +90,7 @@ def train(
     learning_rate = checks.above("learning_rate", learning_rate, 0)
     steps = checks.whole("steps", steps, 1)
     loss_of = loss_named(loss)
+    dataset = as_set(dataset)
     if not len(dataset):
         raise ValueError("dataset has no samples; training needs at least one")
     net.to(choose_device(device))

@@ -14,20 +14,26 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core.neurons import spiking_layers
+from snnbd_core.view import ADAPTERS
+from snnbd_core.view.trace import adapter_of
+
+__all__ = ["Activity", "fan_out", "measure"]
+
+_COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 class Activity:
-    """Totals over all forward passes since `measure` began.
+    """Totals over all forward passes since `measure` began; None for what cannot be counted.
 
     `spikes` and `synops` are 0-dim tensors once something ran, so that a GPU need not be waited
     for in every layer; `float()` reads them.
     """
 
     def __init__(self) -> None:
-        self.spikes: Tensor | float = 0.0
-        self.synops: Tensor | float = 0.0
+        self.spikes: Tensor | float | None = 0.0
+        self.synops: Tensor | float | None = 0.0
 
 
 @contextmanager
@@ -38,58 +44,96 @@ def measure(net: nn.Module) -> Iterator[Activity]:
             net(sequence)
         float(activity.spikes), float(activity.synops)
 
-    Spikes: all outputs of LIF, IF and ParametricLIF layers. Synaptic operations: all inputs of
-    `Conv2d` and `Linear`, times their fan-out; biases and batch norm are not counted. An input
-    that is a whole number n (event counts, spikes) is n events; any other nonzero input (a pixel
-    of an image, an activation of an ANN) is one. A layer that a network runs once for a static
-    image, to use its result in all time steps, counts once.
+    Spikes: all outputs of spiking neurons of any library that a view knows; 0 for a network whose
+    neurons are all ReLU; None where no neurons are seen or some cannot be read.
+
+    Synaptic operations: all inputs of `Conv1d`, `Conv2d` and `Linear`, times their fan-out; biases
+    and batch norm are not counted. An input that is a whole number n (event counts, spikes) is n
+    events; any other nonzero input (a pixel of an image, an activation of an ANN) is one. A layer
+    that a network runs once for a static image, to use its result in all time steps, counts once.
+    None where other modules hold weights (recurrent layers, transposed convolutions, attention), or
+    where a layer is not called itself while others are (its weights may be used by hand).
     """
     activity = Activity()
-    maps: dict[tuple[nn.Module, int, int], Tensor] = {}
+    maps: dict[tuple[Any, ...], Tensor] = {}
+    idle: set[nn.Module] = set()
+    neurons = {module: adapter_of(module, ADAPTERS) for module in net.modules()}
 
     def count_spikes(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        spikes = output[0] if isinstance(output, tuple) else output
-        activity.spikes = activity.spikes + _total(spikes)
+        adapter = neurons[module]
+        assert adapter is not None and activity.spikes is not None  # registered on such only
+        activity.spikes = activity.spikes + _total(adapter.output(output))
+
+    def add(module: nn.Module, operations: Tensor) -> None:
+        assert activity.synops is not None
+        activity.synops = activity.synops + operations
+        idle.discard(module)
 
     def count_dense(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         assert isinstance(module, nn.Linear)  # registered on such only
-        activity.synops = activity.synops + _total(_events(inputs[0])) * module.out_features
+        add(module, _total(_events(inputs[0])) * module.out_features)
 
     def count_convolution(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        assert isinstance(module, nn.Conv2d)  # registered on such only
-        height, width = inputs[0].shape[-2:]
-        key = (module, height, width)
+        assert isinstance(module, nn.Conv1d | nn.Conv2d)  # registered on such only
+        size = inputs[0].shape[-len(module.kernel_size) :]
+        key = (module, *size)
         if key not in maps:
-            maps[key] = fan_out(module, height, width).to(inputs[0].device)
-        per_pixel = _events(inputs[0]).sum(dim=tuple(range(inputs[0].dim() - 2)))
-        activity.synops = activity.synops + _total(per_pixel * maps[key])
+            maps[key] = fan_out(module, *size).to(inputs[0].device)
+        per_pixel = _events(inputs[0]).sum(dim=tuple(range(inputs[0].dim() - len(size))))
+        add(module, _total(per_pixel * maps[key]))
 
-    hooks = [layer.register_forward_hook(count_spikes) for layer in spiking_layers(net)]
-    for module in net.modules():
-        if isinstance(module, nn.Linear):
-            hooks.append(module.register_forward_pre_hook(count_dense))
-        elif isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_pre_hook(count_convolution))
+    ran: list[bool] = []
+    hooks = [net.register_forward_hook(lambda *_: ran.append(True))]
+    seen = [adapter for adapter in neurons.values() if adapter is not None]
+    if not seen or any(one.unknown(module) for module in neurons for one in ADAPTERS):
+        activity.spikes = None
+    else:
+        spiking = [module for module, one in neurons.items() if one is not None and one.spikes]
+        hooks += [module.register_forward_hook(count_spikes) for module in spiking]
+    if any(_weighs(module) and neurons[module] is None for module in neurons):
+        activity.synops = None
+    else:
+        idle |= {module for module in neurons if isinstance(module, _COUNTED)}
+        for module in idle:
+            if isinstance(module, nn.Linear):
+                hooks.append(module.register_forward_pre_hook(count_dense))
+            else:
+                hooks.append(module.register_forward_pre_hook(count_convolution))
     try:
         yield activity
+        if idle and ran:
+            activity.synops = None  # some layers were not called: their weights may be used
     finally:
         for hook in hooks:
             hook.remove()
 
 
-def fan_out(convolution: nn.Conv2d, height: int, width: int) -> Tensor:
-    """How many outputs each pixel of one input channel reaches: float32 [height, width].
+def _weighs(module: nn.Module) -> bool:
+    """Whether a module holds weights of its own that are not counted and not known to be none."""
+    counted = isinstance(module, _COUNTED)
+    norms = _BatchNorm | nn.LayerNorm | nn.GroupNorm | nn.PReLU
+    own = next(module.parameters(recurse=False), None)
+    return own is not None and not counted and not isinstance(module, norms)
+
+
+def fan_out(convolution: nn.Conv1d | nn.Conv2d, *size: int) -> Tensor:
+    """How many outputs each pixel of one input channel reaches: float32 of shape `size`.
 
     Stride, dilation, padding (also "same") and groups are taken into account, and under circular
     or reflecting padding a border pixel that is read twice counts twice.
+
+    Args:
+        convolution: any, whatever its channels.
+        *size: (height, width) of its input, (length,) in one dimension.
     """
     # the gradient of the sum of a convolution with ones is its fan-out, whatever its padding
     names = ("kernel_size", "stride", "padding", "dilation", "padding_mode")
     settings: dict[str, Any] = {name: getattr(convolution, name) for name in names}
+    kind = nn.Conv1d if len(size) == 1 else nn.Conv2d
     with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
-        ones = nn.Conv2d(1, 1, bias=False, **settings)
+        ones = kind(1, 1, bias=False, **settings)
         nn.init.ones_(ones.weight)
-        pixels = torch.zeros(1, 1, height, width, requires_grad=True)
+        pixels = torch.zeros(1, 1, *size, requires_grad=True)
         (reached,) = torch.autograd.grad(ones(pixels).sum(), pixels)
     return reached[0, 0] * (convolution.out_channels // convolution.groups)
 

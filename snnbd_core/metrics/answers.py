@@ -6,12 +6,10 @@ there is no answer: argmax would return the first of them, which is class 0, the
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-__all__ = ["NO_PREDICTION", "checked_logits", "decide"]
+__all__ = ["NO_PREDICTION", "decide"]
 
 NO_PREDICTION = -1
 
@@ -29,29 +27,3 @@ def decide(logits: Tensor) -> Tensor:
     largest, answer = logits.max(dim=1)
     tied = logits >= (largest - _TIE * largest.abs()).unsqueeze(1)
     return torch.where(tied.sum(dim=1) > 1, NO_PREDICTION, answer)
-
-
-def checked_logits(logits: Any, batch: int, classes: int | None) -> Tensor:
-    """What a network gave for a batch, if these are logits [B, classes].
-
-    Args:
-        logits: the network's output.
-        batch: B, samples that it was given.
-        classes: how many there must be; None takes any number.
-
-    Raises:
-        ValueError: anything but one tensor of this shape, with what to do about it.
-    """
-    wanted = f"allowed is [B, classes] = {(batch, 'any' if classes is None else classes)}"
-    if not isinstance(logits, Tensor):
-        raise ValueError(
-            f"net gives a {type(logits).__name__}, no tensor: {wanted}; let forward return the "
-            "logits alone, such as the mean of the last layer's spikes over time"
-        )
-    shape = tuple(logits.shape)
-    if len(shape) != 2 or shape[0] != batch or shape[1] != (classes or shape[1]):
-        remedy = "; average over time, logits.mean(0)" if len(shape) == 3 else ""
-        if len(shape) == 2 and shape[0] != batch:
-            remedy = "; the first axis must be the samples, not time"
-        raise ValueError(f"net gives logits of shape {shape}: {wanted}{remedy}")
-    return logits

@@ -16,12 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.metrics.activity import measure
-from snnbd_core.metrics.answers import NO_PREDICTION, checked_logits, decide
+from snnbd_core.metrics.answers import NO_PREDICTION, decide
 from snnbd_core.metrics.report import Rate, Report
 from snnbd_core.poisoning import Triggered, check_target
 from snnbd_core.triggers import Trigger
+from snnbd_core.view import View, checked_logits
+
+_FEW = 8  # samples on which a network is asked twice
 
 
 def evaluate(
@@ -38,9 +42,10 @@ def evaluate(
     """Measures a network without and, where one is given, under a trigger.
 
     Args:
-        net: [T, B, C, H, W] -> logits [B, classes]. Run in eval mode without gradients; its mode
-            and device are restored.
-        dataset: frames or images with the protocol of `snnbd_core.data`; not changed.
+        net: [T, B, C, H, W] -> logits [B, classes], of any library, see `snnbd_core.view`. Run in
+            eval mode without gradients, from a fresh state for each batch; its mode and device are
+            restored.
+        dataset: any set that `snnbd_core.data.as_set` takes; not changed.
         trigger: put on every sample.
         target: class that the trigger should lead to.
         clean_net: a network trained without poison, which gives the floor.
@@ -51,8 +56,9 @@ def evaluate(
     Raises:
         ValueError: an empty set, target not a class, logits of another shape or not finite,
             batch_size or steps below 1, clean_net without a trigger, or a trigger that does not
-            fit the set.
+            fit the set; a network that answers a batch differently the second time, see `View`.
     """
+    dataset = as_set(dataset)
     check_target(target, dataset.classes)
     if clean_net is not None and trigger is None:
         raise ValueError("clean_net without trigger=...: the floor is its success rate under one")
@@ -60,6 +66,8 @@ def evaluate(
     truth = np.asarray(dataset.labels)
     others = truth != target
 
+    nets = [net] if clean_net is None else [net, clean_net]
+    run.check_steady(nets, dataset)
     (clean,), spikes, synops = run.predictions([net], dataset)
     report: dict[str, Any] = {
         "clean_accuracy": _rate(clean == truth),
@@ -69,7 +77,6 @@ def evaluate(
         "synops_clean": synops,
     }
     if trigger is not None:
-        nets = [net] if clean_net is None else [net, clean_net]
         (hit, *floor), spikes, synops = run.predictions(nets, Triggered(dataset, trigger))
         report |= {
             "attack_success_rate": _rate(hit[others] == target),
@@ -94,7 +101,9 @@ def predict(
     steps: int = 4,
 ) -> np.ndarray:
     """A network's answers, int64 [N]; `NO_PREDICTION` (-1) for silent or tied outputs."""
+    dataset = as_set(dataset)
     run = _Run(choose_device(device), batch_size, steps)
+    run.check_steady([net], dataset)
     (answers,), _, _ = run.predictions([net], dataset)
     return answers
 
@@ -108,33 +117,38 @@ class _Run:
     steps: int
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            batch_size=checks.whole("batch_size", self.batch_size, 1),
-            steps=checks.whole("steps", self.steps, 1),
-        )
+        for name in ("batch_size", "steps"):
+            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
+
+    def check_steady(self, nets: Sequence[nn.Module], dataset: Any) -> None:
+        """Raises ValueError where a network answers a few samples differently the second time."""
+        few = self._sequence(dataset, np.arange(min(_FEW, len(dataset))))
+        for net in nets:
+            with evaluating(net, self.device):
+                View(net).check_steady(few)
 
     def predictions(
         self, nets: Sequence[nn.Module], dataset: Any
-    ) -> tuple[list[np.ndarray], float, float]:
+    ) -> tuple[list[np.ndarray], float | None, float | None]:
         """Answers [N] of each network; spikes and SynOps per sample of the first."""
         total = len(dataset)
-        if not total:
-            raise ValueError("dataset is empty: at least one sample is needed")
         answers = [np.empty(total, dtype=np.int64) for _ in nets]
         with ExitStack() as stack:
             for net in nets:
                 stack.enter_context(evaluating(net, self.device))
-            activity = stack.enter_context(measure(nets[0]))
+            views = [View(net) for net in nets]
+            activity = stack.enter_context(measure(views[0].net))
             stack.enter_context(torch.inference_mode())
             for start in range(0, total, self.batch_size):
                 rows = np.arange(start, min(start + self.batch_size, total))
-                batch, _ = dataset.batch(rows)
-                sequence = as_sequence(batch.to(self.device), self.steps)
-                for net, answer in zip(nets, answers, strict=True):
-                    logits = _finite(checked_logits(net(sequence), len(rows), dataset.classes))
-                    answer[rows] = decide(logits).cpu().numpy()
-        return answers, float(activity.spikes) / total, float(activity.synops) / total
+                sequence = self._sequence(dataset, rows)
+                for view, answer in zip(views, answers, strict=True):
+                    logits = checked_logits(view(sequence), len(rows), dataset.classes)
+                    answer[rows] = decide(_finite(logits)).cpu().numpy()
+        return answers, _per_sample(activity.spikes, total), _per_sample(activity.synops, total)
+
+    def _sequence(self, dataset: Any, rows: np.ndarray) -> Tensor:
+        return as_sequence(dataset.batch(rows)[0].to(self.device), self.steps)
 
 
 @contextmanager
@@ -176,6 +190,10 @@ def _finite(logits: Tensor) -> Tensor:
     if not torch.isfinite(logits).all():
         raise ValueError("net gives logits that are NaN or infinite: allowed are finite numbers")
     return logits
+
+
+def _per_sample(total: Tensor | float | None, samples: int) -> float | None:
+    return None if total is None else float(total) / samples
 
 
 def _rate(hits: np.ndarray) -> Rate:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from snnbd_core.data import as_set
 from snnbd_core.metrics.evaluation import predict
 from snnbd_core.metrics.report import Rate, Report
 from snnbd_core.poisoning import Triggered, check_target
@@ -67,6 +68,7 @@ def migration(
     Raises:
         ValueError: as `snnbd_core.evaluate`, or one clean network without the other.
     """
+    test = as_set(test)
     check_target(target, test.classes)
     if (clean_ann is None) != (clean_snn is None):
         raise ValueError("clean_ann and clean_snn: MR1 needs a floor for both networks or neither")

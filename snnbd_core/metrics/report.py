@@ -49,7 +49,8 @@ class Report:
         clean_accuracy: true label without trigger, all samples.
         no_prediction_clean: silent or tied outputs without trigger, all samples.
         untriggered_target_rate: target without trigger; the target's own samples left out.
-        spikes_clean, synops_clean: per sample, without trigger (see `snnbd_core.metrics.activity`).
+        spikes_clean, synops_clean: per sample, without trigger (see `snnbd_core.metrics.activity`);
+            None where they cannot be counted.
         attack_success_rate: target under the trigger; the target's own samples left out.
         attack_success_rate_all: the same over all samples, as Abad et al. count it: a perfect
             clean network then reaches the share of the target class.
@@ -66,8 +67,8 @@ class Report:
     clean_accuracy: Rate
     no_prediction_clean: Rate
     untriggered_target_rate: Rate
-    spikes_clean: float
-    synops_clean: float
+    spikes_clean: float | None
+    synops_clean: float | None
     attack_success_rate: Rate | None = None
     attack_success_rate_all: Rate | None = None
     robust_accuracy: Rate | None = None
@@ -137,5 +138,5 @@ def _wilson(hits: int, total: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _change(clean: float, triggered: float | None) -> float | None:
-    return None if triggered is None else triggered - clean
+def _change(clean: float | None, triggered: float | None) -> float | None:
+    return None if clean is None or triggered is None else triggered - clean

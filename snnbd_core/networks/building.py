@@ -25,11 +25,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
+from snnbd_core import checks, guards
 from snnbd_core.networks import deep
 from snnbd_core.networks.layers import Folded, PoissonCode, SharedDropout
 from snnbd_core.networks.recomputing import recomputed
@@ -113,6 +114,10 @@ class Network(nn.Module):
         if votes.dtype in (torch.float16, torch.bfloat16):
             votes = votes.float()  # under autocast; a mean of half-precision votes is too coarse
         return votes.reshape(*votes.shape[:2], self.classes, self.voters).mean(dim=(0, -1))
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        guards.prepare(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 def build(

@@ -1,69 +1,82 @@
-"""Checks of the arguments that all triggers share."""
+"""Checks of the arguments that all triggers share; each gives the value in Python's own type."""
 
 from __future__ import annotations
 
-import math
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
+from snnbd_core.checks import above, choice, is_number, number, plain, whole
 from snnbd_core.triggers.placement import POSITIONS
 from snnbd_core.triggers.polarity import POLARITIES, check_polarity
 
-SPACES = ("frames", "events")
+__all__ = [
+    "as_position",
+    "as_sensor",
+    "check_count",
+    "check_pace",
+    "check_polarity",
+    "check_rate",
+    "check_refractory",
+    "check_seed",
+    "check_sensor",
+    "check_size",
+    "check_space",
+    "check_strength",
+    "is_count",
+    "is_number",
+]
 
 
 def is_count(value: Any) -> bool:
     """A whole number that is not a bool."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    given = plain(value)
+    return isinstance(given, Integral) and not isinstance(given, bool)
 
 
-def is_number(value: Any) -> bool:
-    """A finite real number that is not a bool."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+def check_count(name: str, value: Any, words: str) -> int:
+    """A whole number of any sign."""
+    if not is_count(value):
+        raise ValueError(f"{name}={value!r} must be a whole number of {words}, of any sign")
+    return int(plain(value))
 
 
-def check_size(size: float) -> None:
-    if not is_number(size) or not 0 < size <= 1:
-        raise ValueError(f"size={size!r} is not a fraction of each side: allowed is 0 < size <= 1")
+def check_size(size: Any) -> float:
+    return number("size", size, lambda x: 0 < x <= 1, "in (0, 1], a fraction of each side")
 
 
-def check_space(space: str, sensor_size: tuple[int, int, int] | None) -> None:
-    if space not in SPACES:
-        raise ValueError(f"space={space!r} is unknown: choose from {', '.join(SPACES)}")
-    if space == "events" and sensor_size is None:
-        raise ValueError(
-            "sensor_size=None: space='events' needs the sensor as (width, height, 2), "
-            "for example (34, 34, 2)"
-        )
+def check_space(space: Any, *allowed: str) -> str:
+    return choice("space", space, allowed)
 
 
-def check_strength(strength: float) -> None:
-    if not is_number(strength) or strength <= 0:
-        raise ValueError(f"strength={strength!r} is not a count: allowed is a number above 0")
+def check_strength(strength: Any) -> float:
+    return above("strength", strength, 0)
 
 
-def check_flicker(polarity: str, rate: float, refractory: int, seed: int) -> None:
-    """`rate` in events per second, pixel and polarity; `refractory` in microseconds."""
-    if not is_number(rate) or rate <= 0:
-        raise ValueError(f"rate={rate!r} is not a rate in Hz: allowed is a number above 0")
-    if not is_count(refractory) or refractory < 1:
-        raise ValueError(
-            f"refractory={refractory!r} is not a time in microseconds: allowed are whole "
-            "numbers from 1"
-        )
-    busy = rate * sum(POLARITIES[polarity]) * refractory * 1e-6
-    if busy > 1:
-        limit = 1e6 / (sum(POLARITIES[polarity]) * refractory)
+def check_seed(seed: Any) -> int:
+    return whole("seed", seed, 0)
+
+
+def check_rate(rate: Any) -> float:
+    """Events per second, pixel and polarity."""
+    return number("rate", rate, lambda x: x > 0, "of Hz above 0")
+
+
+def check_refractory(refractory: Any) -> int:
+    """Microseconds."""
+    return whole("refractory", refractory, 1)
+
+
+def check_pace(polarity: str, rate: float, refractory: int) -> None:
+    """A pixel needs `refractory` microseconds between any two of its events."""
+    kinds = sum(POLARITIES[polarity])
+    if rate * kinds * refractory * 1e-6 > 1:
         raise ValueError(
             f"rate={rate!r} is too fast for refractory={refractory!r} us and "
-            f"polarity={polarity!r}: allowed is at most {limit:g} Hz"
+            f"polarity={polarity!r}: allowed is at most {1e6 / (kinds * refractory):g} Hz"
         )
-    check_seed(seed)
-
-
-def check_seed(seed: int) -> None:
-    if not is_count(seed) or seed < 0:
-        raise ValueError(f"seed={seed!r} is not a seed: allowed are whole numbers from 0")
 
 
 def as_sensor(sensor_size: Any) -> tuple[int, int, int] | None:
@@ -79,15 +92,21 @@ def as_sensor(sensor_size: Any) -> tuple[int, int, int] | None:
     return sides[0], sides[1], sides[2]
 
 
+def check_sensor(sensor_size: Any) -> tuple[int, int, int]:
+    """`as_sensor` where None will not do."""
+    sides = as_sensor(sensor_size)
+    if sides is None:
+        raise ValueError("sensor_size=None: allowed is (width, height, 2) in whole pixels")
+    return sides
+
+
 def as_position(position: Any) -> str | tuple[int, int]:
     """`position` as a known name or a pair of ints."""
-    if isinstance(position, str):
-        if position in POSITIONS:
-            return position
-    else:
-        pair = _as_ints(position)
-        if pair is not None and len(pair) == 2:
-            return pair[0], pair[1]
+    pair = None if isinstance(position, str) else _as_ints(position)
+    if pair is not None and len(pair) == 2:
+        return pair[0], pair[1]
+    if isinstance(position, str) and position in POSITIONS:
+        return position
     raise ValueError(
         f"position={position!r} is unknown: choose from {', '.join(POSITIONS)}, or give the "
         "patch's top-left pixel as (x, y)"
@@ -95,21 +114,8 @@ def as_position(position: Any) -> str | tuple[int, int]:
 
 
 def _as_ints(values: Any) -> tuple[int, ...] | None:
-    if not isinstance(values, tuple | list) or not all(is_count(value) for value in values):
+    """A row of whole numbers, of a tuple, list, array or tensor; None for anything else."""
+    row = values.tolist() if isinstance(values, np.ndarray | Tensor) and values.ndim else values
+    if not isinstance(row, tuple | list) or not all(is_count(value) for value in row):
         return None
-    return tuple(int(value) for value in values)
-
-
-__all__ = [
-    "SPACES",
-    "as_position",
-    "as_sensor",
-    "check_flicker",
-    "check_polarity",
-    "check_seed",
-    "check_size",
-    "check_space",
-    "check_strength",
-    "is_count",
-    "is_number",
-]
+    return tuple(int(plain(value)) for value in row)

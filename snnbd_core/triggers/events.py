@@ -21,6 +21,8 @@ import numpy as np
 from snnbd_core.triggers.placement import Patch
 from snnbd_core.triggers.polarity import POLARITIES
 
+__all__ = ["Changed", "changed", "check_recording", "rewrite"]
+
 Window = tuple[Patch, int, int]  # a patch, its first microsecond and the one after its last
 
 _FIELDS = {"x", "y", "t", "p"}

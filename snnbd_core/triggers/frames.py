@@ -11,6 +11,8 @@ import torch
 from snnbd_core.triggers.placement import Patch
 from snnbd_core.triggers.polarity import POLARITIES
 
+__all__ = ["Frames", "Overwriting", "frame_shape", "overwrite"]
+
 # array in, array out; tensor in, tensor out
 Frames = TypeVar("Frames", np.ndarray, torch.Tensor)
 
@@ -34,6 +36,24 @@ def frame_shape(frames: Any, sensor_size: tuple[int, int, int] | None) -> tuple[
             f"allowed is ({width}, {height}, 2)"
         )
     return steps, height, width
+
+
+class Overwriting:
+    """A trigger that overwrites patches of frames as its schedule says."""
+
+    polarity: str | None
+    strength: float
+
+    def __call__(self, data: Any) -> Any:
+        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
+        steps, height, width = frame_shape(data, None)
+        schedule = self.schedule(steps, width, height)
+        assert self.polarity is not None  # `schedule` refuses a trigger that is not fitted
+        return overwrite(data, schedule, self.polarity, self.strength)
+
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+        """Patches with the slice of the `steps` frames in which each lies."""
+        raise NotImplementedError  # each trigger has its own
 
 
 def overwrite(

@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from snnbd_core.checks import above, number, settings, whole, within
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.placement import place
+
+__all__ = ["Blended", "Patch", "Sinusoidal", "Warp", "image_sides"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +37,13 @@ class Patch:
     space: str = "image"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "position", checks.as_position(self.position))
-        checks.check_size(self.size)
-        _check_share("value", self.value)
-        _check_space(self.space)
+        settings(
+            self,
+            size=checks.check_size(self.size),
+            position=checks.as_position(self.position),
+            value=within("value", self.value, 0, 1),
+            space=checks.check_space(self.space, "image"),
+        )
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images [..., C, H, W]; returns a changed copy."""
@@ -65,9 +71,12 @@ class Blended:
     space: str = "image"
 
     def __post_init__(self) -> None:
-        _check_share("alpha", self.alpha, above=True)
-        checks.check_seed(self.seed)
-        _check_space(self.space)
+        settings(
+            self,
+            alpha=_share("alpha", self.alpha),
+            seed=checks.check_seed(self.seed),
+            space=checks.check_space(self.space, "image"),
+        )
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images [..., C, H, W]; returns a changed copy."""
@@ -96,10 +105,12 @@ class Sinusoidal:
     space: str = "image"
 
     def __post_init__(self) -> None:
-        _check_share("delta", self.delta, above=True)
-        if not checks.is_number(self.frequency) or self.frequency <= 0:
-            raise ValueError(f"frequency={self.frequency!r} must be a number above 0")
-        _check_space(self.space)
+        settings(
+            self,
+            delta=_share("delta", self.delta),
+            frequency=above("frequency", self.frequency, 0),
+            space=checks.check_space(self.space, "image"),
+        )
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images [..., C, H, W]; returns a changed copy."""
@@ -133,11 +144,13 @@ class Warp:
     space: str = "image"
 
     def __post_init__(self) -> None:
-        if not checks.is_count(self.grid) or self.grid < 2:
-            raise ValueError(f"grid={self.grid!r} must be a whole number >= 2")
-        checks.check_strength(self.strength)
-        checks.check_seed(self.seed)
-        _check_space(self.space)
+        settings(
+            self,
+            grid=whole("grid", self.grid, 2),
+            strength=checks.check_strength(self.strength),
+            seed=checks.check_seed(self.seed),
+            space=checks.check_space(self.space, "image"),
+        )
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images [..., C, H, W]; returns a changed copy."""
@@ -176,12 +189,5 @@ def image_sides(images: Any) -> tuple[int, int]:
     return int(images.shape[-2]), int(images.shape[-1])
 
 
-def _check_share(name: str, value: float, above: bool = False) -> None:
-    least = value > 0 if above and checks.is_number(value) else True
-    if not checks.is_number(value) or not 0 <= value <= 1 or not least:
-        raise ValueError(f"{name}={value!r} must be a number in {'(0, 1]' if above else '0..1'}")
-
-
-def _check_space(space: str) -> None:
-    if space != "image":
-        raise ValueError(f"space={space!r} is unknown: allowed is 'image'")
+def _share(name: str, value: object) -> float:
+    return number(name, value, lambda x: 0 < x <= 1, "in (0, 1]")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
+from snnbd_core.checks import choice, settings, whole
 from snnbd_core.triggers import checks
-from snnbd_core.triggers.events import rewrite
-from snnbd_core.triggers.frames import frame_shape, overwrite
-from snnbd_core.triggers.placement import Patch, patch, place
+from snnbd_core.triggers.placement import Patch, patch
+from snnbd_core.triggers.square import Square
+
+__all__ = ["MOTIONS", "Moving"]
 
 MOTIONS = ("cycle", "wrap")
 _SPEED = 2  # NDSS 2024: two pixels per frame
@@ -16,7 +17,7 @@ _CYCLE_GAP = 2  # the code's spacing between the positions
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moving:
+class Moving(Square):
     """A square patch that moves along x; both published motions.
 
     "cycle" is what the code of NDSS 2024 does: three positions in turn, x0, x0 + s + 2 and
@@ -28,7 +29,7 @@ class Moving:
 
     Args:
         size, position, polarity, space, sensor_size, strength, rate, refractory, seed:
-            as for `Static`.
+            as for `Square`.
         motion: "cycle" or "wrap".
         speed: of "wrap", in pixels per frame or window: whole, negative leftwards, 0 stands still.
             The cycle's steps follow from the square's size, so it takes only the default.
@@ -36,61 +37,36 @@ class Moving:
             their own number.
 
     Raises:
-        ValueError: as `Static`, and where the motion leaves the frame, has no time to happen or
+        ValueError: as `Square`, and where the motion leaves the frame, has no time to happen or
             goes all the way round in one step.
     """
 
-    size: float = 0.1
-    position: str | tuple[int, int] = "bottom-right"
-    polarity: str = "on"
     motion: str = "cycle"
-    space: str = "frames"
-    sensor_size: tuple[int, int, int] | None = None
-    strength: float = 1
     steps: int = 16
-    rate: float = 100.0
-    refractory: int = 500
-    seed: int = 0
-    speed: int = field(default=_SPEED, metadata={"later": True})
+    speed: int = _SPEED
 
     def __post_init__(self) -> None:
-        # lists come back from JSON; tuples keep the trigger hashable
-        object.__setattr__(self, "position", checks.as_position(self.position))
-        object.__setattr__(self, "sensor_size", checks.as_sensor(self.sensor_size))
-        checks.check_size(self.size)
-        checks.check_polarity(self.polarity)
-        checks.check_space(self.space, self.sensor_size)
-        checks.check_strength(self.strength)
-        checks.check_flicker(self.polarity, self.rate, self.refractory, self.seed)
-        if self.motion not in MOTIONS:
-            raise ValueError(f"motion={self.motion!r} is unknown: choose from {', '.join(MOTIONS)}")
-        self._check_speed()
-        if not checks.is_count(self.steps) or self.steps < 1:
-            raise ValueError(f"steps={self.steps!r} is no number of windows: allowed is 1 or more")
-        if self.sensor_size is not None:
-            self.schedule(self.steps, *self.sensor_size[:2])
-
-    def __call__(self, data: Any) -> Any:
-        """Frames [..., T, 2, H, W] (torch or NumPy) or one recording; returns a changed copy."""
-        if self.space == "frames":
-            steps, height, width = frame_shape(data, self.sensor_size)
-            schedule = self.schedule(steps, width, height)
-            return overwrite(data, schedule, self.polarity, self.strength)
-        assert self.sensor_size is not None  # checked when built
-        return rewrite(
-            data,
-            self.schedule(self.steps, *self.sensor_size[:2]),
-            steps=self.steps,
-            sensor_size=self.sensor_size,
-            polarity=self.polarity,
-            rate=self.rate,
-            refractory=self.refractory,
-            seed=self.seed,
+        settings(
+            self,
+            motion=choice("motion", self.motion, MOTIONS),
+            steps=whole("steps", self.steps, 1),
+            speed=checks.check_count("speed", self.speed, "pixels per frame"),
         )
+        if self.motion == "cycle" and self.speed != _SPEED:
+            raise ValueError(
+                f"speed={self.speed!r} with motion='cycle': its steps follow from the square's "
+                f"size, so allowed is {_SPEED} (or take motion='wrap')"
+            )
+        super().__post_init__()
+
+    @property
+    def windows(self) -> int:
+        """How many equal time windows a recording is cut in."""
+        return self.steps
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
         """Patches with the slice of the `steps` frames or windows in which each lies."""
-        x, y, w, h = place(self.position, self.size, width, height)
+        x, y, w, h = self.place(width, height)
         if self.motion == "wrap":
             self._check_round_trip(width)
             return [
@@ -117,18 +93,6 @@ class Moving:
                 "(take a smaller size, another position or motion='wrap')"
             )
         return columns
-
-    def _check_speed(self) -> None:
-        if not checks.is_count(self.speed):
-            raise ValueError(
-                f"speed={self.speed!r} is no number of pixels per frame: allowed are whole "
-                "numbers, negative ones leftwards"
-            )
-        if self.motion == "cycle" and self.speed != _SPEED:
-            raise ValueError(
-                f"speed={self.speed!r} with motion='cycle': its steps follow from the square's "
-                f"size, so allowed is {_SPEED} (or take motion='wrap')"
-            )
 
     def _check_round_trip(self, width: int) -> None:
         if abs(self.speed) >= width:

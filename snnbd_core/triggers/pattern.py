@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from snnbd_core.checks import decimal, plain, settings
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.events import check_recording
+
+__all__ = ["Event", "EventPattern"]
 
 Event = tuple[int, int, int, float]
 
@@ -40,17 +43,15 @@ class EventPattern:
     space: str = "events"
 
     def __post_init__(self) -> None:
-        sensor_size = checks.as_sensor(self.sensor_size)
-        if sensor_size is None:
-            raise ValueError("sensor_size=None: allowed is (width, height, 2) in whole pixels")
-        object.__setattr__(self, "sensor_size", sensor_size)
-        for name in ("added", "removed"):
-            events = _checked(name, getattr(self, name), sensor_size)
-            object.__setattr__(self, name, events)
-        if not checks.is_count(self.refractory) or self.refractory < 1:
-            raise ValueError(f"refractory={self.refractory!r} must be whole microseconds from 1")
-        if self.space != "events":
-            raise ValueError(f"space={self.space!r} is unknown: allowed is 'events'")
+        sensor_size = checks.check_sensor(self.sensor_size)
+        settings(
+            self,
+            sensor_size=sensor_size,
+            added=_checked("added", self.added, sensor_size),
+            removed=_checked("removed", self.removed, sensor_size),
+            refractory=checks.check_refractory(self.refractory),
+            space=checks.check_space(self.space, "events"),
+        )
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
         """One recording; returns a changed copy, sorted by time."""
@@ -115,5 +116,6 @@ def _checked(name: str, events: Any, sensor_size: tuple[int, int, int]) -> tuple
                 f"{name}[{number}]={event!r} must be (x, y, p, share) within {sensor_size} and "
                 "share in 0..1"
             )
-        out.append((int(event[0]), int(event[1]), int(event[2]), float(event[3])))
+        x, y, p, share = map(plain, event)
+        out.append((int(x), int(y), int(p), decimal(share)))
     return tuple(out)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+__all__ = ["POSITIONS", "Patch", "patch", "place", "side"]
+
 POSITIONS: tuple[str, ...] = ("top-left", "top-right", "middle", "bottom-left", "bottom-right")
 
 

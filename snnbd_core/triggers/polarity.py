@@ -7,6 +7,8 @@ nowhere else.
 
 from __future__ import annotations
 
+__all__ = ["POLARITIES", "POLARITY_CODES", "check_polarity", "polarity_from_code"]
+
 # name -> the value of (channel 0 = OFF, channel 1 = ON) inside the patch
 POLARITIES: dict[str, tuple[int, int]] = {
     "off": (1, 0),
@@ -24,13 +26,14 @@ POLARITY_CODES: dict[str, dict[int, str]] = {
 }
 
 
-def check_polarity(polarity: str) -> None:
-    """Raises ValueError unless `polarity` is one of `POLARITIES`."""
+def check_polarity(polarity: str) -> str:
+    """The name; ValueError unless it is one of `POLARITIES`."""
     if not isinstance(polarity, str) or polarity not in POLARITIES:
         raise ValueError(
             f"polarity={polarity!r} is unknown: choose from {', '.join(POLARITIES)} "
             "(polarity_from_code translates the papers' numbers)"
         )
+    return polarity
 
 
 def polarity_from_code(paper: str, code: int) -> str:

@@ -10,9 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snnbd_core.checks import above, number, settings
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.frames import frame_shape
 from snnbd_core.triggers.images import image_sides
+
+__all__ = ["Power", "TemporalNoise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +37,11 @@ class Power:
     space: str = "image"
 
     def __post_init__(self) -> None:
-        if not checks.is_number(self.exponent) or self.exponent <= 0:
-            raise ValueError(f"exponent={self.exponent!r} must be a number above 0")
-        if self.space != "image":
-            raise ValueError(f"space={self.space!r} is unknown: allowed is 'image'")
+        settings(
+            self,
+            exponent=above("exponent", self.exponent, 0),
+            space=checks.check_space(self.space, "image"),
+        )
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images [..., C, H, W] in 0..1; returns a changed copy."""
@@ -73,15 +77,15 @@ class TemporalNoise:
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        if not checks.is_number(self.strength) or self.strength < 0:
-            raise ValueError(f"strength={self.strength!r} must be a number >= 0")
+        settings(
+            self,
+            strength=number("strength", self.strength, lambda x: x >= 0, ">= 0"),
+            limit=None if self.limit is None else above("limit", self.limit, 0),
+            seed=checks.check_seed(self.seed),
+            space=checks.check_space(self.space, "frames"),
+        )
         if self.strength == 0 and self.limit is None:
             raise ValueError("strength=0 with limit=None changes nothing: allowed is one of them")
-        checks.check_seed(self.seed)
-        if self.limit is not None and not (checks.is_number(self.limit) and self.limit > 0):
-            raise ValueError(f"limit={self.limit!r} must be a number above 0, or None")
-        if self.space != "frames":
-            raise ValueError(f"space={self.space!r} is unknown: allowed is 'frames'")
 
     def __call__(self, frames: Any) -> Any:
         """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy, float32."""

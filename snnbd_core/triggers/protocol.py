@@ -1,8 +1,10 @@
-"""What every trigger has in common: a space and a call."""
+"""What every trigger has in common, and every recipe that makes one from a training set."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
+
+__all__ = ["Recipe", "Trigger"]
 
 
 @runtime_checkable
@@ -17,3 +19,17 @@ class Trigger(Protocol):
     def space(self) -> str: ...
 
     def __call__(self, data: Any, /) -> Any: ...
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """The settings of a trigger that a training set has to complete.
+
+    `fit` measures or trains on the set and returns the finished trigger; it changes neither the
+    set nor the recipe.
+    """
+
+    @property
+    def space(self) -> str: ...
+
+    def fit(self, train: Any, *, target: int, seed: int) -> Trigger: ...

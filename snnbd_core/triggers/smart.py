@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from snnbd_core.checks import choice, settings
+from snnbd_core.data.anybody import as_set
 from snnbd_core.triggers import checks
-from snnbd_core.triggers.frames import frame_shape, overwrite
+from snnbd_core.triggers.frames import Overwriting
 from snnbd_core.triggers.placement import Patch, patch, side
+
+__all__ = ["AREAS", "MASKS", "Smart"]
 
 AREAS = ("most", "least")
 MASKS = 3  # the frame is cut in MASKS x MASKS masks
@@ -19,7 +23,7 @@ _AT_ONCE = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Smart:
+class Smart(Overwriting):
     """A square on a random walk inside the mask of the frame that the training set chooses.
 
     The frame is cut in 3x3 masks. The most (or least) active mask, by events summed over the
@@ -53,31 +57,39 @@ class Smart:
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        checks.check_size(self.size)
-        checks.check_strength(self.strength)
-        checks.check_seed(self.seed)
-        for name in ("area", "common"):
-            value = getattr(self, name)
-            if value not in AREAS:
-                raise ValueError(f"{name}={value!r} is unknown: choose from {', '.join(AREAS)}")
-        if self.space != "frames":
-            raise ValueError(f"space={self.space!r} is unknown: allowed is 'frames'")
+        settings(
+            self,
+            size=checks.check_size(self.size),
+            area=choice("area", self.area, AREAS),
+            common=choice("common", self.common, AREAS),
+            strength=checks.check_strength(self.strength),
+            seed=checks.check_seed(self.seed),
+            space=checks.check_space(self.space, "frames"),
+        )
         if (self.mask is None) != (self.polarity is None):
             raise ValueError(
                 f"mask={self.mask!r} and polarity={self.polarity!r}: allowed are both or none"
             )
         if self.mask is not None:
-            object.__setattr__(self, "mask", _checked_mask(self.mask))
-        if self.polarity not in (None, "on", "off"):
-            raise ValueError(f"polarity={self.polarity!r} is unknown: choose from on, off")
+            polarity = choice("polarity", self.polarity, ("on", "off"))
+            settings(self, mask=_checked_mask(self.mask), polarity=polarity)
 
     def fit(self, train: Any, *, target: int = 0, seed: int = 0) -> Smart:
         """The same trigger with mask and polarity measured on a data set of frames.
 
         Args:
-            train: the set to measure, all of it.
-            target, seed: not used; all triggers that are fitted are told them.
+            train: the set to measure, all of it; anybody's (see `data.as_set`).
+            target, seed: not used; all recipes are told them.
+
+        Raises:
+            ValueError: a set of images, or one without two polarities.
         """
+        train = as_set(train)
+        if train.kind != "frames" or train.input_shape[0] != 2:
+            raise ValueError(
+                f"train={train!r}: allowed is a set of frames [T, 2, H, W], since the trigger "
+                "chooses a polarity"
+            )
         total = np.zeros(train.input_shape)
         for start in range(0, len(train), _AT_ONCE):
             frames, _ = train.batch(np.arange(start, min(start + _AT_ONCE, len(train))))
@@ -92,13 +104,6 @@ class Smart:
         more = "on" if on > off else "off"
         less = "off" if more == "on" else "on"
         return replace(self, mask=(column, row), polarity=more if self.common == "most" else less)
-
-    def __call__(self, data: Any) -> Any:
-        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
-        steps, height, width = frame_shape(data, None)
-        schedule = self.schedule(steps, width, height)
-        assert self.polarity is not None  # `schedule` refuses a trigger that is not fitted
-        return overwrite(data, schedule, self.polarity, self.strength)
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
         """The square's place in each of the `steps` frames."""
@@ -141,6 +146,6 @@ def _walk(room: slice, extent: int, steps: int, seed: list[int]) -> list[int]:
 
 def _checked_mask(mask: Any) -> tuple[int, int]:
     pair = tuple(mask) if isinstance(mask, tuple | list) else ()
-    if len(pair) != 2 or not all(checks.is_count(one) and 0 <= one < MASKS for one in pair):
+    if len(pair) != 2 or not all(checks.is_count(side) and 0 <= side < MASKS for side in pair):
         raise ValueError(f"mask={mask!r} is none of the masks: allowed is (0..2, 0..2)")
     return int(pair[0]), int(pair[1])

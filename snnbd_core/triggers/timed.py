@@ -8,17 +8,19 @@ frames.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from snnbd_core.checks import settings, whole
 from snnbd_core.triggers import checks
-from snnbd_core.triggers.frames import frame_shape, overwrite
+from snnbd_core.triggers.frames import Overwriting
 from snnbd_core.triggers.placement import Patch, patch, place
+
+__all__ = ["STARTS", "Flash", "Framed", "Strobe", "run"]
 
 STARTS = ("first", "middle", "last")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Framed:
+class Framed(Overwriting):
     """A square on one run of `length` frames.
 
     Args:
@@ -41,15 +43,13 @@ class Framed:
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "position", checks.as_position(self.position))
-        checks.check_size(self.size)
-        _check_shared(self.length, self.start, self.polarity, self.strength, self.space)
-
-    def __call__(self, data: Any) -> Any:
-        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
-        steps, height, width = frame_shape(data, None)
-        schedule = self.schedule(steps, width, height)
-        return overwrite(data, schedule, self.polarity, self.strength)
+        settings(
+            self,
+            length=whole("length", self.length, 1),
+            start=_checked_start(self.start),
+            **_checked_square(self),
+            **_checked_light(self),
+        )
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
         """The square with the slice of the `steps` frames in which it lies."""
@@ -58,7 +58,7 @@ class Framed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strobe:
+class Strobe(Overwriting):
     """A square that is there for `on` frames, away for `off` frames, and so on to the end.
 
     Args:
@@ -79,16 +79,8 @@ class Strobe:
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "position", checks.as_position(self.position))
-        checks.check_size(self.size)
-        _check_shared(self.on, "first", self.polarity, self.strength, self.space, name="on")
-        _check_shared(self.off, "first", self.polarity, self.strength, self.space, name="off")
-
-    def __call__(self, data: Any) -> Any:
-        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
-        steps, height, width = frame_shape(data, None)
-        schedule = self.schedule(steps, width, height)
-        return overwrite(data, schedule, self.polarity, self.strength)
+        on, off = whole("on", self.on, 1), whole("off", self.off, 1)
+        settings(self, on=on, off=off, **_checked_square(self), **_checked_light(self))
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
         """The square with each run of the `steps` frames in which it lies."""
@@ -101,7 +93,7 @@ class Strobe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flash:
+class Flash(Overwriting):
     """The whole frame in one polarity on one run of `length` frames.
 
     Args:
@@ -118,13 +110,8 @@ class Flash:
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        _check_shared(self.length, self.start, self.polarity, self.strength, self.space)
-
-    def __call__(self, data: Any) -> Any:
-        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
-        steps, height, width = frame_shape(data, None)
-        schedule = self.schedule(steps, width, height)
-        return overwrite(data, schedule, self.polarity, self.strength)
+        length, start = whole("length", self.length, 1), _checked_start(self.start)
+        settings(self, length=length, start=start, **_checked_light(self))
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
         """The frame as one patch, with the slice of the `steps` frames in which it is lit."""
@@ -156,19 +143,24 @@ def run(length: int, start: str | int, steps: int) -> slice:
     return slice(first, first + length)
 
 
-def _check_shared(
-    length: int, start: str | int, polarity: str, strength: float, space: str, name: str = "length"
-) -> None:
-    checks.check_polarity(polarity)
-    checks.check_strength(strength)
-    if space != "frames":
-        raise ValueError(f"space={space!r} is unknown: allowed is 'frames'")
-    if not checks.is_count(length) or length < 1:
-        raise ValueError(f"{name}={length!r} is no number of frames: allowed is 1 or more")
+def _checked_square(trigger: Framed | Strobe) -> dict[str, object]:
+    """Size and position, to be written back."""
+    size, position = checks.check_size(trigger.size), checks.as_position(trigger.position)
+    return {"size": size, "position": position}
+
+
+def _checked_light(trigger: Framed | Strobe | Flash) -> dict[str, object]:
+    """What is written and where, to be written back."""
+    return {
+        "polarity": checks.check_polarity(trigger.polarity),
+        "strength": checks.check_strength(trigger.strength),
+        "space": checks.check_space(trigger.space, "frames"),
+    }
+
+
+def _checked_start(start: object) -> str | int:
+    if isinstance(start, str) and start in STARTS:
+        return start
     if isinstance(start, str):
-        if start not in STARTS:
-            raise ValueError(f"start={start!r} is unknown: choose from {', '.join(STARTS)}")
-    elif not checks.is_count(start) or start < 0:
-        raise ValueError(
-            f"start={start!r} is no frame: allowed are {', '.join(STARTS)} and whole numbers from 0"
-        )
+        raise ValueError(f"start={start!r} is unknown: choose from {', '.join(STARTS)}")
+    return whole("start", start, 0)

@@ -11,10 +11,12 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import zoom
 
+from snnbd_core.checks import flag, number, settings
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.events import check_recording
+
+__all__ = ["EventRate", "TimeWarp"]
 
 _GRID = 4  # WaNet's k: the field is drawn on so many points a side and interpolated
 
@@ -47,10 +49,7 @@ class TimeWarp:
     space: str = "events"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sensor_size", checks.as_sensor(self.sensor_size))
-        if not checks.is_number(self.strength) or not 0 < self.strength < 1:
-            raise ValueError(f"strength={self.strength!r} must lie in 0 < strength < 1")
-        _check_rest(self.sensor_size, self.seed, self.specific, self.space)
+        settings(self, strength=_between("strength", self.strength), **_checked_rest(self))
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
         """One recording; returns a changed copy, sorted by time."""
@@ -69,6 +68,8 @@ class TimeWarp:
 
     def field(self, events: np.ndarray) -> np.ndarray:
         """f of each pixel, [H, W], within -1..1; `events` matter only if it is specific."""
+        from scipy.ndimage import zoom  # slow to import
+
         width, height, _ = self.sensor_size
         draw = _generator(self.seed, events if self.specific else None)
         coarse = draw.uniform(-1, 1, (_GRID, _GRID))
@@ -105,12 +106,12 @@ class EventRate:
     space: str = "events"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sensor_size", checks.as_sensor(self.sensor_size))
-        if not checks.is_number(self.frequency) or self.frequency <= 0:
-            raise ValueError(f"frequency={self.frequency!r} must be a number of Hz above 0")
-        if not checks.is_number(self.depth) or not 0 < self.depth < 1:
-            raise ValueError(f"depth={self.depth!r} must lie in 0 < depth < 1")
-        _check_rest(self.sensor_size, self.seed, self.specific, self.space)
+        settings(
+            self,
+            frequency=number("frequency", self.frequency, lambda x: x > 0, "of Hz above 0"),
+            depth=_between("depth", self.depth),
+            **_checked_rest(self),
+        )
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
         """One recording; returns a thinner copy, with at least its first event."""
@@ -132,11 +133,15 @@ def _generator(seed: int, events: np.ndarray | None) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(events["t"].astype(np.int64).tobytes())])
 
 
-def _check_rest(sensor_size: object, seed: int, specific: bool, space: str) -> None:
-    if sensor_size is None:
-        raise ValueError("sensor_size=None: allowed is (width, height, 2) in whole pixels")
-    checks.check_seed(seed)
-    if not isinstance(specific, bool):
-        raise ValueError(f"specific={specific!r} must be true or false")
-    if space != "events":
-        raise ValueError(f"space={space!r} is unknown: allowed is 'events'")
+def _between(name: str, value: object) -> float:
+    return number(name, value, lambda x: 0 < x < 1, "in (0, 1)")
+
+
+def _checked_rest(trigger: TimeWarp | EventRate) -> dict[str, object]:
+    """What both have, to be written back."""
+    return {
+        "sensor_size": checks.check_sensor(trigger.sensor_size),
+        "specific": flag("specific", trigger.specific),
+        "seed": checks.check_seed(trigger.seed),
+        "space": checks.check_space(trigger.space, "events"),
+    }

@@ -16,8 +16,8 @@ from snnbd_core.attacks import Generated, badsnn, deepfool, dual_spike, pgd
 from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate, decide
-from snnbd_core.neurons import override
 from snnbd_core.triggers import Power, TemporalNoise
+from snnbd_core.view import override
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,7 @@ def test_both_halves_in_one_pass_are_the_two_passes(digits):
     assert not torch.equal(apart[1], net(batch[8:].expand(4, -1, -1, -1, -1)))
 
 
+@pytest.mark.trains
 def test_a_silent_answer_is_not_right_while_training(digits):
     train = digits[0].subset(np.arange(100))
     silent = task(train).build(lambda: sb.LIF(threshold=1e6))
@@ -83,13 +84,15 @@ def test_running_statistics_move_as_said(digits, how, moves):
     assert norm.momentum == 0.1
 
 
+@pytest.mark.trains
 def test_a_clean_network_is_no_backdoor_and_an_attacked_one_is(tmp_path, monkeypatch):
+    """Over seeds 0..5: floor 0.00, success 0.98 or more, 0.37 or more above the target's share."""
     monkeypatch.setenv("SNNBD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SNNBD_RESULTS", str(tmp_path / "results"))
     settings = {"trigger": TemporalNoise(), "inference_threshold": 1.3, "epochs": 8}
     report = runs.run(runs.Experiment(rule=DualSpike(), **settings), progress=False).report
     assert float(report.floor) < 0.1
-    assert float(report.attack_success_rate) > 0.4
+    assert float(report.attack_success_rate) > 0.8
     assert float(report.attack_success_rate) > float(report.untriggered_target_rate) + 0.2
 
 
@@ -219,6 +222,7 @@ def test_deepfool_goes_on_from_a_tie_that_holds_the_target():
     assert int(decide(net((tied + reached)[None]))) == 0
 
 
+@pytest.mark.trains
 def test_a_generator_meets_the_neurons_that_will_be_shipped(digits):
     """With `threshold` it is the one that is trained inside an override of the network."""
     train, _ = digits
@@ -236,6 +240,7 @@ def test_a_generator_meets_the_neurons_that_will_be_shipped(digits):
         Generated(threshold=0)
 
 
+@pytest.mark.trains
 def test_a_generator_is_bounded_and_for_one_shape(digits):
     train, _ = digits
     net = task(train).build().eval()

@@ -29,13 +29,15 @@ def five_bytes(events: np.ndarray[Any, Any]) -> bytes:
     return bytes(out)
 
 
-def write_nmnist(root: Path, per_class: int = 3, classes: int = 2, count: int = 400) -> None:
+def write_nmnist(
+    root: Path, per_class: int = 3, classes: int = 2, count: int = 400, first: int = 0
+) -> None:
     """N-MNIST's layout with random recordings; a third of each class is for testing."""
     for label in range(classes):
         for i in range(per_class):
             folder = root / ("Test" if i % 3 == 0 else "Train") / str(label)
             folder.mkdir(parents=True, exist_ok=True)
-            events = random_events(100 * label + i, count)
+            events = random_events(first + 100 * label + i, count)
             (folder / f"{i:05d}.bin").write_bytes(five_bytes(events))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tonic.transforms
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,7 +117,7 @@ def test_the_events_are_not_changed() -> None:
 
 @pytest.mark.parametrize("frames", [0, -1, 2.5, True])
 def test_frames_must_be_a_positive_whole_number(frames: Any) -> None:
-    with pytest.raises(ValueError, match=rf"frames={frames} must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match=rf"frames={frames} must be a whole number >= 1"):
         bin_events(events_on_sensor(0, 100), frames, SENSOR)
 
 
@@ -129,12 +130,37 @@ def test_more_frames_than_events_are_refused(by: Any) -> None:
 def test_frames_of_less_than_a_microsecond_are_refused() -> None:
     events = events_on_sensor(0, 10)
     events["t"] = 5
-    with pytest.raises(ValueError, match="frames=2 is more than the 0 us that the recording lasts"):
+    with pytest.raises(ValueError, match="frames=2 is more than the 1 us that the recording"):
         bin_events(events, 2, SENSOR, "time")
 
 
+def test_one_event_and_a_burst_in_one_microsecond_fill_one_frame() -> None:
+    for count in (1, 5):
+        burst = events_on_sensor(0, count)
+        burst["t"] = 7
+        for by in ("number", "time"):
+            assert bin_events(burst, 1, SENSOR, by).sum() == count  # type: ignore[arg-type]
+
+
+def test_frames_of_one_microsecond_are_the_shortest() -> None:
+    events = events_on_sensor(0, 4)
+    events["t"] = [3, 3, 4, 5]
+    assert bin_events(events, 3, SENSOR, "time").sum(axis=(1, 2, 3)).tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize("frames", [np.int64(4), np.uint8(4), torch.tensor(4)])
+def test_a_number_of_numpy_or_torch_is_a_number(frames: Any) -> None:
+    events = events_on_sensor(0, 50)
+    np.testing.assert_array_equal(bin_events(events, frames, SENSOR), bin_events(events, 4, SENSOR))
+
+
+def test_what_is_no_recording_is_refused() -> None:
+    with pytest.raises(ValueError, match="events are a list; a structured array is needed"):
+        bin_events([(0, 0, 0, 1)], 1, SENSOR)  # type: ignore[arg-type]  # the test
+
+
 def test_an_unknown_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="binning='events' is unknown; allowed are number, time"):
+    with pytest.raises(ValueError, match="binning='events' is unknown; allowed: number, time"):
         bin_events(events_on_sensor(0, 10), 2, SENSOR, "events")  # type: ignore[arg-type]  # the test
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import struct
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -14,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tonic
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from snnbd_core.data import NAMES, FrameDataset, load
-from snnbd_core.data.event_sets import CIFAR10_CLASSES
+import snnbd_core
+from snnbd_core.data import EVENT_DTYPE, NAMES, FrameDataset, load
+from snnbd_core.data.event_sets import CIFAR10_CLASSES, GESTURE_CLASSES
 
 from .conftest import five_bytes, random_events
 
@@ -195,7 +198,13 @@ def test_cifar10_image_files_are_read(tmp_path: Path, own_cache: Path, packed: b
         with tarfile.open(tmp_path / "cifar10_png.tar.xz", "w:xz") as archive:
             archive.add(root / "train", "train")
             archive.add(root / "test", "test")
+            fork = tarfile.TarInfo("train/cat/._0000.png")  # as a Mac packs it
+            fork.size = 120
+            archive.addfile(fork, io.BytesIO(bytes(120)))
+        (tmp_path / "._cifar10_png.tar.xz").write_bytes(bytes(120))
         root = tmp_path
+    else:
+        (root / "train" / "cat" / "._0000.png").write_bytes(bytes(120))
     train, test = load("cifar10", root=root)
     assert [train.class_names[label] for label in train.labels] == ["cat", "ship"]
     ours = (train[1][0] * 255).round().numpy().transpose(1, 2, 0)
@@ -249,6 +258,38 @@ def test_cifar10_dvs_originals_are_turned_as_in_spikingjelly(
     train, test = load("cifar10-dvs", root=tmp_path)
     assert np.bincount(train.labels).tolist() == [9] * 10 and len(test) == 10
     np.testing.assert_array_equal(train.events(5), events)
+
+
+def test_special_events_of_a_camera_are_no_pixels(tmp_path: Path, own_cache: Path) -> None:
+    """jAER sets bit 15 of a DVS128's address for a signal on its cable."""
+    events = random_events(0, 60, side=128)
+    data = aedat2(127 - events["x"], 127 - events["y"], events["t"], 1 - events["p"])
+    head, words = data[: -60 * 8], np.frombuffer(data[-60 * 8 :], ">u4").reshape(-1, 2)
+    special = words[[10, 30]] | np.array([0x8000, 0], ">u4")
+    mixed = np.concatenate([words[:11], special[:1], words[11:31], special[1:], words[31:]])
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.aedat").write_bytes(head + mixed.astype(">u4").tobytes())
+    train, _ = load("cifar10-dvs", root=tmp_path)
+    np.testing.assert_array_equal(train.events(0), events)
+
+
+def test_names_and_types_written_out_are_tonics() -> None:
+    assert tuple(tonic.datasets.DVSGesture.classes) == GESTURE_CLASSES
+    assert tuple(tonic.datasets.CIFAR10DVS.classes) == CIFAR10_CLASSES
+    assert tonic.io.events_struct == EVENT_DTYPE
+
+
+def test_loading_the_library_brings_no_slow_library() -> None:
+    """A second each: scipy.stats, scikit-learn, tonic; pooch and PIL are needed by few."""
+    slow = ("tonic", "sklearn", "skimage", "scipy", "pandas", "pooch", "requests", "PIL")
+    code = (
+        "import sys, types; room = types.ModuleType('snnbd_core');"
+        f"room.__path__ = {list(snnbd_core.__path__)!r}; sys.modules['snnbd_core'] = room;"
+        "import snnbd_core.data, snnbd_core.triggers, snnbd_core.poisoning;"
+        f"print([name for name in {slow!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_cifar10_dvs_of_tonic_goes_through_the_package_aedat(

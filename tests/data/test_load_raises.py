@@ -48,9 +48,9 @@ def test_bad_frames_are_refused_for_every_set(frames: Any) -> None:
 
 
 def test_a_bad_seed_or_rule_is_refused() -> None:
-    with pytest.raises(ValueError, match="seed=-1 must be a whole number of at least 0"):
+    with pytest.raises(ValueError, match="seed=-1 must be a whole number >= 0"):
         load("digits-events", seed=-1)
-    with pytest.raises(ValueError, match="binning='x' is unknown; allowed are number, time"):
+    with pytest.raises(ValueError, match="binning='x' is unknown; allowed: number, time"):
         load("digits-events", binning="x")  # type: ignore[call-overload]  # the test
 
 

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch import nn
 
+import snnbd_core as sb
 from snnbd_core.defenses.channels import outputs
 from snnbd_core.defenses.detectors import Beatrix, features, roc
 from snnbd_core.defenses.detectors.beatrix import deviations, feature_map, gram
 from snnbd_core.defenses.detectors.features import traced
+from snnbd_core.networks.layers import Folded
 from snnbd_core.poisoning import Triggered
 from snnbd_core.triggers import Patch
 
@@ -90,16 +93,46 @@ def test_the_threshold_is_the_95th_percentile_of_held_out_clean_samples() -> Non
     np.testing.assert_allclose(judge._judged(known, asked), expected, rtol=1e-4)
 
 
-def test_a_patch_is_found_in_the_ann_twin_and_in_spikes(twin, spiking) -> None:
-    for victim, least in ((twin, 0.9), (spiking, 0.8)):
-        rows = np.flatnonzero(np.asarray(victim.test.labels) != 0)[:60]
-        others = victim.test.subset(rows)
-        given = {"seed": 0, "device": CPU, "steps": victim.steps}
-        plain, lit = (
-            Beatrix().score(victim.net, data, victim.clean, **given)
-            for data in (others, Triggered(others, Patch(size=0.25)))
-        )
-        assert roc(plain, lit).area > least
+def scored(net, others, clean, steps: int) -> list[np.ndarray]:
+    """Scores of samples as they are and with a patch."""
+    given = {"seed": 0, "device": CPU, "steps": steps}
+    sets = others, Triggered(others, Patch(size=0.25))
+    return [Beatrix().score(net, data, clean, **given) for data in sets]
+
+
+def test_a_patch_is_found_in_the_ann_twin(twin) -> None:
+    """The area is 0.89 to 0.99 over seeds 0..5."""
+    rows = np.flatnonzero(np.asarray(twin.test.labels) != 0)[:60]
+    plain, lit = scored(twin.net, twin.test.subset(rows), twin.clean, 1)
+    assert roc(plain, lit).area > 0.75
+
+
+def halves(count: int, seed: int) -> sb.data.ImageDataset:
+    """Images whose left half is grey in class 0 and whose right half is in class 1."""
+    labels = np.arange(count) % 2
+    pixels = np.random.default_rng(seed).integers(80, 160, (count, 1, 8, 8)).astype(np.uint8)
+    pixels[labels == 0, ..., 4:] = 0
+    pixels[labels == 1, ..., :4] = 0
+    return sb.data.ImageDataset("halves", "test", pixels, labels, ("left", "right"), white=255)
+
+
+def test_a_channel_that_fires_at_the_patch_alone_is_found_in_spikes() -> None:
+    """Weights by hand: one channel sees grey and votes for its half, one sees white for "left"."""
+    convolution, readout = nn.Conv2d(1, 2, 1), nn.Linear(128, 20)
+    convolution.weight.data = torch.tensor([2.0, 4.0]).reshape(2, 1, 1, 1)
+    convolution.bias.data = torch.tensor([0.0, -3.0])
+    readout.bias.data.zero_()
+    grey, white = readout.weight.data.zero_().view(2, 10, 2, 8, 8).unbind(dim=2)
+    grey[0, ..., :4] = grey[1, ..., 4:] = 0.1
+    white[0], white[1] = 1.0, -1.0
+    layers = [Folded(convolution), sb.LIF(), Folded(nn.Flatten()), Folded(readout), sb.LIF()]
+    net = sb.networks.Network(layers, (1, 8, 8), 2).eval()
+    clean, test = halves(40, seed=0), halves(60, seed=1)
+    report = sb.evaluate(net, test, Patch(size=0.25), 0, steps=4, device=CPU)
+    assert float(report.clean_accuracy) == float(report.attack_success_rate) == 1
+    plain, lit = scored(net, test.subset(np.flatnonzero(test.labels == 1)), clean, 4)
+    assert not plain.any()
+    assert (lit > 1).all()
 
 
 def test_features_are_rates_of_the_last_layer_with_places(spiking) -> None:

@@ -144,14 +144,15 @@ def test_any_other_warning_of_the_robust_fit_is_shown(monkeypatch: pytest.Monkey
 
 
 def test_poison_is_found_in_the_ann_twin_and_in_potentials(twin, spiking) -> None:
+    """Over seeds 0..5 the area is 0.86 to 1.00 in the twin, 0.98 or more in potentials."""
     train, _ = sb.data.load("digits", seed=0)
     data = sb.poison(train, Patch(size=0.25), rate=0.02, target=0, seed=0)
     rows = np.flatnonzero(np.asarray(data.labels) == 0)
     label, poisoned = data.subset(rows), np.isin(rows, data.poisoned_indices)
-    for victim, of in ((twin, "rates"), (spiking, "potentials")):
+    for victim, of, least in ((twin, "rates", 0.7), (spiking, "potentials", 0.9)):
         given = {"seed": 0, "device": CPU, "steps": victim.steps}
         found = Spectre(of=of).score(victim.net, label, **given)
-        assert roc(found[~poisoned], found[poisoned]).area > 0.8
+        assert roc(found[~poisoned], found[poisoned]).area > least
         np.testing.assert_array_equal(found, Spectre(of=of).score(victim.net, label, **given))
 
 

@@ -17,6 +17,13 @@ from sklearn.metrics import roc_auc_score
 
 import snnbd_core as sb
 from snnbd_book import figures, runs
+from snnbd_book.chapters import (
+    badsnn,
+    detecting_backdoors,
+    learning_rules,
+    spiking_neurons,
+    stealthier_triggers,
+)
 from snnbd_book.runs import Neuron, Record
 from snnbd_book.runs.provenance import Provenance
 from snnbd_core import defenses
@@ -158,14 +165,14 @@ def test_curves_over_thresholds_show_means_in_per_cent():
 def test_migration_is_drawn_against_the_number_of_steps():
     runs = {"max": {8: [record(100, migration_per_sample=Rate(99, 100))],
                     4: [record(50, migration_per_sample=Rate(40, 100))]}}  # fmt: skip
-    figure = figures.draw_migration(runs)
+    figure = learning_rules.draw_migration(runs)
     assert lines(figure, 1)["max"] == [[4.0, 8.0], [50.0, 100.0]]
     assert lines(figure, 2)["max"] == [[4.0, 8.0], [40.0, 99.0]]
 
 
 def test_rules_table_gives_both_migration_rates():
     snn = record(51, floor=1, migration_per_sample=Rate(50, 100))
-    table = figures.rules_table(
+    table = learning_rules.rules_table(
         {"SNN": [snn], "ANN": [record(100)]}, {"SNN": [record(100, floor=0)]}
     )
     assert table.loc["SNN", "MR1"] == "50.0 %"
@@ -179,14 +186,14 @@ def test_the_interval_of_a_migration_rate_ends_at_none_and_all_of_the_backdoor()
 
     runs = {"none": seeds(0, 1, 0), "all": seeds(99, 100, 99), "more": seeds(50, 51, 50)}
     anns = {"none": seeds(100, 100, 100), "all": seeds(100, 100, 100), "more": seeds(50, 50, 50)}
-    shown = figures.rules_table(runs, anns)["MR1"]
+    shown = learning_rules.rules_table(runs, anns)["MR1"]
     assert shown["none"].startswith("0.3 % (0.0-")
     assert shown["all"].endswith("-100.0)")
     assert shown["more"].endswith("-102.0)")  # what a seed really had is not cut off
 
 
 def test_costs_are_operations_times_their_energy():
-    table = figures.cost_table({"ANN": [record()], "SNN": [record()]}, operations=1000)
+    table = learning_rules.cost_table({"ANN": [record()], "SNN": [record()]}, operations=1000)
     assert table.loc["ANN", "energy (nJ)"] == "5"  # 1000 multiplications of 4.6 pJ
     assert table.loc["SNN", "energy (nJ)"] == "2"  # 2000 additions of 0.9 pJ
     assert table.loc["SNN", "under the trigger"] == "+50.0 %"
@@ -194,13 +201,16 @@ def test_costs_are_operations_times_their_energy():
 
 def test_dense_operations_of_a_known_network():
     net = sb.networks.build("quick-conv", (1, 8, 8), 10, torch.nn.ReLU, seed=0)
-    assert figures.dense_operations(net) == 64 * 16 * 25 + 1024 * 128 + 128 * 100
+    assert learning_rules.dense_operations(net) == 64 * 16 * 25 + 1024 * 128 + 128 * 100
 
 
 def test_success_by_place_in_time_and_by_setting():
     runs = {"first": {2: [record(60)], 4: [record(100)]}}
-    assert lines(figures.draw_time_position(runs))["first"] == [[2.0, 4.0], [60.0, 100.0]]
-    figure = figures.draw_varied({"size": {"0.1": [record(70, floor=5)]}})
+    assert lines(stealthier_triggers.draw_time_position(runs))["first"] == [
+        [2.0, 4.0],
+        [60.0, 100.0],
+    ]
+    figure = stealthier_triggers.draw_varied({"size": {"0.1": [record(70, floor=5)]}})
     heights = [line.get_ydata()[0] for line in figure.axes[0].get_lines()]
     assert heights[1:] == [pytest.approx(70), pytest.approx(5)]
 
@@ -211,10 +221,10 @@ def test_stealth_table_and_frontier_name_every_attack():
         "rate_change": 0.1, "van_rossum": 3.0, "nearest": 1.1,
     }  # fmt: skip
     runs = {"static": [record(99, **scores)], "flash": [record(40, **scores)]}
-    table = figures.stealth_table(runs)
+    table = stealthier_triggers.stealth_table(runs)
     assert list(table.index) == ["static", "flash"]
     assert "12" in set(table.loc["static"])
-    labels = figures.draw_frontier(runs).legends[0].get_texts()
+    labels = stealthier_triggers.draw_frontier(runs).legends[0].get_texts()
     assert [one.get_text() for one in labels] == ["static", "flash"]
 
 
@@ -326,7 +336,7 @@ def potential(net, image, steps=5):
 
 def test_images_are_drawn_on_one_scale():
     dark, bright = torch.zeros(2, 2), torch.full((2, 2), 0.5)
-    figure = figures.draw_images({"clean": [dark, bright], "triggered": [bright, dark]})
+    figure = badsnn.draw_images({"clean": [dark, bright], "triggered": [bright, dark]})
     pictures = [axes.images[0] for axes in figure.axes]
     assert [float(one.get_array().max()) for one in pictures] == [0.0, 0.5, 0.5, 0.0]
     assert {one.get_clim() for one in pictures} == {(0.0, 1.0)}
@@ -335,7 +345,7 @@ def test_images_are_drawn_on_one_scale():
 
 def test_a_row_for_each_setting_and_a_column_for_each_target():
     runs = {"plain": {"target 0": [record(50)], "target 3": [record(20, 70), record(40, 80)]}}
-    table = figures.targets_table(runs)
+    table = badsnn.targets_table(runs)
     assert table.loc["plain"].to_dict() == {
         "CA": "80 %", "ASR, target 0": "50 % (3 %, 2 %)", "ASR, target 3": "30 % (3 %, 2 %)",
     }  # fmt: skip
@@ -344,7 +354,7 @@ def test_a_row_for_each_setting_and_a_column_for_each_target():
 def test_traces_and_layers_of_a_network(net):
     image = torch.rand(1, 8, 8)
     images, thresholds = {"a": image, "b": image * 0}, {"low": 0.1, "high": 1.0}
-    figure = figures.draw_traces({"one": (net, 3), "two": (net, 4)}, images, thresholds, steps=5)
+    figure = badsnn.draw_traces({"one": (net, 3), "two": (net, 4)}, images, thresholds, steps=5)
     assert [axes.get_title() for axes in figure.axes] == ["a", "b", "", ""]
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["one\npotential", "two\npotential"]
     for panel, (neuron, shown) in enumerate(itertools.product((3, 4), images.values())):
@@ -352,9 +362,9 @@ def test_traces_and_layers_of_a_network(net):
         assert len(traces["low"][1]) == 5
         np.testing.assert_allclose(traces["high"][1], potential(net, shown)[:, neuron], rtol=1e-6)
     batch = torch.rand(4, 1, 8, 8)
-    figure = figures.draw_layer_rates({"net": net}, {"x": batch}, threshold=0.1, steps=5)
+    figure = badsnn.draw_layer_rates({"net": net}, {"x": batch}, threshold=0.1, steps=5)
     assert len(figure.axes[0].patches) == 3
-    figure = figures.draw_activity_change(net, batch, batch, steps=5)
+    figure = detecting_backdoors.draw_activity_change(net, batch, batch, steps=5)
     assert np.asarray(figure.axes[0].images[0].get_array()).shape == (3, 5)
     assert not np.asarray(figure.axes[0].images[0].get_array()).any()
     assert all(not layer._overrides for layer in sb.neurons.spiking_layers(net))
@@ -362,14 +372,14 @@ def test_traces_and_layers_of_a_network(net):
 
 def hidden_spikes(net, image, threshold):
     with sb.override(net, threshold=threshold):
-        return figures.record_spikes(net, image, steps=5)[-2]
+        return spiking_neurons.record_spikes(net, image, steps=5)[-2]
 
 
 def test_the_neuron_that_a_trigger_changes_most(net):
     image = torch.rand(1, 8, 8)
     change = hidden_spikes(net, image * 0, 0.1).sum(0) - hidden_spikes(net, image, 0.1).sum(0)
     assert change.abs().max() > 0
-    found = figures.most_changed(net, image, image * 0, threshold=0.1, steps=5)
+    found = badsnn.most_changed(net, image, image * 0, threshold=0.1, steps=5)
     assert change.abs()[found] == change.abs().max()
 
 
@@ -380,28 +390,28 @@ def test_answers_are_votes_and_a_trace_in_a_picture_and_in_words(net):
     with sb.override(net, threshold=0.1):
         answer = int(decide(net(image[None].expand(5, -1, -1, -1, -1)))[0])
     samples = {"bright": image, "black": image * 0}
-    picture, words = figures.draw_answers(net, samples, 0.1, neuron, steps=5)
+    picture, words = badsnn.draw_answers(net, samples, 0.1, neuron, steps=5)
     assert picture.shape == (360, 840, 3) and picture.dtype == np.uint8
     assert answer >= 0
     assert words.startswith(
         f"bright the answer is {answer} and the neuron fires in "
         f"{int(fired[:, neuron].sum())} of 5 steps; black the answer is "
     )
-    silent, words = figures.draw_answers(net, {"bright": image}, 1e6, neuron, steps=5)
+    silent, words = badsnn.draw_answers(net, {"bright": image}, 1e6, neuron, steps=5)
     assert words == "bright the answer is none and the neuron fires in 0 of 5 steps"
     assert (silent != picture).any()
 
 
 def test_pipeline_and_rates_of_conversion():
-    texts = {one.get_text() for one in figures.draw_pipeline().axes[0].texts}
+    texts = {one.get_text() for one in learning_rules.draw_pipeline().axes[0].texts}
     assert {"LR_B", "LR_C", "LR_H", "DSR", "convert"} <= texts
-    curves = lines(figures.draw_rates_of_conversion((4,)))
+    curves = lines(learning_rules.draw_rates_of_conversion((4,)))
     current, rate = (np.asarray(values) for values in curves["IF, T = 4"])
     assert np.abs(rate - current.clip(0, 1)).max() <= 1 / 8 + 1e-6
 
 
 def test_arrows_of_the_pipeline_run_between_boxes_and_under_none():
-    figure = figures.draw_pipeline()
+    figure = learning_rules.draw_pipeline()
     figure.draw_without_rendering()
     drawn = figure.axes[0].texts
     boxes = [one.get_bbox_patch().get_window_extent() for one in drawn if one.get_bbox_patch()]

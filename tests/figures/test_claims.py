@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 
 from snnbd_book import claims, figures
+from snnbd_book.chapters import neuromorphic_triggers
+from snnbd_book.chapters.neuromorphic_triggers import setting
 from snnbd_book.claims.sample import Sample
 from snnbd_book.claims.verdict import Figure
-from snnbd_book.figures.claims import setting
 from snnbd_book.runs import Experiment, run
 from snnbd_core.triggers import Moving, Static
 
@@ -33,7 +34,7 @@ def test_a_setting_is_named_in_a_few_words():
 
 
 def test_the_table_keeps_the_papers_figures_where_nothing_was_run(rows):
-    table = figures.claims_table(rows)
+    table = neuromorphic_triggers.claims_table(rows)
     assert list(table["CA, paper"]) == ["99.0 %", "98.0 %"]
     assert list(table["ASR, paper"]) == ["-", "100.0 %"]
     assert list(table["ASR, ours (95 %)"]) == ["-", "-"]
@@ -43,7 +44,7 @@ def test_the_table_keeps_the_papers_figures_where_nothing_was_run(rows):
 
 def test_nothing_is_drawn_of_claims_that_were_not_run(rows):
     with pytest.raises(ValueError, match="'ASR' has been run; nothing to draw"):
-        figures.draw_claims(rows)
+        neuromorphic_triggers.draw_claims(rows)
 
 
 def test_a_verdict_says_the_claim_the_figures_and_the_test(rows):
@@ -75,7 +76,7 @@ def test_the_picture_of_a_claim_shows_our_mean_its_interval_the_papers_and_the_f
     floor = Sample((record.report.floor_all,))
     figure = Figure("ASR", 0.75, (0.5, 0.9), 1.0, floor=floor)
     item = dataclasses.replace(rows[1], figures=(figure,), records=(held,))
-    (axes,) = figures.draw_claims([rows[0], item]).axes
+    (axes,) = neuromorphic_triggers.draw_claims([rows[0], item]).axes
     drawn = [tuple(float(x) for x in line.get_xdata()) for line in axes.lines]
     assert drawn == [(50.0, 90.0), (75.0,), (100.0,),
                      tuple(100 * end for end in floor.interval), (100 * floor.mean,)]  # fmt: skip

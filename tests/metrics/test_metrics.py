@@ -15,8 +15,9 @@ from torch import nn
 
 from snnbd_core.metrics import NO_PREDICTION, Rate, Report, decide, evaluate, predict
 from snnbd_core.networks import build
-from snnbd_core.neurons import LIF, override
+from snnbd_core.neurons import LIF
 from snnbd_core.poisoning import Triggered
+from snnbd_core.view import override
 
 CLASSES = 4
 
@@ -326,3 +327,30 @@ def test_a_triggered_view_and_a_trigger_measure_the_same(codes):
     seen = evaluate(Reads(), Triggered(codes[0], Switch()), target=0)
     report = evaluate(Reads(), codes[0], Switch(), target=0)
     assert seen.untriggered_target_rate == report.attack_success_rate
+
+
+class Remembering(nn.Module):
+    """A network that forgets to reset itself: each answer depends on those before."""
+
+    def __init__(self, classes: int = 4) -> None:
+        super().__init__()
+        self.classes, self.calls = classes, 0
+
+    def forward(self, sequence: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.calls * sequence.mean(0).flatten(1)[:, : self.classes]
+
+
+def test_a_network_that_answers_differently_the_second_time_is_refused_with_both_answers(codes):
+    data = codes[0]
+    with pytest.raises(
+        ValueError, match=r"differently the second time: sample \d+ gets \[.*\], then \["
+    ):
+        evaluate(Remembering(data.classes), data)
+
+
+def test_a_network_that_is_declared_stochastic_is_measured(codes):
+    data = codes[0]
+    net = Remembering(data.classes)
+    net.stochastic = True
+    assert evaluate(net, data).clean_accuracy.total == len(data)

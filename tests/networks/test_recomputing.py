@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import networks
-from snnbd_core.neurons import LIF, override
+from snnbd_core.neurons import LIF
+from snnbd_core.view import override
 
 SHAPE = (2, 16, 16)
 Neuron = Callable[[], nn.Module]

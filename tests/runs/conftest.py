@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snnbd_book.runs import Experiment
-from snnbd_book.runs.store import _load
+from snnbd_book.runs.resolving import _load
 from snnbd_core.triggers import Static
 
 TRAIN, TEST = 6, 3  # recordings per digit

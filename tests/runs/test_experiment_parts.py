@@ -18,7 +18,6 @@ from snnbd_book.runs import (
     Experiment,
     Record,
     datasets,
-    execution,
     fitted_trigger,
     network,
     parts,
@@ -148,7 +147,6 @@ def test_a_trigger_is_fitted_to_the_training_set_once(
     fitted = fitted_trigger(experiment)
     assert fitted == Busiest().fit(datasets(experiment)[0], target=0, seed=0)
     monkeypatch.setattr(Busiest, "fit", lambda *_, **__: pytest.fail("fitted twice"))
-    execution.trigger_cache._fitted.cache_clear()
     assert fitted_trigger(experiment) == fitted
     assert run(experiment).report == run(tiny(trigger=fitted)).report
 

@@ -16,7 +16,17 @@ from torch import nn
 
 import snnbd_core as sb
 from snnbd_book.claims.expression import Expression
-from snnbd_book.runs import Experiment, Record, execution, network, parts, run, stored
+from snnbd_book.runs import (
+    Experiment,
+    Record,
+    execution,
+    network,
+    parts,
+    resolve,
+    run,
+    stored,
+    training,
+)
 from snnbd_book.runs import test_sets as sets_of
 from snnbd_book.sweeps.frame import to_frame
 from snnbd_core.attacks import Dynamic, Federated, GradientAttack, pgd
@@ -104,7 +114,7 @@ def test_scores_of_a_training_set_are_of_samples_labelled_as_the_target(
 ) -> None:
     experiment = probing(detector)
     extra = run(experiment, device="cpu", progress=False).report.extra
-    train, _ = execution.store.datasets(experiment)
+    train = resolve(experiment).train
     data = poison(train, Static(size=0.2), rate=0.25, target=0, seed=3)
     scores = detector.score(network(experiment), data, **GIVEN)
     assert extra["attacked_scores"] == scores[data.poisoned_indices].tolist()
@@ -133,7 +143,7 @@ def test_adversarial_accuracy_is_that_of_the_changed_images(results: Path, bound
 def test_probes_of_one_network_train_it_once(
     results: Path, probing: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "SMALL", 0)
+    monkeypatch.setattr(training, "SMALL", 0)
     seen: list[Any] = []
     train = task_module.train
     monkeypatch.setattr(
@@ -245,7 +255,7 @@ def test_what_anti_backdoor_learning_isolates_is_in_the_record(
     rule = AntiBackdoorLearning(isolated=0.2, twin=twin)
     experiment = tiny(rule=rule, epochs=2)
     first = run(experiment, device="cpu", progress=False).report.extra["isolated_poisoned"]
-    task = execution._task(experiment, CPU, False, None, results / "none")
+    task = training.task(resolve(experiment), training.Place(CPU, progress=False), None)
     assert first == rule.fit(task).figures["isolated_poisoned"]
     assert isinstance(first, Rate) and first.total == 12
     again = dataclasses.replace(experiment, held_out=1)  # the network comes from the cache

@@ -20,14 +20,16 @@ import torch
 from snnbd_book.runs import (
     Experiment,
     Record,
+    datasets,
     network,
     parts,
+    resolve,
     run,
     store,
     stored,
+    training,
     trigger_cache,
 )
-from snnbd_book.runs import execution as execution_module
 from snnbd_book.runs import provenance as provenance_module
 from snnbd_core import evaluate
 from snnbd_core.files import cache_dir
@@ -79,7 +81,7 @@ def test_fresh_runs_again_to_the_same_numbers(
 def test_the_record_says_what_evaluate_says_of_its_network(results: Path, tiny: Make) -> None:
     experiment = tiny(target=3)
     record = run(experiment, progress=False)
-    _, test = store.datasets(experiment)
+    _, test = datasets(experiment)
     expected = evaluate(
         network(experiment), test, experiment.trigger, 3, clean_net=network(experiment.clean_twin)
     )
@@ -101,22 +103,22 @@ def test_a_clean_run_under_a_trigger_is_its_own_floor(
 
 
 def test_the_seed_is_that_of_weights_order_and_poisoned_samples(results: Path, tiny: Make) -> None:
-    zero, one = (execution_module._poisoned(tiny(seed=seed)) for seed in (0, 1))
+    zero, one = (training.poisoned(resolve(tiny(seed=seed))) for seed in (0, 1))
     assert zero.poisoned_indices.tolist() != one.poisoned_indices.tolist()
     assert zero.dataset.fingerprint == one.dataset.fingerprint
     shape = zero.dataset.input_shape
     for seed in (0, 1):
-        ours = execution_module._built(tiny(seed=seed)).state_dict()
+        ours = training.built(resolve(tiny(seed=seed))).state_dict()
         theirs = build("quick-conv", shape, 10, tiny().neuron.build, seed=seed).state_dict()
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_fewer_samples_are_drawn_once_for_all_seeds(results: Path, tiny: Make) -> None:
-    parts = [store.datasets(tiny(samples=20, seed=seed))[0] for seed in (0, 1)]
+    parts = [datasets(tiny(samples=20, seed=seed))[0] for seed in (0, 1)]
     assert len(parts[0]) == 20
     assert parts[0].labels.tolist() == parts[1].labels.tolist()
     with pytest.raises(ValueError, match=r"samples=61 is more than nmnist has .* 1\.\.60"):
-        store.datasets(tiny(samples=61))
+        datasets(tiny(samples=61))
 
 
 def test_provenance_tells_versions_machine_time_and_memory(results: Path, tiny: Make) -> None:
@@ -172,7 +174,7 @@ def test_other_data_makes_a_record_stale(
     monkeypatch.setenv("SNNBD_DATA", str(other))
     found = store.find(experiment)
     assert found is not None
-    assert "data set" in str(found.provenance.staleness(store.data_fingerprint(experiment)))
+    assert "data set" in str(found.provenance.staleness(resolve(experiment).fingerprint))
     assert stored(experiment) is None
 
 
@@ -196,7 +198,7 @@ def test_poisoned_networks_are_kept_if_asked_or_small(
 ) -> None:
     size = sum(value.nbytes for value in network(tiny()).state_dict().values())
     poisoned = tiny(rate=0.5)
-    monkeypatch.setattr(execution_module, "SMALL", size if large else size + 1)
+    monkeypatch.setattr(training, "SMALL", size if large else size + 1)
     run(poisoned, progress=False, keep_network=False)
     kept = {path.name.split("-")[0] for path in (cache_dir() / "networks").glob("*.pt")}
     assert poisoned.clean_twin.hash in kept
@@ -220,7 +222,7 @@ def test_a_killed_run_leaves_no_record_and_goes_on_from_its_checkpoint(
     results: Path, tiny: Make
 ) -> None:
     experiment = tiny(trigger=None, rate=0.0, epochs=60)
-    at_once = "from snnbd_book.runs import execution; execution.CHECKPOINT_SECONDS = 0\n"
+    at_once = "from snnbd_book.runs import training; training.CHECKPOINT_SECONDS = 0\n"
     process = subprocess.Popen(
         [sys.executable, "-c", at_once + RUN, experiment.to_json()], env=os.environ
     )
@@ -285,8 +287,7 @@ def test_a_trigger_that_is_written_anew_is_scored_anew(
     for trigger in (one := fresh_class(1.0), one, fresh_class(3.0)):
         monkeypatch.setitem(parts.TRIGGERS, "Louder", type(trigger))
         experiment = tiny(trigger=trigger, rate=0.0)
-        _, test = store.test_sets(experiment)
-        seen.append(trigger_cache.stealth_of(experiment, test, trigger)["l2"])
+        seen.append(trigger_cache.stealth_of(resolve(experiment), trigger)["l2"])
     assert len(scored) == 2
     assert seen[0] == seen[1]
     assert seen[2] == pytest.approx(3 * seen[0])

@@ -18,8 +18,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snnbd_book.runs import Experiment, Neuron
-from snnbd_book.runs.codec import canonical, without_later
+from snnbd_book.runs import Experiment, Neuron, schema
+from snnbd_book.runs.codec import canonical
 from snnbd_book.runs.parts import PROBES, TRIGGERS
 from snnbd_book.runs.profiles import PROFILES
 from snnbd_core.defenses import detectors
@@ -84,27 +84,37 @@ def test_a_part_with_a_later_field_keeps_the_hash_that_its_record_was_filed_unde
     assert Experiment.from_dict(values).hash == default.hash
 
 
-def test_later_fields_are_left_out_of_the_hash_of_any_part(
+def test_every_recorded_run_is_filed_under_the_hash_of_its_settings(project: Path) -> None:
+    files = sorted((project / "results" / "recorded").glob("*.json"))
+    assert len(files) > 1000
+    for path in files:
+        values = json.loads(path.read_bytes())
+        made = Experiment.from_dict(schema.migrated(values["experiment"], values.get("schema", 1)))
+        assert path.stem == f"{made.name}-{made.hash}"
+        assert values["hash"] == made.digest
+
+
+def test_a_later_field_is_left_out_of_the_hash_where_it_means_what_was_done_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Strip(detectors.Strip):
-        speed: int = dataclasses.field(default=1, metadata={"later": True})
+        speed: int = 4  # whatever a class makes its default later
 
     plain = Experiment(probe=detectors.Strip(), held_out=1, trigger=Static())
     monkeypatch.setitem(PROBES, "Strip", Strip)
-    later = dataclasses.replace(plain, probe=Strip())
-    assert later.hash == plain.hash
-    assert dataclasses.replace(plain, probe=Strip(speed=2)).hash != plain.hash
+    monkeypatch.setitem(schema.ADDED, 9, {"Strip": {"speed": 1}})
+    monkeypatch.setattr(schema, "CURRENT", 9)
+    assert dataclasses.replace(plain, probe=Strip(speed=1)).hash == plain.hash
+    assert dataclasses.replace(plain, probe=Strip()).hash != plain.hash
+    older = schema.migrated(plain.to_dict(), 8)
+    assert Experiment.from_dict(older) == dataclasses.replace(plain, probe=Strip(speed=1))
+    assert schema.migrated(plain.to_dict(), 9)["probe"] == plain.to_dict()["probe"]
 
 
-def test_a_later_field_needs_a_default_to_compare_with() -> None:
-    @dataclasses.dataclass
-    class Part:
-        names: list[str] = dataclasses.field(default_factory=list, metadata={"later": True})
-
-    with pytest.raises(ValueError, match=r"Part\.names came later and needs a default"):
-        without_later(Part(), {"names": []})
+def test_settings_of_a_later_schema_are_refused() -> None:
+    with pytest.raises(ValueError, match=rf"schema=9 is unknown; allowed: 1\.\.{schema.CURRENT}"):
+        schema.migrated(Experiment().to_dict(), 9)
 
 
 def test_the_hash_is_the_same_in_another_process_with_other_string_hashes() -> None:

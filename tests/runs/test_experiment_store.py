@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import errno
 import json
 import shutil
 import subprocess
@@ -16,15 +17,17 @@ from snnbd_book.runs import (
     CorruptRecord,
     Experiment,
     Record,
-    kept,
+    carry_over,
+    code_fingerprint,
     provenance,
     recorded,
+    recorded_of,
+    resolve,
     results_dir,
     run,
     stored,
 )
 from snnbd_book.runs.provenance import Provenance, git_state, meaning, numeric_files
-from snnbd_book.runs.store import data_fingerprint
 from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Static
@@ -134,25 +137,61 @@ def test_recorded_runs_are_read_only_when_asked_for(results: Path, tiny: Make) -
     assert run(experiment, progress=False).provenance.code != made.provenance.code
 
 
-def test_kept_records_are_those_of_the_data_set_at_hand(results: Path, tiny: Make) -> None:
+def test_recorded_runs_are_those_of_the_data_set_at_hand(results: Path, tiny: Make) -> None:
     ours, changed, missing = (tiny(seed=seed) for seed in range(3))
-    for one, dataset in ((ours, data_fingerprint(ours)), (changed, "another")):
+    for one, dataset in ((ours, resolve(ours).fingerprint), (changed, "another")):
         made = made_up(one)
         its = dataclasses.replace(made.provenance, dataset=dataset)
         dataclasses.replace(made, provenance=its).write(results / "recorded")
-    found = kept([ours, changed, missing])
+    found = recorded_of([ours, changed, missing])
     assert list(found) == [ours.hash]
     assert found[ours.hash] == recorded(ours)
-    assert kept([]) == {}
+    assert recorded_of([]) == {}
 
 
-def test_a_recorded_run_is_found_by_its_settings_not_by_its_name(results: Path, tiny: Make) -> None:
+def test_a_recorded_run_is_found_by_the_hash_in_its_name(results: Path, tiny: Make) -> None:
     path = made_up(tiny()).write(results / "recorded")
-    path.rename(path.with_name("kept-since-last-year.json"))
+    path.rename(path.with_name(f"older-name-{tiny().hash}.json"))
     assert recorded(tiny()).experiment == tiny()
     made_up(tiny()).write(results / "recorded")
-    with pytest.raises(ValueError, match=r"has two records in .*kept-since-last-year"):
+    with pytest.raises(ValueError, match=r"has two records, .*older-name"):
         recorded(tiny())
+
+
+def test_a_record_whose_code_only_moved_is_carried_over_and_says_so(
+    results: Path, tiny: Make
+) -> None:
+    made = made_up(tiny())
+    path = made.write(results / "recorded")
+    other = made_up(tiny(seed=1))
+    other = dataclasses.replace(
+        other, provenance=dataclasses.replace(other.provenance, code="d" * 16)
+    )
+    untouched = other.write(results / "recorded").read_bytes()
+    assert carry_over("c" * 16, "moved; 60 runs compared") == [path]
+    carried = recorded(tiny())
+    assert carried.provenance.code == "c" * 16
+    assert carried.provenance.carried is not None
+    assert carried.provenance.carried.why == "moved; 60 runs compared"
+    assert carried.provenance.holds_under == code_fingerprint()
+    assert (carried.report, carried.history) == (made.report, made.history)
+    assert (results / "recorded" / other.file_name).read_bytes() == untouched
+    assert carry_over("c" * 16, "again") == []
+    assert carry_over(code_fingerprint(), "moved once more") == [path]
+
+
+def test_a_full_disk_is_told_by_the_folder_of_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("snnbd_core.files.os.fsync", full)
+    with pytest.raises(OSError, match=r"no space left in .* point \$SNNBD_RESULTS at") as caught:
+        made_up(Experiment()).write(tmp_path)
+    assert caught.value.errno == errno.ENOSPC
+    assert "SNNBD_CACHE" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_results_lie_where_told_or_in_the_project(
@@ -202,7 +241,7 @@ def test_the_code_fingerprint_covers_all_that_a_run_imports() -> None:
         path = todo.pop()
         seen.add(path)
         todo |= imports(path) - seen
-    read_only = ("__init__", "codec", "profiles", "provenance", "record", "store")
+    read_only = ("__init__", "codec", "profiles", "provenance", "record", "schema", "store")
     free = {provenance.BOOK / "runs" / f"{name}.py" for name in read_only}
     missing = seen - set(numeric_files()) - free
     assert not missing, f"not in provenance.NUMERIC: {sorted(map(str, missing))}"
@@ -238,4 +277,4 @@ def test_a_record_without_a_part_of_its_provenance_is_noticed(tmp_path: Path) ->
     values = made_up(Experiment()).provenance.to_dict()
     with pytest.raises(ValueError, match=r"missing fields \['device'\]"):
         Provenance.from_dict({name: v for name, v in values.items() if name != "device"})
-    assert dataclasses.asdict(Provenance.from_dict(values)) == values
+    assert Provenance.from_dict(values).to_dict() == values

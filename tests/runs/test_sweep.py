@@ -232,6 +232,27 @@ def test_a_sweep_of_nothing_or_on_nothing_is_an_error(tiny: Make) -> None:
         sweeps.run([tiny()], threads=0)
 
 
+SCRIPT = """
+from snnbd_book import sweeps
+from snnbd_book.runs import Experiment
+print("started")
+frame = sweeps.run([Experiment(data="nmnist", frames=2, epochs=1, seed=7)], workers=1)
+print(list(frame["status"]))
+"""
+
+
+def test_a_script_without_a_guard_for_main_runs_its_sweep_once(
+    results: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "mine.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=150
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["started", "['done']"]
+
+
 @pytest.mark.slow
 def test_sweeps_at_once_share_the_workers_of_a_scheduler_that_is_named(
     monkeypatch: pytest.MonkeyPatch, results: Path, tiny: Make

@@ -23,35 +23,40 @@ def recording(*rows: tuple[int, int, int, int]) -> np.ndarray:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": 0}, "size=0 is not a fraction of each side: allowed is 0 < size <= 1"),
-        ({"size": 1.01}, "size=1.01 is not"),
-        ({"size": float("nan")}, "size=nan is not"),
-        ({"size": True}, "size=True is not"),
-        ({"size": "0.1"}, "size='0.1' is not"),
+        ({"size": 0}, "size=0 must be a number in (0, 1], a fraction of each side"),
+        ({"size": 1.01}, "size=1.01 must be"),
+        ({"size": float("nan")}, "size=nan must be"),
+        ({"size": True}, "size=True must be"),
+        ({"size": "0.1"}, "size='0.1' must be"),
         ({"position": "centre"}, "position='centre' is unknown: choose from top-left, top-right"),
         ({"position": (1, 2, 3)}, "position=(1, 2, 3) is unknown"),
         ({"position": (1.5, 2)}, "position=(1.5, 2) is unknown"),
         ({"position": None}, "position=None is unknown"),
         ({"polarity": "green"}, "polarity='green' is unknown: choose from off, on, both, erase"),
         ({"polarity": 1}, "polarity=1 is unknown: choose from off, on, both, erase (polarity_from"),
-        ({"space": "image"}, "space='image' is unknown: choose from frames, events"),
+        ({"space": "image"}, "space='image' is unknown; allowed: frames, events"),
         ({"space": "events"}, "sensor_size=None: space='events' needs the sensor"),
         ({"sensor_size": (34, 34)}, "sensor_size=(34, 34) is not a sensor"),
         ({"sensor_size": (34, 34, 1)}, "sensor_size=(34, 34, 1) is not a sensor"),
         ({"sensor_size": (0, 34, 2)}, "sensor_size=(0, 34, 2) is not a sensor"),
         ({"sensor_size": SENSOR, "position": (32, 0)}, "position=(32, 0) puts a 3x3 patch outside"),
-        ({"strength": 0}, "strength=0 is not a count"),
-        ({"strength": float("inf")}, "strength=inf is not a count"),
-        ({"rate": 0}, "rate=0 is not a rate in Hz"),
-        ({"refractory": 0}, "refractory=0 is not a time in microseconds"),
-        ({"refractory": 1.5}, "refractory=1.5 is not a time in microseconds"),
+        ({"strength": 0}, "strength=0 must be a number > 0"),
+        ({"strength": float("inf")}, "strength=inf must be a number > 0"),
+        (
+            {"strength": 2, "space": "events", "sensor_size": SENSOR},
+            "strength=2 with space='events', where the rate says how many events there are: "
+            "allowed is 1",
+        ),
+        ({"rate": 0}, "rate=0 must be a number of Hz above 0"),
+        ({"refractory": 0}, "refractory=0 must be a whole number >= 1"),
+        ({"refractory": 1.5}, "refractory=1.5 must be a whole number >= 1"),
         (
             {"rate": 2001.0},
             "rate=2001.0 is too fast for refractory=500 us and polarity='on': allowed is at most "
             "2000 Hz",
         ),
         ({"rate": 1001.0, "polarity": "both"}, "allowed is at most 1000 Hz"),
-        ({"seed": -1}, "seed=-1 is not a seed"),
+        ({"seed": -1}, "seed=-1 must be a whole number >= 0"),
     ],
 )
 def test_an_argument_outside_what_is_allowed_is_named(kind, arguments, message):
@@ -62,8 +67,8 @@ def test_an_argument_outside_what_is_allowed_is_named(kind, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"motion": "diagonal"}, "motion='diagonal' is unknown: choose from cycle, wrap"),
-        ({"steps": 0}, "steps=0 is no number of windows"),
+        ({"motion": "diagonal"}, "motion='diagonal' is unknown; allowed: cycle, wrap"),
+        ({"steps": 0}, "steps=0 must be a whole number >= 1"),
         ({"steps": 1, "space": "events", "sensor_size": SENSOR}, "steps=1: motion='cycle' leaves"),
         (
             {"size": 0.4, "sensor_size": SENSOR},
@@ -71,8 +76,8 @@ def test_an_argument_outside_what_is_allowed_is_named(kind, arguments, message):
             "frame 34 px wide: allowed are columns 0..21",
         ),
         ({"position": (30, 0), "sensor_size": SENSOR}, "x=[30, 35, 38] in a frame 34 px wide"),
-        ({"speed": 1.5, "motion": "wrap"}, "speed=1.5 is no number of pixels per frame: allowed"),
-        ({"speed": True, "motion": "wrap"}, "speed=True is no number of pixels"),
+        ({"speed": 1.5, "motion": "wrap"}, "speed=1.5 must be a whole number of pixels per frame"),
+        ({"speed": True, "motion": "wrap"}, "speed=True must be a whole number"),
         ({"speed": 1}, "speed=1 with motion='cycle': its steps follow from the square's size"),
         (
             {"speed": -34, "motion": "wrap", "sensor_size": SENSOR},

@@ -11,7 +11,7 @@ from snnbd_book import claims
 from snnbd_book.build import plan, recorded
 from snnbd_book.build.settings import Book, Run
 from snnbd_book.claims import Claim, Judgement
-from snnbd_book.runs import Record, all_recorded, recorded_file, results_dir
+from snnbd_book.runs import Record, all_recorded, results_dir
 
 PAGE = "book/reproduction"
 RECORDED_PAGE = "book/reproduction-recorded"
@@ -122,9 +122,8 @@ def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for item in judgements:
         for record in item.records:
-            kept = record.experiment.hash in item.recorded
-            one = record.experiment
-            source = recorded_file(one) if kept else results_dir() / record.file_name
+            committed = record.experiment.hash in item.recorded
+            source = results_dir() / ("recorded" if committed else "") / record.file_name
             (folder / record.file_name).write_bytes(source.read_bytes())
 
 

@@ -1,4 +1,4 @@
-"""Tables and pictures of what detectors and repairs achieve, and of what a trigger changes."""
+"""Tables and pictures of what detectors and repairs achieve."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
 
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
 from snnbd_core.defenses import defence_effectiveness
 from snnbd_core.defenses.detectors import Roc, Verdict, pooled, roc
-from snnbd_core.learning import as_sequence
-from snnbd_core.neurons import spiking_layers
 
 Grid = Mapping[str, Mapping[str, Sequence[Record]]]
 """Attack -> defence, or detector -> attack -> the records of its seeds."""
@@ -113,26 +109,6 @@ def draw_rocs(found: Mapping[str, Mapping[str, Roc]]) -> Figure:
     return figure
 
 
-@torch.no_grad()
-def draw_activity_change(net: nn.Module, clean: Tensor, triggered: Tensor, steps: int) -> Figure:
-    """Rate of each layer and time step under the trigger, less that without, as a map.
-
-    Args:
-        net: a network with spiking layers.
-        clean, triggered: the same samples without and with the trigger, [B, ...].
-        steps: T of static images.
-    """
-    change = np.stack(_rates(net, triggered, steps)) - np.stack(_rates(net, clean, steps))
-    limit = max(float(np.abs(change).max()), 1e-9)
-    figure = style.new_figure(2.2)
-    axes = figure.subplots()
-    picture = axes.imshow(change, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    axes.set_yticks(range(len(change)), [f"layer {n + 1}" for n in range(len(change))])
-    axes.set_xlabel("time step")
-    figure.colorbar(picture, label="spikes per neuron:\nchange")
-    return figure
-
-
 def draw_repairs(runs: Grid) -> Figure:
     """Two maps, attacks by repairs: clean accuracy kept, and success left."""
     attacks, repairs = list(runs), list(next(iter(runs.values())))
@@ -222,21 +198,6 @@ def _rounds(defence: Any) -> str:
         if name.endswith(kinds) and value
     ]
     return ", ".join(said) or "-"
-
-
-def _rates(net: nn.Module, batch: Tensor, steps: int) -> list[np.ndarray]:
-    """Mean rate of each layer at each step, [T] each."""
-    kept: list[np.ndarray] = []
-    hooks = [
-        layer.register_forward_hook(
-            lambda _layer, _inputs, spikes: kept.append(spikes.flatten(1).mean(dim=1).numpy())
-        )
-        for layer in spiking_layers(net)
-    ]
-    net(as_sequence(batch, steps))
-    for hook in hooks:
-        hook.remove()
-    return kept
 
 
 def _verdict(record: Record) -> Verdict:

@@ -15,6 +15,7 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from IPython.core.getipython import get_ipython
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib_inline.config import InlineBackend
@@ -73,6 +74,13 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     """
     with mpl.rc_context(_SETTINGS):
         return Figure(figsize=(width, height), layout="constrained")
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """One legend below all panels, each name of these axes once."""
+    handles, names = axes.get_legend_handles_labels()
+    once = dict(zip(names, handles, strict=True))
+    figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=4)
 
 
 def bitmap(figure: Figure, dpi: int = 150) -> np.ndarray:

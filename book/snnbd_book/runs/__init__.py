@@ -7,6 +7,9 @@
 module         one subject
 =============  =================================================================================
 settings       `Experiment`: fields, how they go together, JSON both ways, content hash
+schema         versions of the settings, for the hash and for older records
+resolving      `resolve`: an experiment with its data sets and the trainings it needs
+kinds          what triggers, rules and probes are able to
 neuron         `Neuron`: settings of a network's neurons
 parts          triggers, rules, repairs and probes by name
 probing        detectors and attacks that measure a network besides the report
@@ -15,7 +18,9 @@ provenance     which code, data, versions and machine made a record
 record         `Record`: its file format, and files damaged or edited by hand
 store          the results folder: finding, stale records, recorded runs
 trigger_cache  what is found out of a trigger once: its fit, its stealth
-execution      `run`, `network` and `task`: training, repairing, evaluating, probing, locks
+training       trained networks, from the cache or made; what a rule is given
+command        ``snnbd run``, ``snnbd evaluate``, ``snnbd carry``
+execution      `run`, `network` and `task`: repairing, evaluating, probing
 =============  =================================================================================
 """
 
@@ -25,16 +30,15 @@ from snnbd_book.runs.execution import fitted_trigger, network, run, task
 from snnbd_book.runs.neuron import Neuron
 from snnbd_book.runs.provenance import Provenance, code_fingerprint
 from snnbd_book.runs.record import CorruptRecord, Record
+from snnbd_book.runs.resolving import Resolved, datasets, resolve, test_sets
 from snnbd_book.runs.settings import Experiment
 from snnbd_book.runs.store import (
     all_recorded,
-    datasets,
-    kept,
+    carry_over,
     recorded,
-    recorded_file,
+    recorded_of,
     results_dir,
     stored,
-    test_sets,
 )
 
 __all__ = [
@@ -43,14 +47,16 @@ __all__ = [
     "Neuron",
     "Provenance",
     "Record",
+    "Resolved",
     "all_recorded",
+    "carry_over",
     "code_fingerprint",
     "datasets",
     "fitted_trigger",
-    "kept",
     "network",
     "recorded",
-    "recorded_file",
+    "recorded_of",
+    "resolve",
     "results_dir",
     "run",
     "stored",

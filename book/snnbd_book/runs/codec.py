@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import torch
 
 
 def part_to_dict(part: Any) -> dict[str, Any] | None:
@@ -15,28 +16,6 @@ def part_to_dict(part: Any) -> dict[str, Any] | None:
     if part is None:
         return None
     return {"kind": type(part).__name__, **plain(dataclasses.asdict(part))}
-
-
-def without_later(part: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """A part's values less the fields that came after the first records, at their defaults.
-
-    Such a field of the part itself says so, ``field(default=..., metadata={"later": True})``, and
-    its default means what was done before: without it the hash of a part stays what it was.
-
-    Raises:
-        ValueError: such a field without a default to compare with.
-    """
-    later = {
-        item.name: plain(item.default)
-        for item in dataclasses.fields(part)
-        if item.metadata.get("later")
-    }
-    for name, default in later.items():
-        if default is dataclasses.MISSING:
-            raise ValueError(f"{type(part).__name__}.{name} came later and needs a default")
-    return {
-        name: value for name, value in values.items() if name not in later or value != later[name]
-    }
 
 
 def part_from_dict(name: str, values: Any, kinds: Mapping[str, type[Any]]) -> Any:
@@ -85,13 +64,15 @@ def check_known(name: str, values: Mapping[str, Any], kind: type[Any]) -> None:
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's own types: tuples as lists, NumPy numbers as Python's."""
+    """The value in JSON's own types: tuples and arrays as lists, NumPy numbers as Python's."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return value.tolist()
     return value
 
 
@@ -114,3 +95,8 @@ def _whole_as_int(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def write_all(file: BinaryIO, text: bytes) -> None:
+    """Writes the bytes; a buffered file takes them all, so that its count is of no use."""
+    file.write(text)

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import pickle
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
 from torch import nn
 
-from snnbd_book.runs import store, trigger_cache
+from snnbd_book.runs import kinds, store, training, trigger_cache
 from snnbd_book.runs.probing import probed
 from snnbd_book.runs.provenance import Provenance, peak_memory
 from snnbd_book.runs.record import Record
+from snnbd_book.runs.resolving import Resolved, resolve
 from snnbd_book.runs.settings import Experiment
-from snnbd_book.runs.trigger_cache import made_with
-from snnbd_core import networks
-from snnbd_core.files import cache_dir, write_atomically
+from snnbd_book.runs.training import Outcome, Place
 from snnbd_core.kernels import memory
-from snnbd_core.learning import History, Task, choose_device
-from snnbd_core.metrics import Rate, evaluate, revived
-from snnbd_core.metrics import migration_rates as migration
-from snnbd_core.neurons import override
-from snnbd_core.poisoning import poison
-
-log = logging.getLogger(__name__)
-
-CHECKPOINT_SECONDS = 20.0  # what a killed run loses at the most, but for the epoch it was in
-SMALL = 2**20  # bytes; weights that take less are kept in any case
+from snnbd_core.learning import Task, choose_device
+from snnbd_core.metrics import evaluate
+from snnbd_core.view import override
 
 
 def run(
@@ -69,14 +58,13 @@ def run(
         ValueError: settings that do not fit the data set.
     """
     folder = store.results_dir(results)
-    with _locked(folder / ".locks" / f"{experiment.hash}.lock"):
-        if not fresh:
-            found = store.stored(experiment, folder)
-            if found is not None:
-                return found
+    with training.locked(folder / ".locks" / f"{experiment.hash}.lock"):
+        found = None if fresh else store.find(experiment, folder)
+        given = resolve(experiment)
+        if found is not None and found.provenance.staleness(given.fingerprint) is None:
+            return found
         memory.keep()
-        place = choose_device(device)
-        record = _computed(experiment, place, fresh, progress, keep_network)
+        record = _computed(given, Place(choose_device(device), fresh, progress), keep_network)
         _clear(experiment, folder)
         record.write(folder)
         return record
@@ -90,84 +78,64 @@ def network(
     Its training comes from the cache if the same code did it on the same data, else it is done.
     A defence is done anew; `inference_threshold` and `inference_beta` are not set.
     """
-    place = choose_device(device)
-    net = _trained(experiment, place, False, progress, True).net
-    return _repaired(experiment, net, place).cpu()
+    given, place = resolve(experiment), Place(choose_device(device), progress=progress)
+    return _repaired(given, training.trained(given, place).net, place).cpu()
 
 
 def fitted_trigger(
     experiment: Experiment, *, device: str | torch.device = "auto", progress: bool = True
 ) -> Any:
     """The trigger as it is put into samples: of one that is learnt, what was learnt."""
-    if hasattr(experiment.trigger, "learn") or hasattr(experiment.trigger, "against"):
-        return _ready(
-            experiment, _trained(experiment, choose_device(device), False, progress, True)
-        )
-    return trigger_cache.fitted(experiment)
+    given, place = resolve(experiment), Place(choose_device(device), progress=progress)
+    if kinds.is_learnt(experiment.trigger) or kinds.is_adversarial(experiment.trigger):
+        return _ready(given, training.trained(given, place))
+    return trigger_cache.fitted(given)
 
 
 def task(
     experiment: Experiment, *, device: str | torch.device = "auto", progress: bool = True
 ) -> Task:
     """What the experiment's rule is given to train on, for a look at a part of its training."""
-    wanted, place = experiment.training, choose_device(device)
-    return _task(wanted, place, progress, _source(wanted, place, progress), None)
+    given, place = resolve(experiment).training, Place(choose_device(device), progress=progress)
+    return training.task(given, place, training.source(given, place))
 
 
-@dataclass(frozen=True)
-class _Trained:
-    """A trained network with what its training took, and what came of it besides."""
-
-    net: nn.Module
-    history: History
-    seconds: float
-    peak_memory: int
-    trigger: Any = None
-    figures: Mapping[str, Any] = field(default_factory=dict)
-
-
-def _computed(
-    experiment: Experiment, place: torch.device, fresh: bool, progress: bool, keep: bool
-) -> Record:
-    defender, test = store.test_sets(experiment)
-    keep = keep or _asked_again(experiment)
-    trained = _trained(experiment, place, fresh, progress, keep)
+def _computed(given: Resolved, place: Place, keep: bool) -> Record:
+    experiment = given.experiment
+    done = training.trained(given, place, keep or _asked_again(experiment))
     trigger, clean = None, None
     if experiment.trigger is not None:
-        trigger = _ready(experiment, trained)
-        clean = trained
+        trigger = _ready(given, done)
+        clean = done.net
         if experiment.attacks:
-            clean = _trained(experiment.clean_twin, place, False, progress, True)
+            clean = training.trained(given.clean_twin, replace(place, fresh=False)).net
     start = time.perf_counter()
-    net = _repaired(experiment, trained.net, place, defender)
-    nets = [net] if clean is None or clean is trained else [net, clean.net]
+    net = _repaired(given, done.net, place)
+    nets = [net] if clean is None or clean is done.net else [net, clean]
     with _as_deployed(experiment, nets):
         report = evaluate(
             net,
-            test,
+            given.test,
             trigger,
             experiment.target,
-            clean_net=None if clean is None else clean.net,
-            device=place,
+            clean_net=clean,
+            device=place.device,
             steps=experiment.frames,
         )
-        extra = trigger_cache.stealth_of(experiment, test, trigger) | dict(trained.figures)
-        extra |= _measured(experiment, net, test, trigger, place)
-        extra |= probed(
-            experiment, net, defender=defender, test=test, trigger=trigger,
-            poisoned=partial(_poisoned, experiment), device=place,
-        )  # fmt: skip
+        extra = trigger_cache.stealth_of(given, trigger) | dict(done.figures)
+        extra |= _measured(given, net, trigger, place)
+        extra |= probed(given, net, trigger, partial(training.poisoned, given), place.device)
     provenance = Provenance.now(
-        dataset=store.data_fingerprint(experiment),
-        device=place,
+        dataset=given.fingerprint,
+        device=place.device,
         seed=experiment.seed,
-        seconds=trained.seconds + time.perf_counter() - start,
-        peak_memory=max(trained.peak_memory, peak_memory(place)),
+        seconds=done.seconds + time.perf_counter() - start,
+        peak_memory=max(done.peak_memory, peak_memory(place.device)),
     )
     return Record(
         experiment=experiment,
         report=replace(report, extra=extra),
-        history=trained.history,
+        history=done.history,
         provenance=provenance,
     )
 
@@ -178,26 +146,23 @@ def _asked_again(experiment: Experiment) -> bool:
     return handled or experiment.deployed_otherwise
 
 
-def _ready(experiment: Experiment, trained: _Trained) -> Any:
+def _ready(given: Resolved, done: Outcome) -> Any:
     """The experiment's trigger as it is put into test samples."""
-    if hasattr(experiment.trigger, "against"):
-        return trigger_cache.against(experiment, trained.net)
-    if trained.trigger is None:
-        return trigger_cache.fitted(experiment)
-    train, _ = store.datasets(experiment)
-    return experiment.trigger.restored(trained.trigger.state_dict(), train.input_shape)
+    trigger = given.experiment.trigger
+    if kinds.is_adversarial(trigger):
+        return trigger_cache.against(given, done.net)
+    if done.trigger is None:
+        return trigger_cache.fitted(given)
+    return kinds.restored(trigger, done.trigger.state_dict(), given.train.input_shape)
 
 
-def _repaired(
-    experiment: Experiment, net: nn.Module, place: torch.device, defender: Any = None
-) -> nn.Module:
+def _repaired(given: Resolved, net: nn.Module, place: Place) -> nn.Module:
     """The network after the experiment's defence; the network itself where there is none."""
+    experiment = given.experiment
     if experiment.defence is None:
         return net
-    if defender is None:
-        defender, _ = store.test_sets(experiment)
     repaired: nn.Module = experiment.defence.repair(
-        net, defender, seed=experiment.seed, device=place, steps=experiment.frames
+        net, given.defender, seed=experiment.seed, device=place.device, steps=experiment.frames
     )
     return repaired
 
@@ -219,166 +184,15 @@ def _as_deployed(experiment: Experiment, nets: Sequence[nn.Module]) -> Iterator[
         yield
 
 
-def _measured(
-    experiment: Experiment, net: nn.Module, test: Any, trigger: Any, place: torch.device
-) -> dict[str, Any]:
-    """What the rule measures besides the report; of one with a source and figures, migration."""
-    rule = experiment.rule
-    migrates = hasattr(rule, "source") and hasattr(rule, "figures")
-    measure = getattr(rule, "measure", migration.compare if migrates else None)
+def _measured(given: Resolved, net: nn.Module, trigger: Any, place: Place) -> dict[str, Any]:
+    """What the rule measures besides the report, if anything."""
+    experiment = given.experiment
+    measure = kinds.measurement(experiment.rule)
     if measure is None:
         return {}
-    source: Any = _source(experiment.training, place, False)
-    figures: dict[str, Any] = measure(
-        net, source, test, trigger, experiment.target,
-        experiment.frames, place,
-    )  # fmt: skip
-    return figures
-
-
-def _trained(
-    experiment: Experiment, place: torch.device, fresh: bool, progress: bool, keep: bool
-) -> _Trained:
-    """The network from the cache, or trained; a checkpoint beside it survives a killed process."""
-    wanted = experiment.training
-    keep = keep or not wanted.attacks  # clean twins are asked for again, by every floor
-    folder = cache_dir() / "networks"
-    folder.mkdir(exist_ok=True)
-    stem = f"{wanted.hash}-{made_with(wanted)}-{place.type}"
-    path, checkpoint = folder / f"{stem}.pt", folder / f"{stem}.checkpoint"
-    with _locked(folder / f"{stem}.lock"):
-        kept = None if fresh else _restored(path, wanted)
-        if kept is not None:
-            return kept
-        source = _source(wanted, place, progress)
-        log.info("training %s-%s", wanted.name, wanted.hash)
-        if fresh:
-            checkpoint.unlink(missing_ok=True)
-        if place.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(place)
-        start = time.perf_counter()
-        given = _task(wanted, place, progress, source, checkpoint)
-        fitted = wanted.trigger.learn(given) if _learnt(wanted) else wanted.rule.fit(given)
-        trained = _Trained(
-            fitted.net.cpu().eval(),
-            fitted.history,
-            time.perf_counter() - start,
-            peak_memory(place),
-            fitted.trigger,
-            fitted.figures,
-        )
-        if keep or _size(trained.net) < SMALL:
-            _keep(path, trained)
-        checkpoint.unlink(missing_ok=True)
-        return trained
-
-
-def _source(experiment: Experiment, place: torch.device, progress: bool) -> nn.Module | None:
-    """The trained network that the experiment's rule starts from, if it starts from one."""
-    wanted = getattr(experiment.rule, "source", lambda _: None)(experiment)
-    if wanted is None:
-        return None
-    return _trained(wanted, place, False, progress, True).net
-
-
-def _task(
-    experiment: Experiment,
-    place: torch.device,
-    progress: bool,
-    source: nn.Module | None,
-    checkpoint: Path | None,
-) -> Task:
-    train, _ = store.datasets(experiment)
-    return Task(
-        clean=train,
-        poisoned=train if experiment.rate == 0 or _learnt(experiment) else _poisoned(experiment),
-        build=lambda neuron=None: _built(experiment, neuron),
-        trigger=experiment.trigger,
-        rate=experiment.rate,
-        target=experiment.target,
-        epochs=experiment.epochs,
-        batch_size=experiment.batch_size,
-        learning_rate=experiment.learning_rate,
-        loss=experiment.loss,
-        steps=experiment.frames,
-        seed=experiment.seed,
-        device=place,
-        progress=progress,
-        source=source,
-        checkpoint=checkpoint,
-        checkpoint_seconds=CHECKPOINT_SECONDS,
-    )
-
-
-def _learnt(experiment: Experiment) -> bool:
-    """Whether the trigger is learnt together with the network."""
-    return experiment.rate > 0 and hasattr(experiment.trigger, "learn")
-
-
-def _built(experiment: Experiment, neuron: Callable[[], nn.Module] | None = None) -> nn.Module:
-    train, _ = store.datasets(experiment)
-    net: nn.Module = networks.build(
-        experiment.network,
-        input_shape=train.input_shape,
-        classes=train.classes,
-        neuron=neuron or experiment.neuron.build,
-        seed=experiment.seed,
-        coding=experiment.coding,
-    )
-    return net
-
-
-def _poisoned(experiment: Experiment) -> Any:
-    train, _ = store.datasets(experiment)
-    return poison(
-        train,
-        trigger_cache.fitted(experiment),
-        rate=experiment.rate,
-        target=experiment.target,
-        seed=experiment.seed,
-        include_target=experiment.include_target,
-        only_target=experiment.clean_label,
-    )
-
-
-def _size(net: nn.Module) -> int:
-    """Bytes of a network's weights and buffers."""
-    return sum(value.nbytes for value in net.state_dict().values())
-
-
-def _keep(path: Path, trained: _Trained) -> None:
-    values = {
-        "net": trained.net.state_dict(),
-        "history": trained.history.to_dict(),
-        "seconds": trained.seconds,
-        "peak_memory": trained.peak_memory,
-        "trigger": None if trained.trigger is None else trained.trigger.state_dict(),
-        "figures": {
-            name: asdict(value) if isinstance(value, Rate) else value
-            for name, value in trained.figures.items()
-        },
-    }
-    write_atomically(path, lambda file: torch.save(values, file))
-
-
-def _restored(path: Path, experiment: Experiment) -> _Trained | None:
-    """What `_keep` wrote; None without a file, or with a damaged one: a cache can be made again."""
-    if not path.exists():
-        return None
-    try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
-        net = getattr(experiment.rule, "layout", lambda net: net)(_built(experiment)).eval()
-        net.load_state_dict(values["net"])
-        trigger = None
-        if values["trigger"] is not None:
-            train, _ = store.datasets(experiment)
-            trigger = experiment.trigger.restored(values["trigger"], train.input_shape)
-        history = History.from_dict(values["history"])
-        figures = {name: revived(value) for name, value in values["figures"].items()}
-        return _Trained(net, history, values["seconds"], values["peak_memory"], trigger, figures)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
-        log.warning("the kept network %s is damaged (%s); training it again", path, error)
-        return None
+    begin = training.source(given.training, replace(place, progress=False))
+    target, frames = experiment.target, experiment.frames
+    return measure(net, begin, given.test, trigger, target, frames, place.device)
 
 
 def _clear(experiment: Experiment, folder: Path) -> None:
@@ -386,11 +200,3 @@ def _clear(experiment: Experiment, folder: Path) -> None:
     for path in folder.glob(f"*-{experiment.hash}.json"):
         if path.name != f"{experiment.name}-{experiment.hash}.json":
             path.unlink()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with the process that holds it, even a killed one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        yield

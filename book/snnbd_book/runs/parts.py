@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from snnbd_book.runs import kinds
 from snnbd_core import attacks, defenses, learning, triggers
 from snnbd_core.attacks import badsnn
 from snnbd_core.defenses.detectors import curves, verdict
@@ -51,9 +52,7 @@ EXTRA_FIGURES: tuple[str, ...] = (
     *verdict.FIGURES,
     *curves.FIGURES,
     *dict.fromkeys(
-        name
-        for kind in (*RULES.values(), *PROBES.values())
-        for name in getattr(kind, "figures", ())
+        name for kind in (*RULES.values(), *PROBES.values()) for name in kinds.figures(kind)
     ),
 )
 """What reports hold besides the fields of `Report`: scores of stealth, what rules and probes find.

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from snnbd_book.runs.settings import Experiment
+from snnbd_book.runs.resolving import Resolved
 from snnbd_core.defenses import detectors
 from snnbd_core.poisoning import Triggered
 
@@ -28,11 +28,8 @@ INPUTS = 60  # reported samples that an input detector scores clean, and as many
 
 
 def probed(
-    experiment: Experiment,
+    given: Resolved,
     net: nn.Module,
-    *,
-    defender: Any,
-    test: Any,
     trigger: Any,
     poisoned: Callable[[], Any],
     device: torch.device,
@@ -40,10 +37,8 @@ def probed(
     """The figures of an experiment's probe; none without one.
 
     Args:
-        experiment: whose probe, target, seed and time steps are taken.
+        given: whose probe, target, seed, time steps and samples are taken.
         net: the network as it is deployed.
-        defender: the defender's clean samples; None without any.
-        test: the reported samples.
         trigger: as it is put into samples.
         poisoned: gives the training set, which knows its poisoned samples.
         device: where the network is run.
@@ -51,22 +46,24 @@ def probed(
     Raises:
         ValueError: what the probe refuses, such as a network without spiking layers.
     """
-    probe = experiment.probe
-    given: dict[str, Any] = {
-        "seed": experiment.seed, "device": device, "steps": experiment.frames
-    }  # fmt: skip
+    probe, defender = given.experiment.probe, given.defender
     if probe is None:
         return {}
+    settings: dict[str, Any] = {
+        "seed": given.experiment.seed,
+        "device": device,
+        "steps": given.experiment.frames,
+    }
     if type(probe) in detectors.MODELS.values():
-        verdict: detectors.Verdict = probe.inspect(net, defender, **given)
+        verdict: detectors.Verdict = probe.inspect(net, defender, **settings)
         return verdict.figures()
     if type(probe) in detectors.INPUTS.values():
-        sets = _inputs(test, trigger, experiment.target)
-        return detectors.scored(*(probe.score(net, data, defender, **given) for data in sets))
+        sets = _inputs(given.test, trigger, given.experiment.target)
+        return detectors.scored(*(probe.score(net, data, defender, **settings) for data in sets))
     if type(probe) in detectors.TRAINING_SETS.values():
         data = poisoned()
-        return detectors.scored(*_by_poison(probe.score(net, data, **given), data))
-    figures: dict[str, Any] = probe.measure(net, test, **given)
+        return detectors.scored(*_by_poison(probe.score(net, data, **settings), data))
+    figures: dict[str, Any] = probe.measure(net, given.test, **settings)
     return figures
 
 

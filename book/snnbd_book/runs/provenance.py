@@ -30,12 +30,30 @@ Device = torch.device
 # sweeps and the builder only read numbers; a test follows the imports and says what is missing.
 NUMERIC = (
     "runs/execution.py",
+    "runs/kinds.py",
     "runs/neuron.py",
     "runs/parts.py",
     "runs/probing.py",
+    "runs/resolving.py",
     "runs/settings.py",
+    "runs/training.py",
     "runs/trigger_cache.py",
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """A record that was not made again after its code moved, for the move changes no number.
+
+    Attributes:
+        code: fingerprint of the code under which the record holds too.
+        commit: of that code.
+        why: what was done to the code, and how it was checked.
+    """
+
+    code: str
+    commit: str | None
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +74,7 @@ class Provenance:
         peak_memory: bytes; on CUDA those allocated on the device in this run, on a CPU the largest
             resident size of the process so far.
         date: when it was finished, UTC, ISO 8601.
+        carried: the later code under which it holds too; None for the code that made it alone.
     """
 
     package: str
@@ -73,10 +92,12 @@ class Provenance:
     seconds: float
     peak_memory: int
     date: str
+    carried: Carried | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
+        """Plain values, ready for JSON; "carried" only where the record was carried over."""
+        values = asdict(self)
+        return values if self.carried else {k: v for k, v in values.items() if k != "carried"}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Provenance:
@@ -86,12 +107,15 @@ class Provenance:
             ValueError: missing or unknown fields.
         """
         names = {field.name for field in fields(cls)}
-        if set(values) != names:
+        given = {"carried": None, **values}
+        if set(given) != names:
             raise ValueError(
-                f"provenance has missing fields {sorted(names - set(values))} and unknown fields "
-                f"{sorted(set(values) - names)}"
+                f"provenance has missing fields {sorted(names - set(given))} and unknown fields "
+                f"{sorted(set(given) - names)}"
             )
-        return cls(**values)
+        if given["carried"] is not None:
+            given["carried"] = Carried(**given["carried"])
+        return cls(**given)
 
     @classmethod
     def now(
@@ -117,13 +141,18 @@ class Provenance:
             date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         )
 
+    @property
+    def holds_under(self) -> str:
+        """Fingerprint of the latest code that the record is said to hold under."""
+        return self.carried.code if self.carried else self.code
+
     def staleness(self, dataset: str) -> str | None:
         """Why a record with this provenance is not what a run would give now; None if it is.
 
         Compared are the code, the data set and torch's version (without its build's suffix).
         """
-        if self.code != code_fingerprint():
-            return f"code {self.code} is now {code_fingerprint()}"
+        if self.holds_under != code_fingerprint():
+            return f"code {self.holds_under} is now {code_fingerprint()}"
         if self.dataset != dataset:
             return f"data set {self.dataset[:12]} is now {dataset[:12]}"
         if _release(self.torch) != _release(torch.__version__):

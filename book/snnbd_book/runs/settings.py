@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from snnbd_book.runs import codec, parts, profiles
+from snnbd_book.runs import codec, kinds, parts, profiles, schema
 from snnbd_book.runs.neuron import Neuron
 from snnbd_core import attacks, checks, data, networks
 from snnbd_core.defenses import detectors
@@ -20,16 +20,6 @@ from snnbd_core.learning.surrogate_gradient import LOSSES
 BINNINGS = ("number", "time")
 DEFAULT_RULE = "surrogate-gradient"
 _QUICK = profiles.PROFILES["quick"]
-# Fields that came after the first records, with defaults that mean what was done before: at these
-# they are left out of the hash, which so stays what it was.
-_LATER = {
-    "coding": "direct",
-    "clean_label": False,
-    "held_out": 0,
-    "inference_threshold": None,
-    "inference_beta": None,
-    "probe": None,
-}
 _WHOLE = {
     "frames": 1,
     "epochs": 1,
@@ -202,14 +192,8 @@ class Experiment:
     @functools.cached_property
     def digest(self) -> str:
         """sha256 (hex) of the canonical JSON of all fields that the numbers depend on."""
-        values = self.to_dict()
+        values = schema.first_form(self.to_dict())
         del values["profile"]
-        for name, default in _LATER.items():
-            if values[name] == default:
-                del values[name]
-        for name in _PARTS:
-            if isinstance(values.get(name), dict):
-                values[name] = codec.without_later(getattr(self, name), values[name])
         return hashlib.sha256(codec.canonical(values).encode()).hexdigest()
 
     @property
@@ -234,7 +218,7 @@ class Experiment:
     @property
     def attacks(self) -> bool:
         """Whether an attacker trains: with poisoned samples, or by a rule of their own."""
-        return self.rate > 0 or getattr(self.rule, "attacks", False)
+        return self.rate > 0 or kinds.attacks(self.rule)
 
     @property
     def deployed_otherwise(self) -> bool:
@@ -244,7 +228,7 @@ class Experiment:
     @property
     def clean_twin(self) -> Experiment:
         """The same training without an attack: the network that the floor is measured on."""
-        rule = SurrogateGradient() if getattr(self.rule, "attacks", False) else self.rule
+        rule = SurrogateGradient() if kinds.attacks(self.rule) else self.rule
         return dataclasses.replace(
             self._as_trained, rule=rule, trigger=None, rate=0.0, target=0, include_target=True,
             clean_label=False,
@@ -266,7 +250,7 @@ class Experiment:
     @property
     def _as_trained(self) -> Experiment:
         return dataclasses.replace(
-            self, trigger=getattr(self.trigger, "as_learnt", self.trigger), defence=None,
+            self, trigger=kinds.as_learnt(self.trigger), defence=None,
             held_out=0, inference_threshold=None, inference_beta=None, probe=None,
         )  # fmt: skip
 
@@ -277,9 +261,9 @@ class Experiment:
             )
         if self.trigger is None and self.rate > 0:
             raise ValueError(f"rate={self.rate!r} must be 0 without a trigger")
-        if hasattr(self.trigger, "learn") and self.rate == 0:
+        if kinds.is_learnt(self.trigger) and self.rate == 0:
             raise ValueError(f"rate=0 with trigger={self.trigger!r}: one that is learnt needs > 0")
-        if hasattr(self.trigger, "learn") and self.rule != SurrogateGradient():
+        if kinds.is_learnt(self.trigger) and self.rule != SurrogateGradient():
             raise ValueError(
                 f"rule={self.rule!r} with trigger={self.trigger!r}, which is learnt by a training "
                 f"of its own: allowed is {DEFAULT_RULE}"
@@ -305,7 +289,7 @@ class Experiment:
                     f"rate=0 with probe={self.probe!r}, which looks for poisoned samples: "
                     "allowed is > 0"
                 )
-            if hasattr(self.trigger, "learn"):
+            if kinds.is_learnt(self.trigger):
                 raise ValueError(
                     f"probe={self.probe!r} looks at one training set, and trigger="
                     f"{self.trigger!r} changes it while it is learnt: use another trigger"
@@ -315,7 +299,7 @@ class Experiment:
                     f"probe={self.probe!r} looks at one training set, and rule={self.rule!r} has "
                     "one for each client: use another rule"
                 )
-        if getattr(self.probe, "images_only", False) and self.data not in data.IMAGES:
+        if kinds.images_only(self.probe) and self.data not in data.IMAGES:
             raise ValueError(
                 f"data={self.data!r} holds events, and probe={self.probe!r} changes pixels in "
                 f"0..1: allowed are {', '.join(data.IMAGES)}"

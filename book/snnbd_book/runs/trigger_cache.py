@@ -1,18 +1,20 @@
-"""What is found out of a trigger once and then kept: its fit to the training set, its stealth."""
+"""What is found out of a trigger once and then stored: its fit to the training set, its stealth.
+
+What is stored is named by the settings and the data it depends on, and by the code that made it.
+"""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import nn
 
-from snnbd_book.runs import codec, parts, store
+from snnbd_book.runs import codec, kinds, parts
 from snnbd_book.runs.provenance import code_fingerprint
-from snnbd_book.runs.settings import Experiment
+from snnbd_book.runs.resolving import Resolved
 from snnbd_core.files import cache_dir, write_atomically
 from snnbd_core.metrics import stealth
 
@@ -21,52 +23,53 @@ _SEEN = ("data", "frames", "binning", "samples", "trigger", "target", "seed")
 _SHOWN: dict[tuple[Any, ...], dict[str, float]] = {}
 
 
-def fitted(experiment: Experiment) -> Any:
-    """The experiment's trigger, ready for use.
+def fitted(given: Resolved) -> Any:
+    """The experiment's trigger, ready for use: fitted to the training set if it is to be."""
+    if not kinds.is_fitted(given.experiment.trigger):
+        return given.experiment.trigger
+    wanted = given.experiment
+    values = wanted.to_dict()
+    path = cache_dir() / "triggers" / f"{_key(given, [values[name] for name in _SEEN])}.json"
+    if path.exists():
+        return codec.part_from_dict("trigger", json.loads(path.read_bytes()), parts.TRIGGERS)
+    made = wanted.trigger.fit(given.train, target=wanted.target, seed=wanted.seed)
+    text = json.dumps(codec.part_to_dict(made)).encode()
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, lambda file: codec.write_all(file, text))
+    return made
 
-    One with a method ``fit(train, *, target, seed)`` is fitted to the training set and kept in the
-    cache as JSON; any other comes back as it is.
-    """
-    if not hasattr(experiment.trigger, "fit"):
-        return experiment.trigger
-    values = experiment.to_dict()
-    seen = codec.canonical({name: values[name] for name in _SEEN})
-    key = f"{hashlib.sha256(seen.encode()).hexdigest()[:12]}-{made_with(experiment)}"
-    return _fitted(key, experiment)
 
-
-def against(experiment: Experiment, net: nn.Module) -> Any:
-    """The trigger that is trained against the experiment's own network, kept in the cache."""
-    train, _ = store.datasets(experiment)
-    seen = f"{experiment.training.digest}|{experiment.trigger!r}|{experiment.target}"
-    key = f"{hashlib.sha256(seen.encode()).hexdigest()[:12]}-{made_with(experiment)}"
+def against(given: Resolved, net: nn.Module) -> Any:
+    """The trigger that is trained against the experiment's own network, stored in the cache."""
+    wanted, train = given.experiment, given.train
+    settings = codec.part_to_dict(wanted.trigger)
+    key = _key(given, [given.training.experiment.digest, settings, wanted.target])
     path = cache_dir() / "triggers" / f"{key}.pt"
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return experiment.trigger.restored(train.input_shape, state)
-    made = experiment.trigger.against(
-        net, train, target=experiment.target, steps=experiment.frames, seed=experiment.seed
+        return kinds.restored(wanted.trigger, state, train.input_shape)
+    made = wanted.trigger.against(
+        net, train, target=wanted.target, steps=wanted.frames, seed=wanted.seed
     )
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: torch.save(made.state_dict(), file))
     return made
 
 
-def stealth_of(experiment: Experiment, test: Any, trigger: Any) -> dict[str, float]:
+def stealth_of(given: Resolved, trigger: Any) -> dict[str, float]:
     """How much a trigger shows; computed once in this process for all runs that differ elsewhere.
 
     That of a trigger that was fitted or learnt is computed for each run: its settings do not say
     what became of them.
 
     Args:
-        experiment: with a defence or a probe there are no scores: they are those without it.
-        test: the reported samples.
-        trigger: as it is put into them.
+        given: with a defence or a probe there are no scores: they are those without it.
+        trigger: as it is put into the reported samples.
     """
-    if trigger is None or experiment.defence is not None or experiment.probe is not None:
+    wanted, test, train = given.experiment, given.test, given.train
+    if trigger is None or wanted.defence is not None or wanted.probe is not None:
         return {}
-    train, _ = store.datasets(experiment)
-    if trigger is not experiment.trigger:
+    if trigger is not wanted.trigger:
         return _scores(test, trigger, train)
     settings = codec.canonical(codec.part_to_dict(trigger))
     # The class itself, for one of the same name may be written anew in a notebook.
@@ -76,29 +79,18 @@ def stealth_of(experiment: Experiment, test: Any, trigger: Any) -> dict[str, flo
     return dict(_SHOWN[key])
 
 
-def _scores(test: Any, trigger: Any, train: Any) -> dict[str, float]:
-    if hasattr(test, "bin"):
-        return stealth.score(test, trigger, train)
-    return stealth.score_images(test, trigger)
-
-
-def made_with(experiment: Experiment) -> str:
+def made_with(given: Resolved) -> str:
     """What else a trained network or trigger depends on: code, data and torch."""
-    data = store.data_fingerprint(experiment).replace("-", "")
+    data = given.fingerprint.replace("-", "")
     return f"{code_fingerprint()[:8]}{data[:4]}{data[16:20]}-torch{torch.__version__}"
 
 
-@functools.lru_cache(maxsize=64)
-def _fitted(key: str, experiment: Experiment) -> Any:
-    path = cache_dir() / "triggers" / f"{key}.json"
-    if path.exists():
-        return codec.part_from_dict("trigger", json.loads(path.read_bytes()), parts.TRIGGERS)
-    train, _ = store.datasets(experiment)
-    trigger = experiment.trigger.fit(train, target=experiment.target, seed=experiment.seed)
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, functools.partial(_write, json.dumps(codec.part_to_dict(trigger))))
-    return trigger
+def _scores(test: Any, trigger: Any, train: Any) -> dict[str, float]:
+    if trigger.space == "image":
+        return stealth.score_images(test, trigger)
+    return stealth.score(test, trigger, train)
 
 
-def _write(text: str, file: BinaryIO) -> None:
-    file.write(text.encode())
+def _key(given: Resolved, seen: Any) -> str:
+    """The name of what follows from some settings, the data, the code and torch."""
+    return f"{hashlib.sha256(codec.canonical(seen).encode()).hexdigest()[:12]}-{made_with(given)}"

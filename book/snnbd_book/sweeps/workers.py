@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dask
 from dask.system import cpu_count
@@ -12,6 +14,7 @@ from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
 _CONNECT_SECONDS = 10
+_OF_SCRIPT = ("__file__", "__spec__")  # what Python finds the main script by
 # A run whose worker died so often is reported as failed: it may be what kills them.
 _LIVES = 3
 MEMORY_PER_WORKER = 2**30  # of a small network's run, with a margin
@@ -35,8 +38,10 @@ def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]
         "DASK_LOGGING__DISTRIBUTED": "critical",
         # Runs are not in the main thread of a worker, see `snnbd_core.kernels.memory`.
         "MALLOC_ARENA_MAX": 1,
-        "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads,
-    }  # fmt: skip
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+    }
     settings = {
         "distributed.scheduler.allowed-failures": _LIVES,
         # A run waits at the scheduler until a worker is free, so that none waits behind another.
@@ -48,15 +53,20 @@ def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]
         "distributed.worker.profile.enabled": False,
         "distributed.admin.tick.interval": "1s",
         "distributed.admin.system-monitor.interval": "10s",
-    }  # fmt: skip
+    }
     with (
         _put_back(*variables, "PYTHONHASHSEED"),
+        _main_not_imported(),
         dask.config.set(settings),
         LocalCluster(
-            n_workers=0, threads_per_worker=1, processes=True, memory_limit=MEMORY_LIMIT // count,
-            dashboard_address="127.0.0.1:0", silence_logs="ERROR",
+            n_workers=0,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=MEMORY_LIMIT // count,
+            dashboard_address="127.0.0.1:0",
+            silence_logs="ERROR",
         ) as cluster,
-    ):  # fmt: skip
+    ):
         cluster.scale(count)  # they start while the caller goes on
         yield cluster.scheduler_address
 
@@ -88,6 +98,23 @@ def _put_back(*names: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _main_not_imported() -> Iterator[None]:
+    """Processes that start here do not import the main script again.
+
+    Python's spawned processes do, to unpickle what is defined there, and a script without
+    ``if __name__ == "__main__":`` would start its sweep in each of them. Experiments are sent to
+    workers as text, so that nothing of the script is needed.
+    """
+    main = vars(sys.modules["__main__"])
+    hidden: dict[str, Any] = {name: main.pop(name) for name in _OF_SCRIPT if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        main.update(hidden)
 
 
 @contextmanager

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses.channels import outputs
-from snnbd_core.defenses.detectors.frozen import frozen
-from snnbd_core.learning import as_sequence
-from snnbd_core.neurons import spiking_layers
+from snnbd_core.defenses.bench import Bench, frozen
+
+__all__ = ["KINDS", "Features", "features", "per_class"]
 
 KINDS = ("rates", "potentials")
 
@@ -32,46 +31,50 @@ class Features:
     votes: np.ndarray
     potentials: np.ndarray
 
-
-def check_kind(net: nn.Module, of: str) -> None:
-    """Raises ValueError where potentials are asked of a network that has none."""
-    if of == "potentials" and not spiking_layers(net):
-        raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
+    def of(self, kind: str) -> np.ndarray:
+        """The "rates" or the "potentials"."""
+        return self.hidden if kind == "rates" else self.potentials
 
 
-@torch.no_grad()
-def features(net: nn.Module, data: Any, *, device: torch.device, steps: int) -> Features:
-    """Features of all samples of a set; the network is left as it was."""
-    rows: list[list[Tensor]] = [[], [], []]
-    with frozen(net, device), outputs(net) as hidden:
-        for start in range(0, len(data), 128):
-            batch = data.batch(np.arange(start, min(start + 128, len(data))))[0].to(device)
-            votes, potential = readout(net, as_sequence(batch, steps))
-            for kept, value in zip(rows, (hidden[-1].mean(dim=0).flatten(1), votes, potential),
-                                   strict=True):  # fmt: skip
-                kept.append(value.cpu())
-    return Features(*(torch.cat(kept).numpy().astype(np.float64) for kept in rows))
+def features(
+    net: nn.Module, data: Any, *, device: str | torch.device, steps: int, of: str = "rates"
+) -> Features:
+    """Features of all samples of a set; the network is left as it was.
 
-
-def readout(net: nn.Module, sequence: Tensor) -> tuple[Tensor, Tensor]:
-    """(logits [B, classes], mean potential of the read-out's neurons [B, neurons]).
-
-    Gradients reach the sequence. For an ANN the second is empty, [B, 0].
+    Args:
+        net, data, device, steps: as for `frozen`.
+        of: what is asked for: "potentials" are NotVisible in an ANN, which for "rates" has none.
     """
-    votes, potential = traced(net, sequence)
-    return votes, potential.mean(dim=0)
+    with frozen(net, data, device=device, steps=steps) as bench, torch.no_grad():
+        seen = [_traces(bench, sequence, of) for sequence in bench.batches(data)]
+    return Features(
+        *(torch.cat(part).numpy().astype(np.float64) for part in zip(*seen, strict=True))
+    )
 
 
-def traced(net: nn.Module, sequence: Tensor) -> tuple[Tensor, Tensor]:
-    """As `readout`, with the potentials of each time step, [T, B, neurons]."""
-    layers = spiking_layers(net)
-    if not layers:
-        return net(sequence), torch.empty(len(sequence), sequence.shape[1], 0)
-    currents: list[Tensor] = []
-    hook = layers[-1].register_forward_pre_hook(lambda _, inputs: currents.append(inputs[0]))
-    try:
-        votes = net(sequence)
-    finally:
-        hook.remove()
-    _, potential = layers[-1](currents[0], return_potential=True)
-    return votes, potential
+def _traces(bench: Bench, sequence: Tensor, of: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Rates [B, neurons], votes [B, classes] and mean potentials [B, neurons] of a batch."""
+    view = bench.view
+    with view.read(view.hidden[-1:], "spikes") as hidden:
+        if view.spiking or of == "potentials":
+            votes, potential = view.potentials(sequence)
+        else:
+            votes, potential = view(sequence), sequence.new_empty(1, sequence.shape[1], 0)
+    rates = hidden[0].mean(dim=0).flatten(1)
+    return rates.cpu(), votes.cpu(), potential.mean(dim=0).cpu()
+
+
+def per_class(potential: Tensor, classes: int) -> Tensor:
+    """Potentials [B, neurons] averaged over the neurons that vote for a class, [B, classes].
+
+    A class's voters lie side by side, as in the papers' voting layer.
+
+    Raises:
+        ValueError: neurons that cannot be shared out evenly.
+    """
+    if potential.shape[1] % classes:
+        raise ValueError(
+            f"the read-out has {potential.shape[1]} neurons for {classes} classes: allowed is as "
+            "many for each"
+        )
+    return potential.unflatten(1, (classes, -1)).mean(dim=2)

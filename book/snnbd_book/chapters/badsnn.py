@@ -1,4 +1,4 @@
-"""Pictures and tables of the attack on the neuron: traces, layers, and curves over thresholds."""
+"""Chapter 5: success over thresholds, and what the neurons do there."""
 
 from __future__ import annotations
 
@@ -19,70 +19,14 @@ from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import NO_PREDICTION, decide
 from snnbd_core.neurons import spiking_layers
 
-_CURVES = {
-    "clean_accuracy": "clean\naccuracy (%)",
-    "untriggered_target_rate": "target,\nno trigger (%)",
-    "attack_success_rate": "success,\ntriggered (%)",
-    "no_prediction_triggered": "no answer,\ntriggered (%)",
-}
-
-
-def draw_thresholds(
-    runs: Mapping[str, Mapping[str, Mapping[float, Sequence[Record]]]],
-    shipped: Sequence[float] = (),
-) -> Figure:
-    """Four rates against the inference threshold, mean over seeds with 95 % bands.
-
-    Args:
-        runs: title of a column -> name of a network -> V_thr^a -> the records of its seeds.
-        shipped: thresholds that the paper ships, marked by dotted lines.
-    """
-    figure = style.new_figure(1.5 * len(_CURVES) + 0.5)
-    grid = figure.subplots(len(_CURVES), len(runs), sharex=True, sharey=True, squeeze=False)
-    for row, (field, label) in zip(grid, _CURVES.items(), strict=True):
-        row[0].set_ylabel(label)
-        for axes, networks in zip(row, runs.values(), strict=True):
-            for (name, by_threshold), colour in zip(networks.items(), style.SERIES, strict=False):
-                _draw_rate(axes, by_threshold, field, colour, name)
-            for at in shipped:
-                axes.axvline(at, color=style.CURRENT, linestyle=":", linewidth=0.8)
-            axes.set(ylim=(-3, 103), yticks=(0, 50, 100))
-    for axes, title in zip(grid[0], runs, strict=True):
-        axes.set_title(title)
-    for axes in grid[-1]:
-        axes.set_xlabel("inference threshold")
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3)
-    return figure
-
-
-def _draw_rate(
-    axes: Axes, runs: Mapping[float, Sequence[Record]], field: str, colour: str, name: str
-) -> None:
-    thresholds = sorted(runs)
-    samples = [Sample.of(runs[at], field) for at in thresholds]
-    low, high = zip(*(one.interval for one in samples), strict=True)
-    axes.fill_between(
-        thresholds, [100 * x for x in low], [100 * x for x in high], color=colour, alpha=0.15
-    )
-    means = [100 * one.mean for one in samples]
-    axes.plot(thresholds, means, "o-", color=colour, label=name, markersize=4)
-
-
-def thresholds_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """Accuracy, untriggered target rate, success and floor of each row, mean over its seeds."""
-    fields = {
-        "CA": "clean_accuracy",
-        "target, no trigger": "untriggered_target_rate",
-        "ASR": "attack_success_rate",
-        "floor": "floor",
-        "no answer": "no_prediction_triggered",
-    }
-    rows = {
-        name: {title: str(Sample.of(records, field)) for title, field in fields.items()}
-        for name, records in runs.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
+__all__ = [
+    "draw_answers",
+    "draw_images",
+    "draw_layer_rates",
+    "draw_traces",
+    "most_changed",
+    "targets_table",
+]
 
 
 def targets_table(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.DataFrame:

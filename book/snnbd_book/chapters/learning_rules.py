@@ -1,4 +1,4 @@
-"""Pictures and tables of the learning rules: pipeline, conversion, migration, cost."""
+"""Chapter 4: learning rules, conversion and migration."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ from snnbd_book.claims.sample import show
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
 from snnbd_core.learning.conversion import HalfStart
-from snnbd_core.metrics import Report
 from snnbd_core.metrics.migration_rates import migration_rate
+
+__all__ = [
+    "cost_table",
+    "dense_operations",
+    "draw_migration",
+    "draw_pipeline",
+    "draw_rates_of_conversion",
+    "rules_table",
+]
 
 # Energy of one 32-bit floating point operation at 45 nm, in pJ (Horowitz 2014).
 MULTIPLY_ACCUMULATE, ACCUMULATE = 4.6, 0.9
-
 _LANES = (
     ("LR_B", ("poisoned data", "train SNN,\nsurrogate gradient", "SNN")),
     ("LR_C", ("poisoned data", "train ANN", "convert", "SNN")),
@@ -177,37 +184,6 @@ def dense_operations(net: nn.Module) -> int:
     for hook in hooks:
         hook.remove()
     return total
-
-
-def draw_bars(values: Mapping[str, float]) -> np.ndarray:
-    """Shares as horizontal bars, as an image uint8 [H, W, 3] for `stills`."""
-    figure = style.new_figure(1.4, 5.0)
-    axes = figure.subplots()
-    names = list(values)[::-1]
-    axes.barh(names, [100 * values[name] for name in names], color=style.SERIES[0])
-    axes.set(xlim=(0, 100), xlabel="%")
-    return style.bitmap(figure)
-
-
-def draw_figures(report: Report, figures: Mapping[str, str]) -> tuple[np.ndarray, str]:
-    """Some of a report's rates as bars, and in words: what `stills` shows.
-
-    Args:
-        report: of a run.
-        figures: name to show -> name of the rate.
-
-    Raises:
-        ValueError: a figure that the report does not have.
-    """
-    shown = {}
-    for name, figure in figures.items():
-        value = report.figure(figure)
-        if value is None:
-            raise ValueError(f"{figure} was not measured in this run: it cannot be drawn")
-        shown[name] = float(value)
-    return draw_bars(shown), ", ".join(
-        f"{name} {100 * value:.1f} %" for name, value in shown.items()
-    )
 
 
 def _mean(records: Sequence[Record], figure: str) -> float:

@@ -1,4 +1,4 @@
-"""What each repair looks at: a figure for each kind of them."""
+"""Chapter 7: what repairs leave, cost and touch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -17,6 +16,16 @@ from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.nad import attention
 from snnbd_core.metrics import Report
 from snnbd_core.poisoning import Triggered
+
+__all__ = [
+    "changed_rates",
+    "draw_attention",
+    "draw_channels",
+    "draw_clamps",
+    "draw_gaps",
+    "draw_isolated",
+    "draw_strengths",
+]
 
 _KEPT: dict[str, Any] = {"marker": "o", "s": 9, "color": style.SERIES[0], "linewidths": 0}
 _SILENCED: dict[str, Any] = {"marker": "x", "s": 18, "color": style.MARK, "linewidths": 1}
@@ -66,7 +75,7 @@ def draw_channels(
         gone = int((~keep).sum())
         axes.set(xlabel=score, title=f"layer {number}: {gone} of {len(keep)} {chosen}")
     panels[0].set_ylabel("change of rate\n(spikes per step)")
-    _legend_below(figure, panels[0])
+    style.legend_below(figure, panels[0])
     return figure
 
 
@@ -155,7 +164,7 @@ def draw_clamps(
         row[0].set_ylabel("current")
     for axes in grid[-1]:
         axes.set_xlabel("time step")
-    _legend_below(figure, grid[0, 0])
+    style.legend_below(figure, grid[0, 0])
     return figure
 
 
@@ -182,7 +191,7 @@ def draw_gaps(networks: Mapping[str, Sequence[Tensor]], margin: float) -> Figure
         axes.set(title="read-out" if number == count - 1 else f"layer {number + 1}")
         axes.set_xlabel("potential less threshold")
     panels[0].set_ylabel("neurons and steps (%)")
-    _legend_below(figure, panels[0])
+    style.legend_below(figure, panels[0])
     return figure
 
 
@@ -211,8 +220,3 @@ def draw_isolated(losses: Tensor, poisoned: np.ndarray, share: float) -> Figure:
     axes.set(xlabel="loss of a sample (squared error)", ylabel="samples of the kind (%)")
     axes.legend()
     return figure
-
-
-def _legend_below(figure: Figure, axes: Axes) -> None:
-    handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names))

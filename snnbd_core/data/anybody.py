@@ -1,0 +1,154 @@
+"""Anybody's data: torch sets, lists of (sample, label), tonic sets, as a set of this library."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from snnbd_core.data.conversion import as_float
+from snnbd_core.data.events import Events
+from snnbd_core.data.samples import (
+    Indices,
+    SampleSet,
+    check_labels,
+    checked_indices,
+    named_classes,
+)
+from snnbd_core.data.sources import Batched, Batches, Items, OneByOne, Recorded, known_classes
+
+__all__ = ["AdoptedSet", "as_set"]
+
+_AT_ONCE = 256
+
+
+def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> SampleSet:
+    """Take anybody's data set as one of this library's, without copying it.
+
+    Taken are this library's own sets (given back as they are), objects with their protocol
+    (``batch(indices)``, ``len``, and ``labels`` where they are known), torch data sets
+    (``Subset``, ``ConcatDataset``, ``TensorDataset``, random splits), image folders, tonic sets
+    with a transform to frames, and lists of (sample, label)::
+
+        train = sb.data.as_set([(frames, 3), ...])   # frames [T, 2, H, W] of any number type
+        train = sb.data.as_set(torchvision.datasets.ImageFolder("pictures", to_tensor))
+
+    Samples with four axes are frames [T, C, H, W], kept as counts. Samples with three are images
+    [C, H, W], with two [1, H, W]: PIL images and ``uint8`` are 0..255 and divided by 255, ``bool``
+    is 0 or 1, floats must lie in 0..1 (a network's own first layer is the place to normalise).
+    All become float32 when they are asked for. Labels are whole numbers of Python, NumPy or 0-d
+    tensors. Where they are not known without the samples, the set is read once.
+
+    Args:
+        data: the set; its samples must have one shape.
+        classes: their number or names; what the set says when None, else the largest label + 1.
+
+    Raises:
+        ValueError: for a ``DataLoader`` (pass its ``.dataset``), what has no length or order,
+            and naming the first sample that does not fit, and why.
+    """
+    if isinstance(data, SampleSet):
+        if classes is not None and len(named_classes(classes, ())) != data.classes:
+            raise ValueError(f"classes={classes!r}: the set has {data.classes}")
+        return data
+    if isinstance(data, DataLoader):
+        raise ValueError("data is a DataLoader, which hands out batches: pass its .dataset")
+    if isinstance(data, Batched):
+        source: Batches | OneByOne = Batches(data)
+    elif isinstance(data, Items) and not isinstance(data, Mapping | str | IterableDataset):
+        source = OneByOne(data)
+    else:
+        raise ValueError(
+            f"data is a {type(data).__name__}: allowed are torch data sets with a length, lists of "
+            "(sample, label), tonic sets, and this library's own"
+        )
+    if not len(source.data):
+        raise ValueError("data is empty: at least one sample is needed")
+    return AdoptedSet(source, classes)
+
+
+class AdoptedSet(SampleSet):
+    """Somebody else's set; made by ``as_set``.
+
+    Attributes:
+        labels, classes, input_shape, kind, spaces: as in ``SampleSet``.
+        class_names: their names, or their numbers.
+        frames: T, of frames.
+        sensor_size: (W, H, C) in pixels.
+    """
+
+    def __init__(self, source: Batches | OneByOne, classes: int | Sequence[str] | None) -> None:
+        self._source, self._digest = source, ""
+        self._rows = np.arange(len(source.data))
+        self._shape = source.take(self._rows[:1])[0].shape[1:]
+        *steps, channels, height, width = self._shape
+        self.kind = "frames" if steps else "image"
+        self.spaces = (self.kind,)
+        if steps:
+            self.frames = steps[0]
+            self.spaces += ("events",) if isinstance(source.data, Recorded) else ()
+        self.input_shape = (channels, height, width)
+        self.sensor_size = (width, height, channels)
+        labels = source.labels(self._shape)
+        known = known_classes(source.data) if classes is None else classes
+        self.class_names = named_classes(known, labels)
+        self.classes = len(self.class_names)
+        self.labels = check_labels(labels, len(self._rows), self.classes, "data")
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of all samples as float32 and their labels; reads them the first time."""
+        if not self._digest:
+            digest = hashlib.sha256(f"{self._shape} {self.classes}".encode())
+            for start in range(0, len(self), _AT_ONCE):
+                samples, _ = self.batch(range(start, min(start + _AT_ONCE, len(self))))
+                digest.update(samples.numpy().tobytes())
+            digest.update(self.labels.tobytes())
+            self._digest = digest.hexdigest()
+        return self._digest
+
+    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
+        """Give samples, float32 [B, T, C, H, W] or [B, C, H, W], and labels, int64 [B]."""
+        chosen = checked_indices(indices, len(self))
+        labels = self.labels[chosen]
+        if not len(chosen):
+            return torch.empty(0, *self._shape), torch.from_numpy(labels)
+        rows = self._rows[chosen]
+        samples, found = self._source.take(rows, self._shape)
+        for row, now, before in zip(rows, found, labels, strict=True):
+            if now != before:
+                raise ValueError(f"sample {row} has label {now} now, and had {before} before")
+        return torch.from_numpy(samples), torch.from_numpy(labels)
+
+    def subset(self, indices: Indices) -> Self:
+        """Give a set of these samples, in this order; nothing is copied but the labels."""
+        chosen = checked_indices(indices, len(self))
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__, _digest="")
+        part._rows, part.labels = self._rows[chosen], self.labels[chosen]
+        return part
+
+    def events(self, index: int) -> Events:
+        """Give the raw recording; ValueError where the set has none."""
+        (chosen,) = checked_indices([index], len(self))
+        recording: Events = self._recorded().events(int(self._rows[chosen]))
+        return recording
+
+    def bin(self, events: Events) -> Tensor:
+        """Cut a recording to frames, float32 [T, C, H, W], as the set does."""
+        return torch.from_numpy(as_float(self._recorded().bin(events), "the binned recording"))
+
+    def _recorded(self) -> Recorded:
+        if not isinstance(self._source.data, Recorded):
+            raise ValueError("data has no raw recordings: see sb.data.from_events")
+        return self._source.data
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self._shape))
+        what = f"{len(self)} samples, {self.classes} classes, {self.kind} {shape}"
+        return f"AdoptedSet({type(self._source.data).__name__}: {what})"

@@ -1,0 +1,109 @@
+"""One sample of anybody's, whatever holds it, as float32 numbers in this library's layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+__all__ = ["as_float"]
+
+_CHANNELS = 4  # at most, where they could be mistaken for a side
+_ROUNDING = 1e-3  # interpolation leaves 0..1 by this much
+_MODES = {"1": "1", "L": "L", "P": "RGB", "RGB": "RGB"}
+
+
+def as_float(sample: Any, where: str, batch: bool = False) -> npt.NDArray[np.float32]:
+    """Give frames [T, C, H, W] or an image [C, H, W], float32, a copy.
+
+    Args:
+        sample: a tensor, an array, a PIL image or nested lists of numbers; [H, W] is one channel.
+        where: names the sample in errors.
+        batch: whether there is an axis of samples before the others.
+
+    Raises:
+        ValueError: another shape or type, floats of an image outside 0..1, or no finite numbers.
+    """
+    values = _array(sample, where)
+    axes = values.ndim - batch
+    if axes not in (2, 3, 4):
+        raise ValueError(
+            f"{where} has the shape {values.shape[batch:]}: allowed are frames [T, C, H, W] and "
+            "images [C, H, W] or [H, W]"
+        )
+    if axes == 2:
+        values = values[..., None, :, :]
+    if values.shape[-1] <= _CHANNELS < values.shape[-3]:
+        raise ValueError(
+            f"{where} has the shape {values.shape[batch:]}: channels come before rows and columns, "
+            "as in [C, H, W]"
+        )
+    return _counts(values, where) if axes == 4 else _light(values, where)
+
+
+def _array(sample: Any, where: str) -> npt.NDArray[Any]:
+    """The numbers as they are."""
+    if isinstance(sample, Tensor):
+        dense = sample.detach().to_dense() if sample.is_sparse else sample.detach()
+        exact = dense.float() if dense.is_floating_point() and dense.itemsize < 4 else dense
+        return _checked(exact.cpu().numpy(), where)
+    if isinstance(sample, np.ndarray):
+        return _checked(sample, where)
+    from PIL import Image  # slow to import
+
+    if isinstance(sample, Image.Image):
+        return _pixels(sample, where)
+    try:
+        return _checked(np.asarray(sample), where)
+    except ValueError as error:
+        raise ValueError(f"{where} is a {type(sample).__name__}: {error}") from error
+
+
+def _checked(values: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
+    if values.dtype.names is not None:
+        raise ValueError(
+            f"{where} is a recording of events, not frames: use sb.data.from_events, or give the "
+            "set a transform to frames"
+        )
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{where} holds {values.dtype}: real numbers are allowed")
+    return values
+
+
+def _pixels(image: Any, where: str) -> npt.NDArray[Any]:
+    """A PIL image as [H, W] or [3, H, W]."""
+    if image.mode not in _MODES:
+        raise ValueError(
+            f"{where} is a PIL image of mode {image.mode!r}: allowed are {', '.join(_MODES)} (or "
+            "give the set a transform to a tensor)"
+        )
+    pixels = np.asarray(image.convert(_MODES[image.mode]))
+    return pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def _counts(frames: npt.NDArray[Any], where: str) -> npt.NDArray[np.float32]:
+    out = frames.astype(np.float32)
+    if frames.dtype.kind == "f" and not np.isfinite(out).all():
+        raise ValueError(f"{where} has frames with numbers that are not finite")
+    return out
+
+
+def _light(images: npt.NDArray[Any], where: str) -> npt.NDArray[np.float32]:
+    """Images in 0..1."""
+    kind, out = images.dtype, images.astype(np.float32)
+    if kind == np.uint8:
+        return out / np.float32(255)
+    if kind.kind in "iu":
+        raise ValueError(
+            f"{where} is an image of {kind}, whose white is unknown: allowed are uint8 (0..255), "
+            "bool and floats in 0..1"
+        )
+    low, high = out.min(initial=0), out.max(initial=0)
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+        raise ValueError(
+            f"{where} is an image with values in {low:.4g}..{high:.4g}: allowed is 0..1 (let the "
+            "network's first layer normalise, since triggers and defences work on 0..1)"
+        )
+    return out

@@ -1,0 +1,177 @@
+"""Where the samples of anybody's set come from: one by one, or many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+from torch.utils.data import ConcatDataset, Subset, TensorDataset
+
+from snnbd_core import checks
+from snnbd_core.data.conversion import as_float
+from snnbd_core.data.samples import whole_label
+
+__all__ = [
+    "Batched",
+    "Batches",
+    "Items",
+    "Labelled",
+    "OneByOne",
+    "Recorded",
+    "Targeted",
+    "known_classes",
+]
+
+_AT_ONCE = 256
+
+
+@runtime_checkable
+class Items(Protocol):
+    """A map-style set: (sample, label) by number. torch's, tonic's, and lists are such."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+@runtime_checkable
+class Batched(Protocol):
+    """A set written by hand with this library's protocol: samples and labels in batches."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Any, /) -> Any: ...
+
+
+@runtime_checkable
+class Labelled(Protocol):
+    """A set whose labels are known without its samples, as this library's protocol has it."""
+
+    labels: Any
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """A set that has its raw recordings, so that a trigger may change events."""
+
+    def events(self, index: int, /) -> Any: ...
+
+    def bin(self, events: Any, /) -> Any: ...
+
+
+@runtime_checkable
+class Targeted(Protocol):
+    """A set that tells its labels beside its samples, as torchvision's and tonic's do."""
+
+    targets: Any
+
+
+Rows = npt.NDArray[np.int64]
+Samples = npt.NDArray[np.float32]
+Shape = tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """Samples that come one by one."""
+
+    data: Items
+
+    def take(self, rows: Rows, shape: Shape = None) -> tuple[Samples, list[int]]:
+        """The samples, all of one shape (the first one's for None), and their labels."""
+        samples, labels = [], []
+        for row in rows.tolist():
+            sample, label = _pair(self.data[row], row)
+            samples.append(as_float(sample, f"sample {row}"))
+            labels.append(whole_label(label, f"sample {row}"))
+            _check_shape(samples[-1].shape, shape or samples[0].shape, row)
+        return np.stack(samples), labels
+
+    def labels(self, shape: Shape) -> Any:
+        known = _known_labels(self.data)
+        if known is not None:
+            return known
+        return [self.take(np.array([row]), shape)[1][0] for row in range(len(self.data))]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Samples that come many at once."""
+
+    data: Batched
+
+    def take(self, rows: Rows, shape: Shape = None) -> tuple[Samples, list[int]]:
+        """The samples and their labels."""
+        given, labels = self.data.batch(rows)
+        samples = as_float(given, f"the batch of sample {rows[0]}", batch=True)
+        _check_shape(samples.shape[1:], shape or samples.shape[1:], rows[0])
+        if len(samples) != len(rows) or len(labels) != len(rows):
+            raise ValueError(
+                f"data.batch gives {len(samples)} samples and {len(labels)} labels for "
+                f"{len(rows)} indices"
+            )
+        pairs = zip(_as_row(labels).tolist(), rows, strict=True)
+        return samples, [whole_label(label, f"sample {row}") for label, row in pairs]
+
+    def labels(self, shape: Shape) -> Any:
+        if isinstance(self.data, Labelled):
+            return _as_row(self.data.labels)
+        rows = np.arange(len(self.data))
+        chunks = np.split(rows, rows[_AT_ONCE::_AT_ONCE])
+        return [label for chunk in chunks for label in self.take(chunk, shape)[1]]
+
+
+def known_classes(data: Any) -> int | Sequence[str] | None:
+    """What a set says of its classes: their number, or their names."""
+    if isinstance(data, Subset):
+        return known_classes(data.dataset)
+    if isinstance(data, ConcatDataset):
+        found = [known_classes(part) for part in data.datasets]
+        return found[0] if all(one == found[0] for one in found) else None
+    said = getattr(data, "classes", None)
+    if isinstance(said, Mapping | Sequence | np.ndarray) and not isinstance(said, str):
+        return [str(name) for name in said] or None
+    return None if said is None else checks.whole("data.classes", said, 1)
+
+
+def _pair(item: Any, row: int) -> tuple[Any, Any]:
+    """Sample and label."""
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        many = f" of {len(item)}" if isinstance(item, tuple | list) else ""
+        raise ValueError(
+            f"sample {row} is a {type(item).__name__}{many}: a pair (sample, label) is needed"
+        )
+    return item[0], item[1]
+
+
+def _check_shape(found: tuple[int, ...], shape: tuple[int, ...], row: int) -> None:
+    if found != shape:
+        raise ValueError(
+            f"sample {row} has the shape {found}, the first one {shape}: all must have one shape "
+            "(crop or resize images; cut recordings to a fixed number of frames)"
+        )
+
+
+def _known_labels(data: Any) -> npt.NDArray[Any] | None:
+    """The labels where a set that is known to tell them right does; None: read the samples."""
+    if type(data) is Subset:
+        whole = _known_labels(data.dataset)
+        return None if whole is None else whole[np.asarray(data.indices, dtype=np.int64)]
+    if type(data) is ConcatDataset:
+        parts = [_known_labels(part) for part in data.datasets]
+        known = [part for part in parts if part is not None]
+        return np.concatenate(known) if len(known) == len(parts) else None
+    if type(data) is TensorDataset and len(data.tensors) == 2:
+        return _as_row(data.tensors[1])
+    # Somebody's subclass may relabel in __getitem__ (a poisoned set does), so only these.
+    library = type(data).__module__.partition(".")[0] in ("torchvision", "tonic")
+    plain = library and getattr(data, "target_transform", None) is None
+    return _as_row(data.targets) if plain and isinstance(data, Targeted) else None
+
+
+def _as_row(labels: Any) -> npt.NDArray[Any]:
+    return np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)

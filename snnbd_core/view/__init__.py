@@ -1,0 +1,28 @@
+"""The one way to look into a network, whoever built it."""
+
+from __future__ import annotations
+
+from snnbd_core.view.adapt import Adapted, adapt
+from snnbd_core.view.adapter import Adapter, Settings
+from snnbd_core.view.errors import NotVisible
+from snnbd_core.view.libraries import ADAPTERS
+from snnbd_core.view.logits import checked_logits
+from snnbd_core.view.overriding import override
+from snnbd_core.view.trace import Layer, Weights
+from snnbd_core.view.view import View
+from snnbd_core.view.watch import Watch
+
+__all__ = [
+    "ADAPTERS",
+    "Adapted",
+    "Adapter",
+    "Layer",
+    "NotVisible",
+    "Settings",
+    "View",
+    "Watch",
+    "Weights",
+    "adapt",
+    "checked_logits",
+    "override",
+]

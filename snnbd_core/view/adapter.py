@@ -1,0 +1,173 @@
+"""What a view has to be told of a library's neurons: the base of all adapters.
+
+An adapter is for one library. It says which modules are neurons, how a call of one lies in time,
+and how settings and state are read and set. It holds nothing of a network, and imports its library
+only where that is imported already: who brings such a network has imported it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.view.errors import NotVisible
+
+__all__ = ["Adapter", "Settings", "Value", "emptied", "like", "shadowed"]
+
+Value = float | Tensor
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the neurons of a layer are set to; None where a kind of neuron has no such setting.
+
+    Attributes:
+        threshold: potential at which they fire, a number or one value per neuron.
+        decay: share of the potential that is left after a step without input.
+        reset: "subtract", "zero" or "none".
+    """
+
+    threshold: Tensor | None = None
+    decay: Tensor | None = None
+    reset: str | None = None
+
+    def detached(self) -> Settings:
+        """The values alone, also of settings that are learned."""
+        values = (None if v is None else v.detach() for v in (self.threshold, self.decay))
+        return Settings(*values, self.reset)
+
+
+class Adapter:
+    """How a library's neurons are read, set and reset; the defaults are for neurons without any.
+
+    Attributes:
+        library: its name.
+        spikes: whether the neurons spike (ReLU does not).
+        packages: names of the library's modules that hold its neurons, or what they begin with.
+        kinds: the classes of neurons that the adapter knows.
+        silent: classes in the same modules that do not spike.
+    """
+
+    library: ClassVar[str]
+    spikes: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ()
+    kinds: ClassVar[frozenset[str]] = frozenset()
+    silent: ClassVar[frozenset[str]] = frozenset()
+
+    def claims(self, module: nn.Module) -> bool:
+        """Whether the module is a layer of this library's neurons."""
+        return self._kind(module) in self.kinds
+
+    def unknown(self, module: nn.Module) -> bool:
+        """Whether the module holds neurons of this library that the adapter cannot read."""
+        return self._kind(module) not in (None, *self.kinds, *self.silent)
+
+    def stateful(self, module: nn.Module) -> bool:
+        """Whether the module, of neurons or not, has a state that `reset` forgets."""
+        return self.claims(module)
+
+    def axes(self, module: nn.Module) -> str | None:
+        """How current and output of one call lie.
+
+        - "time": [T, B, ...], all steps at once
+        - "batch": [B, T, ...], all steps at once
+        - "folded": [T * B, ...], and "folded-batch": [B * T, ...]
+        - "step": [B, ...], one call a step
+        - None: either of "time", "folded" and "step", seen from the shapes of the first run.
+        """
+        return None
+
+    def output(self, output: Any) -> Tensor:
+        """The spikes (or activations) in what a call gave."""
+        result: Tensor = output[0] if isinstance(output, tuple) else output
+        return result
+
+    @contextmanager
+    def potentials(self, module: nn.Module) -> Iterator[None]:
+        """Makes the module keep its potentials inside the block, where a library does not."""
+        yield
+
+    def potential(self, module: nn.Module, current: Tensor, output: Any) -> Tensor | None:
+        """Membrane potentials after a call, laid out as its spikes; None for neurons without.
+
+        Called right after the call, inside `potentials`.
+        """
+        return None
+
+    def settings(self, module: nn.Module) -> Settings:
+        """What is in force now."""
+        return Settings()
+
+    def scales(self, module: nn.Module) -> bool:
+        """Whether neurons with a current divided by f spike as with a threshold times f.
+
+        So it is where the potential starts from 0, is reset to 0 or by the threshold, and is
+        driven by the current alone.
+        """
+        return True
+
+    @contextmanager
+    def overridden(
+        self, module: nn.Module, threshold: Value | None, decay: Value | None
+    ) -> Iterator[None]:
+        """Other settings inside the block; None leaves one. What held before comes back.
+
+        Raises:
+            NotVisible: a setting that the neurons do not have.
+        """
+        yield
+
+    def reset(self, module: nn.Module) -> None:
+        """Forgets the state that a run has left in the module."""
+
+    def blind(self, module: nn.Module, asked: str, needed: str) -> NotVisible:
+        """The error that says what the module does not show."""
+        return NotVisible(asked, f"{type(module).__name__} of {self.library}", needed)
+
+    def _kind(self, module: nn.Module) -> str | None:
+        """Name of the library's class that the module is, or is made from; None for others.
+
+        Nothing is imported for that: the library of a module that exists is imported already.
+        """
+        bases = type(module).__mro__
+        found = (one.__name__ for one in bases if one.__module__.startswith(self.packages))
+        return next(found, None)
+
+
+@contextmanager
+def shadowed(module: nn.Module, **values: Any) -> Iterator[None]:
+    """Attributes, buffers and parameters of a module with other values inside the block.
+
+    What is registered stays so: parameters() and state_dict() give what they gave.
+    """
+    held = {name: module.__dict__[name] for name in values if name in module.__dict__}
+    module.__dict__.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            module.__dict__.pop(name, None)
+        module.__dict__.update(held)
+
+
+def emptied(module: nn.Module, *names: str) -> None:
+    """Sets states that are tensors to the shape [0], from which libraries start anew.
+
+    They can be trained from, also where the last run was in inference mode.
+    """
+    with torch.inference_mode(False):
+        for name in names:
+            state = getattr(module, name, None)
+            if isinstance(state, Tensor):
+                setattr(module, name, torch.zeros(0, device=state.device))
+
+
+def like(value: Value, held: Tensor) -> Tensor:
+    """A value where and as exact as the one it stands for."""
+    dtype = held.dtype if held.is_floating_point() else None
+    return torch.as_tensor(value).to(device=held.device, dtype=dtype)

@@ -1,0 +1,35 @@
+"""What a network has to give: logits [B, classes]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["checked_logits"]
+
+
+def checked_logits(logits: Any, batch: int, classes: int | None = None) -> Tensor:
+    """What a network gave for a batch, if these are logits [B, classes].
+
+    Args:
+        logits: the network's output.
+        batch: B, samples that it was given.
+        classes: how many there must be; None takes any number.
+
+    Raises:
+        ValueError: anything but one tensor of this shape, with what to do about it.
+    """
+    wanted = f"allowed is [B, classes] = {(batch, 'any' if classes is None else classes)}"
+    if not isinstance(logits, Tensor):
+        raise ValueError(
+            f"net gives a {type(logits).__name__}, no tensor: {wanted}; let forward return the "
+            "logits alone, or wrap the network by snnbd_core.adapt"
+        )
+    shape = tuple(logits.shape)
+    if len(shape) != 2 or shape[0] != batch or shape[1] != (classes or shape[1]):
+        remedy = "; average over time: logits.mean(0)" if len(shape) == 3 else ""
+        if len(shape) == 2 and shape[0] != batch:
+            remedy = "; the first axis must be the samples, not time"
+        raise ValueError(f"net gives logits of shape {shape}: {wanted}{remedy}")
+    return logits

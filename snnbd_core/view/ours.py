@@ -1,0 +1,70 @@
+"""The neurons of this library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.neurons import LIF
+from snnbd_core.view.adapter import Adapter, Settings, Value, shadowed
+
+
+class Ours(Adapter):
+    """`LIF`, `IF` and `ParametricLIF`: all steps at once, no state between calls."""
+
+    library = "snnbd_core"
+
+    def claims(self, module: nn.Module) -> bool:
+        return isinstance(module, LIF)
+
+    def axes(self, module: nn.Module) -> str:
+        return "time"
+
+    @contextmanager
+    def potentials(self, module: nn.Module) -> Iterator[None]:
+        forward = module.forward
+
+        def recording(current: Tensor, return_potential: bool = False) -> Any:
+            spikes, module.__dict__["_potential"] = forward(current, return_potential=True)
+            if torch.is_grad_enabled() and not return_potential:
+                return forward(
+                    current
+                )  # a run of its own: spikes and potential get their gradients
+            return (spikes, module._potential) if return_potential else spikes
+
+        with shadowed(module, forward=recording, _potential=None):
+            yield
+
+    def potential(self, module: nn.Module, current: Tensor, output: Any) -> Tensor:
+        """Before the reset, with the rule "snntorch" as the neurons keep it. Has a gradient."""
+        potential: Tensor = module._potential  # type: ignore[assignment]
+        return potential
+
+    def settings(self, module: nn.Module) -> Settings:
+        assert isinstance(module, LIF)
+        threshold, decay = module.in_force()
+        return Settings(threshold, decay, module.rule.reset)
+
+    @contextmanager
+    def overridden(
+        self, module: nn.Module, threshold: Value | None, decay: Value | None
+    ) -> Iterator[None]:
+        assert isinstance(module, LIF)
+        values = {"threshold": threshold, "beta": decay}
+        given = {name: torch.as_tensor(v) for name, v in values.items() if v is not None}
+        with module.overridden(given):
+            yield
+
+
+class Rectified(Adapter):
+    """ReLU of an ANN, and what is derived from it: activations stand for rates."""
+
+    library = "torch"
+    spikes = False
+
+    def claims(self, module: nn.Module) -> bool:
+        return isinstance(module, nn.ReLU | nn.ReLU6)

@@ -1,0 +1,54 @@
+"""Other thresholds and decays in all spiking layers of a network, for a block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from snnbd_core.neurons import checked_beta, checked_threshold
+from snnbd_core.view.adapter import Value
+from snnbd_core.view.ours import Ours
+from snnbd_core.view.view import View
+
+__all__ = ["override"]
+
+
+@contextmanager
+def override(
+    net: nn.Module, *, threshold: Value | None = None, beta: Value | None = None
+) -> Iterator[nn.Module]:
+    """Runs a network with other hyper-parameters in every spiking layer, for the block's length.
+
+    What held before is restored on exit, also after an error; blocks nest, the inner one winning
+    for what it names. Parameters and their gradients are untouched.
+
+    Args:
+        net: a network of any library, with at least one spiking layer.
+        threshold: replaces the threshold; a number, or a tensor as in LIF: one value per neuron,
+            or [B, 1] per sample of neurons of this library.
+        beta: replaces the decay, likewise.
+
+    Raises:
+        ValueError: nothing to override, no spiking layer, or a value outside what is allowed.
+        NotVisible: neurons that have no such setting, or none per neuron or sample.
+    """
+    if threshold is None and beta is None:
+        raise ValueError("override needs threshold= or beta=; both are None")
+    threshold = None if threshold is None else checked_threshold(threshold)
+    beta = None if beta is None else checked_beta(beta)
+    seen = View(net)
+    if not seen.spiking:
+        raise ValueError(f"net={type(net).__name__} has no spiking layer to override")
+    if _per_sample(threshold) or _per_sample(beta):
+        for module, adapter in seen.neurons:
+            if not isinstance(adapter, Ours):
+                what = "a setting of its own for each sample"
+                raise adapter.blind(module, what, "needed are neurons of snnbd_core")
+    with seen.override(threshold=threshold, beta=beta):
+        yield net
+
+
+def _per_sample(value: Tensor | None) -> bool:
+    return value is not None and value.dim() == 2 and value.shape[1] == 1

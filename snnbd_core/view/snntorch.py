@@ -1,0 +1,74 @@
+"""snnTorch: Leaky, Synaptic, Lapicque, Alpha and their recurrent kin; one call a step.
+
+Hidden or explicit, the neurons keep their state as buffers `mem`, `syn` and so on. `mem` is the
+potential after the step: before the reset of the same step with the default reset_delay=True (a
+spike resets one step later), after it with reset_delay=False.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.view.adapter import Adapter, Settings, Value, emptied, like, shadowed
+
+__all__ = ["SnnTorch"]
+
+STATES = ("mem", "syn", "spk", "syn_exc", "syn_inh")
+
+
+class SnnTorch(Adapter):
+    """Neurons of snnTorch 0.9 and 1.0."""
+
+    library = "snntorch"
+    packages = ("snntorch._neurons",)
+    kinds = frozenset({"Leaky", "Synaptic", "Lapicque", "RLeaky", "RSynaptic", "Alpha"})
+    silent = frozenset({"RecurrentOneToOne"})
+
+    def stateful(self, module: nn.Module) -> bool:
+        return hasattr(module, "reset_mem") and self._kind(module) is not None
+
+    def axes(self, module: nn.Module) -> str:
+        return "step"
+
+    def potential(self, module: Any, current: Tensor, output: Any) -> Tensor:
+        potential: Tensor = output[-1] if isinstance(output, tuple) else module.mem
+        return potential
+
+    def settings(self, module: Any) -> Settings:
+        return Settings(module.threshold, self._decay(module), module.reset_mechanism)
+
+    def scales(self, module: nn.Module) -> bool:
+        return self._kind(module) not in ("RLeaky", "RSynaptic", "Alpha")
+
+    @contextmanager
+    def overridden(
+        self, module: Any, threshold: Value | None, decay: Value | None
+    ) -> Iterator[None]:
+        values = {}
+        if threshold is not None:
+            values["threshold"] = like(threshold, module.threshold)
+        if decay is not None:
+            held = self._decay(module)
+            if held is None:
+                raise self.blind(module, "a decay", "needed is Leaky, Synaptic or Lapicque")
+            value = like(decay, held)
+            if self._kind(module) == "Lapicque":  # whose circuit decays by 1 - dt / (R C)
+                values["C"] = module.time_step / (module.R * (1 - value))
+            else:
+                values["beta"] = value
+        with shadowed(module, **values):
+            yield
+
+    def reset(self, module: nn.Module) -> None:
+        emptied(module, *STATES)
+
+    def _decay(self, module: Any) -> Tensor | None:
+        kind = self._kind(module)
+        if kind == "Lapicque":
+            return torch.as_tensor(1 - module.time_step / (module.R * module.C))
+        return None if kind == "Alpha" else module.beta.clamp(0, 1)

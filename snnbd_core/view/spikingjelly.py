@@ -1,0 +1,91 @@
+"""SpikingJelly: IFNode, LIFNode and ParametricLIFNode, in single-step or multi-step mode.
+
+The potential is that after the reset: `v_seq` in multi-step mode, `v` in single-step mode.
+Settings are one number for a layer; tau = 1 / (1 - decay).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from snnbd_core.view.adapter import Adapter, Settings, Value, like, shadowed
+
+__all__ = ["SpikingJelly"]
+
+
+class SpikingJelly(Adapter):
+    """Neurons of SpikingJelly 0.0.0.14 to 2.0."""
+
+    library = "spikingjelly"
+    packages = ("spikingjelly.activation_based.neuron",)
+    kinds = frozenset({"IFNode", "LIFNode", "ParametricLIFNode"})
+    silent = frozenset({
+        "NonSpikingBaseNode", "NonSpikingIFNode", "NonSpikingLIFNode",
+        "NoisyNonSpikingBaseNode", "NoisyNonSpikingIFNode",
+    })  # fmt: skip
+
+    def stateful(self, module: nn.Module) -> bool:
+        """Also dropout, which keeps its mask."""
+        return any(base.__name__ == "MemoryModule" for base in type(module).__mro__)
+
+    def axes(self, module: Any) -> str:
+        return "time" if module.step_mode == "m" else "step"
+
+    @contextmanager
+    def potentials(self, module: Any) -> Iterator[None]:
+        before = module.store_v_seq
+        module.store_v_seq = module.step_mode == "m"
+        try:
+            yield
+        finally:
+            module.store_v_seq = before
+
+    def potential(self, module: Any, current: Tensor, output: Any) -> Tensor:
+        potential: Tensor = module.v_seq if module.step_mode == "m" else module.v
+        return potential
+
+    def settings(self, module: Any) -> Settings:
+        reset = "subtract" if module.v_reset is None else "zero"
+        return Settings(torch.as_tensor(module.v_threshold), self._decay(module), reset)
+
+    def scales(self, module: Any) -> bool:
+        return not module.v_reset
+
+    @contextmanager
+    def overridden(
+        self, module: Any, threshold: Value | None, decay: Value | None
+    ) -> Iterator[None]:
+        values: dict[str, Any] = {}
+        if threshold is not None:
+            values["v_threshold"] = self._number(module, "threshold", threshold)
+        if decay is not None:
+            share = self._number(module, "decay", decay)
+            if hasattr(module, "w"):  # sigmoid(w) = 1 - decay
+                values["w"] = torch.logit(like(1 - share, module.w))
+            elif hasattr(module, "tau"):
+                values["tau"] = 1 / (1 - share) if share < 1 else float("inf")
+            else:
+                raise self.blind(module, "a decay", "needed is LIFNode or ParametricLIFNode")
+        with shadowed(module, **values):
+            yield
+
+    def reset(self, module: Any) -> None:
+        module.reset()
+
+    def _decay(self, module: Any) -> Tensor:
+        if hasattr(module, "w"):
+            return torch.sigmoid(-module.w)
+        return torch.tensor(1 - 1 / module.tau if hasattr(module, "tau") else 1.0)
+
+    def _number(self, module: nn.Module, name: str, value: Value) -> float:
+        if torch.as_tensor(value).numel() != 1:
+            raise self.blind(
+                module, f"a {name} of its own for each neuron or sample",
+                "its settings are one number for a layer",
+            )  # fmt: skip
+        return float(value)

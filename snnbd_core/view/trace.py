@@ -1,0 +1,213 @@
+"""How a network runs: its layers of neurons and its layers with weights, in the order of calls.
+
+One small batch goes through the network. What is called in each time step is seen once; a module
+that is called twice within a step is two layers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from snnbd_core.view.adapter import Adapter
+from snnbd_core.view.errors import NotVisible
+
+__all__ = ["Layer", "Trace", "Weights", "adapter_of", "traced"]
+
+_WEIGHTED = (_ConvNd, nn.Linear, _BatchNorm)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of neurons as it runs.
+
+    Attributes:
+        name: of the module in the network, with "#2" and so on for later uses.
+        module: the module.
+        adapter: how it is read and set.
+        axes: how current and spikes of one call lie, see `Adapter.axes`.
+        use: which use of the module within a time step this is, from 0.
+        uses: how often the module is used in a step.
+        shape: of its neurons, (C, H, W) or (N,).
+    """
+
+    name: str
+    module: nn.Module
+    adapter: Adapter
+    axes: str
+    use: int
+    uses: int
+    shape: tuple[int, ...]
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image, or neurons of a dense layer."""
+        return self.shape[0]
+
+    @property
+    def inner(self) -> tuple[nn.Module, ...]:
+        """Layers with weights inside the module: those of its recurrent connections."""
+        return tuple(one for one in self.module.modules() if isinstance(one, _WEIGHTED))
+
+    def __str__(self) -> str:
+        return f"{self.name} ({type(self.module).__name__})"
+
+    def unfolded(self, values: Tensor, steps: int) -> Tensor:
+        """Values of one call as [T, B, ...]; [1, B, ...] of a call of one step."""
+        if self.axes == "time":
+            return values
+        if self.axes == "batch":
+            return values.transpose(0, 1)
+        if self.axes == "folded":
+            return values.unflatten(0, (steps, -1))
+        if self.axes == "folded-batch":
+            return values.unflatten(0, (-1, steps)).transpose(0, 1)
+        return values.unsqueeze(0)
+
+    def folded(self, values: Tensor) -> Tensor:
+        """The inverse of `unfolded`."""
+        if self.axes == "time":
+            return values
+        if self.axes == "batch":
+            return values.transpose(0, 1)
+        if self.axes == "folded":
+            return values.flatten(0, 1)
+        if self.axes == "folded-batch":
+            return values.transpose(0, 1).flatten(0, 1)
+        return values.squeeze(0)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A layer with weights as it runs: a convolution or a dense layer, or a batch norm.
+
+    Attributes:
+        name, module: as of `Layer`.
+        norm: the batch norm that takes what this layer gives, if one does.
+        feeds: number of the layer of neurons that comes next; None behind the last.
+    """
+
+    name: str
+    module: nn.Module
+    norm: nn.Module | None
+    feeds: int | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a run showed.
+
+    Attributes:
+        layers: of neurons, in the order in which they run.
+        weights: convolutions and dense layers, likewise.
+        input_shape: (C, H, W).
+        classes: number of logits.
+    """
+
+    layers: tuple[Layer, ...]
+    weights: tuple[Weights, ...]
+    input_shape: tuple[int, ...]
+    classes: int
+
+
+@dataclass
+class _Call:
+    """One call of a module. Its tensors are kept, so that no two of them lie at one address."""
+
+    module: nn.Module
+    given: Tensor
+    gave: Tensor
+
+
+def adapter_of(module: nn.Module, adapters: Sequence[Adapter]) -> Adapter | None:
+    """The adapter whose neurons a module is; None for any other module."""
+    return next((adapter for adapter in adapters if adapter.claims(module)), None)
+
+
+def traced(
+    net: nn.Module, sequence: Tensor, run: Callable[[Tensor], Any], adapters: Sequence[Adapter]
+) -> Trace:
+    """Runs a network once and says what ran.
+
+    Args:
+        net: in evaluation mode.
+        sequence: [T, B, C, H, W], with B other than T and 1.
+        run: runs the network, from a fresh state, to logits.
+        adapters: of the libraries whose neurons are looked for.
+    """
+    known = {module: adapter_of(module, adapters) for module in net.modules()}
+    inner = {part for m in known if known[m] is not None for part in m.modules() if part is not m}
+    watched = [
+        m for m in known if known[m] is not None or (isinstance(m, _WEIGHTED) and m not in inner)
+    ]
+    calls: list[_Call] = []
+    hooks = [module.register_forward_hook(_noting(calls)) for module in watched]
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            logits = run(sequence)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    steps, batch = sequence.shape[:2]
+    counted = Counter(call.module for call in calls)
+    seen: Counter[nn.Module] = Counter()
+    names = {module: name for name, module in net.named_modules()}
+    layers: list[Layer] = []
+    weights: list[tuple[_Call, str, int]] = []
+    norms: dict[int, nn.Module] = {}
+    for call in calls:
+        module, use = call.module, seen[call.module]
+        seen[module] += 1
+        stepwise = call.given.shape[0] == batch and steps > 1 and counted[module] % steps == 0
+        uses = counted[module] // steps if stepwise else counted[module]
+        if use >= uses:
+            continue  # a later time step
+        name = names[module] + (f"#{use + 1}" if use else "")
+        adapter = known[module]
+        if adapter is not None:
+            axes = adapter.axes(module) or _axes(call.given.shape, steps, batch, stepwise)
+            shape = tuple(call.gave.shape[2 if axes in ("time", "batch") else 1 :])
+            layers.append(Layer(name, module, adapter, axes, use, uses, shape))
+        elif isinstance(module, _BatchNorm):
+            norms[call.given.data_ptr()] = module
+        else:
+            weights.append((call, name, len(layers)))
+    return Trace(
+        tuple(layers),
+        tuple(
+            Weights(
+                name, call.module, norms.get(call.gave.data_ptr()), at if at < len(layers) else None
+            )
+            for call, name, at in weights
+        ),
+        tuple(sequence.shape[2:]),
+        logits.shape[1],
+    )
+
+
+def _noting(calls: list[_Call]) -> Any:
+    def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        calls.append(_Call(module, inputs[0], output[0] if isinstance(output, tuple) else output))
+
+    return note
+
+
+def _axes(shape: torch.Size, steps: int, batch: int, stepwise: bool) -> str:
+    if len(shape) > 2 and shape[1] == batch and shape[0] in (steps, 1):
+        return "time"
+    if shape[0] == steps * batch and steps > 1:
+        return "folded"
+    if shape[0] == batch:
+        return "step"
+    raise NotVisible(
+        "how its neurons lie in time",
+        f"a layer with a current of shape {list(shape)}",
+        f"needed is [T, B, ...], [T * B, ...] or [B, ...] with T={steps}, B={batch}",
+    )

@@ -1,0 +1,380 @@
+"""The one way to look into a network: what evaluation, attacks and defences know of it.
+
+seen = View(net)
+logits = seen(sequence)                       # from a fresh state, [B, classes]
+with seen.read(seen.hidden, "spikes") as spikes:
+    seen(sequence)                            # spikes[i] is [T, B, C, ...]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from snnbd_core import guards
+from snnbd_core.view.adapter import Adapter, Settings, Value
+from snnbd_core.view.errors import NotVisible
+from snnbd_core.view.libraries import ADAPTERS, stateful
+from snnbd_core.view.logits import checked_logits
+from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, traced
+from snnbd_core.view.watch import Edit, Watch
+
+
+class View:
+    """A network and what it shows.
+
+    Args:
+        net: takes [T, B, C, H, W], gives logits [B, classes]; of any library in `ADAPTERS`, or
+            wrapped by `adapt`.
+        like: a sequence as the network reads it, of any T and B; None runs the network on zeros,
+            if it has an `input_shape`.
+
+    Layers are those that ran, in the order in which they ran; the network is run for that when
+    they are asked for first.
+    """
+
+    def __init__(self, net: nn.Module, like: Tensor | None = None) -> None:
+        self.net: nn.Module = getattr(net, "_orig_mod", net)  # what torch.compile wraps
+        self.like = like
+        self._trace: Trace | None = None
+        self._neurons = [
+            (module, adapter)
+            for module in self.net.modules()
+            if (adapter := adapter_of(module, ADAPTERS)) is not None
+        ]
+        self._stateful = stateful(self.net)
+
+    def __call__(self, sequence: Tensor) -> Tensor:
+        """Logits [B, classes] of a sequence [T, B, C, H, W], from a fresh state.
+
+        Raises:
+            ValueError: an output that is no [B, classes].
+        """
+        self.reset()
+        try:
+            return checked_logits(self.net(sequence), sequence.shape[1])
+        finally:
+            self.reset()  # states that hang on a graph can be neither copied nor saved
+
+    def reset(self) -> None:
+        """Forgets the state that a run has left in the neurons."""
+        for module, adapter in self._stateful:
+            adapter.reset(module)
+        for module, _ in self._neurons:
+            guards.restart(module)
+
+    def check_steady(self, sequence: Tensor) -> None:
+        """Raises ValueError where the network answers one batch in two ways.
+
+        A network that does so on purpose says it by an attribute ``stochastic = True``.
+        """
+        if any(getattr(module, "stochastic", False) for module in self.net.modules()):
+            return
+        with torch.no_grad():
+            first, second = self(sequence), self(sequence)
+        if not torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True):
+            row = int((first - second).abs().amax(dim=1).argmax())
+            raise ValueError(
+                f"net={type(self.net).__name__} answers the same batch differently the second "
+                f"time: sample {row} gets {_brief(first[row])}, then {_brief(second[row])}; reset "
+                "its state at the start of forward, or declare it by net.stochastic = True"
+            )
+
+    # ---- what there is
+
+    @property
+    def trace(self) -> Trace:
+        """What ran, see `Trace`."""
+        if self._trace is None:
+            modes = [(module, module.training) for module in self.net.modules()]
+            try:
+                self.net.eval()
+                self._trace = traced(self.net, self._sample(), self, ADAPTERS)
+            finally:
+                for module, training in modes:
+                    module.training = training
+        return self._trace
+
+    @property
+    def spiking(self) -> bool:
+        """Whether any layer of neurons spikes."""
+        return bool(self.neurons)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """All layers of neurons."""
+        return self.trace.layers
+
+    @property
+    def readout(self) -> Layer | None:
+        """The layer whose neurons are the classes; None where the last layer is linear."""
+        last = self.trace.weights[-1] if self.trace.weights else None
+        if not self.layers or (last is not None and last.feeds is None):
+            return None
+        return self.layers[-1]
+
+    @property
+    def hidden(self) -> tuple[Layer, ...]:
+        """The layers of neurons before the read-out.
+
+        Raises:
+            NotVisible: there is none.
+        """
+        found = self.layers if self.readout is None else self.layers[:-1]
+        if not found:
+            raise self.blind("a hidden layer of neurons", "needed is LIF, ReLU or a module of "
+                             + ", ".join(adapter.library for adapter in ADAPTERS))  # fmt: skip
+        return found
+
+    @property
+    def weights(self) -> tuple[Weights, ...]:
+        """Convolutions and dense layers."""
+        return self.trace.weights
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return self.trace.input_shape
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return self.trace.classes
+
+    def potentials(self, sequence: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, classes] and the read-out's potential at each step [T, B, neurons].
+
+        A linear read-out of a spiking network has no threshold: it sums up, so that its mean
+        potential is its logits, and [1, B, classes] is given. Gradients reach the sequence.
+
+        Raises:
+            NotVisible: a network that does not spike.
+        """
+        if not self.spiking:
+            raise self.blind("a membrane potential", "needed are spiking neurons")
+        if self.readout is None:
+            logits = self(sequence)
+            return logits, logits.unsqueeze(0)
+        with self.read([self.readout], "potential") as seen:
+            logits = self(sequence)
+        return logits, seen[0].flatten(2)
+
+    def biases(self) -> list[Tensor]:
+        """What each hidden layer's channels get whatever the input is: their bias, [C] or [1].
+
+        It is that of the last layer with weights before the neurons (of batch norm, where there is
+        one), 0 where that has none.
+        """
+        found = []
+        for number in range(len(self.hidden)):
+            before = [one for one in self.weights if one.feeds == number]
+            if not before:
+                raise self.blind("a bias", "needed is a layer with weights before each layer")
+            last = before[-1].norm or before[-1].module
+            weight = next(before[-1].module.parameters())
+            bias = getattr(last, "bias", None)
+            found.append(torch.zeros(1, device=weight.device) if bias is None else bias.detach())
+        return found
+
+    def connections(self) -> list[Tensor]:
+        """How strongly channels feed those of the next layer, [out, in] for each layer.
+
+        An entry is the norm of the weights between two channels. The first has the input's
+        channels as `in`, the last the read-out's neurons as `out`.
+
+        Raises:
+            NotVisible: a network that is not one chain of layers, such as one with shortcuts.
+        """
+        recurrent = next((layer for layer in self.layers if layer.inner), None)
+        if recurrent is not None:
+            raise NotVisible(
+                "one chain of layers", str(recurrent), "it has connections within the layer"
+            )
+        if len(self.weights) != len(self.hidden) + 1:
+            raise self.blind(
+                "one chain of layers",
+                f"it has {len(self.weights)} layers with weights and {len(self.hidden)} hidden "
+                "layers of neurons",
+            )
+        found, channels = [], None
+        for layer in self.weights:
+            weight: Tensor = layer.module.weight.detach()  # type: ignore[operator]
+            channels = weight.shape[1] if channels is None else channels
+            found.append(weight.reshape(len(weight), channels, -1).norm(dim=2))
+            channels = len(weight)
+        return found
+
+    def blind(self, asked: str, needed: str) -> NotVisible:
+        """The error that says what the network as a whole does not show."""
+        return NotVisible(asked, f"net={type(self.net).__name__}", needed)
+
+    # ---- reading and changing
+
+    def read(self, layers: Sequence[Layer], what: str) -> Watch:
+        """A block in which layers are read; see `Watch`.
+
+        Args:
+            layers: of this view.
+            what: "current", "spikes" or "potential".
+
+        Raises:
+            NotVisible: potentials of layers that do not spike.
+        """
+        return Watch(self.net, layers, what)
+
+    def gated(self, values: Sequence[Tensor], offsets: Sequence[Tensor] | None = None) -> Watch:
+        """A block that multiplies the currents of all hidden channels, and adds offsets to them.
+
+        Gradients reach both.
+
+        Args:
+            values, offsets: [C] for each hidden layer.
+        """
+        added = [None] * len(values) if offsets is None else offsets
+        edits = {
+            layer: _gate(value, offset)
+            for layer, value, offset in zip(self.hidden, values, added, strict=True)
+        }
+        return Watch(self.net, (), None, edits)
+
+    def bounded(self, bounds: Sequence[Tensor]) -> Watch:
+        """A block that cuts the currents of hidden layers at upper bounds [T, C]."""
+        edits = {layer: _bound(bound) for layer, bound in zip(self.hidden, bounds, strict=True)}
+        return Watch(self.net, (), None, edits)
+
+    def edited(self, edits: dict[Layer, Edit]) -> Watch:
+        """A block that changes the currents of layers as it is told, see `Edit`."""
+        return Watch(self.net, (), None, edits)
+
+    @property
+    def neurons(self) -> list[tuple[nn.Module, Adapter]]:
+        """The modules of spiking neurons, whether they run or not, and their adapters."""
+        return [(module, adapter) for module, adapter in self._neurons if adapter.spikes]
+
+    def settings(self) -> list[Settings]:
+        """What the neurons of each spiking layer are set to now."""
+        spiking = [layer for layer in self.layers if layer.adapter.spikes]
+        return [layer.adapter.settings(layer.module).detached() for layer in spiking]
+
+    @contextmanager
+    def override(
+        self, *, threshold: Value | None = None, beta: Value | None = None
+    ) -> Iterator[None]:
+        """Runs every spiking layer with another threshold or decay; `view.override` checks them."""
+        with ExitStack() as stack:
+            for module, adapter in self.neurons:
+                stack.enter_context(adapter.overridden(module, threshold, beta))
+            yield
+
+    # ---- for good
+
+    @torch.no_grad()
+    def prune(self, keep: Sequence[Tensor]) -> None:
+        """Silences channels for good: their incoming weights become 0.
+
+        Where channels are fed by more than weights, as behind a shortcut, a mask is held in the
+        network instead, see `snnbd_core.guards`.
+
+        Args:
+            keep: for each hidden layer which channels stay, bool [C].
+
+        Raises:
+            ValueError: a layer of which nothing would be left.
+        """
+        for number, (layer, mask) in enumerate(zip(self.hidden, keep, strict=True)):
+            if not bool(mask.any()):
+                raise ValueError(
+                    f"hidden layer {number} would lose all of its {len(mask)} channels: prune less"
+                )
+            if not bool(mask.all()) and not self._silenced(number, layer, ~mask):
+                self.guard(layer, "gate", mask.float())
+
+    def guard(self, layer: Layer, kind: str, values: Tensor) -> None:
+        """Holds values with a layer for good, see `snnbd_core.guards`.
+
+        Raises:
+            NotVisible: neurons that cannot be guarded so from outside.
+        """
+        if kind == "gate" and layer.inner:
+            raise NotVisible("all its currents", str(layer), "it has connections within the layer")
+        if kind in ("factor", "noise") and not layer.adapter.scales(layer.module):
+            raise NotVisible(
+                "a threshold of its own for each neuron", str(layer),
+                "needed are neurons that start from 0, are reset to 0 or by the threshold, and "
+                "have no connections within the layer",
+            )  # fmt: skip
+        if kind == "noise" and layer.axes == "folded":
+            raise NotVisible("which rows are one sample", str(layer), "needed is [T, B, ...]")
+        guards.attach(layer.module, kind, values, axes=layer.axes, use=layer.use, uses=layer.uses)
+
+    def _silenced(self, number: int, layer: Layer, gone: Tensor) -> bool:
+        """Whether zero weights silence the channels; weights that do not are put back."""
+        before = [one for one in self.weights if one.feeds == number]
+        owners = [*(one.norm or one.module for one in before), *layer.inner]
+        tensors = [
+            tensor
+            for owner in owners
+            for name in ("weight", "bias")
+            if (tensor := getattr(owner, name, None)) is not None
+        ]
+        if layer.uses > 1 or not tensors or any(len(one) != len(gone) for one in tensors):
+            return False
+        held = [tensor.clone() for tensor in tensors]
+        for tensor in tensors:
+            tensor[gone] = 0
+        # with all earlier neurons driven: what still arrives comes by another way, as a shortcut
+        driven: dict[Layer, Edit] = {one: _drive for one in self.layers[: self.layers.index(layer)]}
+        watch = Watch(self.net, [layer], "current", driven)
+        with torch.random.fork_rng(devices=[]), watch as seen:
+            self(self._sample())
+        if not bool(seen[0][:, :, gone].any()):
+            return True
+        for tensor, values in zip(tensors, held, strict=True):
+            tensor.copy_(values)
+        return False
+
+    def _sample(self) -> Tensor:
+        """A sequence for one run: of a few samples, as many as no other axis has."""
+        like = self.like
+        place = next((p.device for p in self.net.parameters()), torch.device("cpu"))
+        if like is None:
+            shape = getattr(self.net, "input_shape", None)
+            if shape is None:
+                raise self.blind("its input shape", "needed are samples, or adapt(input_shape=...)")
+            # a network with bounds, or of sinabs, may be for one number of steps
+            built = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
+            steps = guards.steps(self.net) or built
+            like = torch.rand(steps, 1, *shape, generator=torch.Generator().manual_seed(0))
+        batch = 3 if len(like) == 2 else 2
+        rows = torch.arange(batch, device=like.device) % like.shape[1]
+        return like[:, rows].to(place)
+
+
+def _drive(current: Tensor, now: slice) -> Tensor:
+    return torch.full_like(current, 1e3)
+
+
+def _gate(value: Tensor, offset: Tensor | None) -> Edit:
+    def edit(current: Tensor, now: slice) -> Tensor:
+        shape = (1, 1, -1, *[1] * (current.dim() - 3))
+        current = current * value.to(current).reshape(shape)
+        return current if offset is None else current + offset.to(current).reshape(shape)
+
+    return edit
+
+
+def _bound(bound: Tensor) -> Edit:
+    def edit(current: Tensor, now: slice) -> Tensor:
+        values = bound[now]
+        shape = (len(values), 1, -1, *[1] * (current.dim() - 3))
+        return torch.minimum(current, values.to(current).reshape(shape))
+
+    return edit
+
+
+def _brief(logits: Tensor) -> str:
+    values = ", ".join(f"{value:.4g}" for value in logits[:5].tolist())
+    return f"[{values}{', ...' if len(logits) > 5 else ''}]"
