@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from snnbd_core.data.batches import BatchedDataset
 from snnbd_core.learning.ann import replaced, with_neurons
 from snnbd_core.learning.conversion import HalfStart
 from snnbd_core.learning.history import History
@@ -79,13 +78,13 @@ class SpikeRepresentation(Rule):
 
 
 def train_spike_representation(
-    net: nn.Module, dataset: BatchedDataset, *, epochs: int = 10, **settings: Any
+    net: nn.Module, dataset: Any, *, epochs: int = 10, **settings: Any
 ) -> History:
     """Trains a network in place by spike representation.
 
     Args:
         net: a network with LIF, IF or ReLU layers; IF neurons with threshold 1 take their places.
-        dataset: the training set.
+        dataset: the training set; any that `snnbd_core.data.as_set` takes.
         epochs: passes over it, >= 1.
         settings: others of `snnbd_core.learning.train`.
 

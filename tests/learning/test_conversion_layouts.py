@@ -154,7 +154,7 @@ def test_a_relu_that_no_weights_can_scale_is_refused():
     ann = seeded(nn.Flatten(), nn.ReLU(), nn.Linear(16, 3))
     bright = Images()
     convert(ann, bright)  # pixels in 0..1 are rates
-    bright.x = 3 * bright.x
+    bright.x = 3 * bright.x[:, None]  # frames, whose counts may be above 1
     with pytest.raises(ValueError, match=r"a ReLU reads values up to .* that no weights before it"):
         convert(ann, bright)
 
