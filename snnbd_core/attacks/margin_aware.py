@@ -21,15 +21,15 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from snnbd_core import checks
-from snnbd_core.defenses.detectors.frozen import as_network
+from snnbd_core.defenses.bench import check_classes
 from snnbd_core.defenses.detectors.tmpbd import ascended, margins
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics import evaluating
-from snnbd_core.neurons import spiking_layers
+from snnbd_core.view import View
 
 __all__ = ["MarginAware", "lead"]
 
@@ -53,8 +53,9 @@ class MarginAware(Rule):
         high: largest value of an input, > 0, as the detector's.
 
     Raises:
-        ValueError: for any argument outside what is said above; when trained, for a network
-            without spiking layers or with fewer than three classes.
+        ValueError: for any argument outside what is said above; when trained, for a network with
+            fewer than three classes.
+        NotVisible: when trained, for a network without spiking layers.
     """
 
     attacks: ClassVar[bool] = True
@@ -75,37 +76,33 @@ class MarginAware(Rule):
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set, with both losses."""
         net = task.build().to(task.device)
-        if not spiking_layers(net):
-            raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
-        if as_network(net).classes < 3:
-            raise ValueError(
-                f"classes={as_network(net).classes} leave no others that could differ: allowed is "
-                "3 or more"
-            )
-        history = task.train(net, loss=self._loss(net, task))
+        view = View(net)
+        if not view.spiking:
+            raise view.blind("a membrane potential", "needed are spiking neurons")
+        check_classes(view.classes, 3, "the second loss")
+        history = task.train(net, loss=self._loss(view, task))
         return Trained(net, history)
 
-    def margins(self, net: nn.Module, *, steps: int, seed: int | list[int]) -> Tensor:
+    def margins(self, view: View, *, steps: int, seed: int | list[int]) -> Tensor:
         """r of each class, [classes], with gradients to the weights.
 
         Args:
-            net: a `Network`; every module keeps its mode.
+            view: of a network that says what it reads; every module keeps its mode.
             steps: T of the random inputs.
             seed: of the random inputs.
         """
-        known = as_network(net)
-        place = next(net.parameters()).device
-        targets = torch.arange(known.classes, device=place).repeat_interleave(self.inputs)
+        place = next(view.net.parameters()).device
+        targets = torch.arange(view.classes, device=place).repeat_interleave(self.inputs)
         rng = np.random.default_rng(seed)
-        shape = (len(targets), steps, *known.input_shape)
+        shape = (len(targets), steps, *view.input_shape)
         inputs = torch.from_numpy(rng.random(shape, dtype=np.float32)).to(place)
-        with evaluating(net, place):
+        with evaluating(view.net, place):
             for _ in range(self.iterations):
-                _, inputs = ascended(net, inputs, targets, self.learning_rate, self.high)
-            found = margins(net, as_sequence(inputs, 1), targets)
-        return found.reshape(known.classes, self.inputs).amax(dim=1)
+                _, inputs = ascended(view, inputs, targets, self.learning_rate, self.high)
+            found = margins(view, as_sequence(inputs, 1), targets)
+        return found.reshape(view.classes, self.inputs).amax(dim=1)
 
-    def _loss(self, net: nn.Module, task: Task) -> Callable[[Tensor, Tensor], Tensor]:
+    def _loss(self, view: View, task: Task) -> Callable[[Tensor, Tensor], Tensor]:
         """The task's loss and every so often ours; counts its own calls, so it is used once."""
         plain, calls = loss_named(task.loss), -1
 
@@ -115,7 +112,7 @@ class MarginAware(Rule):
             value = plain(logits, labels)
             if calls % self.every:
                 return value
-            found = self.margins(net, steps=task.steps, seed=[task.seed, calls])
+            found = self.margins(view, steps=task.steps, seed=[task.seed, calls])
             return value + self.weight * lead(found)
 
         return loss

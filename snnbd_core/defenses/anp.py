@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,11 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import biases, check_clean, counts, gated, prune
+from snnbd_core.defenses.bench import Bench, repairing
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.masks import chosen_by, learnt_masks
-from snnbd_core.learning import as_sequence
+from snnbd_core.defenses.pruning import pruned
 from snnbd_core.learning.surrogate_gradient import LOSSES
+
+__all__ = ["AdversarialPruning"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,39 +55,54 @@ class AdversarialPruning:
     loss: str = "cross_entropy"
 
     def __post_init__(self) -> None:
-        checks.above("eps", self.eps, 0)
-        checks.within("alpha", self.alpha, 0, 1)
-        checks.within("threshold", self.threshold, 0, 1)
-        checks.whole("iterations", self.iterations, 1)
-        checks.above("learning_rate", self.learning_rate, 0)
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss={self.loss!r} is unknown; allowed: {', '.join(LOSSES)}")
+        checks.settings(
+            self,
+            eps=checks.above("eps", self.eps, 0),
+            alpha=checks.within("alpha", self.alpha, 0, 1),
+            threshold=checks.within("threshold", self.threshold, 0, 1),
+            iterations=checks.whole("iterations", self.iterations, 1),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+            loss=checks.choice("loss", self.loss, LOSSES),
+        )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A pruned copy of the network."""
-        check_clean(net, clean_samples)
-        out = copy.deepcopy(net).to(device).eval()
-        prune(out, self.choose(net, clean_samples, seed=seed, device=device, steps=steps).keep)
-        return out
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        return pruned(bench, self._choice(bench.copied(), clean, seed).keep)
 
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """The learnt masks, and which channels they leave; the network is not changed."""
-        out = copy.deepcopy(net).to(device).eval().requires_grad_(False)
-        shifted = biases(out)
+        return self._choice(*repairing(net, clean_samples, device=device, steps=steps), seed)
+
+    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+        """As `choose`; the weights of the bench lose their gradients."""
+        bench.net.requires_grad_(False)
+        shifted = bench.view.biases()
 
         def loss(gates: list[Tensor], xi: list[Tensor], rows: np.ndarray) -> Tensor:
-            batch, labels = clean_samples.batch(rows)
+            batch, labels = bench.samples(clean, rows)
             offsets = [
                 (1 + shift - gate) * bias
                 for gate, shift, bias in zip(gates, xi, shifted, strict=True)
             ]
-            with gated(out, gates, offsets):
-                logits = out(as_sequence(batch.to(device), steps))
-            return LOSSES[self.loss](logits, labels.to(device))
+            with bench.view.gated(gates, offsets):
+                return LOSSES[self.loss](bench(batch), labels)
 
         def both(masks: list[Tensor], rows: np.ndarray) -> Tensor:
             delta, xi = self._worst(loss, masks, rows)
@@ -96,9 +112,14 @@ class AdversarialPruning:
             return self.alpha * low + (1 - self.alpha) * high
 
         masks = learnt_masks(
-            both, counts(out, clean_samples, steps), len(clean_samples),
-            iterations=self.iterations, learning_rate=self.learning_rate, seed=seed, device=device,
-        )  # fmt: skip
+            both,
+            bench.channels,
+            len(clean),
+            iterations=self.iterations,
+            learning_rate=self.learning_rate,
+            seed=seed,
+            device=bench.device,
+        )
         return chosen_by(masks, self.threshold)
 
     def _worst(

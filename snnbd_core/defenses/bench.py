@@ -13,8 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.view import View
+
+__all__ = [
+    "BATCH",
+    "Bench",
+    "check_classes",
+    "check_clean",
+    "copied",
+    "frozen",
+    "repairing",
+    "taken",
+]
 
 BATCH = 128
 
@@ -72,6 +84,11 @@ class Bench:
         stacked = [torch.cat(parts) for parts in zip(*found, strict=True)]
         return [rate.amax(dim=0) if largest else rate.mean(dim=0) for rate in stacked]
 
+    @property
+    def channels(self) -> list[int]:
+        """Number of channels of each hidden layer."""
+        return [layer.channels for layer in self.view.hidden]
+
     def copied(self) -> Bench:
         """A copy of the network on a bench of its own."""
         self.view.reset()  # state that hangs on a graph cannot be copied
@@ -102,8 +119,21 @@ def copied(
     return Bench(out, View(out, _like(data, steps)), place, checks.whole("steps", steps, 1))
 
 
+def repairing(
+    net: nn.Module, clean_samples: Any, *, device: str | torch.device, steps: int
+) -> tuple[Bench, Any]:
+    """A copy of a network to be repaired, and the clean samples as a set of this library.
+
+    Args, Raises: as `copied` and `check_clean`.
+    """
+    clean = check_clean(net, clean_samples)
+    return copied(net, clean, device=device, steps=steps), clean
+
+
 @contextmanager
-def frozen(net: nn.Module, data: Any, *, device: str | torch.device, steps: int) -> Iterator[Bench]:
+def frozen(
+    net: nn.Module, data: Any = None, *, device: str | torch.device = "auto", steps: int = 4
+) -> Iterator[Bench]:
     """The network itself, evaluating and its weights without gradients; all of it is put back.
 
     Args, Raises: as `copied`.
@@ -127,21 +157,43 @@ def frozen(net: nn.Module, data: Any, *, device: str | torch.device, steps: int)
             weight.requires_grad_(before)
 
 
-def check_clean(net: nn.Module, clean: Any) -> None:
-    """Raises ValueError for clean samples that no defence can work with.
+def taken(data: Any) -> Any:
+    """A data set of any kind as one of this library's; None stays None."""
+    return None if data is None else as_set(data)
+
+
+def check_clean(net: nn.Module, clean: Any) -> Any:
+    """The clean samples as a set of this library, if a defence can work with them.
 
     Raises:
         ValueError: no samples, a class without one, samples of another shape than the network's.
     """
+    clean = taken(clean)
     if clean is None or not len(clean):
         raise ValueError("clean_samples is empty: this defence needs some of every class")
     missing = sorted(set(range(clean.classes)) - {int(label) for label in clean.labels})
     if missing:
         raise ValueError(f"clean_samples has none of class {missing[0]}: allowed is every class")
-    shape = getattr(net, "input_shape", clean.input_shape)
+    shape = getattr(net, "input_shape", None) or clean.input_shape
     if tuple(clean.input_shape) != tuple(shape):
         raise ValueError(
             f"clean_samples have shape {tuple(clean.input_shape)}, the network reads {tuple(shape)}"
+        )
+    return clean
+
+
+def check_classes(classes: int, least: int, method: str) -> None:
+    """Raises ValueError for a network with fewer classes than a statistic can work with.
+
+    Args:
+        classes: of the network.
+        least: how many there must be.
+        method: what compares them.
+    """
+    if classes < least:
+        raise ValueError(
+            f"classes={classes}: {method} compares each class with the others and needs at least "
+            f"{least}"
         )
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+__all__ = ["Choice", "all_but_lowest"]
+
 
 @dataclass(frozen=True)
 class Choice:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,42 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean, hidden
-from snnbd_core.defenses.detectors.features import readout
-from snnbd_core.learning import as_sequence
-from snnbd_core.metrics import decide
-from snnbd_core.neurons import spiking_layers
+from snnbd_core import checks, guards
+from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.view import View
+
+__all__ = ["PotentialClamps", "largest_currents"]
 
 
-class Clamp:
-    """A forward hook that cuts each channel's current at an upper bound of its own, [T, C]."""
+class Whole(nn.Module):
+    """A network in a module of its own: an ``nn.Sequential`` runs whatever it is given to hold."""
 
-    def __init__(self, bounds: Tensor) -> None:
-        self.bounds = bounds
-
-    def __call__(self, layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        current = inputs[0]
-        steps, channels = self.bounds.shape
-        bounds = self.bounds.reshape(steps, 1, channels, *[1] * (current.dim() - 3))
-        return (torch.minimum(current, bounds.to(current)), *inputs[1:])
-
-
-class Corrected(nn.Module):
-    """The network, but where it answers the suspected class a clamped copy answers again."""
-
-    def __init__(self, net: nn.Module, clamped: nn.Module, suspected: int | None) -> None:
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
-        self.clamped = clamped
-        self.suspected = suspected
 
     def forward(self, sequence: Tensor) -> Tensor:
         logits: Tensor = self.net(sequence)
-        if self.suspected is None:
-            return logits
-        again = (decide(logits) == self.suspected)[:, None]
-        return torch.where(again, self.clamped(sequence), logits)
+        return logits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +47,8 @@ class PotentialClamps:
             paper's combined rule); None lets the clamped copy answer everything.
 
     Raises:
-        ValueError: for any argument outside what is said above; a network without spiking layers.
+        ValueError: for any argument outside what is said above.
+        NotVisible: when repairing, a network without spiking layers.
     """
 
     data_free: ClassVar[bool] = False
@@ -80,51 +59,78 @@ class PotentialClamps:
     suspected: int | None = None
 
     def __post_init__(self) -> None:
-        checks.above("weight", self.weight, 0)
-        checks.whole("iterations", self.iterations, 1)
-        checks.above("learning_rate", self.learning_rate, 0)
+        checks.settings(
+            self,
+            weight=checks.above("weight", self.weight, 0),
+            iterations=checks.whole("iterations", self.iterations, 1),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+        )
         if self.suspected is not None:
-            checks.whole("suspected", self.suspected, 0)
+            checks.settings(self, suspected=checks.whole("suspected", self.suspected, 0))
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
-        """A clamped copy of the network."""
-        check_clean(net, clean_samples)
-        if not spiking_layers(net):
-            raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
-        out = copy.deepcopy(net).to(device).eval().requires_grad_(False)
-        found = self.bounds(out, clean_samples, seed=seed, device=device, steps=steps)
-        clamped = copy.deepcopy(out)
-        for layer, bounds in zip(hidden(clamped), found, strict=True):
-            layer.register_forward_pre_hook(Clamp(bounds))
-        return clamped if self.suspected is None else Corrected(out, clamped, self.suspected)
+        """A clamped copy of the network, for sequences of as many steps as the samples have."""
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        bench.net.requires_grad_(False)
+        clamped = bench.copied()
+        found = _learnt(self, bench, _drawn(bench, clean, seed))
+        for layer, bounds in zip(clamped.view.hidden, found, strict=True):
+            clamped.view.guard(layer, "bound", bounds)
+        if self.suspected is None:
+            return clamped.net
+        whole = Whole(bench.net).eval() if isinstance(bench.net, nn.Sequential) else bench.net
+        guards.answer_again(whole, clamped.net, self.suspected)
+        return whole
 
     def bounds(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> list[Tensor]:
         """The learnt bounds of each hidden layer's currents, [T, C]."""
-        rows = np.random.default_rng(seed).permutation(len(clean_samples))[:256]
-        sequence = as_sequence(clean_samples.batch(rows)[0].to(device), steps)
-        out = copy.deepcopy(net).to(device).eval().requires_grad_(False)
-        return self._learnt(out, sequence)
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        bench.net.requires_grad_(False)
+        return _learnt(self, bench, _drawn(bench, clean, seed))
 
-    def _learnt(self, net: nn.Module, sequence: Tensor) -> list[Tensor]:
-        start = largest_currents(net, sequence)
-        with torch.no_grad():
-            _, wanted = readout(net, sequence)
-        shares = [torch.ones_like(one, requires_grad=True) for one in start]
-        optimizer = torch.optim.Adam(shares, lr=self.learning_rate)
-        for _ in range(self.iterations):
-            bounds = [share * first for share, first in zip(shares, start, strict=True)]
-            with _clamped(net, bounds):
-                _, potential = readout(net, sequence)
-            size = torch.stack([share.abs().mean() for share in shares]).mean()
-            loss = (potential - wanted).square().mean() + self.weight * size
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            optimizer.step()
-        return [(s.detach() * first) for s, first in zip(shares, start, strict=True)]
+
+def _drawn(bench: Bench, clean: Any, seed: int) -> Tensor:
+    """At most 256 samples, as a sequence."""
+    rows = np.random.default_rng(seed).permutation(len(clean))[:256]
+    return bench.sequence(clean.batch(rows)[0])
+
+
+def _learnt(clamps: PotentialClamps, bench: Bench, sequence: Tensor) -> list[Tensor]:
+    start = largest_currents(bench.net, sequence)
+    with torch.no_grad():
+        wanted = _mean_potential(bench, sequence)
+    shares = [torch.ones_like(one, requires_grad=True) for one in start]
+    optimizer = torch.optim.Adam(shares, lr=clamps.learning_rate)
+    for _ in range(clamps.iterations):
+        bounds = [share * first for share, first in zip(shares, start, strict=True)]
+        with bench.view.bounded(bounds):
+            potential = _mean_potential(bench, sequence)
+        size = torch.stack([share.abs().mean() for share in shares]).mean()
+        loss = (potential - wanted).square().mean() + clamps.weight * size
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimizer.step()
+    return [share.detach() * first for share, first in zip(shares, start, strict=True)]
+
+
+def _mean_potential(bench: Bench, sequence: Tensor) -> Tensor:
+    return bench.view.potentials(sequence)[1].mean(dim=0)
 
 
 @torch.no_grad()
@@ -138,33 +144,7 @@ def largest_currents(net: nn.Module, sequence: Tensor) -> list[Tensor]:
     Returns:
         [T, C] for each hidden layer.
     """
-    with _currents(net) as seen:
-        net(sequence)
+    view = View(net, sequence)
+    with view.read(view.hidden, "current") as seen:
+        view(sequence)
     return [one.transpose(1, 2).flatten(2).amax(dim=2).clamp_min(1e-3) for one in seen]
-
-
-@contextmanager
-def _currents(net: nn.Module) -> Iterator[list[Tensor]]:
-    seen: list[Tensor] = []
-    hooks = [
-        layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-        for layer in hidden(net)
-    ]
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
-
-
-@contextmanager
-def _clamped(net: nn.Module, bounds: list[Tensor]) -> Iterator[None]:
-    hooks = [
-        layer.register_forward_pre_hook(Clamp(one))
-        for layer, one in zip(hidden(net), bounds, strict=True)
-    ]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()

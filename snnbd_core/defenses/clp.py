@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 
-from snnbd_core import checks
+from snnbd_core import checks, guards
+from snnbd_core.defenses.bench import Bench, copied, taken
 from snnbd_core.defenses.choice import Choice
-from snnbd_core.networks.layers import Folded
+from snnbd_core.view import NotVisible
+
+__all__ = ["ChannelLipschitz", "lipschitz_bounds"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,9 @@ class ChannelLipschitz:
             and in BadSNN's Table 2.
 
     Raises:
-        ValueError: u not above 0; when repairing, for a network without convolution and batch norm.
+        ValueError: u not above 0.
+        NotVisible: when repairing, a network without convolution and batch norm, or whose batch
+            norm has no running statistics.
     """
 
     data_free: ClassVar[bool] = True
@@ -36,54 +41,91 @@ class ChannelLipschitz:
     u: float = 3.0
 
     def __post_init__(self) -> None:
-        checks.above("u", self.u, 0)
+        checks.settings(self, u=checks.above("u", self.u, 0))
 
     @torch.no_grad()
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
-        """A pruned copy of the network; samples and seed are not used."""
-        checks.finite(net, "repaired")
-        out = copy.deepcopy(net).to(device).eval()
-        found = self.choose(out, clean_samples, seed=seed, device=device, steps=steps)
-        for (_, norm), keep in zip(_pairs(out), found.keep, strict=True):
+        """A pruned copy of the network; seed is not used, samples only for their shape."""
+        bench = _looked_at(net, clean_samples, device, steps)
+        found = self._choice(bench)
+        for (convolution, norm), keep in zip(_pairs(bench), found.keep, strict=True):
             if norm.affine:
                 norm.weight[~keep] = 0
                 norm.bias[~keep] = 0
-        return out
+            elif not bool(keep.all()):
+                places = [1] * len(convolution.kernel_size)
+                guards.attach(bench.net, norm, "scale", keep.float().reshape(-1, *places))
+        return bench.net
 
     @torch.no_grad()
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """Bounds of the channels of each convolution with batch norm, and which of them stay.
 
-        The limit is mean + u standard deviations; samples and seed are not used.
+        The limit is mean + u standard deviations; seed is not used, samples only for their shape.
         """
-        pairs = _pairs(copy.deepcopy(net).to(device))
-        if not pairs:
-            raise ValueError(f"net={type(net).__name__} has no convolution with batch norm: "
-                             "ChannelLipschitz needs them")  # fmt: skip
-        bounds = [lipschitz_bounds(convolution, norm) for convolution, norm in pairs]
+        return self._choice(_looked_at(net, clean_samples, device, steps))
+
+    def _choice(self, bench: Bench) -> Choice:
+        bounds = [lipschitz_bounds(convolution, norm) for convolution, norm in _pairs(bench)]
         limits = [bound.mean() + self.u * bound.std(correction=0) for bound in bounds]
         keep = (~(bound > limit) for bound, limit in zip(bounds, limits, strict=True))
         return Choice(tuple(bounds), tuple(keep), tuple(float(limit) for limit in limits))
 
 
-def lipschitz_bounds(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Tensor:
-    """Upper bound of each output channel's Lipschitz constant, [C] (Zheng et al. 2022, eq. 6)."""
-    assert norm.running_var is not None  # `_pairs` looks for it
-    kernels = convolution.weight.flatten(2)
-    largest: Tensor = torch.linalg.matrix_norm(kernels, ord=2)
-    return largest * (norm.weight / (norm.running_var + norm.eps).sqrt()).abs()
+def lipschitz_bounds(convolution: Any, norm: Any) -> Tensor:
+    """Upper bound of each output channel's Lipschitz constant, [C] (Zheng et al. 2022, eq. 6).
+
+    Args:
+        convolution: of any kind of torch's, transposed too.
+        norm: the batch norm behind it, with running statistics.
+    """
+    kernels = convolution.weight
+    if convolution.transposed:  # whose weight is [inputs, outputs of a group, ...]
+        kernels = kernels.unflatten(0, (convolution.groups, -1)).transpose(1, 2).flatten(0, 1)
+    largest: Tensor = torch.linalg.matrix_norm(kernels.flatten(2), ord=2)
+    gamma = torch.ones_like(largest) if norm.weight is None else norm.weight
+    return largest * (gamma / (norm.running_var + norm.eps).sqrt()).abs()
 
 
-def _pairs(net: nn.Module) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    found = []
-    for block in net.modules():
-        if isinstance(block, Folded):
-            parts = list(block)
-            for first, second in pairwise(parts):
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    found.append((first, second))
-    return found
+def _looked_at(net: nn.Module, samples: Any, device: str | torch.device, steps: int) -> Bench:
+    """A copy of the network that has what is looked at."""
+    bench = copied(net, taken(samples), device=device, steps=steps)
+    if not any(isinstance(module, _BatchNorm) for module in net.modules()) or not _pairs(bench):
+        raise bench.view.blind(
+            "a Lipschitz bound of its channels", "it has no convolution with batch norm behind it"
+        )
+    return bench
+
+
+def _pairs(bench: Bench) -> list[tuple[Any, Any]]:
+    """Each convolution and the batch norm behind it."""
+    found = dict.fromkeys(
+        (one.module, one.norm)
+        for one in bench.view.weights
+        if isinstance(one.module, _ConvNd) and one.norm is not None
+    )
+    names = {module: name for name, module in bench.net.named_modules()}
+    for _, norm in found:
+        if getattr(norm, "running_var", None) is None:
+            raise NotVisible(
+                "a Lipschitz bound of its channels",
+                f"{names[norm]} ({type(norm).__name__})",
+                "needed are running statistics (track_running_stats=True)",
+            )
+    return list(found)

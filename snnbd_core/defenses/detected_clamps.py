@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,9 +9,11 @@ import torch
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean
+from snnbd_core.defenses.bench import repairing
 from snnbd_core.defenses.clamps import PotentialClamps
 from snnbd_core.defenses.detectors.tmpbd import PotentialMargins
+
+__all__ = ["DetectedClamps"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class DetectedClamps:
         frames: T of the detector's inputs for event networks, at least 1.
 
     Raises:
-        ValueError: for any argument outside what is said above; when repairing, a network without
-            spiking layers, or that is no `Network`.
+        ValueError: for any argument outside what is said above.
+        NotVisible: when repairing, a network without spiking layers.
     """
 
     data_free: ClassVar[bool] = False
@@ -41,9 +42,12 @@ class DetectedClamps:
     frames: int = PotentialMargins.frames
 
     def __post_init__(self) -> None:
-        checks.above("weight", self.weight, 0)
-        checks.above("high", self.high, 0)
-        checks.whole("frames", self.frames, 1)
+        checks.settings(
+            self,
+            weight=checks.above("weight", self.weight, 0),
+            high=checks.above("high", self.high, 0),
+            frames=checks.whole("frames", self.frames, 1),
+        )
 
     @property
     def rounds(self) -> str:
@@ -57,12 +61,20 @@ class DetectedClamps:
         return PotentialMargins(high=self.high, frames=self.frames)
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A copy of the network, clamped if it is accused."""
-        check_clean(net, clean_samples)
-        verdict = self.detector.inspect(net, seed=seed, device=device, steps=steps)
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        verdict = self.detector.inspect(
+            bench.net, clean, seed=seed, device=bench.device, steps=bench.steps
+        )
         if not verdict.backdoored:
-            return copy.deepcopy(net).to(device).eval()
+            return bench.net
         clamps = PotentialClamps(weight=self.weight, suspected=verdict.target)
         return clamps.repair(net, clean_samples, seed=seed, device=device, steps=steps)

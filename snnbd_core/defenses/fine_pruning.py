@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,9 +9,11 @@ import torch
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean, prune, rates
+from snnbd_core.defenses.bench import Bench, repairing
 from snnbd_core.defenses.choice import Choice, all_but_lowest
-from snnbd_core.defenses.fine_tuning import tuned
+from snnbd_core.defenses.pruning import pruned
+
+__all__ = ["FinePruning"]
 
 ORDERS = ("quiet", "loud")
 
@@ -44,31 +45,49 @@ class FinePruning:
     learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
-        checks.share("share", self.share)
-        checks.whole("epochs", self.epochs, 0)
-        checks.above("learning_rate", self.learning_rate, 0)
-        if self.order not in ORDERS:
-            raise ValueError(f"order={self.order!r} is unknown; allowed: {', '.join(ORDERS)}")
+        checks.settings(
+            self,
+            share=checks.share("share", self.share),
+            order=checks.choice("order", self.order, ORDERS),
+            epochs=checks.whole("epochs", self.epochs, 0),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+        )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A pruned and fine-tuned copy of the network."""
-        check_clean(net, clean_samples)
-        out = copy.deepcopy(net).to(device).eval()
-        prune(out, self.choose(out, clean_samples, seed=seed, device=device, steps=steps).keep)
-        return tuned(
-            out, clean_samples, self.epochs, self.learning_rate,
-            seed=seed, device=device, steps=steps,
-        )  # fmt: skip
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        return pruned(
+            bench,
+            self._choice(bench, clean).keep,
+            clean,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            seed=seed,
+        )
 
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """Rates on clean samples, mean or largest, and which channels stay; seed is not used."""
+        return self._choice(*repairing(net, clean_samples, device=device, steps=steps))
+
+    def _choice(self, bench: Bench, clean: Any) -> Choice:
         loud = self.order == "loud"
-        out = copy.deepcopy(net).to(device).eval()
-        found = rates(out, clean_samples, steps, largest=loud)
+        found = bench.rates(clean, largest=loud)
         keep = [torch.ones_like(one, dtype=torch.bool) for one in found]
         for number in range(len(found)) if loud else (len(found) - 1,):
             keep[number] = all_but_lowest(-found[number] if loud else found[number], self.share)

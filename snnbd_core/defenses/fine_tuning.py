@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,9 +10,11 @@ import torch
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean
+from snnbd_core.defenses.bench import Bench, repairing
 from snnbd_core.learning import train
 from snnbd_core.view import override
+
+__all__ = ["FineTuning", "tuned"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,8 @@ class FineTuning:
             another threshold, the one that is shipped.
 
     Raises:
-        ValueError: for any argument outside what is said above.
+        ValueError: for any argument outside what is said above; when repairing with a threshold,
+            a network without spiking layers.
     """
 
     data_free: ClassVar[bool] = False
@@ -39,39 +41,61 @@ class FineTuning:
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        checks.whole("epochs", self.epochs, 1)
-        checks.whole("batch_size", self.batch_size, 1)
-        checks.above("learning_rate", self.learning_rate, 0)
+        checks.settings(
+            self,
+            epochs=checks.whole("epochs", self.epochs, 1),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+            batch_size=checks.whole("batch_size", self.batch_size, 1),
+        )
         if self.threshold is not None:
-            checks.above("threshold", self.threshold, 0)
+            checks.settings(self, threshold=checks.above("threshold", self.threshold, 0))
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A fine-tuned copy of the network."""
-        check_clean(net, clean_samples)
-        out = copy.deepcopy(net)
-        at = nullcontext() if self.threshold is None else override(out, threshold=self.threshold)
-        with at:
-            train(
-                out, clean_samples, epochs=self.epochs, learning_rate=self.learning_rate,
-                batch_size=self.batch_size, steps=steps, seed=seed, device=device, progress=False,
-            )  # fmt: skip
-        return out
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        with ExitStack() as stack:
+            if self.threshold is not None:
+                stack.enter_context(override(bench.net, threshold=self.threshold))
+            return tuned(
+                bench, clean, self.epochs, self.learning_rate, seed, batch_size=self.batch_size
+            )
 
 
 def tuned(
-    net: nn.Module,
-    clean_samples: Any,
+    bench: Bench,
+    clean: Any,
     epochs: int,
     learning_rate: float,
-    *,
     seed: int,
-    device: torch.device,
-    steps: int,
+    *,
+    batch_size: int = FineTuning.batch_size,
 ) -> nn.Module:
-    """What repairs that first change a network end with: fine-tuning, or with 0 epochs nothing."""
-    if epochs == 0:
-        return net
-    tuning = FineTuning(epochs=epochs, learning_rate=learning_rate)
-    return tuning.repair(net, clean_samples, seed=seed, device=device, steps=steps)
+    """The network of a bench after fine-tuning in place, or with 0 epochs as it is.
+
+    Args:
+        bench: the network.
+        clean: samples.
+        epochs, learning_rate, batch_size: of the fine-tuning.
+        seed: of the order of the samples.
+    """
+    if epochs:
+        train(
+            bench.net,
+            clean,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            steps=bench.steps,
+            seed=seed,
+            device=bench.device,
+            progress=False,
+        )
+    return bench.net

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean
+from snnbd_core.defenses.bench import repairing
 from snnbd_core.learning import train
 from snnbd_core.learning.surrogate_gradient import LOSSES
-from snnbd_core.neurons import LIF, spiking_layers
+from snnbd_core.view import View
+
+__all__ = ["ThresholdGuarding", "crowding", "gaps"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +33,8 @@ class ThresholdGuarding:
         epochs, learning_rate, batch_size: of the fine-tuning.
 
     Raises:
-        ValueError: for any argument outside what is said above; when repairing, for a network
-            without spiking layers.
+        ValueError: for any argument outside what is said above.
+        NotVisible: when repairing, a network without spiking layers.
     """
 
     data_free: ClassVar[bool] = False
@@ -47,69 +46,76 @@ class ThresholdGuarding:
     batch_size: int = 32
 
     def __post_init__(self) -> None:
-        checks.above("weight", self.weight, 0)
-        checks.above("margin", self.margin, 0)
-        checks.whole("epochs", self.epochs, 1)
-        checks.above("learning_rate", self.learning_rate, 0)
-        checks.whole("batch_size", self.batch_size, 1)
+        checks.settings(
+            self,
+            weight=checks.above("weight", self.weight, 0),
+            margin=checks.above("margin", self.margin, 0),
+            epochs=checks.whole("epochs", self.epochs, 1),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+            batch_size=checks.whole("batch_size", self.batch_size, 1),
+        )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A fine-tuned copy of the network."""
-        check_clean(net, clean_samples)
-        if not spiking_layers(net):
-            raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no threshold")
-        out = copy.deepcopy(net)
-        with currents(out) as seen:
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        view = bench.view
+        if not view.spiking:
+            raise view.blind("a threshold", "it has no spiking layer")
+        with view.read(view.spiking_layers, "potential") as potentials:
 
             def loss(logits: Tensor, labels: Tensor) -> Tensor:
-                ran = list(seen)  # to ask a layer again for its potential adds to `seen`
-                close = torch.stack([crowding(*one, self.margin) for one in ran]).mean()
-                seen.clear()
+                distances = _less_threshold(view, potentials)
+                close = torch.stack([crowding(one, self.margin) for one in distances]).mean()
                 return LOSSES["mse"](logits, labels) + self.weight * close
 
             train(
-                out, clean_samples, epochs=self.epochs, learning_rate=self.learning_rate,
-                batch_size=self.batch_size, loss=loss, steps=steps, seed=seed, device=device,
+                bench.net,
+                clean,
+                epochs=self.epochs,
+                learning_rate=self.learning_rate,
+                batch_size=self.batch_size,
+                loss=loss,
+                steps=bench.steps,
+                seed=seed,
+                device=bench.device,
                 progress=False,
-            )  # fmt: skip
-        return out
+            )
+        return bench.net
 
 
-def crowding(layer: LIF, current: Tensor, margin: float) -> Tensor:
-    """How close a layer's potentials are to its threshold: 0 where all keep the margin, up to 1."""
-    return functional.relu(1 - gap(layer, current).abs() / margin).mean()
-
-
-def gap(layer: LIF, current: Tensor) -> Tensor:
-    """Potential less threshold of all neurons at all steps, of the current's shape [T, B, ...].
-
-    With SpikingJelly's update a neuron that fired is seen after its reset.
-    """
-    _, potential = layer(current, return_potential=True)
-    distance: Tensor = potential - layer.threshold
-    return distance
+def crowding(gap: Tensor, margin: float) -> Tensor:
+    """How close potentials are to the threshold: 0 where all keep the margin, up to 1."""
+    return functional.relu(1 - gap.abs() / margin).mean()
 
 
 @torch.no_grad()
 def gaps(net: nn.Module, sequence: Tensor) -> list[Tensor]:
-    """`gap` of each spiking layer for a sequence [T, B, C, H, W], in the order they run."""
-    with currents(net) as seen:
-        net(sequence)
-        return [gap(*one) for one in list(seen)]  # `gap` adds to `seen`
+    """Potential less threshold of all neurons at all steps, one [T, B, ...] for each spiking layer.
+
+    Where a library resets within the step, a neuron that fired is seen after its reset.
+
+    Args:
+        net: in evaluation mode.
+        sequence: [T, B, C, H, W].
+    """
+    view = View(net, sequence)
+    with view.read(view.spiking_layers, "potential") as potentials:
+        view(sequence)
+    return _less_threshold(view, potentials)
 
 
-@contextmanager
-def currents(net: nn.Module) -> Iterator[list[tuple[LIF, Tensor]]]:
-    """(layer, current) of all spiking layers, in the order they ran inside the block."""
-    seen: list[tuple[LIF, Tensor]] = []
-    hooks = [
-        layer.register_forward_pre_hook(lambda one, inputs: seen.append((one, inputs[0])))
-        for layer in spiking_layers(net)
-    ]
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _less_threshold(view: View, potentials: list[Tensor]) -> list[Tensor]:
+    found = []
+    for potential, layer in zip(potentials, view.spiking_layers, strict=True):
+        threshold = layer.adapter.settings(layer.module).threshold
+        assert threshold is not None  # of a spiking layer
+        found.append(potential - threshold.to(potential))
+    return found

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from snnbd_core.defenses.choice import Choice
 
+__all__ = ["chosen_by", "kept_most", "learnt_masks"]
+
 _BATCH = 128
 
 

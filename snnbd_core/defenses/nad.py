@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,9 +13,8 @@ from torch.nn import functional
 
 from snnbd_core import checks
 from snnbd_core.data.batches import shuffled
-from snnbd_core.defenses.channels import check_clean, outputs
-from snnbd_core.defenses.fine_tuning import FineTuning
-from snnbd_core.learning import as_sequence
+from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.defenses.fine_tuning import tuned
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
@@ -53,29 +52,35 @@ class AttentionDistillation:
         )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A distilled copy of the network."""
-        check_clean(net, clean_samples)
-        teacher = self.teacher(net, clean_samples, seed=seed, device=device, steps=steps)
-        student = copy.deepcopy(net).to(device)
+        student, clean = repairing(net, clean_samples, device=device, steps=steps)
+        teacher = student.copied()
+        tuned(teacher, clean, self.epochs, self.learning_rate, seed)
 
         def step(rows: np.ndarray) -> Step:
-            batch, labels = clean_samples.batch(rows)
-            sequence = as_sequence(batch.to(device), steps)
-            return self._step(student, teacher, sequence, labels.to(device))
+            batch, labels = student.samples(clean, rows)
+            return self._step(student, teacher, student.sequence(batch), labels)
 
-        list(
+        deque(
             epochs_of(
-                student,
-                torch.optim.Adam(student.parameters(), lr=self.learning_rate),
-                lambda epoch: list(shuffled(len(clean_samples), 32, seed, epoch)),
+                student.net,
+                torch.optim.Adam(student.net.parameters(), lr=self.learning_rate),
+                lambda epoch: list(shuffled(len(clean), 32, seed, epoch)),
                 step,
                 epochs=self.epochs,
                 seed_of=lambda epoch: seed + epoch,
-            )
+            ),
+            maxlen=0,
         )
-        return student.eval()
+        return student.net.eval()
 
     @property
     def rounds(self) -> str:
@@ -83,19 +88,23 @@ class AttentionDistillation:
         return f"{self.epochs} epochs, twice"
 
     def teacher(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """The fine-tuned copy whose attention the student is to take over."""
-        tuning = FineTuning(epochs=self.epochs, learning_rate=self.learning_rate)
-        return tuning.repair(net, clean_samples, seed=seed, device=device, steps=steps).eval()
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        return tuned(bench, clean, self.epochs, self.learning_rate, seed)
 
-    def _step(
-        self, student: nn.Module, teacher: nn.Module, sequence: Tensor, labels: Tensor
-    ) -> Step:
-        with outputs(teacher) as taught, torch.no_grad():
-            answers_of(teacher, sequence)
-        with outputs(student) as seen:
-            logits = answers_of(student, sequence)
+    def _step(self, student: Bench, teacher: Bench, sequence: Tensor, labels: Tensor) -> Step:
+        with teacher.view.read(teacher.view.hidden, "spikes") as taught, torch.no_grad():
+            answers_of(teacher.net, sequence)
+        with student.view.read(student.view.hidden, "spikes") as seen:
+            logits = answers_of(student.net, sequence)
         loss = LOSSES["mse"](logits, labels)
         for mine, wanted in zip(seen, taught, strict=True):
             loss = loss + self.beta * (attention(mine) - attention(wanted)).square().sum(1).mean()

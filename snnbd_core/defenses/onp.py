@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,17 +11,19 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean, connections, gated, prune, rates
+from snnbd_core.defenses.bench import Bench, repairing
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse, anomaly
 from snnbd_core.defenses.detectors.patches import stamped
+from snnbd_core.defenses.pruning import pruned
 from snnbd_core.defenses.suspicion import standard
-from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
 
+__all__ = ["OptimisedPruning", "Pruner"]
+
 _PRIOR = -2.0  # logit of pruning a channel, to begin with
-_MEMORY = 0.9  # of the mean reward that an episode's is compared with
+_MEMORY = 0.9  # of the baseline, the mean reward of earlier episodes
 
 
 class Pruner(nn.Module):
@@ -81,7 +82,8 @@ class OptimisedPruning:
     A channel is a node, with its rate on clean samples, how that changes under a suspected trigger,
     and the norms of the weights that reach and leave it, all in standard scores of its layer; edges
     are weights between neighbouring layers. A graph network gives each channel a probability of
-    being pruned. It is taught by REINFORCE: each episode draws which channels to prune, and is paid
+    being pruned. It is taught by REINFORCE: each episode draws which channels to prune, and its
+    reward is
 
         share of clean samples right  -  share of triggered ones that go to the target.
 
@@ -96,8 +98,8 @@ class OptimisedPruning:
         samples: clean ones used in it, at least 1.
 
     Raises:
-        ValueError: for any argument outside what is said above; when repairing, for a network with
-            shortcuts.
+        ValueError: for any argument outside what is said above.
+        NotVisible: when repairing, a network that is not one chain of layers.
     """
 
     data_free: ClassVar[bool] = False
@@ -108,19 +110,26 @@ class OptimisedPruning:
     samples: int = 64
 
     def __post_init__(self) -> None:
-        checks.whole("episodes", self.episodes, 1)
-        checks.above("learning_rate", self.learning_rate, 0)
-        checks.whole("search", self.search, 1)
-        checks.whole("samples", self.samples, 1)
+        checks.settings(
+            self,
+            episodes=checks.whole("episodes", self.episodes, 1),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+            search=checks.whole("search", self.search, 1),
+            samples=checks.whole("samples", self.samples, 1),
+        )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A pruned copy of the network: the best of all that were tried."""
-        check_clean(net, clean_samples)
-        out = copy.deepcopy(net).to(device).eval()
-        prune(out, self.choose(net, clean_samples, seed=seed, device=device, steps=steps).keep)
-        return out
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        return pruned(bench, self._choice(bench.copied(), clean, seed).keep)
 
     @property
     def rounds(self) -> str:
@@ -128,81 +137,90 @@ class OptimisedPruning:
         return f"{self.search} iterations for each class, {self.episodes} episodes"
 
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """The graph network's last probabilities of pruning, and the best pruning that was tried.
 
         Raises:
-            ValueError: a network with shortcuts.
+            NotVisible: a network that is not one chain of layers.
         """
-        edges = connections(net)
-        out = copy.deepcopy(net).to(device).eval().requires_grad_(False)
-        batch, labels = clean_samples.batch(np.arange(len(clean_samples)))
-        batch, labels = batch.to(device), labels.to(device)
+        return self._choice(*repairing(net, clean_samples, device=device, steps=steps), seed)
+
+    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+        """As `choose`; the weights of the bench lose their gradients."""
+        edges = bench.view.connections()
+        bench.net.requires_grad_(False)
+        batch, labels = bench.samples(clean)
         with seeded(seed):
-            lit, target = self._suspected(out, batch, clean_samples.classes, steps)
-            others = lit[labels != target]
+            triggered, target = self._suspected(bench, batch)
+            others = triggered[labels != target]
 
             def reward(keep: list[Tensor]) -> float:
-                with torch.no_grad(), gated(out, [one.float() for one in keep]):
-                    right = decide(out(as_sequence(batch, steps))) == labels
-                    fooled = decide(out(as_sequence(others, steps))) == target
+                with torch.no_grad(), bench.view.gated([mask.float() for mask in keep]):
+                    right = decide(bench(batch)) == labels
+                    fooled = decide(bench(others)) == target
                 return float(right.float().mean() - fooled.float().mean())
 
-            nodes = _features(out, clean_samples, lit, edges, steps)
+            nodes = _features(bench, clean, triggered, edges)
             return self._search(nodes, edges[1:-1], reward)
 
-    def _suspected(
-        self, net: nn.Module, batch: Tensor, classes: int, steps: int
-    ) -> tuple[Tensor, int]:
+    def _suspected(self, bench: Bench, batch: Tensor) -> tuple[Tensor, int]:
         """The samples with the smallest patch that Neural Cleanse finds, and its class."""
         cleanse = NeuralCleanse(iterations=self.search)
-        few = batch[: self.samples]
-        masks, patterns = cleanse.search(net, few, range(classes), steps)
+        few, classes = batch[: self.samples], range(bench.view.classes)
+        masks, patterns = cleanse.search(bench.net, few, classes, bench.steps)
         _, target = anomaly(masks.sum(dim=(1, 2)).tolist())
         found = slice(target, target + 1)
         return stamped(batch, masks[found], patterns[found]), target
 
-    def _search(self, nodes: list[Tensor], edges: list[Tensor], reward: Any) -> Choice:
+    def _search(
+        self,
+        nodes: list[Tensor],
+        edges: list[Tensor],
+        reward_of: Callable[[list[Tensor]], float],
+    ) -> Choice:
         policy = Pruner(nodes[0].shape[1]).to(nodes[0].device)
         optimizer = torch.optim.Adam(policy.parameters(), lr=self.learning_rate)
         best = [torch.ones(len(node), dtype=torch.bool, device=node.device) for node in nodes]
-        highest = usual = reward(best)
+        highest = baseline = reward_of(best)
         for _ in range(self.episodes):
             logits = policy(nodes, edges)
-            draws = [torch.bernoulli(torch.sigmoid(one.detach())) for one in logits]
+            draws = [torch.bernoulli(torch.sigmoid(logit.detach())) for logit in logits]
             keep = [draw == 0 for draw in draws]
-            if not all(bool(one.any()) for one in keep):
+            if not all(bool(mask.any()) for mask in keep):
                 continue
-            paid = reward(keep)
-            if paid > highest:
-                highest, best = paid, keep
-            chance = torch.cat([
-                -nn.functional.binary_cross_entropy_with_logits(one, draw, reduction="none")
-                for one, draw in zip(logits, draws, strict=True)
-            ]).sum()  # fmt: skip
+            reward = reward_of(keep)
+            if reward > highest:
+                highest, best = reward, keep
+            log_probs = [
+                -nn.functional.binary_cross_entropy_with_logits(logit, draw, reduction="none")
+                for logit, draw in zip(logits, draws, strict=True)
+            ]
+            log_prob = torch.cat(log_probs).sum()
             optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(-(paid - usual) * chance)
+            torch.autograd.backward(-(reward - baseline) * log_prob)
             optimizer.step()
-            usual = _MEMORY * usual + (1 - _MEMORY) * paid
+            baseline = _MEMORY * baseline + (1 - _MEMORY) * reward
         with torch.no_grad():
-            chances = tuple(torch.sigmoid(one) for one in policy(nodes, edges))
+            chances = tuple(torch.sigmoid(logit) for logit in policy(nodes, edges))
         return Choice(chances, tuple(best), (None,) * len(best))
 
 
-def _features(
-    net: nn.Module, clean: Any, lit: Tensor, edges: list[Tensor], steps: int
-) -> list[Tensor]:
+def _features(bench: Bench, clean: Any, triggered: Tensor, edges: list[Tensor]) -> list[Tensor]:
     """Standard scores [C, 4] for each hidden layer."""
-    heard = rates(net, clean, steps)
-    changed = rates(net, _Samples(lit), steps)
-    return [
-        torch.stack([
-            standard(rate), standard(other - rate),
-            standard(edges[number].norm(dim=1)), standard(edges[number + 1].norm(dim=0)),
-        ], dim=1)
-        for number, (rate, other) in enumerate(zip(heard, changed, strict=True))
-    ]  # fmt: skip
+    rates = bench.rates(clean), bench.rates(_Samples(triggered))
+    found = []
+    for number, (rate, under_trigger) in enumerate(zip(*rates, strict=True)):
+        arriving, leaving = edges[number].norm(dim=1), edges[number + 1].norm(dim=0)
+        values = (rate, under_trigger - rate, arriving, leaving)
+        found.append(torch.stack([standard(value) for value in values], dim=1))
+    return found
 
 
 class _Samples:

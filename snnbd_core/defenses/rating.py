@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from snnbd_core.metrics import Report
 
+__all__ = ["defence_effectiveness"]
+
 
 def defence_effectiveness(before: Report, after: Report) -> float:
     """DER (Zhu et al. 2023): (max(0, dASR) - max(0, dCA) + 1) / 2, in 0..1.

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean
-from snnbd_core.learning import as_sequence
-from snnbd_core.neurons import LIF, spiking_layers
+from snnbd_core import checks, guards
+from snnbd_core.defenses.bench import Bench, copied, repairing, taken
 from snnbd_core.view import override
+
+__all__ = ["Mismatch", "RandomThreshold", "Reestimated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,9 @@ class Reestimated:
         threshold: of all neurons while measuring; None leaves them.
 
     Raises:
-        ValueError: a threshold not above 0; when repairing, a network without batch norm.
+        ValueError: a threshold not above 0; when repairing with one, a network without spiking
+            layers.
+        NotVisible: when repairing, a network without batch norm that has running statistics.
     """
 
     data_free: ClassVar[bool] = False
@@ -35,56 +37,44 @@ class Reestimated:
 
     def __post_init__(self) -> None:
         if self.threshold is not None:
-            checks.above("threshold", self.threshold, 0)
+            checks.settings(self, threshold=checks.above("threshold", self.threshold, 0))
 
     @torch.no_grad()
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A copy of the network with other statistics."""
-        check_clean(net, clean_samples)
-        out = copy.deepcopy(net).to(device).eval()
-        norms = [layer for layer in out.modules() if isinstance(layer, nn.BatchNorm2d)]
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        norms = [
+            module
+            for module in bench.net.modules()
+            if isinstance(module, _BatchNorm) and module.running_mean is not None
+        ]
         if not norms:
-            raise ValueError(f"net={type(net).__name__} has no batch norm: Reestimated needs some")
+            raise bench.view.blind(
+                "running statistics", "it has no batch norm with track_running_stats=True"
+            )
+        before = [(copy.deepcopy(norm.state_dict()), norm.momentum) for norm in norms]
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over the batches
             norm.train()
-        at = nullcontext() if self.threshold is None else override(out, threshold=self.threshold)
-        with at:
-            for start in range(0, len(clean_samples), 128):
-                rows = np.arange(start, min(start + 128, len(clean_samples)))
-                out(as_sequence(clean_samples.batch(rows)[0].to(device), steps))
-        return out.eval()
-
-
-class _Noise:
-    """A forward hook that multiplies the threshold in force by numbers of its own."""
-
-    def __init__(self, draw: Any) -> None:
-        self.draw = draw
-        self.before: dict[str, Tensor] = {}
-
-    def start(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        assert isinstance(layer, LIF)  # registered on such only
-        self.before = layer._overrides
-        threshold = self.before.get("threshold", layer.threshold)
-        factor = self.draw(inputs[0])
-        layer._overrides = {**self.before, "threshold": threshold.to(factor) * factor}
-
-    def stop(self, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        assert isinstance(layer, LIF)
-        layer._overrides = self.before
-
-
-def _noisy(net: nn.Module, draws: list[Any]) -> nn.Module:
-    out = copy.deepcopy(net).eval()
-    for layer, draw in zip(spiking_layers(out), draws, strict=True):
-        noise = _Noise(draw)
-        layer.register_forward_pre_hook(noise.start)
-        layer.register_forward_hook(noise.stop)
-    return out
+        with ExitStack() as stack:
+            if self.threshold is not None:
+                stack.enter_context(override(bench.net, threshold=self.threshold))
+            for sequence in bench.batches(clean):
+                bench.view(sequence)
+        for norm, (state, momentum) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            if not norm.num_batches_tracked:  # it did not run
+                norm.load_state_dict(state)
+        return bench.net.eval()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +87,8 @@ class Mismatch:
         std: of the factor around 1, >= 0; factors below 0.1 are set to it.
 
     Raises:
-        ValueError: std below 0; a network without spiking layers, or with weights that are
-            not finite.
+        ValueError: std below 0; a network with weights that are not finite.
+        NotVisible: a network without spiking layers.
     """
 
     data_free: ClassVar[bool] = True
@@ -106,26 +96,24 @@ class Mismatch:
     std: float = 0.1
 
     def __post_init__(self) -> None:
-        checks.within("std", self.std, 0, 10)
+        checks.settings(self, std=checks.within("std", self.std, 0, 10))
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
-        """A copy of the network on such a chip; samples are not used."""
-        checks.finite(net, "repaired")
-        layers = spiking_layers(net)
-        if not layers:
-            raise ValueError(f"net={type(net).__name__} has no spiking layer")
-
-        def fixed(number: int) -> Any:
-            def draw(current: Tensor) -> Tensor:
-                generator = torch.Generator().manual_seed(1000 * seed + number)
-                noise = torch.randn(current.shape[2:], generator=generator).to(current.device)
-                return (1 + self.std * noise).clamp_min(0.1)
-
-            return draw
-
-        return _noisy(net.to(device), [fixed(number) for number in range(len(layers))])
+        """A copy of the network on such a chip; samples are used for their shape only."""
+        bench = _spiking(net, clean_samples, device, steps)
+        for number, layer in enumerate(bench.view.spiking_layers):
+            generator = torch.Generator().manual_seed(1000 * seed + number)
+            draws = torch.randn(layer.shape, generator=generator).to(bench.device)
+            bench.view.guard(layer, "factor", (1 + self.std * draws).clamp_min(0.1))
+        return bench.net
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +126,8 @@ class RandomThreshold:
         low, high: limits of the factor, 0 < low <= high.
 
     Raises:
-        ValueError: limits outside what is said above; a network without spiking layers, or with
-            weights that are not finite.
+        ValueError: limits outside what is said above; a network with weights that are not finite.
+        NotVisible: a network without spiking layers.
     """
 
     data_free: ClassVar[bool] = True
@@ -148,25 +136,29 @@ class RandomThreshold:
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        checks.above("low", self.low, 0)
-        checks.within("high", self.high, self.low, 100)
+        checks.settings(self, low=checks.above("low", self.low, 0))
+        checks.settings(self, high=checks.within("high", self.high, self.low, 100))
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
-        """A copy of the network that draws its thresholds; samples are not used."""
-        checks.finite(net, "repaired")
-        layers = spiking_layers(net)
-        if not layers:
-            raise ValueError(f"net={type(net).__name__} has no spiking layer")
+        """A copy that draws its thresholds; samples are used for their shape only."""
+        bench = _spiking(net, clean_samples, device, steps)
+        for number, layer in enumerate(bench.view.spiking_layers):
+            limits = guards.noise(self.low, self.high, 1000 * seed + number)
+            bench.view.guard(layer, "noise", limits.to(bench.device))
+        return bench.net
 
-        def fresh(number: int) -> Any:
-            generator = torch.Generator().manual_seed(1000 * seed + number)
 
-            def draw(current: Tensor) -> Tensor:
-                factor = torch.rand(current.shape[1], 1, generator=generator).to(current.device)
-                return self.low + (self.high - self.low) * factor
-
-            return draw
-
-        return _noisy(net.to(device), [fresh(number) for number in range(len(layers))])
+def _spiking(net: nn.Module, samples: Any, device: str | torch.device, steps: int) -> Bench:
+    """A copy of a network that has thresholds."""
+    bench = copied(net, taken(samples), device=device, steps=steps)
+    if not bench.view.spiking:
+        raise bench.view.blind("a threshold", "it has no spiking layer")
+    return bench

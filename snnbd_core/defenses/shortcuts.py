@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean
+from snnbd_core import checks, guards
+from snnbd_core.defenses.bench import repairing
 from snnbd_core.defenses.fine_tuning import tuned
 from snnbd_core.networks.layers import Residual
 
-
-class _Scale:
-    """A forward hook that multiplies a shortcut's output."""
-
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-
-    def __call__(self, layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-        return self.factor * output
+__all__ = ["ShortcutSuppression"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +30,9 @@ class ShortcutSuppression:
         learning_rate: of the fine-tuning, > 0.
 
     Raises:
-        ValueError: for any argument outside what is said above; when repairing, for a network with
-            fewer shortcuts.
+        ValueError: for any argument outside what is said above.
+        NotVisible: when repairing, a network with fewer blocks of this library, whose shortcuts
+            alone can be told from other sums.
     """
 
     data_free: ClassVar[bool] = False
@@ -51,26 +43,32 @@ class ShortcutSuppression:
     learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
-        checks.share("factor", self.factor)
-        checks.whole("blocks", self.blocks, 1)
-        checks.whole("epochs", self.epochs, 0)
-        checks.above("learning_rate", self.learning_rate, 0)
+        checks.settings(
+            self,
+            factor=checks.share("factor", self.factor),
+            blocks=checks.whole("blocks", self.blocks, 1),
+            epochs=checks.whole("epochs", self.epochs, 0),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+        )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A copy of the network with weaker shortcuts, fine-tuned."""
-        check_clean(net, clean_samples)
-        out = copy.deepcopy(net).to(device).eval()
-        found = [layer for layer in out.modules() if isinstance(layer, Residual)]
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        found = [module for module in bench.net.modules() if isinstance(module, Residual)]
         if len(found) < self.blocks:
-            raise ValueError(
-                f"net={type(net).__name__} has {len(found)} residual blocks: ShortcutSuppression "
-                f"needs blocks={self.blocks}"
+            raise bench.view.blind(
+                f"blocks={self.blocks} shortcuts",
+                f"it has {len(found)} residual blocks of snnbd_core.networks.layers",
             )
+        factor = torch.tensor(float(self.factor), device=bench.device)
         for block in found[-self.blocks :]:
-            block.shortcut.register_forward_hook(_Scale(self.factor))
-        return tuned(
-            out, clean_samples, self.epochs, self.learning_rate,
-            seed=seed, device=device, steps=steps,
-        )  # fmt: skip
+            guards.attach(bench.net, block.shortcut, "scale", factor)
+        return tuned(bench, clean, self.epochs, self.learning_rate, seed)

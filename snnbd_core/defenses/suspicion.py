@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean, connections, prune, rates
+from snnbd_core.defenses.bench import Bench, repairing
 from snnbd_core.defenses.choice import Choice, all_but_lowest
-from snnbd_core.defenses.fine_tuning import tuned
+from snnbd_core.defenses.pruning import pruned
+
+__all__ = ["SuspiciousNeurons", "standard", "suspiciousness"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,8 @@ class SuspiciousNeurons:
         learning_rate: of the fine-tuning, > 0.
 
     Raises:
-        ValueError: for any argument outside what is said above; when repairing, for a network with
-            shortcuts.
+        ValueError: for any argument outside what is said above.
+        NotVisible: when repairing, a network that is not one chain of layers.
     """
 
     data_free: ClassVar[bool] = False
@@ -43,36 +44,55 @@ class SuspiciousNeurons:
     learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
-        checks.share("share", self.share)
-        checks.whole("epochs", self.epochs, 0)
-        checks.above("learning_rate", self.learning_rate, 0)
+        checks.settings(
+            self,
+            share=checks.share("share", self.share),
+            epochs=checks.whole("epochs", self.epochs, 0),
+            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
+        )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A pruned, and if asked for fine-tuned, copy of the network."""
-        check_clean(net, clean_samples)
-        out = copy.deepcopy(net).to(device).eval()
-        prune(out, self.choose(out, clean_samples, seed=seed, device=device, steps=steps).keep)
-        return tuned(
-            out, clean_samples, self.epochs, self.learning_rate,
-            seed=seed, device=device, steps=steps,
-        )  # fmt: skip
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        return pruned(
+            bench,
+            self._choice(bench, clean).keep,
+            clean,
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            seed=seed,
+        )
 
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """The suspiciousness of all channels, and which of them stay; seed is not used."""
-        out = copy.deepcopy(net).to(device).eval()
-        scores = suspiciousness(out, clean_samples, steps)
+        return self._choice(*repairing(net, clean_samples, device=device, steps=steps))
+
+    def _choice(self, bench: Bench, clean: Any) -> Choice:
+        scores = suspiciousness(bench, clean)
         keep = (all_but_lowest(-score, self.share) for score in scores)
         return Choice(tuple(scores), tuple(keep), (None,) * len(scores))
 
 
-def suspiciousness(net: nn.Module, clean: Any, steps: int) -> list[Tensor]:
+def suspiciousness(bench: Bench, clean: Any) -> list[Tensor]:
     """The score of each channel, one [C] for each hidden layer."""
-    leaving = [strength.norm(dim=0) for strength in connections(net)[1:]]
-    heard = rates(net, clean, steps)
+    leaving = [strength.norm(dim=0) for strength in bench.view.connections()[1:]]
+    heard = bench.rates(clean)
     return [standard(weight) - standard(rate) for weight, rate in zip(leaving, heard, strict=True)]
 
 

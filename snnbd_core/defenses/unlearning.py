@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,11 +11,11 @@ from torch import Tensor, nn
 
 from snnbd_core import checks
 from snnbd_core.data.batches import shuffled
-from snnbd_core.defenses.channels import check_clean, counts, gated, prune
+from snnbd_core.defenses.bench import Bench, repairing
 from snnbd_core.defenses.choice import Choice, all_but_lowest
 from snnbd_core.defenses.fine_tuning import tuned
 from snnbd_core.defenses.masks import chosen_by, learnt_masks
-from snnbd_core.learning import as_sequence
+from snnbd_core.defenses.pruning import pruned
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
@@ -64,35 +63,47 @@ class UnlearnRecoverPrune:
         )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A pruned copy of the network."""
-        check_clean(net, clean_samples)
-        out = copy.deepcopy(net).to(device).eval()
-        prune(out, self.choose(out, clean_samples, seed=seed, device=device, steps=steps).keep)
-        return out
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        return pruned(bench, self._choice(bench, clean, seed).keep)
 
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """The masks that bring the clean task back, and which channels they leave."""
-        out = copy.deepcopy(net).to(device).eval()
-        forgot = unlearnt(out, clean_samples, self.unlearning_rate, self.epochs, seed, steps)
+        return self._choice(*repairing(net, clean_samples, device=device, steps=steps), seed)
+
+    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+        forgot = unlearnt(bench, clean, self.unlearning_rate, self.epochs, seed)
 
         def loss(masks: list[Tensor], rows: np.ndarray) -> Tensor:
-            batch, labels = clean_samples.batch(rows)
-            with gated(forgot, masks):
-                logits = answers_of(forgot, as_sequence(batch.to(device), steps))
-            return LOSSES["mse"](logits, labels.to(device))
+            batch, labels = forgot.samples(clean, rows)
+            with forgot.view.gated(masks):
+                logits = answers_of(forgot.net, forgot.sequence(batch))
+            return LOSSES["mse"](logits, labels)
 
         masks = learnt_masks(
             loss,
-            counts(out, clean_samples, steps),
-            len(clean_samples),
+            bench.channels,
+            len(clean),
             iterations=self.iterations,
             learning_rate=self.learning_rate,
             seed=seed,
-            device=device,
+            device=bench.device,
         )
         return chosen_by(masks, self.threshold)
 
@@ -137,42 +148,45 @@ class TwoStage:
         )
 
     def repair(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> nn.Module:
         """A cleaned and fine-tuned copy of the network."""
-        check_clean(net, clean_samples)
-        out = copy.deepcopy(net).to(device).eval()
-        changes = self._changes(out, clean_samples, seed, steps)
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        changes = self._changes(bench, clean, seed)
         with torch.no_grad():
-            for weight, change in zip(_weights(out), changes, strict=True):
+            for weight, change in zip(_weights(bench), changes, strict=True):
                 weight.mul_(self._kept(change))
-        return tuned(
-            out,
-            clean_samples,
-            self.epochs,
-            self.learning_rate,
-            seed=seed,
-            device=device,
-            steps=steps,
-        )
+        return tuned(bench, clean, self.epochs, self.learning_rate, seed)
 
     def choose(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Choice:
         """How far unlearning moves the weights of each neuron, and which neurons stay whole.
 
         Scores are sums of absolute changes, for each layer with weights but the read-out; of a
         neuron that is not kept, the first stage sets weights to zero.
         """
-        out = copy.deepcopy(net).to(device).eval()
-        scores = [moved(change) for change in self._changes(out, clean_samples, seed, steps)]
+        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        scores = [moved(change) for change in self._changes(bench, clean, seed)]
         keep = (all_but_lowest(-score, self.neurons) for score in scores)
         return Choice(tuple(scores), tuple(keep), (None,) * len(scores))
 
-    def _changes(self, net: nn.Module, clean: Any, seed: int, steps: int) -> list[Tensor]:
+    def _changes(self, bench: Bench, clean: Any, seed: int) -> list[Tensor]:
         """Absolute change of each weight while the clean task is unlearnt."""
-        forgot = unlearnt(net, clean, self.unlearning_rate, self.unlearning_epochs, seed, steps)
-        pairs = zip(_weights(net), _weights(forgot), strict=True)
+        forgot = unlearnt(bench, clean, self.unlearning_rate, self.unlearning_epochs, seed)
+        pairs = zip(_weights(bench), _weights(forgot), strict=True)
         return [(after - before).detach().abs() for before, after in pairs]
 
     def _kept(self, change: Tensor) -> Tensor:
@@ -189,22 +203,18 @@ def moved(change: Tensor) -> Tensor:
     return change.flatten(1).sum(dim=1)
 
 
-def unlearnt(
-    net: nn.Module, clean: Any, rate: float, epochs: int, seed: int, steps: int
-) -> nn.Module:
+def unlearnt(bench: Bench, clean: Any, rate: float, epochs: int, seed: int) -> Bench:
     """A copy that has forgotten the clean samples, by gradient ascent on its loss."""
-    out = copy.deepcopy(net)
-    place = next(out.parameters()).device
+    forgot = bench.copied()
 
     def step(rows: np.ndarray) -> Step:
-        batch, labels = clean.batch(rows)
-        labels = labels.to(place)
-        logits = answers_of(out, as_sequence(batch.to(place), steps))
+        batch, labels = forgot.samples(clean, rows)
+        logits = answers_of(forgot.net, forgot.sequence(batch))
         return scored(-LOSSES["cross_entropy"](logits, labels), logits, labels)
 
     for history in epochs_of(
-        out,
-        torch.optim.SGD(out.parameters(), lr=rate),
+        forgot.net,
+        torch.optim.SGD(forgot.net.parameters(), lr=rate),
         lambda epoch: list(shuffled(len(clean), 32, seed, epoch)),
         step,
         epochs=epochs,
@@ -215,10 +225,10 @@ def unlearnt(
     ):
         if history.accuracy[-1] <= _FORGOTTEN:
             break
-    return out
+    return forgot
 
 
-def _weights(net: nn.Module) -> list[Tensor]:
+def _weights(bench: Bench) -> list[Any]:
     """Weights of all convolutions and dense layers but the read-out."""
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
-    return [layer.weight for layer in layers[:-1]]
+    modules = list(dict.fromkeys(layer.module for layer in bench.view.weights))
+    return [module.weight for module in modules[:-1]]

@@ -116,6 +116,7 @@ class Network(nn.Module):
         return votes.reshape(*votes.shape[:2], self.classes, self.voters).mean(dim=(0, -1))
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        """Takes over the guards of a repaired network."""
         guards.prepare(self, state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *rest)
 

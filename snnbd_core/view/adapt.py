@@ -147,8 +147,6 @@ class Adapted(nn.Module):
     def _reset(self) -> None:
         for module, adapter in stateful(self.net):
             adapter.reset(module)
-        for module in self.net.modules():
-            guards.restart(module)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         guards.prepare(self, state_dict, prefix)

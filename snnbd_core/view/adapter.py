@@ -38,8 +38,10 @@ class Settings:
 
     def detached(self) -> Settings:
         """The values alone, also of settings that are learned."""
-        values = (None if v is None else v.detach() for v in (self.threshold, self.decay))
-        return Settings(*values, self.reset)
+        threshold, decay = (
+            None if value is None else value.detach() for value in (self.threshold, self.decay)
+        )
+        return Settings(threshold, decay, self.reset)
 
 
 class Adapter:

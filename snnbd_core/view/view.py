@@ -63,8 +63,6 @@ class View:
         """Forgets the state that a run has left in the neurons."""
         for module, adapter in self._stateful:
             adapter.reset(module)
-        for module, _ in self._neurons:
-            guards.restart(module)
 
     def check_steady(self, sequence: Tensor) -> None:
         """Raises ValueError where the network answers one batch in two ways.
@@ -92,7 +90,8 @@ class View:
             modes = [(module, module.training) for module in self.net.modules()]
             try:
                 self.net.eval()
-                self._trace = traced(self.net, self._sample(), self, ADAPTERS)
+                with guards.undrawn(self.net):
+                    self._trace = traced(self.net, self._sample(), self, ADAPTERS)
             finally:
                 for module, training in modes:
                     module.training = training
@@ -107,6 +106,11 @@ class View:
     def layers(self) -> tuple[Layer, ...]:
         """All layers of neurons."""
         return self.trace.layers
+
+    @property
+    def spiking_layers(self) -> tuple[Layer, ...]:
+        """The layers of neurons that spike."""
+        return tuple(layer for layer in self.layers if layer.adapter.spikes)
 
     @property
     def readout(self) -> Layer | None:
@@ -225,18 +229,21 @@ class View:
         """
         return Watch(self.net, layers, what)
 
-    def gated(self, values: Sequence[Tensor], offsets: Sequence[Tensor] | None = None) -> Watch:
+    def gated(
+        self, values: Sequence[Tensor | None], offsets: Sequence[Tensor] | None = None
+    ) -> Watch:
         """A block that multiplies the currents of all hidden channels, and adds offsets to them.
 
         Gradients reach both.
 
         Args:
-            values, offsets: [C] for each hidden layer.
+            values, offsets: [C] for each hidden layer; None leaves a layer as it is.
         """
         added = [None] * len(values) if offsets is None else offsets
         edits = {
             layer: _gate(value, offset)
             for layer, value, offset in zip(self.hidden, values, added, strict=True)
+            if value is not None
         }
         return Watch(self.net, (), None, edits)
 
@@ -254,10 +261,14 @@ class View:
         """The modules of spiking neurons, whether they run or not, and their adapters."""
         return [(module, adapter) for module, adapter in self._neurons if adapter.spikes]
 
-    def settings(self) -> list[Settings]:
-        """What the neurons of each spiking layer are set to now."""
-        spiking = [layer for layer in self.layers if layer.adapter.spikes]
-        return [layer.adapter.settings(layer.module).detached() for layer in spiking]
+    def settings(self) -> dict[str, Settings]:
+        """What the neurons of each spiking module are set to now, by its name; needs no run."""
+        adapters = dict(self.neurons)
+        return {
+            name: adapters[module].settings(module).detached()
+            for name, module in self.net.named_modules()
+            if module in adapters
+        }
 
     @contextmanager
     def override(
@@ -308,7 +319,8 @@ class View:
             )  # fmt: skip
         if kind == "noise" and layer.axes == "folded":
             raise NotVisible("which rows are one sample", str(layer), "needed is [T, B, ...]")
-        guards.attach(layer.module, kind, values, axes=layer.axes, use=layer.use, uses=layer.uses)
+        where = {"axes": layer.axes, "use": layer.use, "uses": layer.uses}
+        guards.attach(self.net, layer.module, kind, values, **where)
 
     def _silenced(self, number: int, layer: Layer, gone: Tensor) -> bool:
         """Whether zero weights silence the channels; weights that do not are put back."""

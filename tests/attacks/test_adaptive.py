@@ -18,6 +18,7 @@ from snnbd_core.defenses.detectors.tmpbd import ascended, margins
 from snnbd_core.learning import SurrogateGradient, Task, as_sequence
 from snnbd_core.metrics import evaluating
 from snnbd_core.triggers import Patch
+from snnbd_core.view import View
 
 CPU = torch.device("cpu")
 
@@ -140,22 +141,22 @@ def test_lead_is_in_deviations_of_the_others_and_has_no_scale():
 
 def test_one_search_for_all_classes_is_a_search_for_each():
     net, rule = built().eval(), MarginAware(high=1.0, iterations=2, inputs=2)
-    found = rule.margins(net, steps=4, seed=3)
+    found = rule.margins(View(net), steps=4, seed=3)
     starts = np.random.default_rng(3).random((20, 4, 1, 8, 8), dtype=np.float32)
     expected = []
-    with frozen(net, CPU):
+    with frozen(net, None, device=CPU, steps=4) as bench:
         for target in range(10):
             inputs = torch.from_numpy(starts[2 * target : 2 * target + 2])
             for _ in range(2):
-                _, inputs = ascended(net, inputs, target, 20.0, 1.0)
-            expected.append(margins(net, as_sequence(inputs, 1), target).max())
+                _, inputs = ascended(bench.view, inputs, target, 20.0, 1.0)
+            expected.append(margins(bench.view, as_sequence(inputs, 1), target).max())
     torch.testing.assert_close(found, torch.stack(expected))
 
 
 def test_the_margins_have_gradients_to_the_weights_and_leave_the_network_as_it_was():
     net = built().train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    lead(AWARE.margins(net, steps=4, seed=0)).backward()
+    lead(AWARE.margins(View(net), steps=4, seed=0)).backward()
     assert all(weight.grad is not None for weight in net.parameters())
     assert net.training
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
@@ -219,7 +220,7 @@ def test_the_second_loss_comes_in_every_so_many_th_step(monkeypatch):
         (lambda: MarginAware(high=0), "high=0 must be a number > 0"),
         (
             lambda: AWARE.fit(Binary),
-            "classes=2 leave no others that could differ: allowed is 3 or more",
+            "classes=2: the second loss compares .* needs at least 3",
         ),
         (
             lambda: last_layers(built(), 3),

@@ -11,13 +11,12 @@ from scipy import stats
 from torch import nn
 
 import snnbd_core as sb
-from snnbd_core.defenses.channels import outputs
 from snnbd_core.defenses.detectors import Beatrix, features, roc
-from snnbd_core.defenses.detectors.beatrix import deviations, feature_map, gram
-from snnbd_core.defenses.detectors.features import traced
+from snnbd_core.defenses.detectors.beatrix import deviations, gram, map_rates
 from snnbd_core.networks.layers import Folded
 from snnbd_core.poisoning import Triggered
 from snnbd_core.triggers import Patch
+from snnbd_core.view import View
 
 CPU = torch.device("cpu")
 
@@ -138,18 +137,43 @@ def test_a_channel_that_fires_at_the_patch_alone_is_found_in_spikes() -> None:
 def test_features_are_rates_of_the_last_layer_with_places(spiking) -> None:
     batch, _ = spiking.test.batch(np.arange(3))
     sequence = batch.expand(4, *batch.shape)
-    with torch.no_grad(), outputs(spiking.net) as hidden:
-        spiking.net(sequence)
-    assert [one.dim() for one in hidden[-2:]] == [5, 3]
-    expected = hidden[-2].mean(dim=0).reshape(3, hidden[-2].shape[2], -1)
-    assert torch.equal(feature_map(hidden), expected)
-    assert torch.equal(feature_map(hidden[-1:]), hidden[-1].mean(dim=0)[:, :, None])
+    view = View(spiking.net)
+    with torch.no_grad(), view.read(view.hidden, "spikes") as hidden:
+        logits = view(sequence)
+        votes, rates = map_rates(view, sequence)
+    assert [one.dim() for one in hidden] == [5, 3]
+    assert torch.equal(rates, hidden[0].mean(dim=0).reshape(3, hidden[0].shape[2], -1))
+    assert torch.equal(votes, logits)
+
+
+def test_features_are_rates_of_the_last_layer_where_none_has_places() -> None:
+    net = nn.Sequential(nn.Flatten(2), nn.Linear(4, 3), sb.LIF(), nn.Linear(3, 2), Mean())
+    view, sequence = View(net, torch.rand(4, 2, 1, 2, 2)), torch.rand(4, 3, 1, 2, 2)
+    with torch.no_grad():
+        _, rates = map_rates(view, sequence)
+        spikes = net[:3](sequence)
+    assert torch.equal(rates, spikes.mean(dim=0)[:, :, None])
+
+
+class Mean(nn.Module):
+    def forward(self, outputs: torch.Tensor) -> torch.Tensor:
+        return outputs.mean(0)
+
+
+def test_bounds_of_a_single_clean_sample_are_refused(spiking) -> None:
+    class OneClass(nn.Module):
+        def forward(self, sequence: torch.Tensor) -> torch.Tensor:
+            return sequence.mean((0, 2, 3, 4))[:, None]
+
+    images = [(torch.rand(1, 8, 8), 0)]
+    with pytest.raises(ValueError, match="clean_samples holds 1 sample"):
+        Beatrix().score(OneClass(), images, images, seed=0, device=CPU, steps=4)
 
 
 def test_traced_potentials_have_the_mean_that_features_have(spiking) -> None:
     batch, _ = spiking.clean.batch(np.arange(len(spiking.clean)))
     with torch.no_grad():
-        votes, potential = traced(spiking.net, batch.expand(4, *batch.shape))
+        votes, potential = View(spiking.net).potentials(batch.expand(4, *batch.shape))
     found = features(spiking.net, spiking.clean, device=CPU, steps=4)
     assert potential.shape == (4, len(batch), 100)
     np.testing.assert_allclose(found.potentials, potential.mean(dim=0).numpy(), rtol=1e-6)

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 import snnbd_core as sb
-from snnbd_core.defenses.channels import hidden, rates
+from snnbd_core.defenses.bench import frozen
 from snnbd_core.defenses.detectors import (
     ActivationClustering,
     Beatrix,
@@ -28,7 +28,6 @@ from snnbd_core.defenses.detectors import (
     Voltage,
     card,
     features,
-    frozen,
     pooled_scores,
     roc,
 )
@@ -42,6 +41,7 @@ from snnbd_core.defenses.detectors.voltage import distances
 from snnbd_core.networks.layers import Folded
 from snnbd_core.poisoning import Triggered
 from snnbd_core.triggers import Patch
+from snnbd_core.view import NotVisible, View
 
 CPU = torch.device("cpu")
 PATCH = Patch(size=0.25)
@@ -108,9 +108,9 @@ def test_stimulation_finds_the_channel_that_speaks_for_a_class(innocent):
     readout.weight.data[:, 5] = 0.0
     readout.weight.data[70:80, 5] = 4.0  # and shouts "7" when it is driven
     images, _ = innocent.clean.batch(np.arange(20))
-    with frozen(net, CPU):
-        largest = rates(net, innocent.clean, 4, largest=True)
-        found = BrainStimulation().suspects(net, images.expand(4, *images.shape), largest)
+    with frozen(net, innocent.clean, device=CPU, steps=4) as bench:
+        largest = bench.rates(innocent.clean, largest=True)
+        found = BrainStimulation().suspects(bench.view, bench.sequence(images), largest)
     assert (found[0].layer, found[0].channel, found[0].target) == (1, 5, 7)
     assert found[0].lead > 0.5 > 2 * found[1].lead
 
@@ -124,10 +124,10 @@ def test_votes_of_a_driven_channel_are_a_line_in_an_ann_and_a_step_in_spikes(twi
         readout.bias.data.zero_()
         readout.weight.data[70:80, 5] = 1.5  # unit 5 of the hidden layer says "7"
         batch, _ = victim.clean.batch(np.arange(6))
-        largest = [torch.zeros(16), torch.full((128,), 2.0)]
-        sequence = batch.expand(victim.steps, *batch.shape)
-        with frozen(net, CPU):
-            votes = responses(net, sequence, largest, 1, 5, [0.25, 1.0, 3.0])
+        largest = torch.full((128,), 2.0)
+        with frozen(net, victim.clean, device=CPU, steps=victim.steps) as bench:
+            sequence = bench.sequence(batch)
+            votes = responses(bench.view, sequence, largest, 1, 5, [0.25, 1.0, 3.0])
         expected = torch.zeros(3, 10)
         line, step = torch.tensor([0.75, 3.0, 9.0]), torch.tensor([0.0, 1.0, 1.0])
         expected[:, 7] = line if victim is twin else step
@@ -140,9 +140,9 @@ def test_the_curve_is_that_of_the_classes_best_suspect_and_leaves_the_network(tw
     every = BrainStimulation(candidates=200)
     rows = np.random.default_rng(0).permutation(len(twin.clean))[:32]
     batch = twin.clean.batch(rows)[0][None]
-    with frozen(twin.net, CPU):
-        largest = rates(twin.net, twin.clean, 1, largest=True)
-        found = every.suspects(twin.net, batch, largest)
+    with frozen(twin.net, twin.clean, device=CPU, steps=1) as bench:
+        largest = bench.rates(twin.clean, largest=True)
+        found = every.suspects(bench.view, batch, largest)
         plain = twin.net(batch).mean(dim=0)
     for target in {one.target for one in found}:
         best, votes = every.curve(twin.net, twin.clean, target, every.levels, **given)
@@ -171,7 +171,7 @@ def test_stimulation_names_the_target_of_an_attacked_network(twin):
 def test_side_by_side_each_patch_is_found_as_it_is_alone(twin):
     batch, _ = twin.clean.batch(np.arange(12))
     cleanse = NeuralCleanse(iterations=40)
-    with frozen(twin.net, CPU):
+    with frozen(twin.net, twin.clean, device=CPU, steps=1):
         torch.manual_seed(3)
         masks, patterns = cleanse.search(twin.net, batch, range(3), 1)
         for target in range(3):
@@ -206,12 +206,15 @@ def test_a_stimulated_channels_current_is_read_from_the_samples_of_its_patch(spi
     images, _ = spiking.clean.batch(np.arange(6))
     found = [Candidate(1, 7, 0, 0.0), Candidate(0, 3, 1, 0.0), Candidate(1, 2, 4, 0.0)]
     inputs, net = {}, copy.deepcopy(spiking.net)
-    with frozen(net, CPU), currents(net, found) as read:
-        for number, layer in enumerate(hidden(net)):
-            layer.register_forward_pre_hook(
+    with (
+        frozen(net, spiking.clean, device=CPU, steps=4) as bench,
+        currents(bench.view, found) as read,
+    ):
+        for number, layer in enumerate(bench.view.hidden):
+            layer.module.register_forward_pre_hook(
                 lambda _, given, number=number: inputs.update({number: given[0]})
             )
-        net(images.expand(4, *images.shape))
+        bench(images)
         of_patches = read()
     for row, one in enumerate(found):
         mine = inputs[one.layer][:, 2 * row : 2 * row + 2, one.channel]
@@ -260,7 +263,7 @@ def test_margins_are_of_the_pooled_potentials_of_the_read_out(spiking):
             current = layer(current)
         _, potential = layers[-1](current, return_potential=True)
         pooled = potential.mean(dim=0).reshape(6, 10, 10).mean(dim=2)
-        found = margins(spiking.net, sequence, 2)
+        found = margins(View(spiking.net), sequence, 2)
     best = torch.cat((pooled[:, :2], pooled[:, 3:]), dim=1).max(dim=1).values
     torch.testing.assert_close(found, pooled[:, 2] - best)
 
@@ -273,7 +276,7 @@ def test_in_one_batch_each_class_climbs_as_it_does_alone(spiking):
         inputs = torch.rand((2, 4, *spiking.net.input_shape), generator=draw)
         alone = []
         for _ in range(3):
-            margin, inputs = ascended(spiking.net.eval(), inputs, target, 1.0, 1.0)
+            margin, inputs = ascended(View(spiking.net), inputs, target, 1.0, 1.0)
             alone.append(float(margin.max()))
         assert found[target] == pytest.approx(max(alone), rel=1e-4)
 
@@ -325,7 +328,7 @@ def test_a_silent_network_has_no_favourite_class(spiking):
 
 
 def test_entropy_of_equal_votes_is_that_of_all_classes():
-    assert float(entropy(torch.full((1, 10), 0.3))[0]) == pytest.approx(np.log(10))
+    assert float(entropy(torch.full((1, 10), 3.0))[0]) == pytest.approx(np.log(10))
     assert float(entropy(torch.tensor([[100.0, 0.0]]))[0]) == pytest.approx(0, abs=1e-6)
 
 
@@ -458,7 +461,8 @@ def test_an_untrained_network_is_accused_of_nothing_and_gets_finite_scores(detec
 
 def test_silence_reaches_no_class(spiking):
     images, _ = spiking.clean.batch(np.arange(8))
-    with sb.override(spiking.net, threshold=1e6), frozen(spiking.net, CPU):
+    given = {"device": CPU, "steps": 4}
+    with sb.override(spiking.net, threshold=1e6), frozen(spiking.net, None, **given):
         masks, _ = NeuralCleanse(iterations=5).search(spiking.net, images, range(2), 4)
     assert torch.equal(masks, torch.ones(2, 8, 8))  # nothing smaller was found
 
@@ -498,16 +502,18 @@ def test_networks_that_no_detector_can_work_with_are_named(spiking, twin):
             inspect(detector, replace(spiking, net=with_nan(spiking.net)))
         with pytest.raises(ValueError, match="running_mean are not finite"):
             inspect(detector, replace(spiking, net=with_broken_buffer(spiking.net)))
-    with pytest.raises(ValueError, match="has no potentials"):
-        inspect(PotentialMargins(), twin)
     given = {"seed": 0, "device": CPU, "steps": 1}
-    with pytest.raises(ValueError, match="has no potentials"):
-        Beatrix(of="potentials").score(twin.net, twin.test, twin.clean, **given)
-    with pytest.raises(ValueError, match="has no potentials"):
-        Spectre(of="potentials").score(twin.net, twin.test, **given)
+    for asked in (
+        lambda: inspect(PotentialMargins(), twin),
+        lambda: Voltage().score(twin.net, twin.test, twin.clean, **given),
+        lambda: Beatrix(of="potentials").score(twin.net, twin.test, twin.clean, **given),
+        lambda: Spectre(of="potentials").score(twin.net, twin.test, **given),
+    ):
+        with pytest.raises(NotVisible, match="does not show a membrane potential"):
+            asked()
     with pytest.raises(ValueError, match="not finite"):
         Spectre().score(with_nan(spiking.net), spiking.test, **given)
-    with pytest.raises(ValueError, match="no spiking layer"):
+    with pytest.raises(NotVisible, match="does not show a threshold"):
         card(twin.net)
     with pytest.raises(ValueError, match="static images have none"):
         Strip(along="time").score(

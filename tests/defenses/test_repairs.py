@@ -15,12 +15,12 @@ import snnbd_core as sb
 from snnbd_book import runs
 from snnbd_core import defenses as D  # noqa: N812 - short, as it opens most lines
 from snnbd_core.defenses.abl import held_back
-from snnbd_core.defenses.channels import Gate, biases, connections, gated, hidden, prune, rates
+from snnbd_core.defenses.bench import frozen
 from snnbd_core.defenses.choice import all_but_lowest
-from snnbd_core.defenses.clamps import Corrected, largest_currents
+from snnbd_core.defenses.clamps import largest_currents
 from snnbd_core.defenses.clp import lipschitz_bounds
 from snnbd_core.defenses.detectors import PotentialMargins, Verdict
-from snnbd_core.defenses.guarding import crowding, currents, gap
+from snnbd_core.defenses.guarding import crowding, gaps
 from snnbd_core.defenses.nad import attention
 from snnbd_core.defenses.onp import _gather
 from snnbd_core.defenses.suspicion import suspiciousness
@@ -30,7 +30,7 @@ from snnbd_core.metrics import Rate
 from snnbd_core.networks.layers import Residual
 from snnbd_core.neurons import spiking_layers
 from snnbd_core.triggers import Patch
-from snnbd_core.view import override
+from snnbd_core.view import NotVisible, View, override
 
 CPU = torch.device("cpu")
 PATCH = Patch(size=0.25)
@@ -42,6 +42,34 @@ QUICKER = {
     "ThresholdGuarding": {"epochs": 3},
 }
 CHAINS = [name for name in D.REPAIRS if name != "ShortcutSuppression"]
+
+
+def hidden(net):
+    """The hidden neurons of a chain."""
+    return [module for module in net.modules() if isinstance(module, sb.LIF | nn.ReLU)][:-1]
+
+
+def incoming(net):
+    """What scales and shifts the current of each hidden layer of quick-conv."""
+    return [_of_kind(net, nn.BatchNorm2d)[0], _of_kind(net, nn.Linear)[0]]
+
+
+def silent(net):
+    """Which channels of the hidden layers of quick-conv get nothing."""
+    return [
+        (layer.weight.flatten(1) if layer.weight.dim() > 1 else layer.weight[:, None])
+        .eq(0).all(dim=1) & layer.bias.eq(0)
+        for layer in incoming(net)
+    ]  # fmt: skip
+
+
+def rates(victim, net=None):
+    with frozen(net or victim.net, victim.clean, device=CPU, steps=victim.steps) as bench:
+        return bench.rates(victim.clean)
+
+
+def _of_kind(net, *kinds):
+    return [layer for layer in net.modules() if isinstance(layer, kinds)]
 
 
 def repaired(repair, victim, seed=0):
@@ -108,23 +136,22 @@ def test_clp_silences_the_channel_that_stands_out(spiking):
 
 def test_pruned_channels_are_silent_and_the_others_are_not(spiking):
     net = copy.deepcopy(spiking.net)
-    found = rates(net, spiking.clean, spiking.steps)
+    found = rates(spiking)
     keep = [torch.ones_like(one, dtype=torch.bool) for one in found]
     loudest = int(found[1].argmax())
     keep[1][loudest] = False
-    prune(net, keep)
-    after = rates(net, spiking.clean, spiking.steps)
+    View(net).prune(keep)
+    assert torch.equal(silent(net)[1], ~keep[1])
+    after = rates(spiking, net)
     assert float(after[1][loudest]) == 0
     assert torch.equal(after[0], found[0])
     assert torch.equal(after[1][keep[1]], found[1][keep[1]])
 
 
 def test_quiet_pruning_takes_the_quietest_units_of_the_last_hidden_layer(spiking):
-    found = rates(spiking.net, spiking.clean, spiking.steps)[-1]
-    net = repaired(D.FinePruning(share=0.25, epochs=0), spiking)
-    (gate,) = hidden(net)[-1]._forward_pre_hooks.values()
-    assert isinstance(gate, Gate)
-    silenced = gate.values == 0
+    found = rates(spiking)[-1]
+    first, silenced = silent(repaired(D.FinePruning(share=0.25, epochs=0), spiking))
+    assert not first.any()
     assert int(silenced.sum()) == len(found) // 4
     assert float(found[silenced].max()) <= float(found[~silenced].min())
 
@@ -198,7 +225,7 @@ def test_clamps_after_detection_are_those_of_the_accused_class_or_none(
 ):
     asked = []
 
-    def inspect(detector, net, **given):
+    def inspect(detector, net, clean, **given):
         asked.append((detector, given["seed"], given["steps"]))
         return Verdict(accused, 3, 0.5, 0.95)
 
@@ -224,16 +251,16 @@ def test_clamps_follow_the_detectors_own_verdict(innocent, spiking):
     for victim in (innocent, spiking):
         verdict = detector.inspect(victim.net, seed=0, device=CPU, steps=4)
         found = repaired(D.DetectedClamps(high=1.0, frames=4), victim)
-        assert isinstance(found, Corrected) is verdict.backdoored
-        assert getattr(found, "suspected", verdict.target) == verdict.target
-        weights = getattr(found, "net", found).state_dict()
+        assert hasattr(found, "guard_clamped") is verdict.backdoored
+        assert int(getattr(found, "guard_suspected", verdict.target)) == verdict.target
+        weights = found.state_dict()
         assert all(torch.equal(weights[k], v) for k, v in victim.net.state_dict().items())
         with torch.no_grad():
             assert found(batch.expand(4, *batch.shape)).shape == (20, 10)
 
 
 def test_connections_are_norms_of_the_weights_between_channels(spiking):
-    first, second, third = connections(spiking.net)
+    first, second, third = View(spiking.net).connections()
     convolution, hidden_layer, readout = (
         layer.weight.detach().numpy()
         for layer in spiking.net.modules()
@@ -247,14 +274,14 @@ def test_connections_are_norms_of_the_weights_between_channels(spiking):
 
 
 def test_suspiciousness_ranks_what_is_heavy_and_quiet(spiking):
-    found = suspiciousness(spiking.net, spiking.clean, spiking.steps)
-    heard = rates(spiking.net, spiking.clean, spiking.steps)[1].numpy()
-    heavy = np.linalg.norm(connections(spiking.net)[2].numpy(), axis=0)
+    with frozen(spiking.net, spiking.clean, device=CPU, steps=spiking.steps) as bench:
+        found = suspiciousness(bench, spiking.clean)
+    heard = rates(spiking)[1].numpy()
+    heavy = np.linalg.norm(View(spiking.net).connections()[2].numpy(), axis=0)
     expected = (heavy - heavy.mean()) / heavy.std() - (heard - heard.mean()) / heard.std()
     np.testing.assert_allclose(found[1].numpy(), expected, rtol=1e-3, atol=1e-4)
     net = repaired(D.SuspiciousNeurons(share=0.25, epochs=0), spiking)
-    (gate,) = hidden(net)[1]._forward_pre_hooks.values()
-    assert set(np.flatnonzero(gate.values == 0)) == set(np.argsort(-expected)[:32])
+    assert set(np.flatnonzero(silent(net)[1])) == set(np.argsort(-expected)[:32])
 
 
 def test_anp_disturbs_weights_and_biases_apart(spiking):
@@ -262,11 +289,12 @@ def test_anp_disturbs_weights_and_biases_apart(spiking):
     net, gate, shift = spiking.net, torch.full((16,), 0.7), torch.full((16,), 0.3)
     convolution, norm = net.layers[0]
     images, _ = spiking.test.batch(np.arange(3))
-    bias = biases(net)[0]
+    view = View(net)
+    bias = view.biases()[0]
     assert torch.equal(bias, norm.bias)
     offsets = [(1 + shift - gate) * bias, torch.zeros(128)]
     seen = []
-    with torch.no_grad(), gated(net, [gate, torch.ones(128)], offsets):
+    with torch.no_grad(), view.gated([gate, torch.ones(128)], offsets):
         hook = hidden(net)[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         net(images.expand(2, *images.shape))
         hook.remove()
@@ -297,9 +325,8 @@ def test_onp_keeps_the_best_pruning_it_tried(seed):
 
 
 def test_potentials_are_crowded_near_the_threshold_and_not_elsewhere():
-    layer = sb.LIF(beta=0.0, threshold=1.0, reset="none")
-    current = torch.tensor([1.0, 1.1, 0.5, 2.0]).reshape(1, 1, 4)
-    assert float(crowding(layer, current, 0.2)) == pytest.approx((1 + 0.5) / 4, rel=1e-5)
+    gap = torch.tensor([0.0, 0.1, -0.5, 1.0])
+    assert float(crowding(gap, 0.2)) == pytest.approx((1 + 0.5) / 4, rel=1e-5)
 
 
 def test_guarding_empties_the_neighbourhood_of_the_threshold(spiking):
@@ -307,9 +334,8 @@ def test_guarding_empties_the_neighbourhood_of_the_threshold(spiking):
 
     def crowded(net):
         images, _ = spiking.clean.batch(np.arange(100))
-        with torch.no_grad(), currents(net) as seen:
-            net(images.expand(4, *images.shape))
-            return float(torch.stack([crowding(*one, 0.25) for one in list(seen)]).mean())
+        found = gaps(net, images.expand(4, *images.shape))
+        return float(torch.stack([crowding(gap, 0.25) for gap in found]).mean())
 
     plain, guarded = (
         repaired(D.ThresholdGuarding(weight=weight, epochs=10), spiking) for weight in (1e-6, 10.0)
@@ -328,10 +354,10 @@ def test_shortcuts_are_scaled_where_there_are_any(spiking):
     with torch.no_grad():
         torch.testing.assert_close(blocks[0].shortcut(sequence), 0.5 * before[0].shortcut(sequence))
         assert same(images.expand(2, *images.shape)).shape == (2, 10)
-    with pytest.raises(ValueError, match="has 0 residual blocks"):
+    with pytest.raises(ValueError, match="it has 0 residual blocks"):
         repaired(D.ShortcutSuppression(), spiking)
     for repair in (D.SuspiciousNeurons(), D.OptimisedPruning()):
-        with pytest.raises(ValueError, match="this needs one chain of them"):
+        with pytest.raises(ValueError, match="does not show one chain of layers"):
             repaired(repair, victim)
 
 
@@ -344,16 +370,11 @@ def test_what_is_chosen_is_what_is_silenced(spiking):
         before = copy.deepcopy(spiking.net.state_dict())
         found = repair.choose(spiking.net, spiking.clean, seed=0, device=CPU, steps=spiking.steps)
         assert all(torch.equal(before[k], v) for k, v in spiking.net.state_dict().items())
-        for layer, keep in zip(hidden(repaired(repair, spiking)), found.keep, strict=True):
-            gates = list(layer._forward_pre_hooks.values())
-            assert bool(keep.all()) if not gates else torch.equal(gates[0].values > 0, keep)
+        for gone, keep in zip(silent(repaired(repair, spiking)), found.keep, strict=True):
+            assert torch.equal(gone, ~keep)
         for score, keep, limit in zip(found.scores, found.keep, found.limits, strict=True):
             if limit is not None and bool((score >= limit).any()):
                 assert torch.equal(keep, score >= limit)
-
-
-def _of_kind(net, *kinds):
-    return [layer for layer in net.modules() if isinstance(layer, kinds)]
 
 
 def test_what_tsbd_chooses_are_the_neurons_that_lose_weights(spiking):
@@ -389,13 +410,14 @@ def test_tsbd_ranks_neurons_by_the_sum_of_their_changes():
 
 
 def test_gaps_are_potentials_less_the_threshold():
-    layer = sb.LIF(beta=0.0, threshold=1.0, reset="none")
-    found = gap(layer, torch.tensor([1.5, 0.25]).reshape(1, 1, 2))
-    assert found.flatten().tolist() == [0.5, -0.75]
+    net = sb.adapt(sb.LIF(beta=0.0, threshold=1.0, reset="none"))
+    current = torch.tensor([1.5, 0.25]).reshape(1, 1, 2).expand(2, 1, 2)
+    (found,) = gaps(net, current)
+    assert found[0].flatten().tolist() == [0.5, -0.75]
 
 
 def test_largest_currents_are_of_each_step_and_channel():
-    net = nn.Sequential(nn.Identity(), sb.LIF(), nn.Identity(), sb.LIF()).eval()
+    net = sb.adapt(nn.Sequential(nn.Identity(), sb.LIF(), nn.Identity(), sb.LIF())).eval()
     current = torch.tensor([[[1.0, -2.0], [3.0, -1.0]], [[0.0, 5.0], [2.0, 4.0]]])  # [T, B, C]
     (found,) = largest_currents(net, current)
     torch.testing.assert_close(found, torch.tensor([[3.0, 1e-3], [2.0, 5.0]]))
@@ -504,25 +526,25 @@ def test_what_no_repair_can_work_with_is_named(name, spiking):
 
 
 def test_networks_without_what_a_repair_needs_are_refused(twin, spiking):
-    dense = nn.Sequential(nn.Linear(3, 3))
+    dense = sb.adapt(nn.Sequential(nn.Flatten(2), nn.Linear(64, 10)))
     for repair, message in (
         (D.ChannelLipschitz(), "no convolution with batch norm"),
         (D.Mismatch(), "no spiking layer"),
         (D.RandomThreshold(), "no spiking layer"),
     ):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(NotVisible, match=message):
             repair.repair(dense, None, seed=0, device=CPU, steps=4)
         with pytest.raises(ValueError, match="not finite"):
             repair.repair(with_nan(spiking.net), None, seed=0, device=CPU, steps=4)
-    with pytest.raises(ValueError, match="has no batch norm"):
+    with pytest.raises(ValueError, match="it has no batch norm"):
         repaired(D.Reestimated(), replace(spiking, net=dense))
-    with pytest.raises(ValueError, match="no hidden layer of neurons"):
+    with pytest.raises(NotVisible, match="a hidden layer of neurons"):
         repaired(D.FinePruning(), replace(spiking, net=dense))
     for repair in (D.PotentialClamps(), D.DetectedClamps()):
-        with pytest.raises(ValueError, match="it has no potentials"):
+        with pytest.raises(NotVisible, match="a membrane potential: needed are spiking neurons"):
             repaired(repair, twin)
     with pytest.raises(ValueError, match="lose all of its"):
-        prune(spiking.net, [torch.zeros(16, dtype=torch.bool), torch.ones(128, dtype=torch.bool)])
+        View(spiking.net).prune([torch.zeros(16) > 0, torch.ones(128) > 0])
 
 
 @pytest.mark.parametrize(

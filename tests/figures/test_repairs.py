@@ -11,7 +11,6 @@ from torch import nn
 import snnbd_core as sb
 from snnbd_book.chapters import removing_backdoors
 from snnbd_book.runs import Neuron
-from snnbd_core.defenses.channels import outputs
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.nad import attention
 from snnbd_core.learning import as_sequence
@@ -66,6 +65,20 @@ def test_a_change_of_another_layer_is_refused():
         removing_backdoors.draw_channels(CHOICE, CHANGE[1:], "mask")
 
 
+def spikes_of(net, sequence):
+    """Spikes of the hidden layers."""
+    seen = []
+    hooks = [
+        layer.register_forward_hook(lambda _layer, _inputs, output: seen.append(output))
+        for layer in spiking_layers(net)[:-1]
+    ]
+    with torch.no_grad():
+        net(sequence)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
 def test_rates_change_by_what_the_network_does_under_the_trigger(net):
     _, test = sb.data.load("digits", seed=0)
     few, trigger = test.subset(np.arange(20)), Patch(size=0.25)
@@ -73,10 +86,8 @@ def test_rates_change_by_what_the_network_does_under_the_trigger(net):
     images, _ = few.batch(np.arange(20))
     seen = []
     for batch in (torch.as_tensor(trigger(images)).float(), images):
-        with torch.no_grad(), outputs(net) as kept:
-            net(as_sequence(batch, 3))
-            seen.append([one.flatten(3).mean(dim=(0, 1, 3)) if one.dim() > 3 else
-                         one.mean(dim=(0, 1)) for one in kept])  # fmt: skip
+        convolutional, dense = spikes_of(net, as_sequence(batch, 3))
+        seen.append([convolutional.mean(dim=(0, 1, 3, 4)), dense.mean(dim=(0, 1))])
     for change, with_it, without in zip(found, *seen, strict=True):
         torch.testing.assert_close(change, with_it - without)
     assert float(found[0].abs().max()) > 0
@@ -105,14 +116,14 @@ def test_attention_is_drawn_as_a_map_of_the_first_layer(net):
     sequence = as_sequence(test.batch([3])[0], 4)
     sample, drawn = removing_backdoors.draw_attention(sequence, {"attacked": net}).axes
     np.testing.assert_allclose(sample.images[0].get_array(), sequence.sum(dim=(0, 1, 2)))
-    with torch.no_grad(), outputs(net) as kept:
-        net(sequence)
     values = np.asarray(drawn.images[0].get_array())
     assert values.shape == (8, 8)
-    np.testing.assert_allclose(values.ravel(), attention(kept[0])[0], rtol=1e-6)
+    np.testing.assert_allclose(values.ravel(), attention(spikes_of(net, sequence)[0])[0], rtol=1e-6)
     with pytest.raises(ValueError, match="sequence has 2 samples: allowed is 1"):
         removing_backdoors.draw_attention(as_sequence(test.batch([3, 4])[0], 4), {"attacked": net})
-    dense = nn.Sequential(nn.Flatten(2), nn.Linear(64, 5), sb.LIF(), nn.Linear(5, 3), sb.LIF())
+    dense = sb.adapt(
+        nn.Sequential(nn.Flatten(2), nn.Linear(64, 5), sb.LIF(), nn.Linear(5, 3), sb.LIF())
+    )
     with pytest.raises(ValueError, match="the first hidden layer of 'dense' has no places"):
         removing_backdoors.draw_attention(sequence, {"dense": dense})
 

@@ -559,6 +559,7 @@ print(time.process_time() - start)
 @pytest.mark.slow
 def test_the_first_call_compiles_in_under_half_a_minute_and_the_next_process_does_not(tmp_path):
     """5 to 8 s of a busy server's core were measured, and 0.5 s for the next process."""
+
     def first_call():
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "SNNBD_KERNEL": "cpu"}
         done = subprocess.run(

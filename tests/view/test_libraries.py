@@ -92,7 +92,7 @@ def test_snntorch_in_its_default_delays_the_reset_as_our_lif_does():
 
 
 def test_settings_are_those_the_neurons_were_built_with(spiking):
-    for settings in View(spiking).settings():
+    for settings in View(spiking).settings().values():
         assert float(settings.threshold) == pytest.approx(0.7)
         assert float(settings.decay) == pytest.approx(0.5)
         assert settings.reset == "zero"
@@ -107,7 +107,7 @@ def test_overriding_gives_what_neurons_built_so_give(kind, setting):
     before = readings(net, "spikes", sequence)[0]
     with override(net, **setting):
         logits, _ = readings(net, "spikes", sequence)
-        settings = View(net).settings()[0]
+        settings = next(iter(View(net).settings().values()))
     given = settings.threshold if "threshold" in setting else settings.decay
     assert float(given) == pytest.approx(next(iter(setting.values())))
     torch.testing.assert_close(logits, readings(own, "spikes", sequence)[0], rtol=0, atol=1e-6)
@@ -132,13 +132,15 @@ def test_overriding_ends_with_an_error_too_and_leaves_what_is_saved(spiking):
     parameters = [id(one) for one in spiking.parameters()]
     with pytest.raises(RuntimeError, match="boom"), override(spiking, threshold=9.0, beta=0.1):
         with override(spiking, threshold=2.0):
-            assert {float(one.threshold) for one in View(spiking).settings()} == {2.0}
-            assert all(float(one.decay) == pytest.approx(0.1) for one in View(spiking).settings())
+            assert {float(one.threshold) for one in View(spiking).settings().values()} == {2.0}
+            assert all(
+                float(one.decay) == pytest.approx(0.1) for one in View(spiking).settings().values()
+            )
             assert spiking.state_dict().keys() == state.keys()
             assert [id(one) for one in spiking.parameters()] == parameters
         raise RuntimeError("boom")
     assert all(torch.equal(spiking.state_dict()[name], state[name]) for name in state)
-    assert float(View(spiking).settings()[0].threshold) == pytest.approx(0.7)
+    assert float(next(iter(View(spiking).settings().values())).threshold) == pytest.approx(0.7)
 
 
 def test_learned_settings_are_overridden_without_touching_the_parameters():
@@ -166,7 +168,7 @@ def test_lapicque_decays_as_its_circuit_does():
                 like=torch.rand(3, 1, 4))  # fmt: skip
     impulse = torch.zeros(3, 2, 4)
     impulse[0] = 1.0
-    assert float(seen.settings()[0].decay) == pytest.approx(0.9)
+    assert float(next(iter(seen.settings().values())).decay) == pytest.approx(0.9)
     for decay in (0.9, 0.6):
         reading = seen.read(seen.layers, "potential")
         with torch.no_grad(), seen.override(beta=decay), reading as found:
@@ -334,7 +336,7 @@ def test_a_compiled_network_is_looked_into_as_it_is():
     assert View(compiled).net is net
     assert [str(one) for one in View(compiled).layers] == [str(one) for one in View(net).layers]
     with override(compiled, threshold=2.0):
-        assert float(View(net).settings()[0].threshold) == 2.0
+        assert float(next(iter(View(net).settings().values())).threshold) == 2.0
 
 
 def test_sinabs_layers_for_one_size_of_batch_are_refused():

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from snnbd_book.figures import style
-from snnbd_core.defenses.channels import outputs, rates
+from snnbd_core.defenses.bench import frozen
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.nad import attention
 from snnbd_core.metrics import Report
 from snnbd_core.poisoning import Triggered
+from snnbd_core.view import View
 
 __all__ = [
     "changed_rates",
@@ -40,7 +41,9 @@ def changed_rates(net: nn.Module, data: Any, trigger: Any, steps: int) -> list[T
         trigger: is put on all of them.
         steps: T of static images.
     """
-    triggered, clean = (rates(net, one, steps) for one in (Triggered(data, trigger), data))
+    place = next(net.parameters()).device
+    with frozen(net, data, device=place, steps=steps) as bench:
+        triggered, clean = bench.rates(Triggered(data, trigger)), bench.rates(data)
     return [with_it - without for with_it, without in zip(triggered, clean, strict=True)]
 
 
@@ -120,11 +123,12 @@ def draw_attention(sequence: Tensor, nets: Mapping[str, nn.Module]) -> Figure:
         raise ValueError(f"sequence has {sequence.shape[1]} samples: allowed is 1")
     maps = {"sample": sequence.sum(dim=(0, 1, 2))}
     for name, net in nets.items():
-        with outputs(net) as kept:
-            net(sequence)
-        if kept[0].dim() != 5:
+        view = View(net, sequence)
+        with view.read(view.hidden[:1], "spikes") as spikes:
+            view(sequence)
+        if spikes[0].dim() != 5:
             raise ValueError(f"the first hidden layer of {name!r} has no places to look at")
-        maps[name] = attention(kept[0]).reshape(kept[0].shape[-2:])
+        maps[name] = attention(spikes[0]).reshape(spikes[0].shape[-2:])
     figure = style.new_figure(2.2)
     panels = figure.subplots(1, len(maps))
     highest = max(float(maps[name].max()) for name in nets)

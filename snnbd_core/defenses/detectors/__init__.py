@@ -3,17 +3,18 @@
 Those of models answer with a `Verdict`: ``inspect(net, clean_samples, *, seed, device, steps)``.
 Those of inputs and of training sets give one number a sample, larger being more suspicious:
 ``score(net, data, clean_samples, ...)`` and ``score(net, data, ...)``. None changes what it is
-given.
+given. Networks are known by what a `snnbd_core.view.View` shows of them; a detector that needs more
+raises NotVisible. Sets of samples are any that `snnbd_core.data.as_set` takes.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from snnbd_core.defenses.bench import frozen
 from snnbd_core.defenses.detectors.beatrix import Beatrix
 from snnbd_core.defenses.detectors.curves import Roc, pooled, pooled_scores, roc, scored
 from snnbd_core.defenses.detectors.features import Features, features
-from snnbd_core.defenses.detectors.frozen import frozen
 from snnbd_core.defenses.detectors.hyper_parameters import HyperParameters, card
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse
 from snnbd_core.defenses.detectors.spectre import Spectre

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean, outputs
-from snnbd_core.defenses.detectors.features import KINDS, check_kind, traced
-from snnbd_core.defenses.detectors.frozen import frozen
-from snnbd_core.learning import as_sequence
+from snnbd_core.defenses.bench import check_clean, frozen, taken
+from snnbd_core.defenses.detectors.features import KINDS
 from snnbd_core.metrics import decide
+from snnbd_core.view import View
+
+__all__ = ["Beatrix", "deviations", "gram", "map_rates"]
 
 FOLDS = 5
 TINY = 1e-6  # added to what a deviation is divided by, as in the authors' code
@@ -46,8 +46,10 @@ class Beatrix:
         channels: of a layer with more, this many are drawn, at least 1 (ours).
 
     Raises:
-        ValueError: for any argument outside what is said above; "potentials" of a network without
-            spiking layers; clean samples as for repairs.
+        ValueError: for any argument outside what is said above; clean samples as for repairs, or a
+            single one.
+        NotVisible: "rates" of a network without a hidden layer of neurons, "potentials" of one
+            that does not show them.
     """
 
     data_free: ClassVar[bool] = False
@@ -58,11 +60,13 @@ class Beatrix:
     channels: int = 256
 
     def __post_init__(self) -> None:
-        if self.of not in KINDS:
-            raise ValueError(f"of={self.of!r} is unknown; allowed: {', '.join(KINDS)}")
-        checks.whole("orders", self.orders, 1)
-        checks.above("width", self.width, 0)
-        checks.whole("channels", self.channels, 1)
+        checks.settings(
+            self,
+            of=checks.choice("of", self.of, KINDS),
+            orders=checks.whole("orders", self.orders, 1),
+            width=checks.above("width", self.width, 0),
+            channels=checks.whole("channels", self.channels, 1),
+        )
 
     def score(
         self,
@@ -70,15 +74,16 @@ class Beatrix:
         data: Any,
         clean_samples: Any,
         *,
-        seed: int,
-        device: torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N]."""
-        check_kind(net, self.of)
-        check_clean(net, clean_samples)
-        known, known_answers = self._traces(net, clean_samples, device, steps)
-        asked, answers = self._traces(net, data, device, steps)
+        clean = check_clean(net, clean_samples)
+        if len(clean) < 2:
+            raise ValueError("clean_samples holds 1 sample: bounds need at least 2")
+        known, known_answers = self._traces(net, clean, device, steps)
+        asked, answers = self._traces(net, taken(data), device, steps)
         drawn = _drawn(known.shape[1], self.channels, seed)
         scores = np.zeros(len(answers))
         for answer in np.unique(answers):
@@ -99,27 +104,31 @@ class Beatrix:
         return np.asarray(found / (np.quantile(held_out, 0.95, method="higher") + TINY))
 
     def _traces(
-        self, net: nn.Module, data: Any, device: torch.device, steps: int
+        self, net: nn.Module, data: Any, device: str | torch.device, steps: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """What channels do, [N, C, X], and answers, [N]."""
         found, answers = [], []
-        with frozen(net, device), torch.no_grad(), outputs(net) as hidden:
-            for sequence in _sequences(data, device, steps):
-                votes, potential = traced(net, sequence)
-                wanted = feature_map(hidden) if self.of == "rates" else potential.permute(1, 2, 0)
-                found.append(wanted.cpu())
+        with frozen(net, data, device=device, steps=steps) as bench, torch.no_grad():
+            for sequence in bench.batches(data):
+                if self.of == "rates":
+                    votes, trace = map_rates(bench.view, sequence)
+                else:
+                    votes, potential = bench.view.potentials(sequence)
+                    trace = potential.permute(1, 2, 0)
+                found.append(trace.cpu())
                 answers.append(decide(votes).cpu())
         return torch.cat(found).numpy(), torch.cat(answers).numpy()
 
 
-def feature_map(hidden: list[Tensor]) -> Tensor:
-    """Rates [B, C, places] of the last layer with places, of the last where none has any.
+def map_rates(view: View, sequence: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits [B, classes], and rates [B, C, places] of the last hidden layer that has places.
 
-    Args:
-        hidden: what hidden layers gave, [T, B, C, ...] each.
+    Where none has any, it is the last hidden layer, each channel of which is one place.
     """
-    last = next((one for one in reversed(hidden) if one.dim() > 3), hidden[-1])
-    return last.mean(dim=0).unsqueeze(2).flatten(2)
+    mapped = next((layer for layer in reversed(view.hidden) if len(layer.shape) > 1), None)
+    with view.read([mapped or view.hidden[-1]], "spikes") as spikes:
+        votes = view(sequence)
+    return votes, spikes[0].mean(dim=0).unsqueeze(2).flatten(2)
 
 
 def gram(traces: np.ndarray, order: int) -> np.ndarray:
@@ -138,12 +147,6 @@ def deviations(known: np.ndarray, asked: np.ndarray, width: float) -> np.ndarray
     below = np.maximum(low - asked, 0) / (np.abs(low) + TINY)
     above = np.maximum(asked - high, 0) / (np.abs(high) + TINY)
     return np.asarray((below + above).mean(axis=1))
-
-
-def _sequences(data: Any, device: torch.device, steps: int) -> Iterator[Tensor]:
-    for start in range(0, len(data), 128):
-        rows = np.arange(start, min(start + 128, len(data)))
-        yield as_sequence(data.batch(rows)[0].to(device), steps)
 
 
 def _drawn(channels: int, most: int, seed: int) -> np.ndarray:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score, roc_curve
 
 from snnbd_core.defenses.detectors.verdict import LARGEST
+
+__all__ = ["FIGURES", "Roc", "pooled", "pooled_scores", "roc", "scored"]
 
 FIGURES = ("detection_area",)
 
@@ -36,10 +37,14 @@ def roc(clean: Sequence[float] | np.ndarray, attacked: Sequence[float] | np.ndar
     Raises:
         ValueError: an empty set, or scores that are NaN.
     """
+    from sklearn.metrics import roc_auc_score, roc_curve
+
     scores = np.concatenate([np.asarray(clean, float), np.asarray(attacked, float)])
     if not len(clean) or not len(attacked) or np.isnan(scores).any():
-        raise ValueError(f"{len(clean)} clean and {len(attacked)} attacked scores: allowed is at "
-                         "least one of each and no NaN")  # fmt: skip
+        raise ValueError(
+            f"{len(clean)} clean and {len(attacked)} attacked scores: allowed is at least one of "
+            "each and no NaN"
+        )
     scores = np.nan_to_num(scores, posinf=LARGEST)
     truth = np.r_[np.zeros(len(clean)), np.ones(len(attacked))]
     false, true, _ = roc_curve(truth, scores)
@@ -92,7 +97,5 @@ def pooled_scores(found: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, np.nd
 def _error(area: float, clean: int, attacked: int) -> float:
     """Standard error of an area (Hanley and McNeil 1982, eq. 1)."""
     q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
-    spread = (
-        area * (1 - area) + (attacked - 1) * (q1 - area**2) + (clean - 1) * (q2 - area**2)
-    )  # fmt: skip
+    spread = area * (1 - area) + (attacked - 1) * (q1 - area**2) + (clean - 1) * (q2 - area**2)
     return float(np.sqrt(max(0.0, spread) / (clean * attacked)))

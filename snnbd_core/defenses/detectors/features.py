@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.defenses.bench import Bench, frozen
+from snnbd_core.defenses.bench import Bench, frozen, taken
+from snnbd_core.view import NotVisible, View
 
-__all__ = ["KINDS", "Features", "features", "per_class"]
+__all__ = ["FEW", "KINDS", "Features", "features", "per_class", "sharpness"]
 
 KINDS = ("rates", "potentials")
+SHARP = 10.0
+FEW = 8  # samples on which it is seen whether logits are votes
+
+Numbers = TypeVar("Numbers", Tensor, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,8 @@ class Features:
     Attributes:
         hidden: rates of the last hidden layer's neurons, [N, neurons].
         votes: logits, [N, classes].
-        potentials: mean potential over time of the read-out's neurons, [N, neurons]; empty for an
-            ANN.
+        potentials: mean potential over time of the read-out's neurons, [N, neurons]; [N, 0] where
+            there are none to see, as in an ANN.
     """
 
     hidden: np.ndarray
@@ -37,14 +42,24 @@ class Features:
 
 
 def features(
-    net: nn.Module, data: Any, *, device: str | torch.device, steps: int, of: str = "rates"
+    net: nn.Module,
+    data: Any,
+    *,
+    device: str | torch.device = "auto",
+    steps: int = 4,
+    of: str = "rates",
 ) -> Features:
     """Features of all samples of a set; the network is left as it was.
 
     Args:
         net, data, device, steps: as for `frozen`.
-        of: what is asked for: "potentials" are NotVisible in an ANN, which for "rates" has none.
+        of: what must be there, "rates" or "potentials".
+
+    Raises:
+        NotVisible: a network without a hidden layer of neurons, or without the potentials that are
+            asked for.
     """
+    data = taken(data)
     with frozen(net, data, device=device, steps=steps) as bench, torch.no_grad():
         seen = [_traces(bench, sequence, of) for sequence in bench.batches(data)]
     return Features(
@@ -56,15 +71,17 @@ def _traces(bench: Bench, sequence: Tensor, of: str) -> tuple[Tensor, Tensor, Te
     """Rates [B, neurons], votes [B, classes] and mean potentials [B, neurons] of a batch."""
     view = bench.view
     with view.read(view.hidden[-1:], "spikes") as hidden:
-        if view.spiking or of == "potentials":
+        try:
             votes, potential = view.potentials(sequence)
-        else:
+        except NotVisible:
+            if of == "potentials":
+                raise
             votes, potential = view(sequence), sequence.new_empty(1, sequence.shape[1], 0)
     rates = hidden[0].mean(dim=0).flatten(1)
     return rates.cpu(), votes.cpu(), potential.mean(dim=0).cpu()
 
 
-def per_class(potential: Tensor, classes: int) -> Tensor:
+def per_class(potential: Numbers, classes: int) -> Numbers:
     """Potentials [B, neurons] averaged over the neurons that vote for a class, [B, classes].
 
     A class's voters lie side by side, as in the papers' voting layer.
@@ -77,4 +94,23 @@ def per_class(potential: Tensor, classes: int) -> Tensor:
             f"the read-out has {potential.shape[1]} neurons for {classes} classes: allowed is as "
             "many for each"
         )
-    return potential.unflatten(1, (classes, -1)).mean(dim=2)
+    return potential.reshape(len(potential), classes, -1).mean(2)
+
+
+@torch.no_grad()
+def sharpness(view: View, sequence: Tensor) -> float:
+    """What logits are multiplied by before a softmax: 10 for votes of neurons, which lie in 0..1.
+
+    Other logits have no bounds and are taken as they are: those of a linear read-out, summed
+    spikes, potentials.
+
+    Args:
+        view: of the network.
+        sequence: clean samples, [T, B, C, H, W], of which the first `FEW` are looked at.
+    """
+    readout = view.readout
+    if readout is None:
+        return 1.0
+    votes = view(sequence[:, :FEW])
+    bounded = not readout.adapter.spikes or bool(((votes >= 0) & (votes <= 1)).all())
+    return SHARP if bounded else 1.0

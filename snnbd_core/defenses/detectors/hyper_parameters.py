@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +11,9 @@ from torch import nn
 
 from snnbd_core import checks
 from snnbd_core.defenses.detectors.verdict import Verdict
-from snnbd_core.neurons import LIF
+from snnbd_core.view import View
+
+__all__ = ["Card", "HyperParameters", "card"]
 
 Card = tuple[tuple[str, float, float], ...]
 
@@ -21,16 +24,20 @@ def card(net: nn.Module) -> Card:
     Of settings per neuron the mean is given.
 
     Raises:
-        ValueError: a network without spiking layers.
+        NotVisible: a network without spiking layers, or with one that has no threshold or decay.
     """
+    view = View(net)
+    if not view.spiking:
+        raise view.blind("a threshold and a decay", "needed are spiking neurons")
+    names = {module: name for name, module in view.net.named_modules()}
     found = []
-    for name, layer in net.named_modules():
-        if isinstance(layer, LIF):
-            threshold = layer._overrides.get("threshold", layer.threshold)
-            decay = layer._overrides.get("beta", layer.decay())
-            found.append((name, float(threshold.mean()), float(decay.mean())))
-    if not found:
-        raise ValueError(f"net={type(net).__name__} has no spiking layer")
+    for module, adapter in view.neurons:
+        settings = adapter.settings(module).detached()
+        if settings.threshold is None or settings.decay is None:
+            raise adapter.blind(module, "a threshold and a decay", "needed are neurons with both")
+        found.append(
+            (names[module], float(settings.threshold.mean()), float(settings.decay.mean()))
+        )
     return tuple(found)
 
 
@@ -47,7 +54,8 @@ class HyperParameters:
 
     Raises:
         ValueError: a tolerance outside 0..1; `expected` that is no card; a card of other
-            layers, when inspecting.
+            layers, or settings that are not finite, when inspecting.
+        NotVisible: as `card`, when inspecting.
     """
 
     data_free: ClassVar[bool] = True
@@ -56,9 +64,9 @@ class HyperParameters:
     tolerance: float = 0.01
 
     def __post_init__(self) -> None:
-        checks.within("tolerance", self.tolerance, 0, 1)
+        checks.settings(self, tolerance=checks.within("tolerance", self.tolerance, 0, 1))
         if self.expected is not None:
-            object.__setattr__(self, "expected", _checked(self.expected))
+            checks.settings(self, expected=_checked(self.expected))
 
     def inspect(
         self,
@@ -66,8 +74,8 @@ class HyperParameters:
         clean_samples: Any = None,
         *,
         seed: int = 0,
-        device: torch.device | None = None,
-        steps: int = 1,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Verdict:
         """Compares; nothing but the network is used."""
         found = card(net)
@@ -75,7 +83,7 @@ class HyperParameters:
             expected: Card = tuple((name, *found[0][1:]) for name, _, _ in found)
         else:
             expected = self.expected
-        names = [[name for name, _, _ in one] for one in (found, expected)]
+        names = [[name for name, _, _ in rows] for rows in (found, expected)]
         if names[0] != names[1]:
             raise ValueError(
                 f"expected={names[1]} names other layers than the network's {names[0]}"
@@ -86,6 +94,8 @@ class HyperParameters:
             for ours, theirs in zip(here, there, strict=True)
         ]
         largest = max(differences)
+        if not all(map(math.isfinite, differences)):
+            raise ValueError(f"net={type(net).__name__} has settings {found}: not all are finite")
         return Verdict(largest > self.tolerance, None, largest, self.tolerance)
 
 

@@ -12,16 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean
+from snnbd_core.data.batches import as_sequence
+from snnbd_core.defenses.bench import check_classes, check_clean, frozen
 from snnbd_core.defenses.detectors import patches
-from snnbd_core.defenses.detectors.frozen import frozen
+from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.verdict import Verdict
-from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
+from snnbd_core.view import View
+
+__all__ = ["NeuralCleanse", "anomaly"]
 
 CONSISTENT = 1.4826  # makes the median absolute deviation a standard deviation of normal data
-SHARP = 10.0  # votes lie in 0..1; so much sharper is the softmax
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,10 @@ class NeuralCleanse:
     index, the distance to the median in units of 1.4826 times the median absolute deviation, is
     above 2.
 
+    A search that finds nothing leaves a mask that covers all. Unless more than half of the searches
+    find something, the median and the deviation are those of failures: the index is then 0, and the
+    verdict no alarm.
+
     Args:
         iterations: of the search for each class, at least 1.
         samples: clean samples used, at least 1.
@@ -43,7 +49,8 @@ class NeuralCleanse:
         threshold: of the anomaly index, > 0.
 
     Raises:
-        ValueError: for any argument outside what is said above.
+        ValueError: for any argument outside what is said above; clean samples as for repairs;
+            fewer than three classes, of which the index is always 0.67.
     """
 
     data_free: ClassVar[bool] = False
@@ -54,37 +61,54 @@ class NeuralCleanse:
     threshold: float = 2.0
 
     def __post_init__(self) -> None:
-        checks.whole("iterations", self.iterations, 1)
-        checks.whole("samples", self.samples, 1)
-        checks.above("weight", self.weight, 0)
-        checks.above("threshold", self.threshold, 0)
+        for name in ("iterations", "samples"):
+            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
+        for name in ("weight", "threshold"):
+            checks.settings(self, **{name: checks.above(name, getattr(self, name), 0)})
 
     def inspect(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Verdict:
         """Masks of all classes, and what they say; the network is left as it was."""
-        check_clean(net, clean_samples)
-        draw = np.random.default_rng(seed).permutation(len(clean_samples))[: self.samples]
-        batch = clean_samples.batch(draw)[0].to(device)
-        with frozen(net, device), seeded(seed):
-            masks, _ = self.search(net, batch, range(clean_samples.classes), steps)
+        clean = check_clean(net, clean_samples)
+        draw = np.random.default_rng(seed).permutation(len(clean))[: self.samples]
+        with frozen(net, clean, device=device, steps=steps) as bench, seeded(seed):
+            check_classes(bench.view.classes, 3, "Neural Cleanse")
+            batch, _ = bench.samples(clean, draw)
+            masks, _ = self.search(net, batch, range(bench.view.classes), steps)
         sizes = masks.sum(dim=(1, 2)).tolist()
-        index, target = anomaly(sizes)
+        index, target = anomaly(sizes, full=masks[0].numel())
         return Verdict(index > self.threshold, target, index, self.threshold, values=tuple(sizes))
 
     def search(
         self, net: nn.Module, batch: Tensor, targets: Sequence[int], steps: int
     ) -> tuple[Tensor, Tensor]:
-        """Masks [K, H, W] and patterns [K, C, H, W] for K classes, each as if sought alone."""
+        """Masks [K, H, W] and patterns [K, C, H, W] for K classes, each as if sought alone.
+
+        Args:
+            net: evaluating, its weights best without gradients, see `frozen`.
+            batch: clean samples where the network is, [B, T, C, H, W] or [B, C, H, W].
+            targets: the K classes.
+            steps: T for static images.
+        """
+        view = View(net, as_sequence(batch[:1], max(2, steps)))
+        sharp = sharpness(view, as_sequence(batch, steps))
+        labels = torch.tensor(list(targets), device=batch.device)
         found = [
-            self._search(net, batch, torch.tensor(targets[part], device=batch.device), steps)
+            self._search(view, batch, labels[part], steps, sharp)
             for part in patches.groups(len(targets), batch, steps)
         ]
         masks, patterns = zip(*found, strict=True)
         return torch.cat(masks), torch.cat(patterns)
 
     def _search(
-        self, net: nn.Module, batch: Tensor, targets: Tensor, steps: int
+        self, view: View, batch: Tensor, targets: Tensor, steps: int, sharp: float
     ) -> tuple[Tensor, Tensor]:
         free, paint = patches.start(len(targets), batch)
         optimizer = torch.optim.Adam([free, paint], lr=0.2)
@@ -93,9 +117,9 @@ class NeuralCleanse:
         best = torch.ones_like(free), torch.zeros_like(paint)
         for _ in range(self.iterations):
             masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
-            logits = net(as_sequence(patches.stamped(batch, masks, patterns), steps))
+            logits = view(as_sequence(patches.stamped(batch, masks, patterns), steps))
             hits = (decide(logits) == labels).view(len(targets), -1).float().mean(dim=1)
-            away = functional.cross_entropy(SHARP * logits, labels, reduction="none")
+            away = functional.cross_entropy(sharp * logits, labels, reduction="none")
             sizes = masks.sum(dim=(1, 2))
             losses = away.view(len(targets), -1).mean(dim=1) + weight * sizes
             optimizer.zero_grad(set_to_none=True)
@@ -108,12 +132,20 @@ class NeuralCleanse:
         return best
 
 
-def anomaly(sizes: list[float]) -> tuple[float, int]:
-    """(anomaly index of the smallest mask, its class); 0 where it is not below the median."""
+def anomaly(sizes: Sequence[float], full: float = np.inf) -> tuple[float, int]:
+    """(anomaly index of the smallest mask, its class); 0 where it is not below the median.
+
+    It is 0 too where masks do not differ enough for an index: at least half of the searches failed,
+    or at least half of the masks are of one size.
+
+    Args:
+        sizes: of the masks of all classes.
+        full: of a mask that covers all, which is that of a search that failed.
+    """
     values = np.asarray(sizes)
     target = int(values.argmin())
     centre = np.median(values)
     spread = CONSISTENT * np.median(np.abs(values - centre))
-    if spread == 0:
-        return (0.0 if values[target] == centre else float("inf")), target
+    if spread == 0 or 2 * (values >= full).sum() >= len(values):
+        return 0.0, target
     return float(max(0.0, centre - values[target]) / spread), target

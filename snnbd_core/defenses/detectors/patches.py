@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+__all__ = ["FRAMES", "groups", "stamped", "start"]
+
 FRAMES = 1280  # that go through the network at once: ten classes on 32 images of four steps
 
 

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.linalg import expm
-from sklearn.covariance import EmpiricalCovariance, MinCovDet
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.detectors.features import KINDS, check_kind, features
+from snnbd_core.defenses.bench import taken
+from snnbd_core.defenses.detectors.features import KINDS, features
 from snnbd_core.defenses.detectors.training_set import by_label
+
+__all__ = ["Spectre", "projections", "quantum_entropy", "standing_out", "whitened"]
 
 SQUARES = tuple(number**2 for number in range(1, 11))  # dimensions that are tried, as the authors'
 SAMPLES = 5  # of a label for each dimension at least
@@ -53,8 +54,8 @@ class Spectre:
             times as much aside.
 
     Raises:
-        ValueError: for any argument outside what is said above; "potentials" of a network without
-            spiking layers; weights that are not finite.
+        ValueError: for any argument outside what is said above; weights that are not finite.
+        NotVisible: "potentials" of a network that does not show them, such as an ANN.
     """
 
     data_free: ClassVar[bool] = True
@@ -64,24 +65,31 @@ class Spectre:
     share: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.of not in KINDS:
-            raise ValueError(f"of={self.of!r} is unknown; allowed: {', '.join(KINDS)}")
+        checks.settings(
+            self,
+            of=checks.choice("of", self.of, KINDS),
+            share=checks.above("share", self.share, 0),
+        )
         if self.components is not None:
-            checks.whole("components", self.components, 1)
-        checks.above("share", self.share, 0)
+            checks.settings(self, components=checks.whole("components", self.components, 1))
         if self.share >= 0.5:
             raise ValueError(f"share={self.share!r} must be less than 0.5: most are clean")
 
     def score(
-        self, net: nn.Module, data: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        data: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each training sample, larger is more suspicious, float64 [N].
 
         Labels with fewer than 5 samples, or whose samples are all alike, get 0.
         """
-        check_kind(net, self.of)
-        found = features(net, data, device=device, steps=steps)
-        rows = found.hidden if self.of == "rates" else found.potentials
+        data = taken(data)
+        rows = features(net, data, device=device, steps=steps, of=self.of).of(self.of)
         return by_label(rows, np.asarray(data.labels), lambda some: self._judged(some, seed))
 
     def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:
@@ -112,6 +120,8 @@ def projections(rows: np.ndarray) -> np.ndarray:
 
 def whitened(rows: np.ndarray, seed: int) -> np.ndarray:
     """Rows less a robust mean, times the inverse root of a robust covariance, [n, k]."""
+    from sklearn.covariance import EmpiricalCovariance, MinCovDet
+
     try:
         with warnings.catch_warnings():
             for message in TOLD:
@@ -130,6 +140,8 @@ def quantum_entropy(rows: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
     widest direction (alpha without end). Where |S| is not above 1 no direction stands out, and the
     score is that of alpha = 0.
     """
+    from scipy.linalg import expm
+
     moments = rows.T @ rows / len(rows)
     excess = float(np.linalg.eigvalsh(moments)[-1]) - 1
     unit = np.eye(len(moments))
@@ -142,6 +154,8 @@ def standing_out(projected: np.ndarray, scores: np.ndarray, share: float) -> flo
 
     Put aside are the samples with the highest scores, 1.5 times `share` of them.
     """
+    from sklearn.covariance import EmpiricalCovariance
+
     kept = projected[np.argsort(scores)[: len(scores) - round(REMOVED * share * len(scores))]]
     fitted = EmpiricalCovariance().fit(kept)
     white = _white(projected - fitted.location_, fitted.covariance_)

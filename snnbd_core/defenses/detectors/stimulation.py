@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import Gate, check_clean, hidden, rates
+from snnbd_core.defenses.bench import Bench, check_classes, check_clean, frozen
 from snnbd_core.defenses.detectors import patches
-from snnbd_core.defenses.detectors.frozen import frozen
-from snnbd_core.defenses.detectors.neural_cleanse import SHARP
+from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.verdict import Verdict
-from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
-from snnbd_core.neurons import LIF
+from snnbd_core.view import Layer, View
+
+__all__ = ["BrainStimulation", "Candidate", "currents", "responses"]
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,9 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class BrainStimulation:
-    """Stimulates one channel after the other; one that raises a class whatever the input is, is
-    suspected, and a patch that drives it is sought.
+    """Stimulates one channel after the other and seeks a patch that drives the suspected ones.
+
+    A channel is suspected that raises a class whatever the input is.
 
     ABS sets an activation to a range of values. A spiking channel's is its rate; it is driven by a
     constant current of `levels` times the threshold, one of an ANN by `levels` times the largest
@@ -56,7 +57,9 @@ class BrainStimulation:
         threshold: of the score; 0.88 in the paper.
 
     Raises:
-        ValueError: for any argument outside what is said above.
+        ValueError: for any argument outside what is said above; clean samples as for repairs; a
+            network with a single class; samples that are all of a suspected channel's class.
+        NotVisible: a network without a hidden layer of neurons.
     """
 
     data_free: ClassVar[bool] = False
@@ -69,31 +72,38 @@ class BrainStimulation:
     threshold: float = 0.88
 
     def __post_init__(self) -> None:
-        checks.whole("samples", self.samples, 1)
-        checks.whole("candidates", self.candidates, 1)
-        checks.whole("iterations", self.iterations, 1)
+        for name in ("samples", "candidates", "iterations"):
+            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
         checks.above("size", self.size, 0)
-        checks.share("size", self.size)
-        checks.within("threshold", self.threshold, 0, 1)
-        object.__setattr__(self, "levels", checks.all_above("levels", self.levels, 0))
+        checks.settings(
+            self,
+            size=checks.share("size", self.size),
+            threshold=checks.within("threshold", self.threshold, 0, 1),
+            levels=checks.all_above("levels", self.levels, 0),
+        )
 
     def inspect(
-        self, net: nn.Module, clean_samples: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Verdict:
         """The best patch over all candidates; the network is left as it was."""
-        check_clean(net, clean_samples)
-        batch, labels = self._drawn(clean_samples, seed, device)
-        with frozen(net, device), seeded(seed):
-            largest = rates(net, clean_samples, steps, largest=True)
-            found = self.suspects(net, as_sequence(batch, steps), largest)
-            shares = np.zeros(clean_samples.classes)
+        clean = check_clean(net, clean_samples)
+        with frozen(net, clean, device=device, steps=steps) as bench, seeded(seed):
+            batch, labels = bench.samples(clean, self._drawn(clean, seed))
+            found = self.suspects(bench.view, bench.sequence(batch), bench.rates(clean, True))
+            shares = np.zeros(bench.view.classes)
             for part in patches.groups(len(found), batch, steps):
-                successes = self._successes(net, batch, labels, found[part], steps)
-                for one, share in zip(found[part], successes, strict=True):
-                    shares[one.target] = max(shares[one.target], share)
+                successes = self._successes(bench, batch, labels, found[part])
+                for candidate, share in zip(found[part], successes, strict=True):
+                    shares[candidate.target] = max(shares[candidate.target], share)
         score, target = float(shares.max()), int(shares.argmax())
-        return Verdict(score > self.threshold, target, score, self.threshold,
-                       values=tuple(shares.tolist()))  # fmt: skip
+        values = tuple(shares.tolist())
+        return Verdict(score > self.threshold, target, score, self.threshold, values=values)
 
     @torch.no_grad()
     def curve(
@@ -103,9 +113,9 @@ class BrainStimulation:
         target: int,
         levels: Sequence[float],
         *,
-        seed: int,
-        device: torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> tuple[Candidate, Tensor]:
         """The best suspect of a class, of all if that has none, and the votes as it is driven.
 
@@ -122,62 +132,69 @@ class BrainStimulation:
             The channel, and the mean votes [levels, classes].
 
         Raises:
-            ValueError: as `inspect`.
+            ValueError, NotVisible: as `inspect`.
         """
-        check_clean(net, clean_samples)
-        sequence = as_sequence(self._drawn(clean_samples, seed, device)[0], steps)
-        with frozen(net, device), seeded(seed):
-            largest = rates(net, clean_samples, steps, largest=True)
-            found = self.suspects(net, sequence, largest)
+        clean = check_clean(net, clean_samples)
+        with frozen(net, clean, device=device, steps=steps) as bench, seeded(seed):
+            sequence = bench.sequence(bench.samples(clean, self._drawn(clean, seed))[0])
+            largest = bench.rates(clean, largest=True)
+            found = self.suspects(bench.view, sequence, largest)
             best = next((one for one in found if one.target == target), found[0])
-            votes = responses(net, sequence, largest, best.layer, best.channel, levels)
+            votes = responses(
+                bench.view, sequence, largest[best.layer], best.layer, best.channel, levels
+            )
         return best, votes.cpu()
 
     @torch.no_grad()
-    def suspects(
-        self, net: nn.Module, sequence: Tensor, largest: Sequence[Tensor]
-    ) -> list[Candidate]:
+    def suspects(self, view: View, sequence: Tensor, largest: Sequence[Tensor]) -> list[Candidate]:
         """The channels whose stimulation raises one class most above all others, best first.
 
         Args:
-            net: in evaluation mode.
+            view: of a network in evaluation mode.
             sequence: clean samples, [T, B, C, H, W].
             largest: activation of each hidden layer's channels, one [C] for each.
+
+        Raises:
+            ValueError: a network with a single class.
         """
-        plain = net(sequence).mean(dim=0)
+        plain = view(sequence).mean(dim=0)
+        check_classes(len(plain), 2, "brain stimulation")
         found = []
         for number, most in enumerate(largest):
             for channel in range(len(most)):
-                votes = responses(net, sequence, largest, number, channel, self.levels)
+                votes = responses(view, sequence, most, number, channel, self.levels)
                 raised = votes.amax(dim=0) - plain
                 two = raised.topk(2).values
                 found.append(
                     Candidate(number, channel, int(raised.argmax()), float(two[0] - two[1]))
                 )
-        return sorted(found, key=lambda one: -one.lead)[: self.candidates]
+        return sorted(found, key=lambda candidate: -candidate.lead)[: self.candidates]
 
-    def _drawn(self, clean_samples: Any, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Some of the clean samples and their labels."""
-        rows = np.random.default_rng(seed).permutation(len(clean_samples))[: self.samples]
-        batch, labels = clean_samples.batch(rows)
-        return batch.to(device), labels.to(device)
+    def _drawn(self, clean: Any, seed: int) -> np.ndarray:
+        """Which of the clean samples are used."""
+        return np.random.default_rng(seed).permutation(len(clean))[: self.samples]
 
     def _successes(
-        self, net: nn.Module, batch: Tensor, labels: Tensor, found: Sequence[Candidate], steps: int
+        self, bench: Bench, batch: Tensor, labels: Tensor, found: Sequence[Candidate]
     ) -> list[float]:
         """For each channel the share of other classes' samples that its patch sends to its own."""
         targets = torch.tensor([one.target for one in found], device=batch.device)
         others = (labels != targets[:, None]).float()
+        if not bool(others.any(dim=1).all()):
+            raise ValueError(
+                f"samples={self.samples}: all that are drawn are of a suspected channel's class, "
+                "needed are some of another"
+            )
         others /= others.sum(dim=1, keepdim=True)
-        masks, patterns = self._patches(net, batch, others, found, steps)
+        masks, patterns = self._patches(bench, batch, others, found)
         with torch.no_grad():
-            logits = net(as_sequence(patches.stamped(batch, masks, patterns), steps))
+            logits = bench(patches.stamped(batch, masks, patterns))
         hits = decide(logits).view(others.shape) == targets[:, None]
         shares: list[float] = (hits * others).sum(dim=1).tolist()
         return shares
 
     def _patches(
-        self, net: nn.Module, batch: Tensor, others: Tensor, found: Sequence[Candidate], steps: int
+        self, bench: Bench, batch: Tensor, others: Tensor, found: Sequence[Candidate]
     ) -> tuple[Tensor, Tensor]:
         """Masks [K, H, W] and patterns [K, C, H, W] that drive the channels.
 
@@ -188,13 +205,13 @@ class BrainStimulation:
         optimizer = torch.optim.Adam([free, paint], lr=0.2)
         targets = torch.tensor([one.target for one in found], device=batch.device)
         labels = targets.repeat_interleave(len(batch))
-        high = max(float(batch.max()), 1.0)
+        high, sharp = max(float(batch.max()), 1.0), sharpness(bench.view, bench.sequence(batch))
         allowed = self.size * batch.shape[-2] * batch.shape[-1]
-        with currents(net, found) as driven:
+        with currents(bench.view, found) as driven:
             for _ in range(self.iterations):
                 masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
-                logits = net(as_sequence(patches.stamped(batch, masks, patterns), steps))
-                away = functional.cross_entropy(SHARP * logits, labels, reduction="none")
+                logits = bench(patches.stamped(batch, masks, patterns))
+                away = functional.cross_entropy(sharp * logits, labels, reduction="none")
                 aims = (away.view(others.shape) - driven()) * others
                 too_large = functional.relu(masks.sum(dim=(1, 2)) - allowed)
                 optimizer.zero_grad(set_to_none=True)
@@ -204,40 +221,30 @@ class BrainStimulation:
 
 
 @contextmanager
-def currents(net: nn.Module, found: Sequence[Candidate]) -> Iterator[Callable[[], Tensor]]:
+def currents(view: View, found: Sequence[Candidate]) -> Iterator[Callable[[], Tensor]]:
     """A function that gives, after a run of K x B samples, each channel's mean current, [K, B]."""
-    layers, kept = hidden(net), dict[nn.Module, Tensor]()
-    rows = {
-        layers[number]: [row for row, one in enumerate(found) if one.layer == number]
-        for number in sorted({one.layer for one in found})
-    }
-    back = torch.tensor([row for several in rows.values() for row in several]).argsort()
-
-    def keep(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        kept[layer] = inputs[0]
+    numbers = sorted({candidate.layer for candidate in found})
+    rows = [[row for row, one in enumerate(found) if one.layer == number] for number in numbers]
+    back = torch.tensor([row for several in rows for row in several]).argsort()
 
     def read() -> Tensor:
         means = []
-        for layer, several in rows.items():
+        for current, several in zip(seen, rows, strict=True):
             channels = [found[row].channel for row in several]
-            of_patches = kept[layer].unflatten(1, (len(found), -1))  # [T, K, B, C, ...]
+            of_patches = current.unflatten(1, (len(found), -1))  # [T, K, B, C, ...]
             driven = of_patches[:, several, :, channels]  # [some of K, T, B, ...]
             means.append(driven.transpose(1, 2).flatten(2).mean(dim=2))
         return torch.cat(means)[back]
 
-    hooks = [layer.register_forward_pre_hook(keep) for layer in rows]
-    try:
+    with view.read([view.hidden[number] for number in numbers], "current") as seen:
         yield read
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 @torch.no_grad()
 def responses(
-    net: nn.Module,
+    view: View,
     sequence: Tensor,
-    largest: Sequence[Tensor],
+    largest: Tensor,
     layer: int,
     channel: int,
     levels: Sequence[float],
@@ -245,31 +252,28 @@ def responses(
     """Mean votes [levels, classes] as one channel is driven by a constant current.
 
     Args:
-        net: in evaluation mode.
+        view: of a network in evaluation mode.
         sequence: clean samples, [T, B, C, H, W].
-        largest: activation of each hidden layer's channels, one [C] for each.
+        largest: activation of each of the layer's channels, [C].
         layer: number of the hidden layer, from 0.
         channel: its channel, whose own current is taken away.
-        levels: of the current, in multiples of the layer's threshold; of the largest activation of
-            its channels in an ANN.
+        levels: of the current, in multiples of the layer's largest threshold; of the largest
+            activation of its channels where neurons have none, as in an ANN.
     """
-    driven, most = hidden(net)[layer], largest[layer]
-    unit = float(driven.threshold.max() if isinstance(driven, LIF) else most.max())
-    votes = [
-        _stimulated(net, driven, channel, len(most), level * unit, sequence) for level in levels
-    ]
+    driven = view.hidden[layer]
+    threshold = driven.adapter.settings(driven.module).threshold
+    unit = float((largest if threshold is None else threshold).max())
+    votes = [_stimulated(view, driven, channel, level * unit, sequence) for level in levels]
     return torch.stack(votes)
 
 
-def _stimulated(
-    net: nn.Module, layer: nn.Module, channel: int, channels: int, level: float, sequence: Tensor
-) -> Tensor:
+def _stimulated(view: View, layer: Layer, channel: int, level: float, sequence: Tensor) -> Tensor:
     """Mean votes [classes] with one channel's current at a constant level."""
-    gate, offset = torch.ones(channels), torch.zeros(channels)
-    gate[channel], offset[channel] = 0.0, level
-    hook = layer.register_forward_pre_hook(Gate(gate, offset))
-    try:
-        votes: Tensor = net(sequence).mean(dim=0)
-    finally:
-        hook.remove()
-    return votes
+
+    def edit(current: Tensor, now: slice) -> Tensor:
+        current = current.clone()
+        current[:, :, channel] = level
+        return current
+
+    with view.edited({layer: edit}):
+        return view(sequence).mean(dim=0)

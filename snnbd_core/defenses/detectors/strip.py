@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.channels import check_clean
-from snnbd_core.defenses.detectors.frozen import frozen
-from snnbd_core.defenses.detectors.neural_cleanse import SHARP
-from snnbd_core.learning import as_sequence
+from snnbd_core.defenses.bench import check_classes, check_clean, frozen, taken
+from snnbd_core.defenses.detectors.features import FEW, sharpness
+
+__all__ = ["WAYS", "Strip", "entropy"]
 
 WAYS = ("space", "time")
 
@@ -24,7 +24,8 @@ class Strip:
 
     "space" adds the two, values of images at most 1, as the authors' code does, so that neither a
     trigger nor an event is halved; "time" takes every other frame from the clean one, which only
-    event frames have. Votes are turned into probabilities by a softmax of ten times their value.
+    event frames have. Votes of neurons, which lie in 0..1, are turned into probabilities by a
+    softmax of ten times their value, logits of a linear read-out by one of their value.
 
     Args:
         overlays: clean samples laid over each input, at least 1.
@@ -32,7 +33,7 @@ class Strip:
 
     Raises:
         ValueError: for any argument outside what is said above; "time" for static images;
-            samples of another shape than the clean ones.
+            samples of another shape than the clean ones; a network with a single class.
     """
 
     data_free: ClassVar[bool] = False
@@ -41,9 +42,11 @@ class Strip:
     along: str = "space"
 
     def __post_init__(self) -> None:
-        checks.whole("overlays", self.overlays, 1)
-        if self.along not in WAYS:
-            raise ValueError(f"along={self.along!r} is unknown; allowed: {', '.join(WAYS)}")
+        checks.settings(
+            self,
+            overlays=checks.whole("overlays", self.overlays, 1),
+            along=checks.choice("along", self.along, WAYS),
+        )
 
     def score(
         self,
@@ -51,39 +54,42 @@ class Strip:
         data: Any,
         clean_samples: Any,
         *,
-        seed: int,
-        device: torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N]."""
-        check_clean(net, clean_samples)
-        if tuple(data.input_shape) != tuple(clean_samples.input_shape):
+        data, clean = taken(data), check_clean(net, clean_samples)
+        if tuple(data.input_shape) != tuple(clean.input_shape):
             raise ValueError(
                 f"data has shape {tuple(data.input_shape)}, clean_samples have "
-                f"{tuple(clean_samples.input_shape)}: they are laid over each other"
+                f"{tuple(clean.input_shape)}: they are laid over each other"
             )
         draw = np.random.default_rng(seed)
         found = []
-        with frozen(net, device), torch.no_grad():
+        with frozen(net, clean, device=device, steps=steps) as bench, torch.no_grad():
+            check_classes(bench.view.classes, 2, "STRIP")
+            few, _ = bench.samples(clean, np.arange(min(FEW, len(clean))))
+            sharp = sharpness(bench.view, bench.sequence(few))
             for row in range(len(data)):
-                one = data.batch(np.array([row]))[0].to(device)
-                rows = draw.integers(len(clean_samples), size=self.overlays)
-                mixed = self._mixed(one, clean_samples.batch(rows)[0].to(device))
-                found.append(-float(entropy(net(as_sequence(mixed, steps))).mean()))
+                sample, _ = bench.samples(data, np.array([row]))
+                rows = draw.integers(len(clean), size=self.overlays)
+                mixed = self._mixed(sample, bench.samples(clean, rows)[0])
+                found.append(-float(entropy(sharp * bench(mixed)).mean()))
         return np.asarray(found)
 
-    def _mixed(self, one: Tensor, others: Tensor) -> Tensor:
+    def _mixed(self, sample: Tensor, others: Tensor) -> Tensor:
         if self.along == "space":
-            return one + others if one.dim() == 5 else (one + others).clamp(max=1.0)
-        if one.dim() != 5:
+            return sample + others if sample.dim() == 5 else (sample + others).clamp(max=1.0)
+        if sample.dim() != 5:
             raise ValueError("along='time' mixes frames: static images have none")
         mixed = others.clone()
-        mixed[:, ::2] = one[:, ::2]
+        mixed[:, ::2] = sample[:, ::2]
         return mixed
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """Shannon entropy in nats of the answers, [B]."""
-    chance = torch.softmax(SHARP * logits, dim=1)
+def entropy(scaled: Tensor) -> Tensor:
+    """Shannon entropy in nats [B] of the softmax of scaled logits [B, classes]."""
+    chance = torch.softmax(scaled, dim=1)
     total: Tensor = -(chance * chance.clamp_min(1e-12).log()).sum(dim=1)
     return total

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.detectors.frozen import as_network, frozen
+from snnbd_core.defenses.bench import check_classes, frozen, taken
 from snnbd_core.defenses.detectors.verdict import Verdict
-from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import decide
+
+__all__ = ["NoiseResponse"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,9 @@ class NoiseResponse:
         threshold: of the share, 0..1; ours, the paper looks at curves.
 
     Raises:
-        ValueError: for any argument outside what is said above.
+        ValueError: for any argument outside what is said above; a network with a single class,
+            which gets all noise.
+        NotVisible: neither clean samples nor a network that says what it reads.
     """
 
     data_free: ClassVar[bool] = True
@@ -41,41 +44,58 @@ class NoiseResponse:
     threshold: float = 0.9
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "levels", checks.all_above("levels", self.levels, 0))
-        checks.whole("inputs", self.inputs, 1)
-        checks.whole("frames", self.frames, 1)
-        checks.within("threshold", self.threshold, 0, 1)
+        checks.settings(
+            self,
+            levels=checks.all_above("levels", self.levels, 0),
+            inputs=checks.whole("inputs", self.inputs, 1),
+            frames=checks.whole("frames", self.frames, 1),
+            threshold=checks.within("threshold", self.threshold, 0, 1),
+        )
 
     def inspect(
         self,
         net: nn.Module,
         clean_samples: Any = None,
         *,
-        seed: int,
-        device: torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Verdict:
-        """The titration's largest share; samples are not used."""
-        most = self.shares(net, seed=seed, device=device).amax(dim=0)
+        """The titration's largest share; of samples nothing but their shape is used."""
+        most = self.shares(net, clean_samples, seed=seed, device=device).amax(dim=0)
         score, target = float(most.max()), int(most.argmax())
         return Verdict(
             score > self.threshold, target, score, self.threshold, values=tuple(most.tolist())
         )
 
     @torch.no_grad()
-    def shares(self, net: nn.Module, *, seed: int, device: torch.device) -> Tensor:
+    def shares(
+        self,
+        net: nn.Module,
+        clean_samples: Any = None,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+    ) -> Tensor:
         """The titration: share of the noise inputs that each class gets, [levels, classes].
 
         Rows sum to less than 1 where answers are silent or tied. The network is left as it was.
+
+        Args:
+            net: left as it was.
+            clean_samples: give the shape of the inputs; None takes it from the network.
+            seed: of the noise.
+            device: where the network is run.
         """
         draw = torch.Generator().manual_seed(seed)
-        shape = (self.inputs, self.frames, *as_network(net).input_shape)
-        classes = as_network(net).classes
-        shares = torch.zeros(len(self.levels), classes)
-        with frozen(net, device):
+        with frozen(net, taken(clean_samples), device=device, steps=1) as bench:
+            shape = (self.inputs, self.frames, *bench.view.input_shape)
+            classes = bench.view.classes
+            check_classes(classes, 2, "noise response")
+            shares = torch.zeros(len(self.levels), classes)
             for number, level in enumerate(self.levels):
-                noise = level * torch.rand(shape, generator=draw).to(device)
-                answers = decide(net(as_sequence(noise, 1))).cpu()
+                noise = level * torch.rand(shape, generator=draw).to(bench.device)
+                answers = decide(bench(noise)).cpu()
                 counted = torch.bincount(answers[answers >= 0], minlength=classes)
                 shares[number] = counted / self.inputs
         return shares

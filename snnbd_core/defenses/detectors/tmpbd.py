@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor, nn
 
 from snnbd_core import checks
+from snnbd_core.data.batches import as_sequence
+from snnbd_core.defenses.bench import Bench, check_classes, frozen, taken
 from snnbd_core.defenses.detectors import patches
-from snnbd_core.defenses.detectors.features import readout
-from snnbd_core.defenses.detectors.frozen import as_network, frozen
+from snnbd_core.defenses.detectors.features import per_class
 from snnbd_core.defenses.detectors.verdict import Verdict
-from snnbd_core.learning import as_sequence
-from snnbd_core.networks import VOTERS
-from snnbd_core.neurons import spiking_layers
+from snnbd_core.view import View
+
+__all__ = ["PotentialMargins", "ascended", "gamma_p_value", "margins"]
+
+ALIKE = 1e-6  # smallest spread, in proportion to the largest value, of which a Gamma is fitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,8 @@ class PotentialMargins:
     """Data-free: for each class the largest margin of its read-out potential, by gradient ascent.
 
     From random inputs the margin v_t - max over j != t of v_j is raised, v being the potential of
-    the last layer, averaged over time and voting neurons. The largest margins r of all classes but
+    the last layer, averaged over time and over the neurons that vote for a class, as many as there
+    are; a linear read-out's potential is its logits. The largest margins r of all classes but
     the top one give a Gamma distribution F; p = 1 - F(r_max)^classes, and p < 0.05 is a backdoor.
 
     Args:
@@ -37,7 +41,10 @@ class PotentialMargins:
         frames: T of the random inputs for event networks, at least 1.
 
     Raises:
-        ValueError: for any argument outside what is said above.
+        ValueError: for any argument outside what is said above; a network with fewer than three
+            classes, as one margin has no distribution.
+        NotVisible: a network that does not show its potentials, such as an ANN; neither clean
+            samples nor a network that says what it reads.
     """
 
     data_free: ClassVar[bool] = True
@@ -50,97 +57,118 @@ class PotentialMargins:
 
     def __post_init__(self) -> None:
         for name in ("inputs", "iterations", "frames"):
-            checks.whole(name, getattr(self, name), 1)
-        checks.above("learning_rate", self.learning_rate, 0)
-        checks.above("high", self.high, 0)
+            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
+        for name in ("learning_rate", "high"):
+            checks.settings(self, **{name: checks.above(name, getattr(self, name), 0)})
 
     def inspect(
         self,
         net: nn.Module,
         clean_samples: Any = None,
         *,
-        seed: int,
-        device: torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> Verdict:
-        """Margins of all classes, and what they say; samples are not used.
+        """Margins of all classes, and what they say; of samples nothing but the shape is used.
 
         Raises:
-            ValueError: a network without spiking layers, or whose potentials are not finite.
+            ValueError: potentials that are not finite, or margins that no Gamma distribution fits.
         """
-        if not spiking_layers(net):
-            raise ValueError(f"net={type(net).__name__} has no spiking layer: it has no potentials")
-        with frozen(net, device):
-            largest = self._largest(net, seed, device)
+        with frozen(net, taken(clean_samples), device=device, steps=steps) as bench:
+            check_classes(bench.view.classes, 3, "TMPBD")
+            largest = self._largest(bench, seed)
         if not np.isfinite(largest).all():
             raise ValueError(f"net={type(net).__name__}: margins={largest} are not all finite")
         target = int(np.argmax(largest))
         p = gamma_p_value(largest)
         return Verdict(p < 0.05, target, 1 - p, 0.95, p, tuple(largest))
 
-    def _largest(self, net: nn.Module, seed: int, device: torch.device) -> list[float]:
+    def _largest(self, bench: Bench, seed: int) -> list[float]:
         """The largest margin met on the way up, of each class; many classes climb in one batch."""
-        known = as_network(net)
-        shape = (self.inputs, self.frames, *known.input_shape)
-        draws = [torch.Generator().manual_seed(1000 * seed + t) for t in range(known.classes)]
+        classes = bench.view.classes
+        shape = (self.inputs, self.frames, *bench.view.input_shape)
+        draws = [torch.Generator().manual_seed(1000 * seed + t) for t in range(classes)]
         found: list[float] = []
-        for part in patches.groups(known.classes, torch.empty(shape, device="meta"), self.frames):
+        for part in patches.groups(classes, torch.empty(shape, device="meta"), self.frames):
             inputs = torch.cat([torch.rand(shape, generator=draw) for draw in draws[part]])
             targets = torch.arange(part.start, part.stop).repeat_interleave(self.inputs)
-            best = self._climbed(net, inputs.to(device), targets.to(device))
+            best = self._climbed(bench.view, inputs.to(bench.device), targets.to(bench.device))
             found += best.reshape(-1, self.inputs).amax(dim=1).tolist()
         return found
 
-    def _climbed(self, net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def _climbed(self, view: View, inputs: Tensor, targets: Tensor) -> Tensor:
         """The largest margin that each input met on its way, [B]."""
         best = torch.full((len(targets),), -torch.inf, device=inputs.device)
         for _ in range(self.iterations):
-            margin, inputs = ascended(net, inputs, targets, self.learning_rate, self.high)
+            margin, inputs = ascended(view, inputs, targets, self.learning_rate, self.high)
             best = torch.maximum(best, margin)
         return best
 
 
 def ascended(
-    net: nn.Module, inputs: Tensor, target: int | Tensor, learning_rate: float, high: float
+    view: View, inputs: Tensor, target: int | Tensor, learning_rate: float, high: float
 ) -> tuple[Tensor, Tensor]:
     """The margins of inputs, and the inputs one step further up; both without gradients.
 
     Args:
-        net: the network.
+        view: of the network.
         inputs: [B, T, C, H, W].
         target: as for `margins`.
         learning_rate: length of the step of each input.
         high: values end up in 0..high.
     """
     point = inputs.detach().requires_grad_()
-    margin = margins(net, as_sequence(point, 1), target)
+    margin = margins(view, as_sequence(point, 1), target)
     (slope,) = torch.autograd.grad(margin.sum(), point)
     length = slope.flatten(1).norm(dim=1).clamp_min(1e-12)
     step = slope / length.reshape(-1, 1, 1, 1, 1)
     return margin.detach(), (point.detach() + learning_rate * step).clamp(0, high)
 
 
-def margins(net: nn.Module, sequence: Tensor, target: int | Tensor) -> Tensor:
+def margins(view: View, sequence: Tensor, target: int | Tensor) -> Tensor:
     """v_target - max of the others' v for each input, [B], with gradients.
 
+    v is the mean potential over time and over the read-out's neurons of a class.
+
     Args:
-        net: the network.
+        view: of the network.
         sequence: [T, B, C, H, W].
         target: one class for all inputs, or [B], one for each.
     """
-    _, potential = readout(net, sequence)
-    pooled = potential.reshape(len(potential), -1, VOTERS).mean(dim=2)
+    votes, potential = view.potentials(sequence)
+    pooled = per_class(potential.mean(dim=0), votes.shape[1])
     rows = torch.arange(len(pooled), device=pooled.device)
     others = pooled.clone()
     others[rows, target] = -torch.inf
     return pooled[rows, target] - others.max(dim=1).values
 
 
-def gamma_p_value(values: list[float]) -> float:
-    """p = 1 - F(max)^n, F the Gamma distribution fitted to all values but the largest."""
+def gamma_p_value(values: Sequence[float]) -> float:
+    """p = 1 - F(max)^n, F the Gamma distribution fitted to all values but the largest.
+
+    Where all values are alike none stands out, and p is 1.
+
+    Raises:
+        ValueError: values that are alike but for the largest, or fewer than three: no distribution
+            can be fitted.
+    """
+    from scipy import stats
+
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     rest, largest = ordered[:-1], ordered[-1]
+    if len(ordered) > 2 and _alike(ordered):
+        return 1.0
+    if len(ordered) < 3 or _alike(rest):
+        raise ValueError(
+            f"margins={ordered.tolist()} allow no distribution: besides the largest, needed are at "
+            "least two that differ"
+        )
     shift = min(0.0, float(rest.min())) - 1e-9  # a Gamma distribution begins at 0
     shape, _, scale = stats.gamma.fit(rest - shift, floc=0)
     below = float(stats.gamma.cdf(largest - shift, shape, scale=scale))
     return float(1 - below ** len(ordered))
+
+
+def _alike(values: np.ndarray) -> bool:
+    return bool(np.ptp(values) <= ALIKE * np.abs(values).max())

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
 from torch import nn
 
 from snnbd_core import checks
+from snnbd_core.defenses.bench import taken
 from snnbd_core.defenses.detectors.features import features
+
+__all__ = ["ActivationClustering", "SpectralSignatures", "by_label", "outlying"]
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,16 @@ class SpectralSignatures:
     data_free: ClassVar[bool] = True
 
     def score(
-        self, net: nn.Module, data: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        data: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each training sample, larger is more suspicious, float64 [N]."""
+        data = taken(data)
         found = features(net, data, device=device, steps=steps).hidden
         return by_label(found, np.asarray(data.labels), outlying)
 
@@ -53,12 +62,19 @@ class ActivationClustering:
     components: int = 10
 
     def __post_init__(self) -> None:
-        checks.whole("components", self.components, 1)
+        checks.settings(self, components=checks.whole("components", self.components, 1))
 
     def score(
-        self, net: nn.Module, data: Any, *, seed: int, device: torch.device, steps: int
+        self,
+        net: nn.Module,
+        data: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each training sample, larger is more suspicious, float64 [N]."""
+        data = taken(data)
         found = features(net, data, device=device, steps=steps).hidden
 
         def away(rows: np.ndarray) -> np.ndarray:
@@ -80,13 +96,18 @@ class ActivationClustering:
         Returns:
             Principal components float64 [N, at most `components`] and clusters int [N], 0 or 1.
         """
+        from sklearn.cluster import KMeans
+        from sklearn.decomposition import PCA
+
         few = min(self.components, *rows.shape)
         reduced = PCA(few, random_state=seed).fit_transform(rows)
         side = KMeans(2, n_init=10, random_state=seed).fit_predict(reduced)
         return reduced, side
 
 
-def by_label(found: np.ndarray, labels: np.ndarray, judge: Any) -> np.ndarray:
+def by_label(
+    found: np.ndarray, labels: np.ndarray, judge: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     """Scores of samples, each judged among those of its own label."""
     scores = np.zeros(len(labels))
     for label in np.unique(labels):

@@ -9,9 +9,9 @@ from typing import Any
 
 from snnbd_core.metrics import Rate
 
+__all__ = ["FIGURES", "LARGEST", "Verdict"]
+
 LARGEST = sys.float_info.max / 2  # stands for infinity, which JSON has no word for
-
-
 FIGURES = ("alarm", "suspicion", "suspicion_threshold", "suspected_class", "p_value")
 
 

@@ -7,12 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.covariance import LedoitWolf
 from torch import nn
 
-from snnbd_core.defenses.channels import check_clean
-from snnbd_core.defenses.detectors.features import Features, check_kind, features
+from snnbd_core.defenses.bench import check_clean
+from snnbd_core.defenses.detectors.features import Features, features, per_class
 from snnbd_core.metrics import decide
+
+__all__ = ["Voltage", "distances"]
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,21 @@ class Voltage:
         data: Any,
         clean_samples: Any,
         *,
-        seed: int,
-        device: torch.device,
-        steps: int,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N].
 
         Raises:
-            ValueError: a network without spiking layers, or clean samples as for repairs.
+            ValueError: clean samples as for repairs, or none of which two have the same answer.
+            NotVisible: a network that does not show its potentials, such as an ANN.
         """
-        check_kind(net, "potentials")
-        check_clean(net, clean_samples)
-        known = features(net, clean_samples, device=device, steps=steps)
-        asked = features(net, data, device=device, steps=steps)
+        clean = check_clean(net, clean_samples)
+        known, asked = (
+            features(net, some, device=device, steps=steps, of="potentials")
+            for some in (clean, data)
+        )
         return distances(_columns(known), _answers(known), _columns(asked), _answers(asked))
 
 
@@ -57,13 +60,23 @@ def distances(
     """Mahalanobis distances of rows to the mean of the known rows with the same answer.
 
     Answers that no known row has are measured from the mean of all.
+
+    Raises:
+        ValueError: known rows that do not differ from others with the same answer.
     """
+    from sklearn.covariance import LedoitWolf
+
     centres = {
         int(answer): known[known_answers == answer].mean(axis=0)
         for answer in np.unique(known_answers)
     }
     middle = known.mean(axis=0)
     residuals = known - np.stack([centres[int(answer)] for answer in known_answers])
+    if not residuals.any():
+        raise ValueError(
+            f"clean_samples: none of {len(known)} differs from another with the same answer: "
+            "needed are at least two that do, for a covariance"
+        )
     precision = LedoitWolf(assume_centered=True).fit(residuals).precision_
     away = asked - np.stack([centres.get(int(answer), middle) for answer in answers])
     return np.asarray(np.sqrt(np.einsum("ni,ij,nj->n", away, precision, away)))
@@ -74,6 +87,5 @@ def _answers(found: Features) -> np.ndarray:
 
 
 def _columns(found: Features) -> np.ndarray:
-    classes = found.votes.shape[1]
-    pooled = found.potentials.reshape(len(found.votes), classes, -1).mean(axis=2)
+    pooled = per_class(found.potentials, found.votes.shape[1])
     return np.concatenate((pooled, found.votes), axis=1)
