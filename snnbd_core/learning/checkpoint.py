@@ -15,6 +15,8 @@ from snnbd_core.files import write_atomically
 from snnbd_core.learning.history import History
 from snnbd_core.neurons import spiking_layers
 
+__all__ = ["FORMAT", "Checkpoint", "network_identity"]
+
 FORMAT = 1
 
 

@@ -32,8 +32,8 @@ def test_an_empty_data_set_is_refused(toy):
         learning.train(toy.network(), toy.Toy(0), **toy.SETTINGS)
 
 
-def test_a_label_without_an_output_is_named(toy):
-    with pytest.raises(ValueError, match="dataset has label 3, net has 3 outputs"):
+def test_another_number_of_outputs_than_classes_is_named(toy):
+    with pytest.raises(ValueError, match=r"logits of shape \(16, 3\): allowed is .* = \(16, 4\)"):
         learning.train(toy.network(), toy.Toy(classes=4), **toy.SETTINGS)
 
 
@@ -135,7 +135,7 @@ def test_as_sequence_refuses_other_shapes(shape):
 
 
 def test_as_sequence_refuses_no_steps():
-    with pytest.raises(ValueError, match="steps=0 must be >= 1"):
+    with pytest.raises(ValueError, match=r"steps=0 must be .*>= 1"):
         learning.as_sequence(torch.zeros(2, 1, 4, 4), 0)
 
 
