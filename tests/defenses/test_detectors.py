@@ -32,14 +32,15 @@ from snnbd_core.defenses.detectors import (
     pooled_scores,
     roc,
 )
-from snnbd_core.defenses.detectors.features import per_class, sharpness
+from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
 from snnbd_core.defenses.detectors.patches import groups, stamped
 from snnbd_core.defenses.detectors.stimulation import Candidate, currents, responses
 from snnbd_core.defenses.detectors.strip import entropy
-from snnbd_core.defenses.detectors.tmpbd import ascended, gamma_p_value, margins
+from snnbd_core.defenses.detectors.tmpbd import gamma_p_value
 from snnbd_core.defenses.detectors.training_set import outlying
 from snnbd_core.defenses.detectors.voltage import distances
+from snnbd_core.metrics.margins import ascended, margins, per_class
 from snnbd_core.networks.layers import Folded
 from snnbd_core.poisoning import Triggered
 from snnbd_core.triggers import Patch

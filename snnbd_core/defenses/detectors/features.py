@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +12,11 @@ from torch import Tensor, nn
 from snnbd_core.defenses.bench import Bench, frozen, taken
 from snnbd_core.view import NotVisible, View
 
-__all__ = ["FEW", "KINDS", "Features", "features", "per_class", "sharpness"]
+__all__ = ["FEW", "KINDS", "Features", "features", "sharpness"]
 
 KINDS = ("rates", "potentials")
 SHARP = 10.0
 FEW = 8  # samples on which it is seen how large logits are
-
-Numbers = TypeVar("Numbers", Tensor, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -79,22 +77,6 @@ def _traces(bench: Bench, sequence: Tensor, of: str) -> tuple[Tensor, Tensor, Te
             votes, potential = view(sequence), sequence.new_empty(1, sequence.shape[1], 0)
     rates = hidden[0].mean(dim=0).flatten(1)
     return rates.cpu(), votes.cpu(), potential.mean(dim=0).cpu()
-
-
-def per_class(potential: Numbers, classes: int) -> Numbers:
-    """Potentials [B, neurons] averaged over the neurons that vote for a class, [B, classes].
-
-    A class's voters lie side by side, as in the papers' voting layer.
-
-    Raises:
-        ValueError: neurons that cannot be shared out evenly.
-    """
-    if potential.shape[1] % classes:
-        raise ValueError(
-            f"the read-out has {potential.shape[1]} neurons for {classes} classes: allowed is as "
-            "many for each"
-        )
-    return potential.reshape(len(potential), classes, -1).mean(2)
 
 
 @torch.no_grad()

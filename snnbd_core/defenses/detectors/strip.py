@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import check_classes, check_clean, frozen, taken
+from snnbd_core.defenses.bench import check_clean, frozen, taken
 from snnbd_core.defenses.detectors.features import FEW, sharpness
 
 __all__ = ["WAYS", "Strip", "entropy"]
@@ -68,7 +68,7 @@ class Strip:
         draw = np.random.default_rng(seed)
         found = []
         with frozen(net, clean, device=device, steps=steps) as bench, torch.no_grad():
-            check_classes(bench.view.classes, 2, "STRIP")
+            checks.classes(bench.view.classes, 2, "STRIP")
             few, _ = bench.samples(clean, np.arange(min(FEW, len(clean))))
             sharp = sharpness(bench.view, bench.sequence(few))
             for row in range(len(data)):
