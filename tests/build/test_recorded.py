@@ -12,8 +12,8 @@ import matplotlib
 import pytest
 
 from snnbd_book.build import recorded, reproduction
-from snnbd_core.defenses.detectors import NoiseResponse
 from snnbd_book.runs import Experiment, all_recorded
+from snnbd_core.defenses.detectors import NoiseResponse
 from snnbd_core.metrics import Rate
 from snnbd_core.triggers import Framed
 
