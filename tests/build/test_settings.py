@@ -61,7 +61,7 @@ def test_a_chapter_without_its_text_is_named(book: Book) -> None:
 
 def test_a_chapter_without_its_pair_is_named_with_the_remedy(book: Book) -> None:
     (book.root / "notebooks" / "01_one.ipynb").unlink()
-    with pytest.raises(BookError, match=r"no notebooks/01_one.ipynb .* snnbd_core pair"):
+    with pytest.raises(BookError, match=r"no notebooks/01_one.ipynb .* `snnbd pair`"):
         _ = book.chapters
 
 
