@@ -434,7 +434,7 @@ def test_the_note_on_kept_records_counts_those_of_other_code():
     committed = dataclasses.replace(now.provenance, commit="0123456789abcdef")
     older = dataclasses.replace(now.provenance, commit=None, code="0" * 16)
     kept = [dataclasses.replace(now, provenance=one) for one in (committed, committed, older)]
-    assert figures.kept_note(kept) == (
+    assert figures.recorded_note(kept) == (
         "3 stored records, 1 by other code than this, of: ['0123456', 'unknown']"
     )
-    assert figures.kept_note([]) == "0 stored records, 0 by other code than this, of: []"
+    assert figures.recorded_note([]) == "0 stored records, 0 by other code than this, of: []"

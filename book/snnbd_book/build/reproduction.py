@@ -57,7 +57,7 @@ _KEPT = """
 ## Kept runs of the quick profile
 
 Runs that a chapter reads because a build of the book would be too short for them
-(`python -m benchmarks.record_kept` makes them again). *Accused* is the share of networks that the
+(`python -m benchmarks.record_runs` makes them again). *Accused* is the share of networks that the
 detector under *other settings* (`probe=...`) accuses at its own threshold.
 
 """
