@@ -19,7 +19,7 @@ Bound and size of the U-Net are not known from the source; both are ours. The we
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -119,7 +119,7 @@ class Generated:
     samples: int = 512
     iterations: int = 10
     space: str = "image"
-    threshold: float | None = field(default=None, metadata={"later": True})
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         threshold = self.threshold

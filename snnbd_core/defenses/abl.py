@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -50,7 +50,7 @@ class AntiBackdoorLearning(Rule):
     floor: float = 0.2
     unlearning: int = 5
     learning_rate: float = 0.1
-    twin: bool = field(default=False, metadata={"later": True})
+    twin: bool = False
 
     def __post_init__(self) -> None:
         for name in ("isolated", "early", "floor"):

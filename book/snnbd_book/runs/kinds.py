@@ -16,7 +16,6 @@ from torch import nn
 
 from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.learning import Rule
-from snnbd_core.learning.conversion import Migrating
 from snnbd_core.triggers import Recipe
 
 
@@ -68,8 +67,8 @@ def figures(part: Any) -> tuple[str, ...]:
 
 
 def measurement(rule: Rule) -> Callable[..., dict[str, Any]] | None:
-    """What a rule that starts from a network measures after the report; None for others."""
-    return rule.measure if isinstance(rule, Migrating) else None
+    """What the rule measures after the report; None for a rule without figures."""
+    return rule.measure if rule.figures else None
 
 
 def images_only(probe: Any) -> bool:
