@@ -72,7 +72,8 @@ def train(
         loss: ``"mse"`` on rates against one-hot, ``"cross_entropy"``, or a function of logits
             [B, classes] and labels [B].
         steps: T for static images.
-        checkpoint: a file to save to after each epoch and, if it exists, to resume from.
+        checkpoint: a file to save to after each epoch and, if it exists, to resume from. Another
+            run's is left alone: this run's then lies beside it, and a warning says where.
         checkpoint_seconds: least time between two saves; 0 saves after every epoch. Each save
             waits for the disk, which takes longer than an epoch of a small network.
         progress: shows a bar, on a terminal and in a notebook.
@@ -82,7 +83,7 @@ def train(
 
     Raises:
         ValueError: an argument out of range, an empty data set, an answer that is not
-            [B, classes], a checkpoint that is damaged or of another run.
+            [B, classes], a checkpoint that is damaged.
         FloatingPointError: the loss or a weight is no longer finite.
     """
     epochs = checks.whole("epochs", epochs, 1)
@@ -169,4 +170,4 @@ def _checkpoint(
         "data": getattr(dataset, "fingerprint", None),
         "samples": len(dataset),
     }
-    return Checkpoint(Path(path), run | settings)
+    return Checkpoint(Path(path), run | settings).own()
