@@ -42,7 +42,9 @@ OPEN = "open"
 EXPECTED = ("reproduced", "partly", "not reproduced", OPEN)
 _PACKAGED = Path(__file__).resolve().parents[1] / "_claims"
 _PAPER = {"paper", "cite", "title", "chapter", "seeds", "experiments", "profiles", "claims"}
-_CLAIM = set("id where statement chapter figures reproduced partly expected why".split())
+_CLAIM = set(
+    ["id", "where", "statement", "chapter", "figures", "reproduced", "partly", "expected", "why"]
+)
 
 
 class ClaimError(ValueError):
