@@ -18,8 +18,7 @@ import torch
 
 import snnbd_core as sb
 from snnbd_book import runs
-from snnbd_book.runs import datasets, network
-from snnbd_book.runs.store import test_sets
+from snnbd_book.runs import datasets, network, test_sets
 from snnbd_core import defenses, learning
 from snnbd_core.triggers import Patch
 

@@ -33,10 +33,19 @@ def task(epochs: int) -> Task:
         build=lambda: build(
             usual.network, train.input_shape, train.classes, usual.neuron.build, seed=0
         ),
-        clean=train, poisoned=train, trigger=None, rate=0.0, target=0, epochs=epochs,
-        batch_size=usual.batch_size, learning_rate=usual.learning_rate, loss=usual.loss,
-        steps=usual.frames, seed=0, device=torch.device("cpu"),
-    )  # fmt: skip
+        clean=train,
+        poisoned=train,
+        trigger=None,
+        rate=0.0,
+        target=0,
+        epochs=epochs,
+        batch_size=usual.batch_size,
+        learning_rate=usual.learning_rate,
+        loss=usual.loss,
+        steps=usual.frames,
+        seed=0,
+        device=torch.device("cpu"),
+    )
 
 
 def main(

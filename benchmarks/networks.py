@@ -28,14 +28,20 @@ class InSpikingJelly(nn.Module):
         for before in (SHAPE[0], CHANNELS):
             blocks += [
                 layer.Conv2d(before, CHANNELS, 3, padding=1, bias=False),
-                layer.BatchNorm2d(CHANNELS), peers.SpikingJelly().node, layer.MaxPool2d(2),
-            ]  # fmt: skip
+                layer.BatchNorm2d(CHANNELS),
+                peers.SpikingJelly().node,
+                layer.MaxPool2d(2),
+            ]
         self.layers = nn.Sequential(
             *blocks,
-            layer.Flatten(), layer.Dropout(0.5), layer.Linear(CHANNELS * SIDE**2, HIDDEN),
-            peers.SpikingJelly().node, layer.Dropout(0.5), layer.Linear(HIDDEN, CLASSES * VOTERS),
+            layer.Flatten(),
+            layer.Dropout(0.5),
+            layer.Linear(CHANNELS * SIDE**2, HIDDEN),
             peers.SpikingJelly().node,
-        )  # fmt: skip
+            layer.Dropout(0.5),
+            layer.Linear(HIDDEN, CLASSES * VOTERS),
+            peers.SpikingJelly().node,
+        )
         functional.set_step_mode(self.layers, "m")
 
     def forward(self, sequence: Tensor) -> Tensor:
@@ -53,13 +59,20 @@ class InSnnTorch(nn.Module):
         for before in (SHAPE[0], CHANNELS):
             blocks += [
                 nn.Conv2d(before, CHANNELS, 3, padding=1, bias=False),
-                nn.BatchNorm2d(CHANNELS), self._neuron(), nn.MaxPool2d(2),
-            ]  # fmt: skip
+                nn.BatchNorm2d(CHANNELS),
+                self._neuron(),
+                nn.MaxPool2d(2),
+            ]
         self.layers = nn.Sequential(
             *blocks,
-            nn.Flatten(), nn.Dropout(0.5), nn.Linear(CHANNELS * SIDE**2, HIDDEN),
-            self._neuron(), nn.Dropout(0.5), nn.Linear(HIDDEN, CLASSES * VOTERS), self._neuron(),
-        )  # fmt: skip
+            nn.Flatten(),
+            nn.Dropout(0.5),
+            nn.Linear(CHANNELS * SIDE**2, HIDDEN),
+            self._neuron(),
+            nn.Dropout(0.5),
+            nn.Linear(HIDDEN, CLASSES * VOTERS),
+            self._neuron(),
+        )
 
     def forward(self, sequence: Tensor) -> Tensor:
         for layer in self.layers:
@@ -74,9 +87,12 @@ class InSnnTorch(nn.Module):
         from snntorch import surrogate
 
         return snntorch.Leaky(
-            peers.BETA, peers.THRESHOLD, surrogate.atan(peers.SLOPE), init_hidden=True,
+            peers.BETA,
+            peers.THRESHOLD,
+            surrogate.atan(peers.SLOPE),
+            init_hidden=True,
             reset_mechanism="zero",
-        )  # fmt: skip
+        )
 
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {

@@ -244,9 +244,17 @@ def _peak(what: str, kind: str, shape: tuple[int, ...], name: str) -> int | None
     if not sys.platform.startswith("linux"):
         return None
     command = [
-        sys.executable, "-m", "benchmarks.neurons", "--threads", str(torch.get_num_threads()),
-        "--peak-of", what, kind, json.dumps(shape), name,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "benchmarks.neurons",
+        "--threads",
+        str(torch.get_num_threads()),
+        "--peak-of",
+        what,
+        kind,
+        json.dumps(shape),
+        name,
+    ]
     done = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
     )

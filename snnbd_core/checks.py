@@ -108,3 +108,18 @@ def finite(net: nn.Module, done: str) -> None:
     for name, values in (*net.named_parameters(), *net.named_buffers()):
         if not bool(torch.isfinite(values).all()):
             raise ValueError(f"the weights {name} are not finite: nothing can be {done}")
+
+
+def classes(count: int, least: int, method: str) -> None:
+    """Raises ValueError for a network with fewer classes than a statistic can work with.
+
+    Args:
+        count: of the network's classes.
+        least: how many there must be.
+        method: what compares them.
+    """
+    if count < least:
+        raise ValueError(
+            f"classes={count}: {method} compares each class with the others and needs at least "
+            f"{least}"
+        )

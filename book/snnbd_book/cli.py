@@ -35,11 +35,11 @@ def book(
     folder: Folder = Path(),
 ) -> None:
     """Execute the chapters that changed and build the HTML."""
-    from snnbd_book.build import Book, BookError, Run, build
+    from snnbd_book.build import Book, BookError, Parameters, build
 
     try:
         page = build(
-            Book(folder.resolve()), Run(profile, seed, device), only=only, console=Console()
+            Book(folder.resolve()), Parameters(profile, seed, device), only=only, console=Console()
         )
     except (BookError, ValueError, ConnectionError) as error:
         raise _failure(error) from error

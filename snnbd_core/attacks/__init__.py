@@ -5,6 +5,7 @@ Two of them know how detectors look at networks, and hide from that.
 ==============  ================================================================================
 module          attack
 ==============  ================================================================================
+badsnn          `badsnn.train`, `DualSpike`: a backdoor in the neuron itself (BadSNN)
 dynamic         `Dynamic`: a perturbation learnt together with the network (Sneaky Spikes)
 optimised       `Optimised`: whole events placed by gradient on the raw recording (ours)
 federated       `TimeSliced` and `Federated`: attackers who share a trigger out in time

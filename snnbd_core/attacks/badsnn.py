@@ -13,89 +13,18 @@ follows a public transcription that nobody confirmed.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import nn
 
-from snnbd_core import checks
-from snnbd_core.data.batches import shuffled
-from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
-from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
-from snnbd_core.learning.surrogate_gradient import loss_named
+from snnbd_core.attacks.dual_spike import DualSpike, target_samples
+from snnbd_core.learning import History, Task
 from snnbd_core.metrics import Report, evaluate
-from snnbd_core.neurons import spiking_layers
 from snnbd_core.view import override
 
-__all__ = ["BATCH_NORMS", "SCHEDULES", "DualSpike", "target_samples", "threshold_sweep", "train"]
-
-SCHEDULES = ("joint", "two-pass")
-BATCH_NORMS = ("mixed", "shared", "frozen", "separate")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DualSpike(Rule):
-    """Dual-spike learning, as a rule of an `Experiment`; no sample is poisoned.
-
-    Args:
-        threshold: the malicious one, V_thr^t, > 0.
-        beta: the malicious decay, in (0, 1]; None keeps the network's.
-        share: samples of the target class that are shown to the malicious neurons, as a share of
-            the whole training set (the paper's P), above 0.
-        weight: of the malicious loss, > 0. Both losses are means over their batches.
-        schedule: "joint" takes both losses in every step, "two-pass" runs over all of D and then
-            over the malicious samples in each epoch, as a public re-implementation does.
-        batch_norm: how malicious batches are normalised. "mixed": together with the nominal ones,
-            in one pass (joint only; thresholds are per sample). "shared": by themselves, moving
-            the same running statistics. "frozen": by the running statistics. "separate": by
-            themselves, the running statistics staying the nominal ones.
-        warm_up: share of the epochs before the malicious loss begins, in [0, 1).
-
-    Raises:
-        ValueError: for any argument outside what is said above; when trained, for more malicious
-            samples than the target class has, or a network without spiking layers.
-    """
-
-    attacks: ClassVar[bool] = True
-
-    threshold: float = 1.5
-    beta: float | None = None
-    share: float = 0.03
-    weight: float = 1.0
-    schedule: str = "joint"
-    batch_norm: str = "mixed"
-    warm_up: float = 0.0
-
-    def __post_init__(self) -> None:
-        beta = self.beta
-        checks.settings(
-            self,
-            threshold=checks.above("threshold", self.threshold, 0),
-            beta=None if beta is None else _share("beta", beta),
-            share=_share("share", self.share),
-            weight=checks.above("weight", self.weight, 0),
-            schedule=checks.choice("schedule", self.schedule, SCHEDULES),
-            batch_norm=checks.choice("batch_norm", self.batch_norm, BATCH_NORMS),
-            warm_up=checks.share("warm_up", self.warm_up),
-        )
-        if self.batch_norm == "mixed" and self.schedule != "joint":
-            raise ValueError(
-                f"schedule={self.schedule!r} has no common batch: batch_norm='mixed' is for 'joint'"
-            )
-
-    def fit(self, task: Task) -> Trained:
-        """Trains the task's network on its clean set, with both kinds of neurons."""
-        net = task.build().to(task.device)
-        if not spiking_layers(net):
-            raise ValueError(f"net={type(net).__name__} has no spiking layer to attack")
-        malicious = target_samples(task.clean, task.target, self.share, task.seed)
-        return Trained(net, _train(self, net, task, malicious))
+__all__ = ["DualSpike", "target_samples", "threshold_sweep", "train"]
 
 
 def train(
@@ -116,9 +45,9 @@ def train(
     """Dual-spike learning of a network in place; no sample is changed.
 
     Args:
-        net: a network with spiking layers, [T, B, C, H, W] -> logits [B, classes]. Afterwards it
-            is on ``device``, in evaluation mode, with the neurons that it had.
-        dataset: clean frames or images.
+        net: a network with spiking layers of any library, [T, B, C, H, W] -> logits [B, classes].
+            Afterwards it is on ``device``, in evaluation mode, with the neurons that it had.
+        dataset: clean frames or images; any set that `snnbd_core.data.as_set` takes.
         target: class that the malicious neurons are trained on.
         epochs, seed, device, batch_size, learning_rate, loss, steps, progress: as for
             `snnbd_core.learning.train`.
@@ -147,28 +76,6 @@ def train(
     return DualSpike(**dual).fit(task).history
 
 
-def _share(name: str, value: Any) -> float:
-    return checks.number(name, value, lambda x: 0 < x <= 1, "in (0, 1]")
-
-
-def target_samples(data: Any, target: int, share: float, seed: int) -> Any:
-    """D_t^p: `share` of the whole set's size, drawn from the target class.
-
-    Raises:
-        ValueError: no sample of the class, or fewer than are asked for.
-    """
-    of_target = np.flatnonzero(np.asarray(data.labels) == target)
-    count = max(1, round(share * len(data)))
-    if not len(of_target):
-        raise ValueError(f"target={target} has no sample in the training set")
-    if count > len(of_target):
-        raise ValueError(
-            f"share={share} of {len(data)} samples is {count}, but target={target} has "
-            f"{len(of_target)}: allowed is up to {len(of_target) / len(data):.4f}"
-        )
-    return data.subset(np.random.default_rng([seed, 2]).permutation(of_target)[:count])
-
-
 def threshold_sweep(
     net: nn.Module,
     dataset: Any,
@@ -192,126 +99,3 @@ def threshold_sweep(
         with override(net, threshold=threshold, beta=beta):
             reports.append(evaluate(net, dataset, trigger, target, **settings))
     return reports
-
-
-Pair = tuple[np.ndarray | None, np.ndarray | None]
-
-
-def _train(rule: DualSpike, net: nn.Module, task: Task, malicious: Any) -> History:
-    """Adam with the cosine schedule of `learning.train`."""
-    *_, history = epochs_of(
-        net,
-        torch.optim.Adam(net.parameters(), lr=task.learning_rate),
-        lambda epoch: _pairs(rule, task, len(malicious), epoch),
-        lambda pair: _step(rule, net, task, malicious, pair),
-        epochs=task.epochs,
-        seed_of=lambda epoch: task.seed + epoch,
-        progress=task.progress,
-    )
-    net.eval()
-    return history
-
-
-def _pairs(rule: DualSpike, task: Task, malicious: int, epoch: int) -> list[Pair]:
-    """Rows of (nominal batch, malicious batch) in one epoch, either may be None."""
-    begun = epoch >= rule.warm_up * task.epochs
-    joint = begun and rule.schedule == "joint"
-    second = _endless(malicious, task, epoch)
-    nominal = shuffled(len(task.clean), task.batch_size, task.seed, epoch)
-    pairs: list[Pair] = [(rows, next(second) if joint else None) for rows in nominal]
-    if begun and not joint:
-        pairs += [(None, rows) for rows in shuffled(malicious, task.batch_size, task.seed, epoch)]
-    return pairs
-
-
-def _endless(count: int, task: Task, epoch: int) -> Iterator[np.ndarray]:
-    """Batches of an eighth of the task's size, over and over."""
-    size = max(1, task.batch_size // 8)
-    for turn in itertools.count():
-        yield from shuffled(count, size, task.seed, epoch * 10_000 + turn)
-
-
-def _step(rule: DualSpike, net: nn.Module, task: Task, malicious: Any, pair: Pair) -> Step:
-    """Both losses of a pair; the history counts the nominal half."""
-    nominal = None if pair[0] is None else task.clean.batch(pair[0])
-    bad = None if pair[1] is None else malicious.batch(pair[1])
-    logits, bad_logits = _forward(rule, net, nominal, bad, task)
-    loss_of = loss_named(task.loss)
-    total = torch.zeros((), device=task.device)
-    seen = Step(total, 0.0)
-    if nominal is not None and logits is not None:
-        labels = nominal[1].to(task.device)
-        seen = scored(loss_of(logits, labels), logits, labels)
-        total = total + seen.loss
-    if bad is not None and bad_logits is not None:
-        total = total + rule.weight * loss_of(bad_logits, bad[1].to(task.device))
-    return replace(seen, loss=total)
-
-
-Batch = tuple[Tensor, Tensor]
-
-
-def _forward(
-    rule: DualSpike, net: nn.Module, nominal: Batch | None, malicious: Batch | None, task: Task
-) -> tuple[Tensor | None, Tensor | None]:
-    """Logits of both halves; in one pass where batch norm is to mix them."""
-
-    def sequence(batch: Tensor) -> Tensor:
-        return as_sequence(batch.to(task.device), task.steps)
-
-    if nominal is not None and malicious is not None and rule.batch_norm == "mixed":
-        first, second = len(nominal[1]), len(malicious[1])
-        with _both(rule, net, first, second):
-            logits = answers_of(net, sequence(torch.cat((nominal[0], malicious[0]))))
-        return logits[:first], logits[first:]
-    here = None if nominal is None else answers_of(net, sequence(nominal[0]))
-    there = None
-    if malicious is not None:
-        with (
-            _statistics(net, rule.batch_norm),
-            override(net, threshold=rule.threshold, beta=rule.beta),
-        ):
-            there = answers_of(net, sequence(malicious[0]))
-    return here, there
-
-
-@contextmanager
-def _both(rule: DualSpike, net: nn.Module, first: int, second: int) -> Iterator[None]:
-    """The first samples with each layer's own neurons, the second ones with the malicious."""
-    layers = spiking_layers(net)
-    before = [layer._overrides for layer in layers]
-
-    def joined(nominal: Tensor, bad: float) -> Tensor:
-        ones = torch.ones(first, 1, device=nominal.device)
-        return torch.cat(
-            (ones * nominal.detach(), torch.full_like(ones[:1], bad).expand(second, 1))
-        )
-
-    try:
-        for layer in layers:
-            values = {"threshold": joined(layer.threshold, rule.threshold)}
-            if rule.beta is not None:
-                values["beta"] = joined(layer.decay(), rule.beta)
-            layer._overrides = {**layer._overrides, **values}
-        yield
-    finally:
-        for layer, previous in zip(layers, before, strict=True):
-            layer._overrides = previous
-
-
-@contextmanager
-def _statistics(net: nn.Module, how: str) -> Iterator[None]:
-    """Batch norm as `DualSpike.batch_norm` says, for the malicious pass."""
-    norms = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    try:
-        for norm in norms:
-            if how == "frozen":
-                norm.eval()
-            elif how == "separate":
-                norm.momentum = 0.0
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.train()
-            norm.momentum = momentum

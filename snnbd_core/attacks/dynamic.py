@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from snnbd_core import checks
 from snnbd_core.attacks.surrogate import untrained
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import History, Task, Trained, as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
@@ -128,7 +129,7 @@ class Dynamic:
         )
 
     def __call__(self, data: Any) -> Any:
-        raise ValueError("Dynamic must be learnt with a network first: see Experiment and run")
+        raise ValueError("Dynamic must be learnt with a network first, by fit(train, target=...)")
 
     def fit(
         self,
@@ -156,6 +157,7 @@ class Dynamic:
         Raises:
             ValueError: a target that is no class, settings out of range.
         """
+        train = as_set(train)
         check_target(target, train.classes)
         net = untrained(train, seed) if net is None else net
         settings = {"rate": 1.0, **settings}

@@ -170,17 +170,20 @@ class Federated(Rule):
 
 
 def average(states: list[dict[str, Tensor]], weights: list[int]) -> dict[str, Tensor]:
-    """The weighted mean of networks' states; whole numbers (counters) are the first one's."""
-    total = sum(weights)
-    return {
-        name: value
-        if not value.is_floating_point()
-        else sum(
-            (state[name] * (weight / total) for state, weight in zip(states, weights, strict=True)),
-            start=torch.zeros_like(value),
-        )
-        for name, value in states[0].items()
-    }
+    """The weighted mean of networks' states.
+
+    Whole numbers (counters) are the first network's. What is equal in all, such as the settings of
+    neurons, stays as it is: a mean would round it.
+    """
+    return {name: _mean([state[name] for state in states], weights) for name in states[0]}
+
+
+def _mean(values: list[Tensor], weights: list[int]) -> Tensor:
+    first, total = values[0], sum(weights)
+    if not first.is_floating_point() or all(torch.equal(first, value) for value in values[1:]):
+        return first
+    shares = (value * (weight / total) for value, weight in zip(values, weights, strict=True))
+    return sum(shares, start=torch.zeros_like(first))
 
 
 def _checked_slices(slices: Any) -> tuple[tuple[float, float], ...]:

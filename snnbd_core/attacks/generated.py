@@ -30,6 +30,7 @@ from torch.nn import functional
 from snnbd_core import checks
 from snnbd_core.attacks.deepfool import deepfool
 from snnbd_core.attacks.surrogate import surrogate
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
@@ -134,7 +135,9 @@ class Generated:
         )
 
     def __call__(self, data: Any) -> Any:
-        raise ValueError("Generated must be trained against a network first: see Experiment, run")
+        raise ValueError(
+            "Generated must be trained against a network first, by fit(train, target=..., net=...)"
+        )
 
     def fit(
         self,
@@ -159,6 +162,7 @@ class Generated:
             ValueError: a target that is no class, a network without spiking layers where
                 `threshold` is given.
         """
+        train = as_set(train)
         check_target(target, train.classes)
         net = surrogate(train, seed, 5, steps) if net is None else net
         return self.against(net, train, target=target, steps=steps, seed=seed)

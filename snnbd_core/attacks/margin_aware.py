@@ -24,11 +24,10 @@ import torch
 from torch import Tensor
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import check_classes
-from snnbd_core.defenses.detectors.tmpbd import ascended, margins
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics import evaluating
+from snnbd_core.metrics.margins import ascended, margins
 from snnbd_core.view import View
 
 __all__ = ["MarginAware", "lead"]
@@ -79,7 +78,7 @@ class MarginAware(Rule):
         view = View(net)
         if not view.spiking:
             raise view.blind("a membrane potential", "needed are spiking neurons")
-        check_classes(view.classes, 3, "the second loss")
+        checks.classes(view.classes, 3, "the second loss")
         history = task.train(net, loss=self._loss(view, task))
         return Trained(net, history)
 

@@ -1,10 +1,10 @@
 """A trigger that a camera can produce, placed where it works best (ours).
 
 A few whole events are added to (and taken from) the raw recording, at whole pixels and
-microseconds, with the pixel's refractory period kept. Where they go is decided by gradients: the
-attacker trains a network of its own on the training data, and asks it in which cells of the binned
-frames one more event moves the target's logit most. Binning counts events, so one more event is one
-more in its cell: the gradient passes straight through.
+microseconds, which respect the pixel's refractory period. Where they go is decided by gradients:
+the attacker trains a network of its own on the training data, and asks it in which cells of the
+binned frames one more event moves the target's logit most. Binning counts events, so one more event
+is one more in its cell: the gradient passes straight through.
 
 Which way to move it depends on the poisoning. With wrong labels the events push towards the target.
 In a clean-label attack they push away from it: a poisoned recording of the target class then looks
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from snnbd_core import checks
 from snnbd_core.attacks.surrogate import surrogate
+from snnbd_core.data import as_set
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
 from snnbd_core.poisoning import check_target
@@ -72,7 +73,7 @@ class Optimised:
         )
 
     def __call__(self, data: Any) -> Any:
-        raise ValueError("Optimised must see training data first, by fit(train)")
+        raise ValueError("Optimised must see training data first, by fit(train, target=...)")
 
     def fit(self, train: Any, *, target: int, seed: int = 0) -> EventPattern:
         """The pattern for a target class, found on the attacker's training data.
@@ -82,6 +83,7 @@ class Optimised:
             target: class whose logit is moved; one of the set's.
             seed: of the attacker's network, its training, and which recordings are looked at.
         """
+        train = as_set(train)
         check_target(target, train.classes)
         width, height, _ = train.sensor_size
         room = 2 * width * height * self.per_pixel

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, Subset
 
 from snnbd_core.data.conversion import as_float
 from snnbd_core.data.events import Events
@@ -30,19 +30,20 @@ _AT_ONCE = 256
 def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> SampleSet:
     """Take anybody's data set as one of this library's, without copying it.
 
-    Taken are this library's own sets (given back as they are), objects with their protocol
-    (``batch(indices)``, ``len``, and ``labels`` where they are known), torch data sets
-    (``Subset``, ``ConcatDataset``, ``TensorDataset``, random splits), image folders, tonic sets
-    with a transform to frames, and lists of (sample, label)::
+    Taken are this library's own sets (given back as they are, a ``Subset`` of them as their
+    ``subset``), objects with their protocol (``batch(indices)``, ``len``, and ``labels`` where
+    they are known), torch data sets (``Subset``, ``ConcatDataset``, ``TensorDataset``, random
+    splits), image folders, tonic sets with a transform to frames, and lists of (sample, label)::
 
         train = sb.data.as_set([(frames, 3), ...])   # frames [T, 2, H, W] of any number type
         train = sb.data.as_set(torchvision.datasets.ImageFolder("pictures", to_tensor))
 
     Samples with four axes are frames [T, C, H, W], kept as counts. Samples with three are images
     [C, H, W], with two [1, H, W]: PIL images and ``uint8`` are 0..255 and divided by 255, ``bool``
-    is 0 or 1, floats must lie in 0..1 (a network's own first layer is the place to normalise).
-    All become float32 when they are asked for. Labels are whole numbers of Python, NumPy or 0-d
-    tensors. Where they are not known without the samples, the set is read once.
+    is 0 or 1, floats are taken as they are. Triggers in space "image" work on 0..1, so a set that
+    is normalised by other means and deviations is refused by them: normalise in the network's
+    first layer. All become float32 when they are asked for. Labels are whole numbers of Python,
+    NumPy or 0-d tensors. Where they are not known without the samples, the set is read once.
 
     Args:
         data: the set; its samples must have one shape.
@@ -52,10 +53,11 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
         ValueError: for a ``DataLoader`` (pass its ``.dataset``), what has no length or order,
             and naming the first sample that does not fit, and why.
     """
-    if isinstance(data, SampleSet):
-        if classes is not None and len(named_classes(classes, ())) != data.classes:
-            raise ValueError(f"classes={classes!r}: the set has {data.classes}")
-        return data
+    ours = _ours(data)
+    if ours is not None:
+        if classes is not None and len(named_classes(classes, ())) != ours.classes:
+            raise ValueError(f"classes={classes!r}: the set has {ours.classes}")
+        return ours
     if isinstance(data, DataLoader):
         raise ValueError("data is a DataLoader, which hands out batches: pass its .dataset")
     if isinstance(data, Batched):
@@ -70,6 +72,14 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
     if not len(source.data):
         raise ValueError("data is empty: at least one sample is needed")
     return AdoptedSet(source, classes)
+
+
+def _ours(data: Any) -> SampleSet | None:
+    """One of this library's own sets, or a part of one by torch's ``Subset``."""
+    if isinstance(data, SampleSet):
+        return data
+    whole = _ours(data.dataset) if type(data) is Subset else None
+    return None if whole is None else whole.subset(checked_indices(data.indices, len(whole)))
 
 
 class AdoptedSet(SampleSet):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,18 +10,7 @@ from torch import Tensor
 
 from snnbd_core import checks
 
-__all__ = ["BatchedDataset", "as_sequence", "choose_device", "shuffled"]
-
-
-class BatchedDataset(Protocol):
-    """What a learning rule asks of a data set; sb.data's and PoisonedDataset fulfil it.
-
-    ``fingerprint`` is optional: where present it ties a checkpoint to the data.
-    """
-
-    def __len__(self) -> int: ...
-
-    def batch(self, indices: Any) -> tuple[Tensor, Tensor]: ...
+__all__ = ["as_sequence", "choose_device", "shuffled"]
 
 
 def shuffled(count: int, batch_size: int, seed: int, epoch: int) -> Iterator[np.ndarray]:

@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from snnbd_core import checks
 from snnbd_core.data.conversion import as_float
-from snnbd_core.data.samples import whole_label
+from snnbd_core.data.samples import SampleSet, whole_label
 
 __all__ = [
     "Batched",
@@ -158,6 +158,8 @@ def _check_shape(found: tuple[int, ...], shape: tuple[int, ...], row: int) -> No
 
 def _known_labels(data: Any) -> npt.NDArray[Any] | None:
     """The labels where a set that is known to tell them right does; None: read the samples."""
+    if isinstance(data, SampleSet):
+        return data.labels
     if type(data) is Subset:
         whole = _known_labels(data.dataset)
         return None if whole is None else whole[np.asarray(data.indices, dtype=np.int64)]

@@ -20,7 +20,6 @@ from snnbd_core.view import View
 __all__ = [
     "BATCH",
     "Bench",
-    "check_classes",
     "check_clean",
     "copied",
     "frozen",
@@ -180,21 +179,6 @@ def check_clean(net: nn.Module, clean: Any) -> Any:
             f"clean_samples have shape {tuple(clean.input_shape)}, the network reads {tuple(shape)}"
         )
     return clean
-
-
-def check_classes(classes: int, least: int, method: str) -> None:
-    """Raises ValueError for a network with fewer classes than a statistic can work with.
-
-    Args:
-        classes: of the network.
-        least: how many there must be.
-        method: what compares them.
-    """
-    if classes < least:
-        raise ValueError(
-            f"classes={classes}: {method} compares each class with the others and needs at least "
-            f"{least}"
-        )
 
 
 def _like(data: Any, steps: int) -> Tensor | None:

@@ -67,7 +67,22 @@ def step(
     Raises:
         ValueError: an unknown kernel, or one for another device than the current's.
         ImportError: a kernel asked for by name whose compiler is not installed.
+
+    In a network under `torch.compile` it stays outside of the graphs.
     """
+    # Asked for here, as a decorator would import TorchDynamo, which takes more than a second.
+    run = torch.compiler.disable(_step) if torch.compiler.is_dynamo_compiling() else _step
+    return run(current, beta, threshold, rule, return_potential, kernel)
+
+
+def _step(
+    current: Tensor,
+    beta: Tensor,
+    threshold: Tensor,
+    rule: Rule,
+    return_potential: bool,
+    kernel: str | None,
+) -> tuple[Tensor, Tensor | None]:
     device, dtype = current.device, compute_dtype(current)
     chosen = _chosen(kernel or _default(), device.type)
     # Asked for first: even a conversion that does nothing takes as long as a small layer.

@@ -11,8 +11,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.learning.task import Task, Trained
+from snnbd_core import checks
+from snnbd_core.learning.task import Rule, Task, Trained
 from snnbd_core.neurons import LIF
+
+__all__ = ["ACTIVATIONS", "ANN", "QCFS", "READS", "TimeMean", "reading", "replaced", "with_neurons"]
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -53,7 +56,7 @@ class TimeMean(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ANN:
+class ANN(Rule):
     """The ANN twin of a network.
 
     Args:
@@ -71,16 +74,16 @@ class ANN:
     levels: int = 8
 
     def __post_init__(self) -> None:
-        check_reads(self.reads)
-        check_activation(self.activation, self.levels)
+        checks.settings(
+            self,
+            reads=checks.choice("reads", self.reads, READS),
+            activation=checks.choice("activation", self.activation, ACTIVATIONS),
+            levels=checks.whole("levels", self.levels, 1),
+        )
 
     def fit(self, task: Task) -> Trained:
         """Trains the twin on the task's poisoned set."""
-        net = self.layout(task.build(nn.ReLU))
-        history = task.train(
-            net, checkpoint=task.checkpoint, checkpoint_seconds=task.checkpoint_seconds
-        )
-        return Trained(net, history)
+        return task.fitted(self.layout(task.build(nn.ReLU)))
 
     def layout(self, net: nn.Module) -> nn.Module:
         """A network with ReLU in place of its neurons, and the mean over time before it."""
@@ -92,36 +95,25 @@ def with_neurons(net: Net, neuron: Callable[[], nn.Module]) -> Net:
     """A copy of a network whose activations (spiking or ReLU) are all replaced.
 
     Args:
-        net: a `Network`.
-        neuron: makes an activation.
+        net: the network.
+        neuron: makes an activation; called for each use of one that is used several times.
     """
-    out = copy.deepcopy(net)
-    for parent in out.modules():
-        for name, child in parent.named_children():
+    return replaced(copy.deepcopy(net), neuron)
+
+
+def replaced(net: Net, neuron: Callable[[], nn.Module]) -> Net:
+    """The network itself, its activations replaced in place, see `with_neurons`."""
+    for parent in net.modules():
+        for name, child in list(parent._modules.items()):
             if isinstance(child, LIF | nn.ReLU):
                 setattr(parent, name, neuron())
-    return out
+    return net
 
 
 def reading(net: nn.Module, reads: str) -> nn.Module:
     """The network itself, or with "mean" one that is given the mean over time."""
-    check_reads(reads)
     layers = net.get_submodule("layers")
     assert isinstance(layers, nn.Sequential)
     if reads == "mean" and not isinstance(layers[0], TimeMean):
         layers.insert(0, TimeMean())
     return net
-
-
-def check_reads(reads: str) -> None:
-    """Raises ValueError unless `reads` is one of `READS`."""
-    if reads not in READS:
-        raise ValueError(f"reads={reads!r} is unknown; allowed: {', '.join(READS)}")
-
-
-def check_activation(activation: str, levels: int) -> None:
-    """Raises ValueError unless the activation is one of `ACTIVATIONS` with at least one level."""
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r} is unknown; allowed: {', '.join(ACTIVATIONS)}")
-    if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
-        raise ValueError(f"levels={levels!r} must be a whole number >= 1")

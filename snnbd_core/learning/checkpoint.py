@@ -1,9 +1,10 @@
-"""Checkpoints of a training run: written after each epoch, refused where they do not belong."""
+"""Checkpoints of a training run, written after each epoch; another run's is left alone."""
 
 from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from snnbd_core.files import write_atomically
 from snnbd_core.learning.history import History
 from snnbd_core.neurons import spiking_layers
 
+__all__ = ["FORMAT", "Checkpoint", "network_identity"]
+
 FORMAT = 1
 
 
@@ -23,7 +26,8 @@ class Checkpoint:
     """A file that holds a run's weights, optimiser state and history after its last full epoch.
 
     Attributes:
-        path: the file; its folder must exist.
+        path: the file; its folder must exist. Where another run's checkpoint lies there, this run's
+            is the file `own` beside it.
         run: what identifies the run (settings, data, network): name -> JSON-able value.
     """
 
@@ -45,21 +49,35 @@ class Checkpoint:
         """Loads weights and optimiser state; the history so far, empty if there is no file yet.
 
         Raises:
-            ValueError: a file that is not a whole checkpoint, or one of another run.
+            ValueError: a file that is not a whole checkpoint.
         """
         if not self.path.exists():
             return History()
         state = self._read()
-        for name, value in self.run.items():
-            if state["run"].get(name) != value:
-                raise ValueError(
-                    f"checkpoint={str(self.path)!r} belongs to another run: its {name} is "
-                    f"{state['run'].get(name)!r}, this run's is {value!r}; "
-                    "give another path or remove the file"
-                )
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["optimizer"])
         return History.from_dict(state["history"])
+
+    def own(self) -> Checkpoint:
+        """This checkpoint, at a path where no other run's lies; what is done is said by a warning.
+
+        Raises:
+            ValueError: a file that is not a whole checkpoint.
+        """
+        other = self._read()["run"] if self.path.exists() else self.run
+        differs = [name for name, value in self.run.items() if other.get(name) != value]
+        if not differs:
+            return self
+        digest = hashlib.sha256(repr(sorted(self.run.items())).encode()).hexdigest()[:12]
+        path = self.path.with_name(f"{self.path.stem}-{digest}{self.path.suffix}")
+        name = differs[0]
+        warnings.warn(
+            f"checkpoint={str(self.path)!r} belongs to another run: its {name} is "
+            f"{other.get(name)!r}, this run's is {self.run[name]!r}. It is left alone; this run's "
+            f"checkpoint is {path.name}",
+            stacklevel=4,
+        )
+        return Checkpoint(path, self.run)
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -7,7 +7,8 @@ of layer i on a calibration set, or a high percentile of them (Rueckauer et al. 
 
     W_i <- W_i lambda_(i-1) / lambda_i,    b_i <- b_i / lambda_i,    threshold 1.
 
-Starting from half the threshold rounds the rate to the nearest multiple of 1 / T instead of down.
+Weights after the last ReLU, a linear read-out, take rates in and give the ANN's logits. Starting
+from half the threshold rounds the rate to the nearest multiple of 1 / T instead of down.
 Max-pooling passes on the largest spike of its window in each step, as in SpikingJelly's `ann2snn`.
 """
 
@@ -15,39 +16,47 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from snnbd_core.data import IMAGES
+from snnbd_core import checks
+from snnbd_core.data import IMAGES, as_set
 from snnbd_core.data.batches import as_sequence
-from snnbd_core.learning.ann import (
-    ANN,
-    QCFS,
-    check_activation,
-    check_reads,
-    reading,
-    with_neurons,
-)
+from snnbd_core.learning.ann import ACTIVATIONS, ANN, READS, TimeMean, reading, with_neurons
+from snnbd_core.learning.folding import DROPOUTS, NORMS, folded, network_of
 from snnbd_core.learning.history import History
-from snnbd_core.learning.task import Task, Trained
+from snnbd_core.learning.scaling import activations, rescale
+from snnbd_core.learning.task import Rule, Task, Trained
+from snnbd_core.metrics.migration_rates import compare
 from snnbd_core.networks import Network
-from snnbd_core.networks.layers import Folded, Gain, Residual, SharedDropout
+from snnbd_core.networks.layers import Folded, Gain, Residual
 from snnbd_core.neurons import IF, LIF
+
+__all__ = ["NORMALISATIONS", "Conversion", "HalfStart", "Migrating", "convert", "converted"]
 
 NORMALISATIONS = ("max", "percentile")
 _CALIBRATION = 256  # samples of the training set
-_VALUES = 100_000  # at most so many activations of a layer and batch are kept for its percentile
-_PASSIVE = (
-    nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity,
-    nn.Sequential, Residual, Gain,
-)  # fmt: skip
-Waiting = list[tuple[Any, float]]
+_ALLOWED = (
+    nn.Conv2d,
+    nn.Linear,
+    *NORMS,
+    nn.ReLU,
+    *DROPOUTS,
+    nn.MaxPool2d,
+    nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d,
+    nn.Flatten,
+    nn.Identity,
+    nn.Sequential,
+    Folded,
+    Residual,
+    Gain,
+    TimeMean,
+)
 
 
 class HalfStart(IF):
@@ -77,29 +86,68 @@ def convert(
     """A spiking network with the ANN's weights; the ANN is not changed.
 
     Args:
-        ann: a `Network` with ReLU activations, trained.
-        calibration: samples of the training set, with the protocol of `snnbd_core.data`.
+        ann: a trained `Network`, or an `nn.Sequential` over images [B, C, H, W], with ReLU
+            activations; what it ends with, ReLU or weights, is the read-out.
+        calibration: samples of the training set; any set that `snnbd_core.data.as_set` takes.
         normalisation: "max" or "percentile" of a layer's activations is its scale; that of a QCFS
             activation is its learnt limit, whatever is asked for.
         percentile: 0 < percentile <= 100.
-        steps: frames that a static image is repeated for while calibrating; one is enough.
+        steps: frames that a static image is repeated for while calibrating; 1 is enough.
 
     Raises:
         ValueError: a network that spikes already or has a layer that cannot be converted (named),
-            batch norm without running statistics, weights that are not finite, no calibration
-            samples or ones of another shape, an argument out of range.
+            batch norm without running statistics or weights before it, a forward of its own,
+            weights that are not finite, no calibration samples or ones of another shape, an
+            argument out of range.
     """
-    _check(ann, calibration, normalisation, percentile)
-    net = _folded(ann)
-    scales = _scales(net, calibration, normalisation, percentile, steps)
-    _rescale(net.layers, iter(scales), 1.0, [])
-    converted = with_neurons(net, HalfStart)
-    converted._spikes = True
-    return converted.eval()
+    normalisation, percentile = _checked(normalisation, percentile)
+    steps = checks.whole("steps", steps, 1)
+    calibration = as_set(calibration)
+    _check(ann, calibration)
+    net = folded(network_of(ann, tuple(calibration.input_shape)))
+    _check_same(ann, net, calibration, steps)
+    share = 1.0 if normalisation == "max" else percentile / 100
+    rescale(net, activations(net, calibration, share, steps))
+    out = with_neurons(net, HalfStart)
+    out._spikes = True
+    return out.eval()
+
+
+def converted(
+    ann: nn.Module, data: Any, seed: int, normalisation: str, percentile: float
+) -> Network:
+    """An ANN converted with some samples of its training set, which the seed draws."""
+    data = as_set(data)
+    rows = np.random.default_rng(seed).permutation(len(data))[:_CALIBRATION]
+    return convert(ann, data.subset(rows), normalisation=normalisation, percentile=percentile)
+
+
+class Migrating(Rule):
+    """A rule whose network comes from an ANN: the report says how much of a backdoor came along."""
+
+    figures: ClassVar[tuple[str, ...]] = (
+        "ann_clean_accuracy",
+        "ann_success",
+        "migration_per_sample",
+        "agreement",
+    )
+
+    def measure(
+        self,
+        net: nn.Module,
+        source: nn.Module,
+        test: Any,
+        trigger: Any,
+        target: int,
+        steps: int,
+        device: torch.device,
+    ) -> dict[str, Any]:
+        """See `snnbd_core.metrics.migration_rates.compare`."""
+        return compare(net, source, test, trigger, target, steps, device)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conversion:
+class Conversion(Migrating):
     """LR_C of Jin et al. (2024): an ANN is trained on the poisoned set, then converted.
 
     Args:
@@ -117,14 +165,16 @@ class Conversion:
     activation: str = "relu"
     levels: int = 8
 
-    figures: ClassVar[tuple[str, ...]] = (
-        "ann_clean_accuracy", "ann_success", "migration_per_sample", "agreement",
-    )  # fmt: skip
-
     def __post_init__(self) -> None:
-        _check_settings(self.normalisation, self.percentile)
-        check_reads(self.reads)
-        check_activation(self.activation, self.levels)
+        normalisation, percentile = _checked(self.normalisation, self.percentile)
+        checks.settings(
+            self,
+            normalisation=normalisation,
+            percentile=percentile,
+            reads=checks.choice("reads", self.reads, READS),
+            activation=checks.choice("activation", self.activation, ACTIVATIONS),
+            levels=checks.whole("levels", self.levels, 1),
+        )
 
     def source(self, experiment: Any) -> Any:
         """The ANN; for static images at one step, so that all T share it."""
@@ -138,11 +188,9 @@ class Conversion:
     def converted(self, task: Task) -> Network:
         """The task's source as a spiking network."""
         assert task.source is not None  # `source` names one
-        rows = np.random.default_rng(task.seed).permutation(len(task.poisoned))[:_CALIBRATION]
-        return convert(
-            task.source.cpu(), task.poisoned.subset(rows),
-            normalisation=self.normalisation, percentile=self.percentile,
-        )  # fmt: skip
+        return converted(
+            task.source.cpu(), task.poisoned, task.seed, self.normalisation, self.percentile
+        )
 
     def layout(self, net: nn.Module) -> nn.Module:
         """The modules of a converted network."""
@@ -155,135 +203,62 @@ def source(experiment: Any, ann: ANN) -> Any:
     return dataclasses.replace(experiment, rule=ann, frames=frames)
 
 
-def layout(net: nn.Module, reads: str) -> nn.Module:
+def layout(net: Any, reads: str) -> nn.Module:
     """A network with batch norm folded and IF neurons, as `convert` gives it."""
-    return reading(with_neurons(_folded(net.eval()), HalfStart), reads)
+    return reading(with_neurons(folded(net.eval()), HalfStart), reads)
 
 
-def _folded(net: nn.Module) -> Network:
-    """A copy without dropout, and with each batch norm in the convolution before it."""
-    out = copy.deepcopy(net).eval()
-    for parent in list(out.modules()):
-        if isinstance(parent, Folded):
-            _fold(parent)
-        for name, child in parent.named_children():
-            if isinstance(child, SharedDropout | nn.Dropout):
-                setattr(parent, name, nn.Identity())
-    assert isinstance(out, Network)
-    return out
-
-
-def _fold(block: nn.Sequential) -> None:
-    for first, second in zip(range(len(block)), range(1, len(block)), strict=False):
-        convolution, norm = block[first], block[second]
-        if isinstance(norm, nn.BatchNorm2d):
-            if not isinstance(convolution, nn.Conv2d):
-                raise ValueError(
-                    f"layer {norm} follows no convolution: allowed is Conv2d before it"
-                )
-            # a bias that batch norm brought can be trained like all weights
-            block[first] = fuse_conv_bn_eval(convolution, norm).requires_grad_()
-            block[second] = nn.Identity()
-
-
-def _rescale(layer: nn.Module, scales: Iterator[float], before: float, waiting: Waiting) -> float:
-    """Scales all weights of a layer, in the order in which they run; the scale of its output.
-
-    Args:
-        scales: of the ReLUs still to come.
-        before: scale of the layer's input.
-        waiting: weights whose ReLU is still to come, with the scale of their input.
-    """
-    if isinstance(layer, nn.Conv2d | nn.Linear | Gain):
-        waiting.append((layer, before))
-    elif isinstance(layer, nn.ReLU):
-        scale = next(scales)
-        for weights, given in waiting:
-            weights.weight.mul_(given / scale)
-            if weights.bias is not None:
-                weights.bias.div_(scale)
-        waiting.clear()
-        return scale
-    elif isinstance(layer, Residual):
-        _rescale(layer.body, scales, before, waiting)
-        _rescale(layer.shortcut, scales, before, waiting)
-        return _rescale(layer.neuron, scales, before, waiting)
-    else:
-        for child in layer.children():
-            before = _rescale(child, scales, before, waiting)
-    return before
-
-
-def _scales(
-    net: nn.Module, calibration: Any, normalisation: str, percentile: float, steps: int
-) -> list[float]:
-    """Of each ReLU, in order, the activation that becomes a rate of 1."""
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.ReLU)]
-    kept: list[list[Tensor]] = [[] for _ in layers]
-    hooks = [
-        layer.register_forward_hook(_keeper(values))
-        for layer, values in zip(layers, kept, strict=True)
-    ]
-    for start in range(0, len(calibration), 64):
-        batch, _ = calibration.batch(np.arange(start, min(start + 64, len(calibration))))
-        net(as_sequence(batch, steps))
-    for hook in hooks:
-        hook.remove()
-    share = 1.0 if normalisation == "max" else percentile / 100
-    scales = []
-    for layer, values in zip(layers, kept, strict=True):
-        if isinstance(layer, QCFS):
-            scales.append(float(layer.limit))
-            continue
-        together = np.concatenate([one.numpy() for one in values])
-        scale = float(np.quantile(together, share))
-        # a layer that is silent for all samples stays silent at any scale
-        scales.append(scale if scale > 0 else float(together.max()) or 1.0)
-    return scales
-
-
-def _keeper(values: list[Tensor]) -> Any:
-    def keep(layer: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-        flat = output.flatten()
-        if len(flat) > _VALUES:
-            largest = flat.max().reshape(1)
-            flat = torch.cat((flat[:: len(flat) // _VALUES + 1], largest))
-        values.append(flat.clone())
-
-    return keep
-
-
-def _check(ann: nn.Module, calibration: Any, normalisation: str, percentile: float) -> None:
-    _check_settings(normalisation, percentile)
-    if not isinstance(ann, Network):
-        raise ValueError(f"ann={type(ann).__name__} must be a Network of snnbd_core.networks")
-    allowed = (Folded, nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.ReLU, SharedDropout, nn.Dropout)
-    for name, layer in ann.layers.named_modules():
+def _check(ann: nn.Module, calibration: Any) -> None:
+    if not isinstance(ann, Network | nn.Sequential):
+        raise ValueError(
+            f"ann={type(ann).__name__} must be a Network of snnbd_core.networks or an nn.Sequential"
+        )
+    for name, layer in (ann.layers if isinstance(ann, Network) else ann).named_modules():
         if isinstance(layer, LIF):
-            raise ValueError(f"layer {name} ({type(layer).__name__}) spikes already: the network "
-                             "must be an ANN with ReLU")  # fmt: skip
-        known = isinstance(layer, (*allowed, *_PASSIVE)) or type(layer).__name__ == "TimeMean"
-        if name and not known:
+            raise ValueError(
+                f"layer {name} ({type(layer).__name__}) spikes already: the network must be an "
+                "ANN with ReLU"
+            )
+        if name and not isinstance(layer, _ALLOWED):
             raise ValueError(
                 f"layer {name} ({type(layer).__name__}) cannot be converted: allowed are Conv2d, "
-                "Linear, BatchNorm2d, ReLU, pooling, dropout, Flatten"
+                "Linear, BatchNorm, ReLU, pooling, dropout, Flatten"
             )
-        if isinstance(layer, nn.BatchNorm2d) and layer.running_mean is None:
-            raise ValueError(f"layer {name} (BatchNorm2d) has no running statistics to fold")
+        if isinstance(layer, NORMS) and layer.running_mean is None:
+            raise ValueError(
+                f"layer {name} ({type(layer).__name__}) has no running statistics to fold"
+            )
+    if not any(isinstance(layer, nn.ReLU) for layer in ann.modules()):
+        raise ValueError(f"ann={type(ann).__name__} has no ReLU: nothing would spike")
     for name, weight in ann.named_parameters():
         if not bool(torch.isfinite(weight).all()):
             raise ValueError(f"the weights {name} are not finite: train the ANN again")
     if not len(calibration):
         raise ValueError("calibration is empty: at least one sample is needed")
     shape = tuple(calibration.input_shape)
-    if shape != tuple(ann.input_shape):
+    if isinstance(ann, Network) and shape != tuple(ann.input_shape):
         raise ValueError(f"calibration has samples of shape {shape}: allowed is {ann.input_shape}")
 
 
-def _check_settings(normalisation: str, percentile: float) -> None:
-    if normalisation not in NORMALISATIONS:
+def _check_same(ann: nn.Module, net: Network, calibration: Any, steps: int) -> None:
+    """Raises ValueError unless the chain of layers that was read answers as the ANN does."""
+    ann = copy.deepcopy(ann).eval()
+    batch, _ = calibration.batch(np.arange(min(16, len(calibration))))
+    sequence = as_sequence(batch.to(next(net.parameters()).device), steps)
+    if isinstance(ann, Network):
+        wanted: Tensor = ann(sequence)
+    else:
+        wanted = torch.stack([ann(frames) for frames in sequence]).mean(dim=0)
+    # QCFS jumps where rounding differs, so not every value need be the same
+    if not (net(sequence) - wanted).abs().mean() <= 0.01 * wanted.abs().mean():
         raise ValueError(
-            f"normalisation={normalisation!r} is unknown; allowed: {', '.join(NORMALISATIONS)}"
+            f"ann={type(ann).__name__} does not answer as the chain of its layers does, so these "
+            "cannot be converted: allowed are networks without a forward or hooks of their own"
         )
-    if isinstance(percentile, bool) or not 0 < percentile <= 100:
-        raise ValueError(f"percentile={percentile!r} must be a number in (0, 100]")
+
+
+def _checked(normalisation: str, percentile: float) -> tuple[str, float]:
+    return (
+        checks.choice("normalisation", normalisation, NORMALISATIONS),
+        checks.number("percentile", percentile, lambda x: 0 < x <= 100, "in (0, 100]"),
+    )

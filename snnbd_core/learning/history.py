@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+__all__ = ["History"]
+
 
 @dataclass(frozen=True)
 class History:

@@ -16,9 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from snnbd_core.learning.ann import with_neurons
+from snnbd_core.learning.ann import replaced, with_neurons
 from snnbd_core.learning.conversion import HalfStart
-from snnbd_core.learning.task import Task, Trained
+from snnbd_core.learning.history import History
+from snnbd_core.learning.surrogate_gradient import train
+from snnbd_core.learning.task import Rule, Task, Trained
+from snnbd_core.networks import Network
+from snnbd_core.neurons import LIF
+
+__all__ = ["Represented", "SpikeRepresentation", "train_spike_representation"]
 
 
 class Represented(HalfStart):
@@ -54,7 +60,7 @@ class _Rate(torch.autograd.Function):
 
 
 @dataclass(frozen=True)
-class SpikeRepresentation:
+class SpikeRepresentation(Rule):
     """The rule; neurons are IF with threshold 1 whatever the experiment's are.
 
     One thing is added to the paper's. A neuron whose mean input has left 0..1 has no gradient, and
@@ -64,12 +70,30 @@ class SpikeRepresentation:
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set."""
-        net = self.layout(task.build())
-        history = task.train(
-            net, checkpoint=task.checkpoint, checkpoint_seconds=task.checkpoint_seconds,
-        )  # fmt: skip
-        return Trained(net, history)
+        return task.fitted(self.layout(task.build()))
 
     def layout(self, net: nn.Module) -> nn.Module:
         """The network with neurons whose gradient is that of their rate."""
         return with_neurons(net, Represented)
+
+
+def train_spike_representation(
+    net: nn.Module, dataset: Any, *, epochs: int = 10, **settings: Any
+) -> History:
+    """Trains a network in place by spike representation.
+
+    Args:
+        net: a network with LIF, IF or ReLU layers; IF neurons with threshold 1 take their places.
+        dataset: the training set; any that `snnbd_core.data.as_set` takes.
+        epochs: passes over it, >= 1.
+        settings: others of `snnbd_core.learning.train`.
+
+    Raises:
+        ValueError: no such layer, or as `snnbd_core.learning.train`.
+    """
+    if not any(isinstance(layer, LIF | nn.ReLU) for layer in net.modules()):
+        raise ValueError(f"net={type(net).__name__} has no LIF, IF or ReLU layer to represent")
+    replaced(net, Represented)
+    if isinstance(net, Network):
+        net._spikes = True
+    return train(net, dataset, epochs=epochs, **settings)

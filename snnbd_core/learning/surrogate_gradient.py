@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from snnbd_core import checks
 from snnbd_core.data import as_set
-from snnbd_core.data.batches import BatchedDataset, as_sequence, choose_device, shuffled
+from snnbd_core.data.batches import as_sequence, choose_device, shuffled
+from snnbd_core.data.samples import SampleSet
 from snnbd_core.learning.checkpoint import Checkpoint, network_identity
 from snnbd_core.learning.history import History
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
@@ -38,7 +39,7 @@ LOSSES: dict[str, Loss] = {
 
 def train(
     net: nn.Module,
-    dataset: BatchedDataset,
+    dataset: Any,
     *,
     epochs: int,
     seed: int = 0,
@@ -61,7 +62,7 @@ def train(
     Args:
         net: takes [T, B, C, H, W], gives logits [B, classes]. Afterwards it is on ``device``, in
             evaluation mode.
-        dataset: event frames or static images, see ``BatchedDataset``.
+        dataset: event frames or static images; any set that ``snnbd_core.data.as_set`` takes.
         epochs: passes over the data, >= 1.
         seed: of sample order and dropout (not of the initial weights: those are in ``net``).
         device: ``"auto"`` takes CUDA, MPS or CPU, whichever comes first.
@@ -71,7 +72,8 @@ def train(
         loss: ``"mse"`` on rates against one-hot, ``"cross_entropy"``, or a function of logits
             [B, classes] and labels [B].
         steps: T for static images.
-        checkpoint: a file to save to after each epoch and, if it exists, to resume from.
+        checkpoint: a file to save to after each epoch and, if it exists, to resume from. Another
+            run's is left alone: this run's then lies beside it, and a warning says where.
         checkpoint_seconds: least time between two saves; 0 saves after every epoch. Each save
             waits for the disk, which takes longer than an epoch of a small network.
         progress: shows a bar, on a terminal and in a notebook.
@@ -80,8 +82,8 @@ def train(
         The history, of a resumed run from its first epoch on.
 
     Raises:
-        ValueError: an argument out of range, an empty data set, a label that the network has no
-            output for, a checkpoint that is damaged or of another run.
+        ValueError: an argument out of range, an empty data set, an answer that is not
+            [B, classes], a checkpoint that is damaged.
         FloatingPointError: the loss or a weight is no longer finite.
     """
     epochs = checks.whole("epochs", epochs, 1)
@@ -91,6 +93,8 @@ def train(
     steps = checks.whole("steps", steps, 1)
     loss_of = loss_named(loss)
     dataset = as_set(dataset)
+    if not len(dataset):
+        raise ValueError("dataset has no samples; training needs at least one")
     net.to(choose_device(device))
     optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
     begun, saved = History(), None
@@ -133,32 +137,28 @@ def loss_named(loss: str | Loss) -> Loss:
 
 
 def _step_of(
-    net: nn.Module, dataset: BatchedDataset, loss_of: Loss, steps: int
+    net: nn.Module, dataset: SampleSet, loss_of: Loss, steps: int
 ) -> Callable[[np.ndarray], Step]:
     """The step on some rows of a set."""
-    place = next(net.parameters()).device
-    classes = getattr(dataset, "classes", None)
+    place, classes = next(net.parameters()).device, dataset.classes
     unseen = True
 
     def step(rows: np.ndarray) -> Step:
         nonlocal unseen
         batch, labels = dataset.batch(rows)
-        highest = int(labels.max())
         sequence = as_sequence(batch.to(place, non_blocking=True), steps)
         labels = labels.to(place, non_blocking=True)
         if unseen:
             check_batch_axis(net, sequence, classes)
             unseen = False
         logits = answers_of(net, sequence, classes)
-        if highest >= logits.shape[1]:
-            raise ValueError(f"dataset has label {highest}, net has {logits.shape[1]} outputs")
         return scored(loss_of(logits, labels), logits, labels)
 
     return step
 
 
 def _checkpoint(
-    path: str | os.PathLike[str], net: nn.Module, dataset: BatchedDataset, settings: dict[str, Any]
+    path: str | os.PathLike[str], net: nn.Module, dataset: SampleSet, settings: dict[str, Any]
 ) -> Checkpoint:
     """The checkpoint of a training with these settings, which identify it beside net and data."""
     if not Path(path).parent.is_dir():
@@ -170,4 +170,4 @@ def _checkpoint(
         "data": getattr(dataset, "fingerprint", None),
         "samples": len(dataset),
     }
-    return Checkpoint(Path(path), run | settings)
+    return Checkpoint(Path(path), run | settings).own()

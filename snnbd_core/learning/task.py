@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from snnbd_core import checks
+from snnbd_core.data import as_set
 from snnbd_core.data.batches import choose_device
 from snnbd_core.learning.history import History
 from snnbd_core.learning.surrogate_gradient import loss_named, train
@@ -79,11 +80,11 @@ class Task:
 
         Args:
             net: what `build` gives, whatever neurons it is asked for.
-            data: both the clean set and the one to train on.
+            data: both the clean set and the one to train on; any that `as_set` takes.
             device: as in `train`.
             settings: the other attributes.
         """
-        place = choose_device(device)
+        data, place = as_set(data), choose_device(device)
         return cls(clean=data, poisoned=data, build=lambda *_: net, device=place, **settings)
 
     def train(self, net: nn.Module, dataset: Any = None, **changes: Any) -> History:
@@ -164,7 +165,7 @@ class Rule(Protocol):
         target: int,
         steps: int,
         device: torch.device,
-    ) -> Mapping[str, Any]:
+    ) -> dict[str, Any]:
         """Rates and numbers that the report carries besides the usual ones, by name."""
         return {}
 

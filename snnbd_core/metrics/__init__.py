@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from snnbd_core.metrics.answers import NO_PREDICTION, decide
 from snnbd_core.metrics.evaluation import check_batch_axis, evaluate, evaluating, predict
+from snnbd_core.metrics.migration_rates import Migration, migration
 from snnbd_core.metrics.report import Rate, Report, revived
 
 __all__ = [
     "NO_PREDICTION",
+    "Migration",
     "Rate",
     "Report",
     "check_batch_axis",
     "decide",
     "evaluate",
     "evaluating",
+    "migration",
     "predict",
     "revived",
 ]

@@ -9,14 +9,88 @@ Jin et al. (2024) give a migration rate, but its formula was not available. Two 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from snnbd_core.metrics import Rate, Report, predict
-from snnbd_core.poisoning import Triggered
+from snnbd_core.data import as_set
+from snnbd_core.metrics.evaluation import predict
+from snnbd_core.metrics.report import Rate, Report
+from snnbd_core.poisoning import Triggered, check_target
+from snnbd_core.triggers import Trigger
+
+__all__ = ["Migration", "compare", "migration", "migration_rate"]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What of a backdoor an SNN has from its ANN; triggered samples of the other classes.
+
+    Attributes:
+        ann_success, snn_success: how many each network sends to the target.
+        mr1: share of the ANN's success above its floor that the SNN has above its own; None
+            without the two clean networks, nan where the ANN has no backdoor to migrate.
+        mr2: how many of the samples that the ANN sends to the target the SNN sends there too.
+        agreement: how many samples both networks answer alike.
+    """
+
+    ann_success: Rate
+    snn_success: Rate
+    mr1: float | None
+    mr2: Rate
+    agreement: Rate
+
+
+def migration(
+    ann: nn.Module,
+    snn: nn.Module,
+    test: Any,
+    trigger: Trigger,
+    target: int = 0,
+    *,
+    clean_ann: nn.Module | None = None,
+    clean_snn: nn.Module | None = None,
+    device: str | torch.device = "auto",
+    batch_size: int = 128,
+    steps: int = 4,
+) -> Migration:
+    """Lays an SNN beside the ANN that it was converted from.
+
+    Args:
+        ann, snn: both [T, B, C, H, W] -> logits [B, classes].
+        test, trigger, target, device, batch_size: as for `snnbd_core.evaluate`.
+        clean_ann, clean_snn: the same two trained without poison, which give MR1 its floors.
+        steps: T of the SNN for static images; the ANN has one step.
+
+    Raises:
+        ValueError: as `snnbd_core.evaluate`, or one clean network without the other.
+    """
+    test = as_set(test)
+    check_target(target, test.classes)
+    if (clean_ann is None) != (clean_snn is None):
+        raise ValueError("clean_ann and clean_snn: MR1 needs a floor for both networks or neither")
+    others = np.asarray(test.labels) != target
+    triggered = Triggered(test, trigger)
+
+    def answers(net: nn.Module, steps: int) -> np.ndarray:
+        return predict(net, triggered, device=device, batch_size=batch_size, steps=steps)[others]
+
+    first, second = answers(ann, 1), answers(snn, steps)
+    success = _rate(first == target), _rate(second == target)
+    mr1 = None
+    if clean_ann is not None and clean_snn is not None:
+        floors = _rate(answers(clean_ann, 1) == target), _rate(answers(clean_snn, steps) == target)
+        mr1 = _mr1(success[1], floors[1], success[0], floors[0])
+    return Migration(
+        ann_success=success[0],
+        snn_success=success[1],
+        mr1=mr1,
+        mr2=_rate(second[first == target] == target),
+        agreement=_rate(second == first),
+    )
 
 
 def compare(
@@ -28,7 +102,7 @@ def compare(
     steps: int,
     device: torch.device,
 ) -> dict[str, Rate]:
-    """What the ANN answers, and how often the SNN answers the same.
+    """What the ANN answers, and how often the SNN answers the same, for a report.
 
     Args:
         net, source: the SNN and the ANN that it comes from.
@@ -38,20 +112,17 @@ def compare(
 
     Returns:
         "ann_clean_accuracy"; under a trigger also "ann_success", "migration_per_sample" (MR2) and
-        "agreement" (share of triggered samples of other classes with the same answer).
+        "agreement".
     """
-    truth = np.asarray(test.labels)
     clean = predict(source, test, device=device, steps=1)
-    figures = {"ann_clean_accuracy": _rate(clean == truth)}
+    figures = {"ann_clean_accuracy": _rate(clean == np.asarray(test.labels))}
     if trigger is None:
         return figures
-    others, lit = truth != target, Triggered(test, trigger)
-    ann = predict(source, lit, device=device, steps=1)[others]
-    snn = predict(net, lit, device=device, steps=steps)[others]
+    found = migration(source, net, test, trigger, target, device=device, steps=steps)
     return figures | {
-        "ann_success": _rate(ann == target),
-        "migration_per_sample": _rate(snn[ann == target] == target),
-        "agreement": _rate(snn == ann),
+        "ann_success": found.ann_success,
+        "migration_per_sample": found.mr2,
+        "agreement": found.agreement,
     }
 
 
@@ -61,12 +132,17 @@ def migration_rate(snn: Report, ann: Report) -> float:
     Raises:
         ValueError: a report without a trigger or without a floor.
     """
-    gains = []
+    rates = []
     for name, report in (("snn", snn), ("ann", ann)):
         if report.attack_success_rate is None or report.floor is None:
             raise ValueError(f"{name} has no success rate with a floor: it needs a trigger")
-        gains.append(report.attack_success_rate.value - report.floor.value)
-    return gains[0] / gains[1] if gains[1] > 0 else float("nan")
+        rates += [report.attack_success_rate, report.floor]
+    return _mr1(*rates)
+
+
+def _mr1(snn: Rate, snn_floor: Rate, ann: Rate, ann_floor: Rate) -> float:
+    gain = ann.value - ann_floor.value
+    return (snn.value - snn_floor.value) / gain if gain > 0 else float("nan")
 
 
 def _rate(hits: np.ndarray) -> Rate:

@@ -36,6 +36,8 @@ from snnbd_core.networks.layers import Folded, PoissonCode, SharedDropout
 from snnbd_core.networks.recomputing import recomputed
 from snnbd_core.neurons import LIF
 
+__all__ = ["CODINGS", "NAMES", "PAPERS", "QUICK", "VOTERS", "Network", "Size", "build", "seeded"]
+
 VOTERS = 10
 
 
@@ -66,6 +68,7 @@ class Network(nn.Module):
         layers: what runs before the vote, in order, [T, B, ...] to [T, B, ...].
         input_shape: (C, H, W).
         classes: how many classes are voted on.
+        voters: outputs of the last layer for each class.
         recompute: True takes less memory for training and more time, see
             `snnbd_core.networks.recomputing`.
     """
@@ -78,12 +81,14 @@ class Network(nn.Module):
         input_shape: tuple[int, int, int],
         classes: int,
         encoder: nn.Module | None = None,
+        voters: int = VOTERS,
     ) -> None:
         super().__init__()
         self.encoder = encoder
         self.layers = nn.Sequential(*layers)
         self.input_shape = input_shape
         self.classes = classes
+        self.voters = voters
         self._spikes = not any(isinstance(layer, nn.ReLU) for layer in self.layers.modules())
 
     def forward(self, sequence: Tensor) -> Tensor:
@@ -108,7 +113,7 @@ class Network(nn.Module):
             votes = self.layers(sequence)
         if votes.dtype in (torch.float16, torch.bfloat16):
             votes = votes.float()  # under autocast; a mean of half-precision votes is too coarse
-        return votes.reshape(*votes.shape[:2], self.classes, VOTERS).mean(dim=(0, -1))
+        return votes.reshape(*votes.shape[:2], self.classes, self.voters).mean(dim=(0, -1))
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         """Takes over the guards of a repaired network."""
@@ -142,8 +147,7 @@ def build(
     """
     if name not in NAMES:
         raise ValueError(f"name={name!r} is not a network; allowed: {', '.join(NAMES)}")
-    if coding not in CODINGS:
-        raise ValueError(f"coding={coding!r} is unknown; allowed: {', '.join(CODINGS)}")
+    coding = checks.choice("coding", coding, CODINGS)
     shape = _checked_shape(input_shape)
     classes = checks.whole("classes", classes, 1)
     with seeded(seed):
@@ -186,15 +190,22 @@ def _paper_layers(
     for _ in range(size.blocks):
         convolution = nn.Conv2d(channels, size.channels, 3, padding=1, bias=False)
         layers += [
-            Folded(convolution, nn.BatchNorm2d(size.channels)), neuron(), Folded(nn.MaxPool2d(2)),
-        ]  # fmt: skip
+            Folded(convolution, nn.BatchNorm2d(size.channels)),
+            neuron(),
+            Folded(nn.MaxPool2d(2)),
+        ]
         channels = size.channels
     features = channels * (height >> size.blocks) * (width >> size.blocks)
     return [
         *layers,
-        Folded(nn.Flatten()), SharedDropout(), Folded(nn.Linear(features, size.hidden)), neuron(),
-        SharedDropout(), Folded(nn.Linear(size.hidden, classes * VOTERS)), neuron(),
-    ]  # fmt: skip
+        Folded(nn.Flatten()),
+        SharedDropout(),
+        Folded(nn.Linear(features, size.hidden)),
+        neuron(),
+        SharedDropout(),
+        Folded(nn.Linear(size.hidden, classes * VOTERS)),
+        neuron(),
+    ]
 
 
 def _quick_layers(
@@ -206,10 +217,13 @@ def _quick_layers(
     convolution = nn.Conv2d(channels, QUICK.channels, 5, stride=stride, padding=2, bias=False)
     features = QUICK.channels * -(-height // stride) * -(-width // stride)
     return [
-        Folded(convolution, nn.BatchNorm2d(QUICK.channels)), neuron(),
-        Folded(nn.Flatten(), nn.Linear(features, QUICK.hidden)), neuron(),
-        Folded(nn.Linear(QUICK.hidden, classes * VOTERS)), neuron(),
-    ]  # fmt: skip
+        Folded(convolution, nn.BatchNorm2d(QUICK.channels)),
+        neuron(),
+        Folded(nn.Flatten(), nn.Linear(features, QUICK.hidden)),
+        neuron(),
+        Folded(nn.Linear(QUICK.hidden, classes * VOTERS)),
+        neuron(),
+    ]
 
 
 def _checked_shape(input_shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -15,6 +15,8 @@ from torch import nn
 
 from snnbd_core.networks.layers import Folded, Gain, Residual
 
+__all__ = ["NAMES", "RESNET", "VGG", "Stages", "features"]
+
 POOL = "pool"
 VGG: dict[str, tuple[int | str, ...]] = {
     "vgg11": (64, POOL, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL),
@@ -67,8 +69,10 @@ def _vgg(
             layers.append(Folded(nn.MaxPool2d(2)))
             height, width = height // 2, width // 2
     if min(height, width) < 1:
-        raise ValueError(f"input_shape={shape} is too small for {name}: its five poolings by 2 "
-                         "need at least 32 pixels a side")  # fmt: skip
+        raise ValueError(
+            f"input_shape={shape} is too small for {name}: its five poolings by 2 need at least "
+            "32 pixels a side"
+        )
     return [*layers, Folded(nn.Flatten())], channels * height * width
 
 

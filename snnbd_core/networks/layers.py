@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+__all__ = ["Folded", "Gain", "PoissonCode", "Residual", "SharedDropout"]
 
 
 class Folded(nn.Sequential):
@@ -47,9 +51,10 @@ class SharedDropout(nn.Module):
 class PoissonCode(nn.Module):
     """Rate coding of images: in each step a pixel of value p spikes with probability p.
 
-    While training, spikes are drawn from torch's global generator; in evaluation mode from a seed
-    of their own, so that a network gives the same answer twice. The gradient is that of the
-    expected spike, 1, for an input that asks for one.
+    While training, spikes are drawn from torch's global generator. In evaluation mode those of a
+    sample are drawn from a seed that its values give, so that a network answers a sample alike
+    each time, whatever else is in the batch. The gradient is that of the expected spike, 1, for an
+    input that asks for one.
     """
 
     def forward(self, sequence: Tensor) -> Tensor:
@@ -58,15 +63,25 @@ class PoissonCode(nn.Module):
         Raises:
             ValueError: values outside 0..1.
         """
-        low, high = (float(one) for one in sequence.detach().aminmax())
+        low, high = (float(value) for value in sequence.detach().aminmax())
         if not (low >= 0 and high <= 1):
             raise ValueError(f"values in {low:.4g}..{high:.4g} are no rates: allowed is 0..1")
-        generator = None
-        if not self.training:
-            generator = torch.Generator(sequence.device).manual_seed(0)
-        draw = torch.rand(sequence.shape, generator=generator, device=sequence.device)
+        if self.training:
+            draw = torch.rand(sequence.shape, device=sequence.device)
+        else:
+            draw = _drawn(sequence.detach())
         spikes = (draw < sequence).to(sequence.dtype)
         return spikes + (sequence - sequence.detach()) if sequence.requires_grad else spikes
+
+
+def _drawn(sequence: Tensor) -> Tensor:
+    """Uniform numbers [T, B, ...], each sample's from a seed that its values give."""
+    draws = []
+    for sample in sequence.float().cpu().unbind(dim=1):
+        seed = zlib.crc32(sample.contiguous().numpy().tobytes())
+        generator = torch.Generator().manual_seed(seed)
+        draws.append(torch.rand(sample.shape, generator=generator))
+    return torch.stack(draws, dim=1).to(sequence.device)
 
 
 class Gain(nn.Module):

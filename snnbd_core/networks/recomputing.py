@@ -19,12 +19,14 @@ from torch.utils.checkpoint import checkpoint
 
 from snnbd_core.neurons import LIF, as_now
 
+__all__ = ["recomputed"]
+
 
 def recomputed(layers: Sequence[nn.Module], sequence: Tensor) -> Tensor:
     """What the layers give one after the other, as ``nn.Sequential`` would.
 
     Args:
-        layers: in order. What runs up to a layer of neurons, and it, is kept as one group.
+        layers: in order. What runs up to a layer of neurons, and it, makes up a group.
         sequence: their input [T, B, ...].
 
     Raises:
@@ -33,7 +35,7 @@ def recomputed(layers: Sequence[nn.Module], sequence: Tensor) -> Tensor:
     group: list[nn.Module] = []
     for layer in layers:
         group.append(layer)
-        if any(isinstance(one, LIF | nn.ReLU) for one in layer.modules()):
+        if any(isinstance(part, LIF | nn.ReLU) for part in layer.modules()):
             sequence = _run_again_in_backward(nn.Sequential(*group), sequence)
             group = []
     return nn.Sequential(*group)(sequence) if group else sequence
@@ -47,12 +49,12 @@ def _run_again_in_backward(group: nn.Sequential, sequence: Tensor) -> Tensor:
 
 
 class _AsBefore(AbstractContextManager[None]):
-    """A group in the state in which it is now, as often as it is run again."""
+    """Snapshot of the module group, restored before each recomputation."""
 
     def __init__(self, group: nn.Sequential) -> None:
         self._overridden = as_now(group)
         # Not the new Sequential itself, which is in training mode whatever its layers are in.
-        self._modes = [(one, one.training) for layer in group for one in layer.modules()]
+        self._modes = [(part, part.training) for layer in group for part in layer.modules()]
         self._versions = [(tensor, tensor._version) for tensor in self._held()]
 
     def _held(self) -> list[Tensor]:

@@ -17,6 +17,8 @@ from snnbd_core.triggers.placement import place
 
 __all__ = ["Blended", "Patch", "Sinusoidal", "Warp", "image_sides"]
 
+_ROUNDING = 1e-3  # interpolation leaves 0..1 by this much
+
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
@@ -178,13 +180,19 @@ def image_sides(images: Any) -> tuple[int, int]:
     """(H, W) of images [..., C, H, W].
 
     Raises:
-        ValueError: no float tensor, or fewer than three axes.
+        ValueError: no float tensor, fewer than three axes, or values outside 0..1.
     """
     if not isinstance(images, Tensor) or not images.is_floating_point() or images.dim() < 3:
         shape = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else ""
         raise ValueError(
             f"images={type(images).__name__} {shape}: space='image' works on float tensors "
             "[..., C, H, W]"
+        )
+    low, high = torch.aminmax(images.detach()) if images.numel() else images.new_tensor([0, 1])
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+        raise ValueError(
+            f"images lie in {float(low):.4g}..{float(high):.4g}: space='image' works on 0..1 (let "
+            "the network's first layer normalise)"
         )
     return int(images.shape[-2]), int(images.shape[-1])
 

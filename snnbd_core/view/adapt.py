@@ -131,9 +131,10 @@ class Adapted(nn.Module):
         if axes == "step" and len(parts) == len(sequence):
             return torch.stack(parts).mean(0)
         raise NotVisible(
-            "the potential of its last neurons", type(self.net).__name__,
+            "the potential of its last neurons",
+            type(self.net).__name__,
             f"they run {len(parts)} times in {len(sequence)} steps",
-        )  # fmt: skip
+        )
 
     def _pooled(self, outputs: Tensor) -> Tensor:
         if self.classes is None or outputs.shape[1] == self.classes:

@@ -29,5 +29,13 @@ def checked_logits(logits: Any, batch: int, classes: int | None = None) -> Tenso
     shape = tuple(logits.shape)
     if len(shape) != 2 or shape[0] != batch or shape[1] != (classes or shape[1]):
         remedy = "; average over time: logits.mean(0)" if len(shape) == 3 else ""
+        if len(shape) == 2 and shape[0] != batch:
+            remedy = "; the first axis must be the samples, not time"
         raise ValueError(f"net gives logits of shape {shape}: {wanted}{remedy}")
     return logits
+
+
+def brief(logits: Tensor) -> str:
+    """A few of one sample's logits, for a message."""
+    values = ", ".join(f"{value:.4g}" for value in logits[:5].tolist())
+    return f"[{values}{', ...' if len(logits) > 5 else ''}]"

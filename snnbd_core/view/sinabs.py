@@ -24,8 +24,12 @@ class Sinabs(Adapter):
     """Neurons of sinabs 2 and 3."""
 
     library = "sinabs"
-    packages = ("sinabs.layers.lif", "sinabs.layers.iaf", "sinabs.layers.alif",
-                "sinabs.layers.exp_leak")  # fmt: skip
+    packages = (
+        "sinabs.layers.lif",
+        "sinabs.layers.iaf",
+        "sinabs.layers.alif",
+        "sinabs.layers.exp_leak",
+    )
     kinds = frozenset({"LIF", "LIFSqueeze", "LIFRecurrent", "IAF", "IAFSqueeze", "IAFRecurrent"})
     silent = frozenset({"ExpLeak", "ExpLeakSqueeze"})
 
@@ -40,9 +44,10 @@ class Sinabs(Adapter):
             return "batch"
         if module.batch_size != -1 or module.num_timesteps == -1:
             raise self.blind(
-                module, "which rows are steps of one sample in a batch of any size",
+                module,
+                "which rows are steps of one sample in a batch of any size",
                 f"needed is num_timesteps=T alone, not batch_size={module.batch_size}",
-            )  # fmt: skip
+            )
         return "folded-batch"
 
     @contextmanager

@@ -24,10 +24,15 @@ class SpikingJelly(Adapter):
     library = "spikingjelly"
     packages = ("spikingjelly.activation_based.neuron",)
     kinds = frozenset({"IFNode", "LIFNode", "ParametricLIFNode"})
-    silent = frozenset({
-        "NonSpikingBaseNode", "NonSpikingIFNode", "NonSpikingLIFNode",
-        "NoisyNonSpikingBaseNode", "NoisyNonSpikingIFNode",
-    })  # fmt: skip
+    silent = frozenset(
+        {
+            "NonSpikingBaseNode",
+            "NonSpikingIFNode",
+            "NonSpikingLIFNode",
+            "NoisyNonSpikingBaseNode",
+            "NoisyNonSpikingIFNode",
+        }
+    )
 
     def stateful(self, module: nn.Module) -> bool:
         """Also dropout, which keeps its mask."""
@@ -85,7 +90,8 @@ class SpikingJelly(Adapter):
     def _number(self, module: nn.Module, name: str, value: Value) -> float:
         if torch.as_tensor(value).numel() != 1:
             raise self.blind(
-                module, f"a {name} of its own for each neuron or sample",
+                module,
+                f"a {name} of its own for each neuron or sample",
                 "its settings are one number for a layer",
-            )  # fmt: skip
+            )
         return float(value)

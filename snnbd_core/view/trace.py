@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
+from snnbd_core import guards
 from snnbd_core.view.adapter import Adapter
 from snnbd_core.view.errors import NotVisible
 
-__all__ = ["Layer", "Trace", "Weights", "adapter_of", "traced"]
+__all__ = ["Layer", "Trace", "Weights", "adapter_of", "sample", "traced"]
 
 _WEIGHTED = (_ConvNd, nn.Linear, _BatchNorm)
 
@@ -211,3 +212,31 @@ def _axes(shape: torch.Size, steps: int, batch: int, stepwise: bool) -> str:
         f"a layer with a current of shape {list(shape)}",
         f"needed is [T, B, ...], [T * B, ...] or [B, ...] with T={steps}, B={batch}",
     )
+
+
+def sample(net: nn.Module, like: Tensor | None) -> Tensor:
+    """A sequence for one run of a network: of a few samples, as many as no other axis has.
+
+    Args:
+        net: the network.
+        like: a sequence as it reads it; None draws one of its `input_shape`.
+
+    Raises:
+        NotVisible: neither is there.
+    """
+    place = next((p.device for p in net.parameters()), torch.device("cpu"))
+    if like is None:
+        shape = getattr(net, "input_shape", None)
+        if shape is None:
+            raise NotVisible(
+                "its input shape",
+                f"net={type(net).__name__}",
+                "needed are samples, or adapt(input_shape=...)",
+            )
+        # a network with bounds, or of sinabs, may be for one number of steps
+        built = max(getattr(module, "num_timesteps", 2) for module in net.modules())
+        steps = guards.steps(net) or built
+        like = torch.rand(steps, 1, *shape, generator=torch.Generator().manual_seed(0))
+    batch = 3 if len(like) == 2 else 2
+    rows = torch.arange(batch, device=like.device) % like.shape[1]
+    return like[:, rows].to(place)

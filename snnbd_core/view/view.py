@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import guards
+from snnbd_core.view import lasting
 from snnbd_core.view.adapter import Adapter, Settings, Value
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.libraries import ADAPTERS, stateful
-from snnbd_core.view.logits import checked_logits
-from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, traced
-from snnbd_core.view.watch import Edit, Watch
+from snnbd_core.view.logits import brief, checked_logits
+from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, sample, traced
+from snnbd_core.view.watch import Edit, Watch, bound_by, gate
 
 
 class View:
@@ -77,7 +78,7 @@ class View:
             row = int((first - second).abs().amax(dim=1).argmax())
             raise ValueError(
                 f"net={type(self.net).__name__} answers the same batch differently the second "
-                f"time: sample {row} gets {_brief(first[row])}, then {_brief(second[row])}; reset "
+                f"time: sample {row} gets {brief(first[row])}, then {brief(second[row])}; reset "
                 "its state at the start of forward, or declare it by net.stochastic = True"
             )
 
@@ -91,7 +92,7 @@ class View:
             try:
                 self.net.eval()
                 with guards.undrawn(self.net):
-                    self._trace = traced(self.net, self._sample(), self, ADAPTERS)
+                    self._trace = traced(self.net, self.sample(), self, ADAPTERS)
             finally:
                 for module, training in modes:
                     module.training = training
@@ -129,8 +130,11 @@ class View:
         """
         found = self.layers if self.readout is None else self.layers[:-1]
         if not found:
-            raise self.blind("a hidden layer of neurons", "needed is LIF, ReLU or a module of "
-                             + ", ".join(adapter.library for adapter in ADAPTERS))  # fmt: skip
+            raise self.blind(
+                "a hidden layer of neurons",
+                "needed is LIF, ReLU or a module of "
+                + ", ".join(adapter.library for adapter in ADAPTERS),
+            )
         return found
 
     @property
@@ -241,7 +245,7 @@ class View:
         """
         added = [None] * len(values) if offsets is None else offsets
         edits = {
-            layer: _gate(value, offset)
+            layer: gate(value, offset)
             for layer, value, offset in zip(self.hidden, values, added, strict=True)
             if value is not None
         }
@@ -249,7 +253,7 @@ class View:
 
     def bounded(self, bounds: Sequence[Tensor]) -> Watch:
         """A block that cuts the currents of hidden layers at upper bounds [T, C]."""
-        edits = {layer: _bound(bound) for layer, bound in zip(self.hidden, bounds, strict=True)}
+        edits = {layer: bound_by(bound) for layer, bound in zip(self.hidden, bounds, strict=True)}
         return Watch(self.net, (), None, edits)
 
     def edited(self, edits: dict[Layer, Edit]) -> Watch:
@@ -282,111 +286,14 @@ class View:
 
     # ---- for good
 
-    @torch.no_grad()
     def prune(self, keep: Sequence[Tensor]) -> None:
-        """Silences channels for good: their incoming weights become 0.
-
-        Where channels are fed by more than weights, as behind a shortcut, a mask is held in the
-        network instead, see `snnbd_core.guards`.
-
-        Args:
-            keep: for each hidden layer which channels stay, bool [C].
-
-        Raises:
-            ValueError: a layer of which nothing would be left.
-        """
-        for number, (layer, mask) in enumerate(zip(self.hidden, keep, strict=True)):
-            if not bool(mask.any()):
-                raise ValueError(
-                    f"hidden layer {number} would lose all of its {len(mask)} channels: prune less"
-                )
-            if not bool(mask.all()) and not self._silenced(number, layer, ~mask):
-                self.guard(layer, "gate", mask.float())
+        """Silences channels for good, see `snnbd_core.view.lasting.prune`."""
+        lasting.prune(self, keep)
 
     def guard(self, layer: Layer, kind: str, values: Tensor) -> None:
-        """Holds values with a layer for good, see `snnbd_core.guards`.
+        """Holds values with a layer for good, see `snnbd_core.view.lasting.guard`."""
+        lasting.guard(self, layer, kind, values)
 
-        Raises:
-            NotVisible: neurons that cannot be guarded so from outside.
-        """
-        if kind == "gate" and layer.inner:
-            raise NotVisible("all its currents", str(layer), "it has connections within the layer")
-        if kind in ("factor", "noise") and not layer.adapter.scales(layer.module):
-            raise NotVisible(
-                "a threshold of its own for each neuron", str(layer),
-                "needed are neurons that start from 0, are reset to 0 or by the threshold, and "
-                "have no connections within the layer",
-            )  # fmt: skip
-        if kind == "noise" and layer.axes == "folded":
-            raise NotVisible("which rows are one sample", str(layer), "needed is [T, B, ...]")
-        where = {"axes": layer.axes, "use": layer.use, "uses": layer.uses}
-        guards.attach(self.net, layer.module, kind, values, **where)
-
-    def _silenced(self, number: int, layer: Layer, gone: Tensor) -> bool:
-        """Whether zero weights silence the channels; weights that do not are put back."""
-        before = [one for one in self.weights if one.feeds == number]
-        owners = [*(one.norm or one.module for one in before), *layer.inner]
-        tensors = [
-            tensor
-            for owner in owners
-            for name in ("weight", "bias")
-            if (tensor := getattr(owner, name, None)) is not None
-        ]
-        if layer.uses > 1 or not tensors or any(len(one) != len(gone) for one in tensors):
-            return False
-        held = [tensor.clone() for tensor in tensors]
-        for tensor in tensors:
-            tensor[gone] = 0
-        # with all earlier neurons driven: what still arrives comes by another way, as a shortcut
-        driven: dict[Layer, Edit] = {one: _drive for one in self.layers[: self.layers.index(layer)]}
-        watch = Watch(self.net, [layer], "current", driven)
-        with torch.random.fork_rng(devices=[]), watch as seen:
-            self(self._sample())
-        if not bool(seen[0][:, :, gone].any()):
-            return True
-        for tensor, values in zip(tensors, held, strict=True):
-            tensor.copy_(values)
-        return False
-
-    def _sample(self) -> Tensor:
-        """A sequence for one run: of a few samples, as many as no other axis has."""
-        like = self.like
-        place = next((p.device for p in self.net.parameters()), torch.device("cpu"))
-        if like is None:
-            shape = getattr(self.net, "input_shape", None)
-            if shape is None:
-                raise self.blind("its input shape", "needed are samples, or adapt(input_shape=...)")
-            # a network with bounds, or of sinabs, may be for one number of steps
-            built = max(getattr(module, "num_timesteps", 2) for module in self.net.modules())
-            steps = guards.steps(self.net) or built
-            like = torch.rand(steps, 1, *shape, generator=torch.Generator().manual_seed(0))
-        batch = 3 if len(like) == 2 else 2
-        rows = torch.arange(batch, device=like.device) % like.shape[1]
-        return like[:, rows].to(place)
-
-
-def _drive(current: Tensor, now: slice) -> Tensor:
-    return torch.full_like(current, 1e3)
-
-
-def _gate(value: Tensor, offset: Tensor | None) -> Edit:
-    def edit(current: Tensor, now: slice) -> Tensor:
-        shape = (1, 1, -1, *[1] * (current.dim() - 3))
-        current = current * value.to(current).reshape(shape)
-        return current if offset is None else current + offset.to(current).reshape(shape)
-
-    return edit
-
-
-def _bound(bound: Tensor) -> Edit:
-    def edit(current: Tensor, now: slice) -> Tensor:
-        values = bound[now]
-        shape = (len(values), 1, -1, *[1] * (current.dim() - 3))
-        return torch.minimum(current, values.to(current).reshape(shape))
-
-    return edit
-
-
-def _brief(logits: Tensor) -> str:
-    values = ", ".join(f"{value:.4g}" for value in logits[:5].tolist())
-    return f"[{values}{', ...' if len(logits) > 5 else ''}]"
+    def sample(self) -> Tensor:
+        """A sequence for one run, see `snnbd_core.view.trace.sample`."""
+        return sample(self.net, self.like)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.trace import Layer
 
+__all__ = ["READINGS", "Edit", "Watch", "bound_by", "gate"]
+
 Edit = Callable[[Tensor, slice], Tensor]
 """edit(current [t, B, C, ...], which steps) -> the current that the neurons get."""
 
@@ -122,3 +124,25 @@ class Watch:
         if potential is None:
             raise NotVisible("a membrane potential", str(layer), "its library does not give it out")
         return potential
+
+
+def gate(value: Tensor, offset: Tensor | None = None) -> Edit:
+    """Multiplies channels by values [C], and adds offsets [C]."""
+
+    def edit(current: Tensor, now: slice) -> Tensor:
+        shape = (1, 1, -1, *[1] * (current.dim() - 3))
+        current = current * value.to(current).reshape(shape)
+        return current if offset is None else current + offset.to(current).reshape(shape)
+
+    return edit
+
+
+def bound_by(bound: Tensor) -> Edit:
+    """Cuts channels at upper bounds [T, C]."""
+
+    def edit(current: Tensor, now: slice) -> Tensor:
+        values = bound[now]
+        shape = (len(values), 1, -1, *[1] * (current.dim() - 3))
+        return torch.minimum(current, values.to(current).reshape(shape))
+
+    return edit

@@ -110,8 +110,8 @@ def test_events_are_placed_within_the_budget_and_move_the_attackers_network(trai
     net = surrogate(train, 0, epochs=4)
     rows = np.flatnonzero(train.labels == 1)[:20]
     clean, _ = train.batch(rows)
-    lit = torch.stack([train.bin(pattern(train.events(int(row)))) for row in rows])
-    before, after = (net(one.transpose(0, 1))[:, 0].mean() for one in (clean, lit))
+    triggered = torch.stack([train.bin(pattern(train.events(int(row)))) for row in rows])
+    before, after = (net(frames.transpose(0, 1))[:, 0].mean() for frames in (clean, triggered))
     assert after > before
 
 
@@ -119,6 +119,32 @@ def test_events_are_placed_within_the_budget_and_move_the_attackers_network(trai
 def test_events_can_be_taken_out_too(train):
     pattern = Optimised(budget=1, removals=6, epochs=1).fit(train, target=1)
     assert (len(pattern.added), len(pattern.removed)) == (1, 6)
+
+
+def test_a_dynamic_trigger_is_fitted_as_it_is_learnt(train):
+    net = task(train).build()
+    settings = {"epochs": 1, "batch_size": 16, "learning_rate": 2e-3, "device": "cpu"}
+    trigger = Dynamic().fit(train, target=0, seed=0, net=net, **settings)
+    learnt = Dynamic().learn(task(train, epochs=1, rate=1.0))
+    frames, _ = train.batch(np.arange(4))
+    assert trigger.space == "frames"
+    assert torch.equal(trigger(frames), learnt.trigger(frames))
+    assert torch.equal(net.layers[0][0].weight, learnt.net.layers[0][0].weight)
+    own = Dynamic().fit(train, target=0, epochs=1, device="cpu")
+    assert own(frames).shape == frames.shape
+    with pytest.raises(ValueError, match="target=10 is not a class"):
+        Dynamic().fit(train, target=10)
+
+
+def test_settings_from_numpy_and_torch_are_those_of_python():
+    given = np.float32(0.1), torch.tensor(3), np.int64(2)
+    assert Dynamic(gamma=given[0]) == Dynamic(gamma=0.1)
+    assert Optimised(budget=given[1], epochs=given[2]) == Optimised(budget=3, epochs=2)
+    assert Federated(clients=given[1], attackers=given[2]) == Federated(clients=3)
+    assert TimeSliced(slices=np.array([[0, 0.5], [0.5, 1]]).tolist(), owner=np.int64(1)) == (
+        TimeSliced(owner=1)
+    )
+    assert repr(TimeSliced(size=given[0], strength=given[1])) == repr(TimeSliced(strength=3))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +166,10 @@ def test_events_can_be_taken_out_too(train):
         (lambda: Federated(clients=2, attackers=3), r"attackers=3 must lie in 0\.\.2"),
         (lambda: Optimised(budget=0), "budget=0 must be a whole number >= 1"),
         (lambda: Optimised(towards=1), "towards=1 must be true or false"),
-        (lambda: Optimised()(None), r"Optimised must see training data first, by fit\(train\)"),
+        (
+            lambda: Optimised()(None),
+            r"Optimised must see training data first, by fit\(train, target",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(make, message):

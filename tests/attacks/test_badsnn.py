@@ -12,7 +12,7 @@ from torch import nn
 import snnbd_core as sb
 from snnbd_book import runs
 from snnbd_core import networks
-from snnbd_core.attacks import Generated, badsnn, deepfool, pgd
+from snnbd_core.attacks import Generated, badsnn, deepfool, dual_spike, pgd
 from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate, decide
@@ -53,9 +53,9 @@ def test_both_halves_in_one_pass_are_the_two_passes(digits):
     batch, labels = train.batch(np.arange(12))
     first, second = (batch[:8], labels[:8]), (batch[8:], labels[8:])
     rule = DualSpike(threshold=0.2, beta=0.5)
-    together = badsnn._forward(rule, net, first, second, task(train))
+    together = dual_spike._forward(rule, net, first, second, task(train))
     rule = DualSpike(threshold=0.2, beta=0.5, batch_norm="frozen")
-    apart = badsnn._forward(rule, net, first, second, task(train))
+    apart = dual_spike._forward(rule, net, first, second, task(train))
     for one, other in zip(together, apart, strict=True):
         torch.testing.assert_close(one, other)
     assert not torch.equal(apart[1], net(batch[8:].expand(4, -1, -1, -1, -1)))
@@ -78,7 +78,7 @@ def test_running_statistics_move_as_said(digits, how, moves):
     (norm,) = (layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d))
     before = norm.running_mean.clone()
     malicious = train.batch(np.arange(8))
-    badsnn._forward(DualSpike(batch_norm=how), net, None, malicious, task(train))
+    dual_spike._forward(DualSpike(batch_norm=how), net, None, malicious, task(train))
     assert torch.equal(before, norm.running_mean) is not moves
     assert norm.training
     assert norm.momentum == 0.1
@@ -94,6 +94,34 @@ def test_a_clean_network_is_no_backdoor_and_an_attacked_one_is(tmp_path, monkeyp
     assert float(report.floor) < 0.1
     assert float(report.attack_success_rate) > 0.8
     assert float(report.attack_success_rate) > float(report.untriggered_target_rate) + 0.2
+
+
+def test_a_network_is_trained_in_place_as_the_rule_trains_the_tasks(digits):
+    train, _ = digits
+    dual = {"threshold": 1.4, "share": 0.02, "beta": np.float64(0.5)}
+    settings = {"epochs": 1, "batch_size": 32, "learning_rate": 2e-3, "device": "cpu"}
+    net = task(train).build()
+    history = badsnn.train(net, train, target=3, progress=False, **settings, **dual)
+    fitted = DualSpike(**dual).fit(task(train, target=3))
+    assert history.loss == fitted.history.loss
+    for ours, theirs in zip(net.parameters(), fitted.net.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert not net.training
+    with pytest.raises(ValueError, match="schedule='both' is unknown; allowed: joint, two-pass"):
+        badsnn.train(net, train, schedule="both")
+    with pytest.raises(ValueError, match="epochs=0 must be a whole number >= 1"):
+        badsnn.train(net, train, epochs=0)
+
+
+def test_a_generator_is_fitted_against_a_network_given_or_its_own(digits):
+    train = digits[0].subset(np.arange(100))
+    net = task(train).build().eval()
+    settings = Generated(epochs=1, samples=np.int64(20), iterations=2)
+    images, _ = train.batch(np.arange(4))
+    fitted = settings.fit(train, target=1, seed=2, net=net)
+    against = settings.against(net, train, target=1, steps=4, seed=2)
+    assert torch.equal(fitted(images), against(images))
+    assert settings.fit(train, target=1)(images).shape == images.shape
 
 
 def test_sweep_gives_one_report_for_each_threshold_and_leaves_the_network(digits):

@@ -21,9 +21,9 @@ from matplotlib.image import imread
 from rich.console import Console
 from typer.testing import CliRunner
 
-from snnbd_book.cli import app
-from snnbd_book.build import Book, BookError, Run, build, check, pdf
+from snnbd_book.build import Book, BookError, Parameters, build, check, pdf
 from snnbd_book.build.offline import repaired
+from snnbd_book.cli import app
 
 # What scripts of the theme say of themselves: "[PST]: ...".
 CHATTER = re.compile(r'CONSOLE:\d+\] "\[')
@@ -41,9 +41,13 @@ Rewrite = Callable[..., None]
 pytestmark = pytest.mark.slow
 
 
-def make(book: Book, run: Run | None = None, only: str | None = None) -> tuple[Path, str]:
+def make(
+    book: Book, parameters: Parameters | None = None, only: str | None = None
+) -> tuple[Path, str]:
     screen = io.StringIO()
-    page = build(book, run or Run(), only=only, console=Console(file=screen, width=200))
+    page = build(
+        book, parameters or Parameters(), only=only, console=Console(file=screen, width=200)
+    )
     return page, screen.getvalue()
 
 
@@ -141,7 +145,7 @@ def test_the_page_on_the_build_names_profile_and_seed_of_each_chapter(built: Boo
 
 def test_one_chapter_in_another_profile_leaves_the_book_as_it_was(built: Book) -> None:
     before = (built.html / "notebooks" / "02_two.html").read_bytes()
-    page, screen = make(built, Run("sample"), only="02")
+    page, screen = make(built, Parameters("sample"), only="02")
     alone = page.parent / "notebooks" / "02_two.html"
     assert "sample 0 auto" in alone.read_text(encoding="utf-8")
     assert "01_one" not in screen

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import snnbd_core
-from snnbd_book.build import Book, Run
+from snnbd_book.build import Book, Parameters
 from snnbd_book.build import cache as stored_chapters
 
 Rewrite = Callable[..., None]
@@ -25,8 +25,8 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def keys(book: Book, run: Run | None = None) -> list[str]:
-    return [stored_chapters.key(chapter, run or Run()) for chapter in book.chapters]
+def keys(book: Book, parameters: Parameters | None = None) -> list[str]:
+    return [stored_chapters.key(chapter, parameters or Parameters()) for chapter in book.chapters]
 
 
 def test_the_key_does_not_depend_on_the_folder(book: Book, tmp_path: Path) -> None:
@@ -40,9 +40,11 @@ def test_a_change_in_one_chapter_changes_its_key_alone(book: Book, rewrite: Rewr
     assert [old == new for old, new in zip(before, keys(book), strict=True)] == [True, False]
 
 
-@pytest.mark.parametrize("run", [Run("sample"), Run(seed=1), Run(device="cpu")])
-def test_other_parameters_have_another_key(book: Book, run: Run) -> None:
-    assert set(keys(book)).isdisjoint(keys(book, run))
+@pytest.mark.parametrize(
+    "parameters", [Parameters("sample"), Parameters(seed=1), Parameters(device="cpu")]
+)
+def test_other_parameters_have_another_key(book: Book, parameters: Parameters) -> None:
+    assert set(keys(book)).isdisjoint(keys(book, parameters))
 
 
 @pytest.mark.parametrize("name", ["__init__.py", "deeper/new.py", "data.bin"])
@@ -86,18 +88,18 @@ def test_the_data_folder_matters_only_where_it_is_read(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SNNBD_DATA", raising=False)
-    quick, sample = keys(book), keys(book, Run("sample"))
+    quick, sample = keys(book), keys(book, Parameters("sample"))
     monkeypatch.setenv("SNNBD_DATA", "elsewhere")
     assert keys(book) == quick
-    assert set(sample).isdisjoint(keys(book, Run("sample")))
+    assert set(sample).isdisjoint(keys(book, Parameters("sample")))
 
 
 def test_only_older_copies_of_the_same_run_are_dropped(book: Book) -> None:
     (chapter, other) = book.chapters
     kept = [
-        stored_chapters.stored(book, chapter, Run()),
-        stored_chapters.stored(book, chapter, Run("sample")),
-        stored_chapters.stored(book, other, Run()),
+        stored_chapters.stored(book, chapter, Parameters()),
+        stored_chapters.stored(book, chapter, Parameters("sample")),
+        stored_chapters.stored(book, other, Parameters()),
     ]
     old = kept[0].with_name("01_one.quick.0.auto.0123456789abcdef.ipynb")
     kept[0].parent.mkdir(parents=True)

@@ -13,19 +13,19 @@ from dask.system import cpu_count
 from rich.console import Console
 
 from snnbd_book import sweeps
-from snnbd_book.build import Book, BookError, Run, worker
+from snnbd_book.build import Book, BookError, Parameters, worker
 from snnbd_book.build.execute import MEMORY_PER_CHAPTER, execute, jobs_for, shared_workers
 from snnbd_book.build.worker import first_line
 
 Rewrite = Callable[..., None]
 
 
-def run_all(book: Book, run: Run | None = None) -> tuple[dict[str, str], str]:
+def run_all(book: Book, parameters: Parameters | None = None) -> tuple[dict[str, str], str]:
     """Page -> everything its cells printed, and what the console showed."""
     screen = io.StringIO()
     with shared_workers() as scheduler:
         console = Console(file=screen, width=200)
-        paths = execute(book, book.chapters, run or Run(), scheduler, console)
+        paths = execute(book, book.chapters, parameters or Parameters(), scheduler, console)
     printed = {}
     for page, path in paths.items():
         cells = nbformat.read(path, as_version=4).cells
@@ -47,12 +47,12 @@ def test_jobs_are_as_many_as_chapters_cores_and_memory_allow(
 def test_chapters_get_their_parameters_and_are_not_executed_twice(
     book: Book, rewrite: Rewrite
 ) -> None:
-    printed, screen = run_all(book, Run("sample", 5, "cpu"))
+    printed, screen = run_all(book, Parameters("sample", 5, "cpu"))
     assert printed == dict.fromkeys(["notebooks/01_one", "notebooks/02_two"], "sample 5 cpu\n")
     assert "01_one: cell 4/4  print(PROFILE, SEED, DEVICE)" in screen
 
     rewrite(book, "02_two", "print('changed')")
-    printed, screen = run_all(book, Run("sample", 5, "cpu"))
+    printed, screen = run_all(book, Parameters("sample", 5, "cpu"))
     assert printed["notebooks/02_two"] == "changed\n"
     assert "01_one: nothing changed" in screen
     assert "01_one: cell" not in screen
@@ -82,7 +82,7 @@ def test_a_scheduler_that_is_named_is_the_chapters_own(
     book: Book, rewrite: Rewrite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SNNBD_SCHEDULER", "tcp://cluster:8786")
-    monkeypatch.setattr(sweep, "answering", lambda address: address)
+    monkeypatch.setattr(sweeps, "answering", lambda address: address)
     for name in ("01_one", "02_two"):
         rewrite(book, name, "import os\nprint(os.environ['SNNBD_SCHEDULER'])")
     printed, _ = run_all(book)
@@ -125,7 +125,13 @@ def test_no_worker_is_started_where_nothing_is_to_run(book: Book) -> None:
     run_all(book)
     with shared_workers() as scheduler:
         asked = []
-        execute(book, book.chapters, Run(), lambda: asked.append(scheduler()), Console(quiet=True))
+        execute(
+            book,
+            book.chapters,
+            Parameters(),
+            lambda: asked.append(scheduler()),
+            Console(quiet=True),
+        )
     assert asked == []
 
 

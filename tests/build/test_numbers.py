@@ -14,7 +14,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 MEASURING = {"evaluate", "predict", "decide", "pgd", "inspect", "score", "compare", "measure",
              "isolate", "repair", "accuracy"}  # fmt: skip
 # Functions that share a name with one of them and only read records.
-READING = {"viz.compare"}
+READING = {"figures.compare"}
 
 
 def calls(source: str) -> set[str]:
@@ -45,7 +45,7 @@ def test_no_chapter_measures_a_network_itself(project: Path) -> None:
     [
         ("report = sb.evaluate(net, test)", {"sb.evaluate"}),
         ("[judge.score(net, data) for data in sets]", {"judge.score"}),
-        ("%matplotlib inline\nviz.compare(records)", set()),
+        ("%matplotlib inline\nfigures.compare(records)", set()),
         ("runs.run(experiment).report.clean_accuracy", set()),
     ],
 )

@@ -36,7 +36,7 @@ def explorer() -> str:
 PICTURES = {
     "figure": (figure(), "a"),
     "stills": (stills(), ".snnbd-stills > div"),
-    "explorer": (explorer(), ".snnbd-explorer > div"),
+    "explorer": (explorer(), ".snnbd-stills > div"),
 }
 
 

@@ -12,8 +12,8 @@ import matplotlib
 import pytest
 
 from snnbd_book.build import recorded, reproduction
-from snnbd_core.defenses.detectors import NoiseResponse
 from snnbd_book.runs import Experiment, all_recorded
+from snnbd_core.defenses.detectors import NoiseResponse
 from snnbd_core.metrics import Rate
 from snnbd_core.triggers import Framed
 
@@ -88,16 +88,16 @@ def test_runs_of_the_quick_profile_stand_apart_with_the_share_of_accused_network
 @pytest.mark.parametrize(
     ("chapter", "name", "seeds"),
     [
-        ("03_stealthier_triggers", "kept_ones", {3}),
-        ("05_badsnn", "kept_ones", {3}),
-        ("06_detecting_backdoors", "kept_ones", {9, 10}),  # one of some ten is trained there
+        ("03_stealthier_triggers", "recorded_ones", {3}),
+        ("05_badsnn", "recorded_ones", {3}),
+        ("06_detecting_backdoors", "recorded_ones", {9, 10}),  # one of some ten is trained there
         ("06_detecting_backdoors", "real_ones", {3, 10}),
-        ("07_removing_backdoors", "kept_ones", {3}),
+        ("07_removing_backdoors", "recorded_ones", {3}),
         ("07_removing_backdoors", "real_ones", {3}),
     ],
 )
 def test_kept_records_are_those_the_chapter_asks_for(chapter: str, name: str, seeds: set[int]):
-    script = Path(__file__).parents[2] / "benchmarks" / "record_kept.py"
+    script = Path(__file__).parents[2] / "benchmarks" / "record_runs.py"
     with matplotlib.rc_context():
         wanted = runpy.run_path(str(script))["wanted"](chapter, name)
     kinds = Counter(replace(one, seed=0).digest for one in wanted)

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from snnbd_book.build import Book, BookError, Run
+from snnbd_book.build import Book, BookError, Parameters
 
 
 def test_a_run_gives_the_three_parameters_every_chapter_takes() -> None:
     expected = {"PROFILE": "sample", "SEED": 3, "DEVICE": "cpu"}
-    assert Run("sample", 3, "cpu").parameters == expected
+    assert Parameters("sample", 3, "cpu").values == expected
 
 
 def test_an_unknown_profile_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match=r"profile='fast': must be one of quick, sample, paper"):
-        Run(profile="fast")
+        Parameters(profile="fast")
 
 
 def test_a_negative_seed_is_refused() -> None:
     with pytest.raises(ValueError, match="seed=-1: must be 0 or more"):
-        Run(seed=-1)
+        Parameters(seed=-1)
 
 
 def test_a_folder_without_settings_is_no_book(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_chapter_without_its_text_is_named(book: Book) -> None:
 
 def test_a_chapter_without_its_pair_is_named_with_the_remedy(book: Book) -> None:
     (book.root / "notebooks" / "01_one.ipynb").unlink()
-    with pytest.raises(BookError, match=r"no notebooks/01_one.ipynb .* snnbd_core pair"):
+    with pytest.raises(BookError, match=r"no notebooks/01_one.ipynb .* `snnbd pair`"):
         _ = book.chapters
 
 

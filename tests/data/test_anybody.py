@@ -164,6 +164,13 @@ def test_images_of_any_set_lie_in_0_to_1(data: Any, expected: Any) -> None:
     assert taken.input_shape == expected.shape[1:]
 
 
+def test_a_normalised_set_is_taken_and_refused_by_triggers_on_0_to_1() -> None:
+    normalised = Map((IMAGES / 255.0 - 0.5) / 0.25)
+    np.testing.assert_allclose(everything(as_set(normalised)), normalised.samples, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"images lie in -2\.\.1\.969: space='image' works on"):
+        poison(normalised, Patch(), 0.5, 0)
+
+
 def test_classes_are_found_or_given() -> None:
     assert as_set(Folder()).classes == 5
     assert as_set(Subset(Folder(), [0, 1])).classes == 5
@@ -260,8 +267,15 @@ def test_everything_is_poisoned_as_our_own_sets_are() -> None:
 
 
 def test_our_own_sets_are_given_back_as_they_are() -> None:
-    train, _ = load("digits")
+    train, test = load("digits")
     assert as_set(train) is train and train.kind == "image" and train.spaces == ("image",)
+    part = as_set(Subset(Subset(train, [5, 3, 8]), np.array([2, 0])), classes=10)  # type: ignore[arg-type]
+    assert type(part) is type(train)
+    assert part.fingerprint == train.subset([5, 3, 8]).subset([2, 0]).fingerprint
+    both = as_set(ConcatDataset([test, train]))
+    np.testing.assert_array_equal(both.labels, np.concatenate([test.labels, train.labels]))
+    assert both.classes == 10 and torch.equal(both[len(test) + 3][0], train[3][0])
+    assert as_set(Subset(poison(train, Patch(), 1, 0), [4])).labels.tolist() == [0]
 
 
 class Stream(IterableDataset[Any]):
@@ -296,15 +310,13 @@ def replaced(sample: Any, at: int = 3) -> list[Any]:
         (replaced((FRAMES[3], np.eye(4)[0])), "sample 3 has label array("),
         (replaced((FRAMES[3], float("nan"))), "sample 3 has label nan"),
         (replaced((FRAMES[3], -1)), "sample 3 has label -1; 0..3 is allowed"),
-        (replaced((FRAMES[3] + np.inf, 1)), "sample 3 has frames with numbers that are not finite"),
+        (replaced((FRAMES[3] + np.inf, 1)), "sample 3 has numbers that are not finite"),
         (replaced((FRAMES[3] * 1j, 1)), "sample 3 holds complex64: real numbers are allowed"),
         (replaced(([[1], [2, 3]], 1)), "sample 3 is a list: "),
         (Map(FRAMES[:, 0, 0, 0]), "sample 0 has the shape (5,): allowed are frames [T, C, H, W]"),
         (Map(IMAGES.transpose(0, 2, 3, 1)), "sample 0 has the shape (8, 7, 3): channels come"),
         (Map(IMAGES.astype(np.int64)), "sample 0 is an image of int64, whose white is unknown"),
-        (Map(IMAGES.astype(np.float32)), "with values in 0..255: allowed is 0..1"),
-        (Map(IMAGES / 128.0 - 1), ": allowed is 0..1 (let the network's first layer normalise"),
-        (Map(IMAGES * np.nan), "with values in nan..nan"),
+        (Map(IMAGES * np.nan), "sample 0 has numbers that are not finite"),
         (Map([Image.new("CMYK", (8, 8))]), "sample 0 is a PIL image of mode 'CMYK': allowed are 1"),
     ],
 )

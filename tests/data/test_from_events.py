@@ -65,6 +65,15 @@ def test_classes_are_found_counted_or_named() -> None:
     assert named.class_names == ("left", "right")
 
 
+def test_the_examples_of_the_reference_run(project: Path) -> None:
+    text = (project / "book" / "api.md").read_text()
+    names: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    assert names["events"][0][0].sum() == 2 and names["events"].classes == 10
+    assert torch.equal(names["own"][0][0], names["events"][0][0])
+    assert names["images"].input_shape == (1, 8, 8) and names["listed"].labels.tolist() == [0, 1]
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     ours = from_events([recording(0)], [0], SENSOR, 4)
     sensor: Any = tuple(np.array(SENSOR))

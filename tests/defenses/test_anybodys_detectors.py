@@ -19,7 +19,7 @@ CLASSES = 5
 OURS, RELU = "own", "relu-folded"
 FOREIGN = ("snntorch", "spikingjelly", "norse", "sinabs")
 QUICK = {
-    "NeuralCleanse": {"iterations": 3, "samples": 6},
+    "NeuralCleanse": {"iterations": 15, "samples": 6},
     "BrainStimulation": {"iterations": 3, "samples": 6, "candidates": 2},
     "PotentialMargins": {"iterations": 3, "frames": 6, "inputs": 2},
     "NoiseResponse": {"frames": 6, "inputs": 8},
@@ -102,10 +102,22 @@ def test_a_detector_says_the_same_of_equal_weights_in_another_library(name, kind
 
 
 @pytest.mark.parametrize("kind", ["snntorch", "spikingjelly"])
-@pytest.mark.parametrize("name", FOLLOWED)
+@pytest.mark.parametrize("name", ["NeuralCleanse", "PotentialMargins"])
 def test_a_search_by_equal_gradients_finds_the_same_in_another_library(name, kind) -> None:
+    """Not a bit differs over seeds 0..4; five of five masks are found."""
     theirs, ours = found(name, built(kind)), found(name, built(OURS))
+    assert (ours[1:] < builders.SHAPE[1] * builders.SHAPE[2]).all()
     np.testing.assert_allclose(theirs, ours, rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["snntorch", "spikingjelly", "sinabs"])
+def test_a_driven_channel_has_the_same_votes_in_another_library(kind) -> None:
+    levels, judge = [0.5, 1.5, 3.0], detectors.BrainStimulation(samples=6)
+    ours, theirs = (judge.curve(built(one), CLEAN, 0, levels, seed=0) for one in (OURS, kind))
+    assert theirs[0] == ours[0]
+    assert (ours[0].layer, ours[0].channel, ours[0].target) == (0, 0, 0)
+    assert ours[1][:, 0].tolist() == [0.0, 4.0, 4.0]  # all or nothing, times the weight
+    torch.testing.assert_close(theirs[1], ours[1])
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
@@ -189,13 +201,14 @@ def test_a_changed_threshold_is_seen_against_the_card_whatever_the_library(kind)
 def test_a_network_is_left_as_it_was(kind) -> None:
     net = built(kind).train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
+    learnt = [weight.requires_grad for weight in net.parameters()]
     for name in ("NeuralCleanse", "BrainStimulation", "NoiseResponse", "SpectralSignatures"):
         found(name, net)
     after = net.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert net.training
-    assert all(weight.requires_grad for weight in net.parameters())
+    assert [weight.requires_grad for weight in net.parameters()] == learnt
     assert not any(
         module._forward_hooks or module._forward_pre_hooks
         for module in net.modules()

@@ -25,19 +25,22 @@ from snnbd_core.defenses.detectors import (
     SpectralSignatures,
     Spectre,
     Strip,
+    Verdict,
     Voltage,
     card,
     features,
     pooled_scores,
     roc,
 )
+from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
 from snnbd_core.defenses.detectors.patches import groups, stamped
 from snnbd_core.defenses.detectors.stimulation import Candidate, currents, responses
 from snnbd_core.defenses.detectors.strip import entropy
-from snnbd_core.defenses.detectors.tmpbd import ascended, gamma_p_value, margins
+from snnbd_core.defenses.detectors.tmpbd import gamma_p_value
 from snnbd_core.defenses.detectors.training_set import outlying
 from snnbd_core.defenses.detectors.voltage import distances
+from snnbd_core.metrics.margins import ascended, margins, per_class
 from snnbd_core.networks.layers import Folded
 from snnbd_core.poisoning import Triggered
 from snnbd_core.triggers import Patch
@@ -59,6 +62,109 @@ def test_the_anomaly_index_is_the_distance_in_robust_deviations():
     assert target == 0
     assert index == pytest.approx((11 - 2) / spread, rel=1e-4)
     assert anomaly([5.0, 5.0, 5.0]) == (0.0, 0)
+
+
+@pytest.mark.parametrize("masks", [1, 4, 5])
+def test_searches_of_which_half_failed_are_no_detection(masks):
+    """The median and the deviation are then those of failures."""
+    sizes = [900.0, 1000.0, 1010.0, 1020.0, 1100.0][:masks] + [1156.0] * (10 - masks)
+    assert anomaly(sizes, full=1156) == (0.0, 0)
+    assert anomaly([900.0] + [1156.0] * 9) == (0.0, 0)
+
+
+def test_an_index_of_searches_of_which_few_failed_is_as_it_was():
+    sizes = [2.4, 16.5, 12.1, 17.0, 16.6, 12.9, 20.3, 64.0, 21.0, 21.1]
+    spread = stats.median_abs_deviation(sizes, scale="normal")
+    assert anomaly(sizes, full=64)[0] == pytest.approx((16.8 - 2.4) / spread, rel=1e-4)
+
+
+def test_a_network_that_no_patch_moves_is_not_accused(spiking):
+    with sb.override(spiking.net, threshold=1e6):
+        verdict = inspect(NeuralCleanse(iterations=2), spiking)
+    assert verdict == Verdict(False, 0, 0.0, 2.0, values=(64.0,) * 10)
+
+
+@pytest.mark.parametrize(
+    ("detector", "classes", "least"),
+    [
+        (NeuralCleanse(iterations=1), 2, 3),
+        (PotentialMargins(iterations=1), 2, 3),
+        (BrainStimulation(iterations=1), 1, 2),
+        (NoiseResponse(), 1, 2),
+        (Strip(), 1, 2),
+    ],
+)
+def test_statistics_that_compare_classes_need_enough_of_them(detector, classes, least):
+    net = sb.networks.build("quick-conv", (1, 8, 8), classes, seed=0)
+    data = [(torch.rand(1, 8, 8), number % classes) for number in range(8)]
+    given = {"seed": 0, "device": CPU, "steps": 4}
+    with pytest.raises(ValueError, match=f"classes={classes}: .* needs at least {least}"):
+        if hasattr(detector, "inspect"):
+            detector.inspect(net, data, **given)
+        else:
+            detector.score(net, data, data, **given)
+
+
+def test_three_classes_are_enough_for_an_index_and_a_p_value():
+    assert anomaly([1.0, 5.0, 6.0])[0] == pytest.approx(4 / 1.4826, rel=1e-4)
+    assert gamma_p_value([0.0, 1.0, 5.0]) == pytest.approx(0.0756, abs=1e-4)
+
+
+def test_margins_that_no_distribution_fits_are_refused_and_equal_ones_accuse_nobody():
+    assert gamma_p_value([1.0] * 10) == 1.0
+    assert gamma_p_value([0.0] * 10) == 1.0
+    for values in ([1.0] * 9 + [2.0], [2.0, 2.0 + 1e-9, 9.0], [0.0, 1.0]):
+        with pytest.raises(ValueError, match=r"margins=.* allow no distribution"):
+            gamma_p_value(values)
+
+
+def test_clean_samples_without_a_spread_have_no_mahalanobis_distance():
+    rows = np.random.default_rng(0).normal(size=(4, 3))
+    for known, answers in ((rows, np.arange(4)), (np.ones((4, 3)), np.zeros(4, dtype=int))):
+        with pytest.raises(ValueError, match="none of 4 differs from another with the same answer"):
+            distances(known, answers, rows, answers)
+
+
+def test_samples_of_one_class_alone_cannot_show_that_a_patch_leads_to_it(spiking):
+    with pytest.raises(ValueError, match="samples=1: all that are drawn are of a suspected"):
+        inspect(BrainStimulation(samples=1, candidates=200, iterations=1), spiking)
+
+
+class Summed(nn.Module):
+    """Two spiking outputs, read out as a rate, as a count, or through a linear layer."""
+
+    def __init__(self, readout):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(2), nn.Linear(4, 2), sb.LIF())
+        self.last = nn.Linear(2, 2, bias=False) if readout == "linear" else nn.Identity()
+        self.readout = readout
+        for weight in self.parameters():
+            nn.init.constant_(weight, 10.0)
+
+    def forward(self, sequence):
+        spikes = self.last(self.net(sequence))
+        return spikes.sum(0) if self.readout == "count" else spikes.mean(0)
+
+
+@pytest.mark.parametrize(("readout", "expected"), [("rate", 10), ("count", 2.5), ("linear", 0.5)])
+def test_before_a_softmax_logits_are_brought_to_the_scale_of_votes(readout, expected):
+    """All neurons fire in all of four steps."""
+    sequence = torch.ones(4, 3, 1, 2, 2)
+    assert sharpness(View(Summed(readout), sequence), sequence) == expected
+
+
+def test_votes_of_relu_are_taken_as_votes(twin):
+    sequence = 100 * torch.rand(1, 3, 1, 8, 8)
+    assert bool((View(twin.net)(sequence) > 1).any())
+    assert sharpness(View(twin.net), sequence) == 10
+
+
+def test_voters_are_as_many_as_there_are():
+    potentials = torch.tensor([[1.0, 3.0, 5.0, 9.0]])
+    assert per_class(potentials, 2).tolist() == [[2.0, 7.0]]
+    assert per_class(potentials.numpy(), 4).tolist() == [[1.0, 3.0, 5.0, 9.0]]
+    with pytest.raises(ValueError, match="4 neurons for 3 classes"):
+        per_class(potentials, 3)
 
 
 def test_neural_cleanse_finds_the_patch_in_the_ann_twin_and_in_spikes(twin, spiking):

@@ -64,7 +64,7 @@ def test_stills_hold_every_state_and_sliders_move_through_them():
     page = figures.stills({"a": [0, 255], "b": ["x", "y", "z"]}, draw).data
     states = json.loads(re.search(r"const states = (\[.*?\]), stops", page)[1])
     assert [text for _, text in states] == [f"{a} and {b}" for a in (0, 255) for b in "xyz"]
-    assert len({uri for uri, _ in states}) == 2
+    assert len({re.search('src="([^"]+)"', picture)[1] for picture, _ in states}) == 2
     assert page.count('type="range"') == 2
     assert 'alt="0 and x"' in page
 
@@ -434,7 +434,7 @@ def test_the_note_on_kept_records_counts_those_of_other_code():
     committed = dataclasses.replace(now.provenance, commit="0123456789abcdef")
     older = dataclasses.replace(now.provenance, commit=None, code="0" * 16)
     kept = [dataclasses.replace(now, provenance=one) for one in (committed, committed, older)]
-    assert figures.kept_note(kept) == (
+    assert figures.recorded_note(kept) == (
         "3 stored records, 1 by other code than this, of: ['0123456', 'unknown']"
     )
-    assert figures.kept_note([]) == "0 stored records, 0 by other code than this, of: []"
+    assert figures.recorded_note([]) == "0 stored records, 0 by other code than this, of: []"

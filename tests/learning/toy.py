@@ -13,17 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import learning, networks
+from snnbd_core.data.samples import SampleSet
 from snnbd_core.networks.layers import SharedDropout
 from snnbd_core.neurons import LIF
 
 
-class Toy:
+class Toy(SampleSet):
     """Frames [T, 2, 6, 6]: class c has its events in column c, over noise."""
 
     fingerprint = "toy"
+    input_shape = (2, 6, 6)
+    kind = "frames"
+    spaces = ("frames",)
 
     def __init__(self, count: int = 60, frames: int = 4, classes: int = 3, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
+        self.classes = classes
         self.labels = np.arange(count, dtype=np.int64) % classes
         self.x = rng.poisson(0.3, (count, frames, 2, 6, 6)).astype(np.float32)
         for i, label in enumerate(self.labels):

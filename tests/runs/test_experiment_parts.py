@@ -27,14 +27,14 @@ from snnbd_book.runs import (
     test_sets as sets_of,
 )
 from snnbd_core import evaluate, override
-from snnbd_core.learning import SurrogateGradient, Task, Trained
+from snnbd_core.learning import Rule, SurrogateGradient, Task, Trained
 from snnbd_core.triggers import Static
 
 Make = Callable[..., Experiment]
 
 
 @dataclasses.dataclass(frozen=True)
-class Scaled:
+class Scaled(Rule):
     """Starts from the plain network and scales its weights; says by how much they differ."""
 
     factor: float = 0.5

@@ -112,6 +112,14 @@ def test_a_later_field_is_left_out_of_the_hash_where_it_means_what_was_done_befo
     assert schema.migrated(plain.to_dict(), 9)["probe"] == plain.to_dict()["probe"]
 
 
+def test_arrays_are_told_apart_by_every_value_however_large() -> None:
+    one, two = np.zeros((200, 200), np.float32), np.zeros((200, 200), np.float32)
+    two[100, 100] = 1
+    assert repr(one) == repr(two)  # NumPy leaves out the middle
+    assert canonical({"pattern": one}) != canonical({"pattern": two})
+    assert canonical(torch.tensor([1.0, 0.5])) == canonical(np.array([1, 0.5])) == "[1,0.5]"
+
+
 def test_settings_of_a_later_schema_are_refused() -> None:
     with pytest.raises(ValueError, match=rf"schema=9 is unknown; allowed: 1\.\.{schema.CURRENT}"):
         schema.migrated(Experiment().to_dict(), 9)

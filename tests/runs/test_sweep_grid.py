@@ -1,4 +1,4 @@
-"""Grids: all combinations, each run once, errors that name the field, what they cost."""
+"""Grids: all combinations, each run once, errors that name the field."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from snnbd_book.runs import Experiment
 from snnbd_book.runs.profiles import PROFILES
-from snnbd_book.sweeps import Grid, cost, load_grid, write_frame
+from snnbd_book.sweeps import Grid, load_grid, write_frame
 from snnbd_book.sweeps.frame import to_frame
 from snnbd_core.triggers import Static
 
@@ -89,31 +89,6 @@ def test_a_wrong_grid_is_named(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
         load_grid(path).experiments()
-
-
-def test_the_full_grid_costs_what_its_runs_cost() -> None:
-    axes = {
-        "data": ["nmnist", "gesture"], "trigger": 6, "rate": 5, "size": 3, "position": 3,
-        "polarity": 4, "rule": 3, "seed": 5,
-    }  # fmt: skip
-    each = 6 * 5 * 3 * 3 * 4 * 3 * 5
-    flat = cost(axes, 36.0)
-    assert (flat.runs, flat.hours) == (2 * each, 2 * each / 100)
-    mixed = cost(axes, {"nmnist": 36.0, "gesture": 72.0})
-    assert mixed.hours == pytest.approx(3 * each / 100)
-    assert mixed.days(24) == pytest.approx(mixed.hours / 24 / 24)
-    assert cost({**axes, "data": 5}, 1.0).runs == 81_000
-
-
-def test_a_cost_without_its_seconds_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no entry for data='b'"):
-        cost({"data": ["a", "b"]}, {"a": 1.0})
-    with pytest.raises(ValueError, match=r"axes\['rule'\]=3 must list its values"):
-        cost({"rule": 3}, {"a": 1.0}, by="rule")
-    with pytest.raises(ValueError, match="is empty"):
-        cost({"seed": []}, 1.0)
-    with pytest.raises(ValueError, match="devices=0 must be"):
-        cost({"seed": 3}, 1.0).days(0)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])

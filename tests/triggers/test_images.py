@@ -64,6 +64,12 @@ def test_a_warps_offsets_have_the_papers_mean_size():
         (lambda: Warp(grid=1), "grid=1 must be a whole number >= 2"),
         (lambda: Warp(strength=-1), "strength=-1 must be a number > 0"),
         (lambda: Patch()(np.zeros((1, 8, 8))), "images=ndarray : space='image' works on float"),
+        (
+            lambda: Patch()(torch.full((1, 8, 8), 1.5)),
+            r"images lie in 1.5..1.5: space='image' works",
+        ),
+        (lambda: Warp()(torch.full((1, 8, 8), -0.5)), r"images lie in -0.5..-0.5: space='image'"),
+        (lambda: Patch()(torch.full((1, 8, 8), torch.nan)), r"images lie in nan..nan: space="),
         (lambda: Patch()(torch.zeros(8, 8)), r"images=Tensor \(8, 8\) torch.float32"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from snnbd_core import guards
+from snnbd_core.guards import noise
 from snnbd_core.view import NotVisible, View, adapt
 
 from .builders import KINDS, RECTIFIED, SPIKING, STEPS, copy_weights, frames, load, matched
@@ -98,7 +98,7 @@ def test_noise_is_one_draw_for_each_sample_over_all_steps(kind):
     own = matched("own", "linear", voters=10).eval()
     net = matched(kind, "linear", voters=10).eval()
     copy_weights(own, net)
-    sequence, values = frames(), guards.noise(0.5, 4.0, 7)
+    sequence, values = frames(), noise(0.5, 4.0, seed=7)
     for one in (own, net):
         seen = View(one)
         seen.guard(seen.hidden[1], "noise", values)

@@ -12,6 +12,6 @@ Needs the ``book`` extra (``pip install -e .[book]``).
 from snnbd_book.build.build import build
 from snnbd_book.build.check import check
 from snnbd_book.build.pairing import check_pairs, write_pairs
-from snnbd_book.build.settings import Book, BookError, Run
+from snnbd_book.build.settings import Book, BookError, Parameters
 
-__all__ = ["Book", "BookError", "Run", "build", "check", "check_pairs", "write_pairs"]
+__all__ = ["Book", "BookError", "Parameters", "build", "check", "check_pairs", "write_pairs"]

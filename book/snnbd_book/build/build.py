@@ -15,11 +15,11 @@ from snnbd_book.build import pdf, performance, preface, reproduction
 from snnbd_book.build.check import check
 from snnbd_book.build.execute import execute, shared_workers
 from snnbd_book.build.pairing import check_pairs
-from snnbd_book.build.settings import Book, BookError, Run
+from snnbd_book.build.settings import Book, BookError, Parameters
 from snnbd_book.build.stage import stage
 
 
-def build(book: Book, run: Run, *, only: str | None = None, console: Console) -> Path:
+def build(book: Book, parameters: Parameters, *, only: str | None = None, console: Console) -> Path:
     """Executes the chapters that changed, renders the book and checks it; its first page.
 
     With ``only``, the one chapter is executed and rendered in a book without the other chapters,
@@ -35,12 +35,12 @@ def build(book: Book, run: Run, *, only: str | None = None, console: Console) ->
     pages = None if only is None else [chapter.page for chapter in chapters]
     environment = dict(os.environ)  # before Dask puts its workers' variables there
     with shared_workers() as scheduler:
-        reproduction.run_claims(book, run, pages, scheduler, console)
-        executed = execute(book, chapters, run, scheduler, console, environment)
+        reproduction.run_claims(book, parameters, pages, scheduler, console)
+        executed = execute(book, chapters, parameters, scheduler, console, environment)
     if only is not None:
-        return _single(book, executed, f"{only}.{run.profile}", console)
+        return _single(book, executed, f"{only}.{parameters.profile}", console)
     stage(book, executed, book.stage)
-    reproduction.write(book, run, book.stage)
+    reproduction.write(book, parameters, book.stage)
     preface.write(book, book.stage)
     performance.write(book, book.stage)
     # The pages, and what renders them.

@@ -13,24 +13,24 @@ from pathlib import Path
 
 import snnbd_book
 import snnbd_core
-from snnbd_book.build.settings import Book, Chapter, Run
+from snnbd_book.build.settings import Book, Chapter, Parameters
 
 DISTRIBUTION = "snnbd"
 
 
-def key(chapter: Chapter, run: Run) -> str:
+def key(chapter: Chapter, parameters: Parameters) -> str:
     """Hash of everything the output of a chapter depends on.
 
     That is: the notebook (code and text), the parameters, every file of ``snnbd_core`` and
-    ``snnbd_book``, the claims and the recorded results, the locked versions, the versions really installed, Python,
-    and, outside the quick profile, the folder that real data is read from.
+    ``snnbd_book``, the claims and the recorded results, the locked versions, the versions really
+    installed, Python, and, outside the quick profile, the folder that real data is read from.
     """
     digest = hashlib.sha256()
     facts = {
-        "parameters": run.parameters,
+        "parameters": parameters.values,
         "python": platform.python_version(),
         "versions": installed_versions(),
-        "data": os.environ.get("SNNBD_DATA", "") if run.profile != "quick" else "",
+        "data": os.environ.get("SNNBD_DATA", "") if parameters.profile != "quick" else "",
     }
     digest.update(json.dumps(facts, sort_keys=True).encode())
     digest.update(chapter.notebook.read_bytes())
@@ -40,9 +40,10 @@ def key(chapter: Chapter, run: Run) -> str:
     return digest.hexdigest()[:16]
 
 
-def stored(book: Book, chapter: Chapter, run: Run) -> Path:
+def stored(book: Book, chapter: Chapter, parameters: Parameters) -> Path:
     """Where the executed copy of a chapter is kept; the file is there if the chapter is done."""
-    name = f"{chapter.name}.{run.profile}.{run.seed}.{run.device}.{key(chapter, run)}.ipynb"
+    label = f"{parameters.profile}.{parameters.seed}.{parameters.device}"
+    name = f"{chapter.name}.{label}.{key(chapter, parameters)}.ipynb"
     return book.build / "executed" / name
 
 

@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from snnbd_core import data
 from snnbd_book import figures
+from snnbd_core import data
 from snnbd_core.triggers import Static
 
 WIDTH: Final = 1200

@@ -32,9 +32,12 @@ def check(book: Book) -> list[str]:
             continue
         soup = _read(path)
         found = [
-            *_text(soup), *_pictures(soup, path), *_links(soup, path), *_foreign(soup),
+            *_text(soup),
+            *_pictures(soup, path),
+            *_links(soup, path),
+            *_foreign(soup),
             *_machine(path, book),
-        ]  # fmt: skip
+        ]
         if page in chapters:
             found += _chapter(soup, page, book)
         problems += [f"{page}: {problem}" for problem in found]
@@ -42,13 +45,12 @@ def check(book: Book) -> list[str]:
 
 
 @cache
-def _parse(path: Path, changed: int) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+def _parse(page: str) -> BeautifulSoup:
+    return BeautifulSoup(page, "html.parser")
 
 
 def _read(path: Path) -> BeautifulSoup:
-    # Keyed on the time of change too, because one process may check a book twice.
-    return _parse(path, path.stat().st_mtime_ns)
+    return _parse(path.read_text(encoding="utf-8"))
 
 
 def _article(soup: BeautifulSoup) -> Tag:
@@ -104,13 +106,13 @@ def _links(soup: BeautifulSoup, path: Path) -> Iterator[str]:
             yield f"the link {link['href']} leads nowhere"
         elif target.fragment and other.suffix == ".html":
             name = unquote(target.fragment)
-            if name not in _anchors(other, other.stat().st_mtime_ns):
+            if name not in _anchors(other.read_text(encoding="utf-8")):
                 yield f"the link {link['href']} names a place that is not on that page"
 
 
 @cache
-def _anchors(path: Path, changed: int) -> frozenset[str]:
-    named = _parse(path, changed).find_all(lambda tag: tag.has_attr("id") or tag.has_attr("name"))
+def _anchors(page: str) -> frozenset[str]:
+    named = _parse(page).find_all(lambda tag: tag.has_attr("id") or tag.has_attr("name"))
     return frozenset(str(tag[key]) for tag in named for key in ("id", "name") if tag.has_attr(key))
 
 

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from snnbd_book.build import cache
 from snnbd_book.build.progress import ChapterProgress
-from snnbd_book.build.settings import Book, BookError, Chapter, Run
+from snnbd_book.build.settings import Book, BookError, Chapter, Parameters
 
 # What a chapter of the quick profile takes at its peak, with a margin.
 MEMORY_PER_CHAPTER = 3 * 2**30
@@ -66,7 +66,7 @@ def shared_workers() -> Iterator[Callable[[], str]]:
 def execute(
     book: Book,
     chapters: list[Chapter],
-    run: Run,
+    parameters: Parameters,
     scheduler: Callable[[], str],
     console: Console,
     environment: Mapping[str, str] = os.environ,
@@ -77,7 +77,7 @@ def execute(
     ``_build/failed`` and what its process wrote to stderr under ``_build/logs``.
 
     Args:
-        book, chapters, run: what to execute, and with which parameters.
+        book, chapters, parameters: what to execute, and with what.
         scheduler: gives the address of the workers of all chapters; asked if any is executed.
         console: where progress is shown.
         environment: of the chapters' processes, but for their threads and the scheduler.
@@ -86,7 +86,7 @@ def execute(
         BookError: a cell failed; names chapter, cell and error.
         SchedulerUnreachable: as `shared_workers`.
     """
-    targets = {chapter.page: cache.stored(book, chapter, run) for chapter in chapters}
+    targets = {chapter.page: cache.stored(book, chapter, parameters) for chapter in chapters}
     todo = [chapter for chapter in chapters if not targets[chapter.page].is_file()]
     for chapter in chapters:
         if chapter not in todo:
@@ -96,11 +96,11 @@ def execute(
         threads = max(1, cpu_count() // jobs)
         console.print(
             f"Executing {len(todo)} chapter(s), {jobs} at a time with {threads} thread(s) each: "
-            f"profile {run.profile}, seed {run.seed}, device {run.device}"
+            f"profile {parameters.profile}, seed {parameters.seed}, device {parameters.device}"
         )
         variables = {**environment, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         variables["SNNBD_SCHEDULER"] = scheduler()
-        _run_all(book, todo, targets, run, jobs, variables, console)
+        _run_all(book, todo, targets, parameters, jobs, variables, console)
     return targets
 
 
@@ -141,7 +141,7 @@ def _run_all(
     book: Book,
     chapters: list[Chapter],
     targets: dict[str, Path],
-    run: Run,
+    parameters: Parameters,
     jobs: int,
     environment: dict[str, str],
     console: Console,
@@ -151,7 +151,7 @@ def _run_all(
 
     def one(chapter: Chapter) -> None:
         error = _run_one(
-            book, chapter, targets[chapter.page], run, environment, processes, progress
+            book, chapter, targets[chapter.page], parameters, environment, processes, progress
         )
         if error:
             # Those that were stopped because of the first failure have nothing to say.
@@ -173,7 +173,7 @@ def _run_one(
     book: Book,
     chapter: Chapter,
     target: Path,
-    run: Run,
+    parameters: Parameters,
     environment: dict[str, str],
     processes: _Processes,
     progress: ChapterProgress,
@@ -188,7 +188,7 @@ def _run_one(
     failed.unlink(missing_ok=True)
 
     command = [sys.executable, "-P", str(WORKER), str(chapter.notebook), str(running)]
-    command += [str(chapter.notebook.parent), json.dumps(run.parameters)]
+    command += [str(chapter.notebook.parent), json.dumps(parameters.values)]
     with log.open("w", encoding="utf-8") as stderr:
         process = processes.start(command, env=environment, stderr=stderr)
         if process is None:

@@ -15,7 +15,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from snnbd_book.build.settings import CHAPTER_FOLDER, Book, BookError, Run
+from snnbd_book.build.settings import CHAPTER_FOLDER, Book, BookError, Parameters
 
 METADATA = {
     "jupytext": {"formats": "md:myst,ipynb"},
@@ -112,7 +112,7 @@ def _missing_cells(notebook: NotebookNode, book: Book) -> list[str]:
     tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         problems.append(f"must have one cell with the tag 'parameters', has {len(tagged)}")
-    elif missing := sorted(Run().parameters.keys() - _assigned(tagged[0].source)):
+    elif missing := sorted(Parameters().values.keys() - _assigned(tagged[0].source)):
         problems.append(f"the parameters cell does not set {', '.join(missing)}")
     return problems
 

@@ -23,11 +23,17 @@ _PRINTS = 3  # two do, unless numbers move what they count
 _SECONDS = 300  # far more than it takes; a browser that hangs must not hang the build
 _MENTION = re.compile(rf"<code[^>]*><span[^>]*>{re.escape(NAME)}</span></code>")
 _OPTIONS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-    "--host-resolver-rules=MAP * ~NOTFOUND", "--no-pdf-header-footer",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--no-pdf-header-footer",
     "--generate-pdf-document-outline",
-)  # fmt: skip
+)
 
 
 def browser() -> str | None:
@@ -88,8 +94,11 @@ def _print_once(program: str, page: Path, draft: Path) -> str:
         try:
             result = subprocess.run(
                 [*command, page.as_uri()],
-                capture_output=True, text=True, timeout=_SECONDS, check=False,
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"{program} failed: {error}"
     if not draft.is_file() or not draft.read_bytes().startswith(b"%PDF"):

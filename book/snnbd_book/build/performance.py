@@ -84,9 +84,12 @@ def page(results: dict[str, Any]) -> str:
     machine = results["machine"]
     versions = ", ".join(f"{name} {of}" for name, of in machine["versions"].items() if of)
     head = _HEAD.format(
-        runs=_fewest(results), processor=machine["processor"], threads=machine["threads"],
-        python=machine["python"], versions=versions,
-    )  # fmt: skip
+        runs=_fewest(results),
+        processor=machine["processor"],
+        threads=machine["threads"],
+        python=machine["python"],
+        versions=versions,
+    )
     text = head + _FIGURE + _networks(results, "##")
     if "poisoning" in results:
         text += f"## Triggers on {results['poisoning']['recordings']} recordings\n\n"
@@ -108,9 +111,10 @@ def dual_spike(results: dict[str, Any]) -> str:
         ratio = of["median"] / times["one"]["median"]
         rows.append([name, f"{median:.2f}", f"{low:.2f} to {high:.2f}", f"{ratio:.2f}"])
     head = _PASSES.format(
-        epochs=results["epochs"], rounds=times["one"]["runs"],
+        epochs=results["epochs"],
+        rounds=times["one"]["runs"],
         processor=results["machine"]["processor"],
-    )  # fmt: skip
+    )
     return head + _markdown(rows)
 
 

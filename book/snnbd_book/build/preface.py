@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from snnbd_core import data
 from snnbd_book import figures
 from snnbd_book.build.settings import Book
+from snnbd_core import data
 from snnbd_core.triggers import Moving
 
 PICTURE = "attacked.html"

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from snnbd_book import claims
 from snnbd_book.build import plan, recorded
-from snnbd_book.build.settings import Book, Run
+from snnbd_book.build.settings import Book, Parameters
 from snnbd_book.claims import Claim, Judgement
 from snnbd_book.runs import Record, all_recorded, results_dir
 
@@ -57,7 +57,7 @@ _KEPT = """
 ## Kept runs of the quick profile
 
 Runs that a chapter reads because a build of the book would be too short for them
-(`python -m benchmarks.record_kept` makes them again). *Accused* is the share of networks that the
+(`python -m benchmarks.record_runs` makes them again). *Accused* is the share of networks that the
 detector under *other settings* (`probe=...`) accuses at its own threshold.
 
 """
@@ -65,7 +65,7 @@ detector under *other settings* (`probe=...`) accuses at its own threshold.
 
 def run_claims(
     book: Book,
-    run: Run,
+    parameters: Parameters,
     only: Sequence[str] | None,
     scheduler: Callable[[], str],
     console: Console,
@@ -78,20 +78,27 @@ def run_claims(
     """
     chosen = [one for one in _claims(book) if only is None or one.chapter in only]
     claims.run_missing(
-        chosen, run.profile, _seeds(run), device=run.device, scheduler=scheduler, console=console
+        chosen,
+        parameters.profile,
+        _seeds(parameters),
+        device=parameters.device,
+        scheduler=scheduler,
+        console=console,
     )
 
 
-def write(book: Book, run: Run, folder: Path) -> None:
+def write(book: Book, parameters: Parameters, folder: Path) -> None:
     """Writes both pages, the records that they lead to, and what a sweep would cost.
 
     One is of this build's profile, from records just made; the other of committed records.
     """
     every = _claims(book)
-    now = [claims.judge(one, run.profile, seeds=_seeds(run), run=False) for one in every]
+    now = [
+        claims.judge(one, parameters.profile, seeds=_seeds(parameters), run=False) for one in every
+    ]
     kept = [claims.judge(one, RECORDED_PROFILE, run=False, recorded=True) for one in every]
     pages = (
-        (PAGE, _HEAD.format(profile=run.profile), now),
+        (PAGE, _HEAD.format(profile=parameters.profile), now),
         (RECORDED_PAGE, _RECORDED_HEAD.format(profile=RECORDED_PROFILE), kept),
     )
     for page, head, judgements in pages:
@@ -135,6 +142,6 @@ def _claims(book: Book) -> list[Claim]:
     return [claim for paper in claims.load_all(folder) for claim in paper.claims]
 
 
-def _seeds(run: Run) -> list[int]:
+def _seeds(parameters: Parameters) -> list[int]:
     """Three, as the chapters take them."""
-    return [run.seed, run.seed + 1, run.seed + 2]
+    return [parameters.seed, parameters.seed + 1, parameters.seed + 2]

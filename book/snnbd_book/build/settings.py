@@ -20,7 +20,7 @@ class BookError(Exception):
 
 
 @dataclass(frozen=True)
-class Run:
+class Parameters:
     """The papermill parameters that every chapter takes.
 
     Raises:
@@ -38,7 +38,7 @@ class Run:
             raise ValueError(f"seed={self.seed}: must be 0 or more")
 
     @property
-    def parameters(self) -> dict[str, str | int]:
+    def values(self) -> dict[str, str | int]:
         """Names and values as they stand in a chapter's parameters cell."""
         return {"PROFILE": self.profile, "SEED": self.seed, "DEVICE": self.device}
 
@@ -130,8 +130,7 @@ class Book:
                 raise BookError(f"_toc.yml names {chapter.page}, but {chapter.page}.md is missing")
             if not chapter.notebook.is_file():
                 raise BookError(
-                    f"{chapter.page}.md has no {chapter.page}.ipynb beside it: "
-                    "run `snnbd pair`"
+                    f"{chapter.page}.md has no {chapter.page}.ipynb beside it: run `snnbd pair`"
                 )
         return found
 

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 
 # Text in these stays as it is: headings, code, what is a link already, what stands on buttons.
 _CLOSED = (
-    nodes.title, nodes.literal, nodes.literal_block, nodes.reference, nodes.caption, nodes.math,
-    nodes.math_block, nodes.raw, nodes.rubric, nodes.citation, nodes.footnote, nodes.table,
+    nodes.title,
+    nodes.literal,
+    nodes.literal_block,
+    nodes.reference,
+    nodes.caption,
+    nodes.math,
+    nodes.math_block,
+    nodes.raw,
+    nodes.rubric,
+    nodes.citation,
+    nodes.footnote,
+    nodes.table,
     addnodes.pending_xref,
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,15 @@ def draw_by_level(
         for number, curve in enumerate(np.asarray(values).T):
             if number != suspect:
                 axes.plot(levels, curve, color=style.CURRENT, linewidth=0.8, label="other classes")
-        axes.plot(levels, np.asarray(values)[:, suspect], color=style.MARK, marker="o",
-                  markersize=4, linewidth=2, label="suspected class")  # fmt: skip
+        axes.plot(
+            levels,
+            np.asarray(values)[:, suspect],
+            color=style.MARK,
+            marker="o",
+            markersize=4,
+            linewidth=2,
+            label="suspected class",
+        )
         axes.set(title=f"{title}\nclass {suspect}", xlabel=xlabel)
     panels[0].set_ylabel(ylabel)
     style.legend_below(figure, panels[0])
@@ -65,8 +72,17 @@ def draw_cards(found: Mapping[str, Card]) -> Figure:
         for (name, values), colour, mark in zip(columns.items(), style.SERIES, marks, strict=False):
             face = "none" if mark != "x" else colour
             layers = np.arange(1, len(values) + 1)
-            axes.plot(layers, values, linestyle=":", linewidth=0.8, color=colour, marker=mark,
-                      markersize=9, markerfacecolor=face, label=name)  # fmt: skip
+            axes.plot(
+                layers,
+                values,
+                linestyle=":",
+                linewidth=0.8,
+                color=colour,
+                marker=mark,
+                markersize=9,
+                markerfacecolor=face,
+                label=name,
+            )
         highest = max(value for values in columns.values() for value in values)
         axes.set(title=title, xlabel="layer of neurons", xticks=layers, ylim=(0, 1.25 * highest))
     style.legend_below(figure, panels[0])
@@ -92,10 +108,17 @@ def draw_clusters(
             (side == larger, "larger cluster", style.SERIES[0], "o"),
             (side != larger, "smaller cluster", style.SERIES[2], "^"),
         ):
-            axes.scatter(*places[rows, :2].T, s=16, color=colour, marker=mark,
-                         linewidths=0, label=name)  # fmt: skip
-        axes.scatter(*places[poisoned, :2].T, s=45, facecolors="none", edgecolors=style.MARK,
-                     linewidths=0.9, label="poisoned")  # fmt: skip
+            axes.scatter(
+                *places[rows, :2].T, s=16, color=colour, marker=mark, linewidths=0, label=name
+            )
+        axes.scatter(
+            *places[poisoned, :2].T,
+            s=45,
+            facecolors="none",
+            edgecolors=style.MARK,
+            linewidths=0.9,
+            label="poisoned",
+        )
         axes.set(title=title, xlabel="first component", xticks=[], yticks=[])
     panels[0].set_ylabel("second component")
     style.legend_below(figure, panels[0])

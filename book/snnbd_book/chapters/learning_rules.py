@@ -91,16 +91,18 @@ def draw_migration(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Figure
     figure = style.new_figure(2.9)
     panels = figure.subplots(1, 3, sharey=True)
     titles = {
-        "clean_accuracy": "clean accuracy", "attack_success_rate": "success rate",
+        "clean_accuracy": "clean accuracy",
+        "attack_success_rate": "success rate",
         "migration_per_sample": "migration per sample (MR2)",
-    }  # fmt: skip
+    }
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
         for (label, by_steps), colour in zip(runs.items(), style.SERIES, strict=False):
             steps = sorted(by_steps)
             samples = [Sample.of(by_steps[count], name) for count in steps]
             low, high = zip(*(one.interval for one in samples), strict=True)
-            axes.fill_between(steps, [100 * x for x in low], [100 * x for x in high],
-                              color=colour, alpha=0.15)  # fmt: skip
+            axes.fill_between(
+                steps, [100 * x for x in low], [100 * x for x in high], color=colour, alpha=0.15
+            )
             axes.plot(steps, [100 * one.mean for one in samples], "o-", color=colour, label=label)
         axes.set_xscale("log", base=2)
         axes.set_xticks(steps, [str(count) for count in steps])
@@ -158,9 +160,10 @@ def cost_table(runs: Mapping[str, Sequence[Record]], operations: int) -> pd.Data
             "training (s)": f"{np.mean([sum(one.history.seconds) for one in records]):.1f}",
             "operations": f"{count:.3g} {'MAC' if dense else 'AC'}",
             "energy (nJ)": f"{energy / 1000:.0f}",
-            "under the trigger": "as without" if dense else
-            f"{100 * (_mean(records, 'synops_triggered') / count - 1):+.1f} %",
-        }  # fmt: skip
+            "under the trigger": "as without"
+            if dense
+            else f"{100 * (_mean(records, 'synops_triggered') / count - 1):+.1f} %",
+        }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

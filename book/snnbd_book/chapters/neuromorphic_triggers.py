@@ -134,9 +134,23 @@ def _has(item: Judgement, label: str) -> bool:
 def _legend(picture: Picture) -> None:
     marks = [
         Line2D([], [], color=style.SERIES[0], marker="o", linewidth=3, label="ours, 95 %"),
-        Line2D([], [], color=style.SERIES[1], marker="D", fillstyle="none", linestyle="",
-               label="the paper"),
-        Line2D([], [], color=style.CURRENT, marker="|", markersize=14, linestyle="",
-               label="floor (clean network), 95 %"),
-    ]  # fmt: skip
+        Line2D(
+            [],
+            [],
+            color=style.SERIES[1],
+            marker="D",
+            fillstyle="none",
+            linestyle="",
+            label="the paper",
+        ),
+        Line2D(
+            [],
+            [],
+            color=style.CURRENT,
+            marker="|",
+            markersize=14,
+            linestyle="",
+            label="floor (clean network), 95 %",
+        ),
+    ]
     picture.legend(handles=marks, loc="outside lower center", ncols=3)

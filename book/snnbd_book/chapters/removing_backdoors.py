@@ -95,8 +95,10 @@ def draw_strengths(reports: Mapping[float, Report], strength: str, log: bool = F
     values = sorted(reports)
     for (name, field), colour, mark in zip(
         (("clean accuracy", "clean_accuracy"), ("attack success", "attack_success_rate")),
-        style.SERIES, ("o-", "s--"), strict=False,
-    ):  # fmt: skip
+        style.SERIES,
+        ("o-", "s--"),
+        strict=False,
+    ):
         shares = [100 * float(getattr(reports[value], field)) for value in values]
         axes.plot(values, shares, mark, color=colour, label=name, markersize=4)
     axes.set(xlabel=strength, ylabel="test samples (%)", ylim=(-3, 103))

@@ -51,9 +51,9 @@ def draw_triggers(frames: Mapping[str, torch.Tensor | np.ndarray]) -> Figure:
     return draw_frames(stacked, titles, ncols=steps)
 
 
-def scored(clean: torch.Tensor, triggered: torch.Tensor, others: torch.Tensor) -> tuple[
-    np.ndarray, str
-]:  # fmt: skip
+def scored(
+    clean: torch.Tensor, triggered: torch.Tensor, others: torch.Tensor
+) -> tuple[np.ndarray, str]:
     """A triggered recording's frames in a row as an image, and its scores of stealth in words.
 
     Args:
@@ -131,9 +131,12 @@ def draw_time_position(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Fi
         success = [Sample.of(by_length[length], "attack_success_rate") for length in lengths]
         low, high = zip(*(one.interval for one in success), strict=True)
         axes.fill_between(
-            lengths, [100 * end for end in low], [100 * end for end in high],
-            color=colour, alpha=0.15,
-        )  # fmt: skip
+            lengths,
+            [100 * end for end in low],
+            [100 * end for end in high],
+            color=colour,
+            alpha=0.15,
+        )
         axes.plot(lengths, [100 * one.mean for one in success], "o-", color=colour, label=name)
     axes.set_xticks(lengths)
     axes.set(xlabel="frames with the trigger", ylabel="success rate (%)", ylim=(-3, 103))

@@ -72,7 +72,7 @@ def run_missing(
 
     Args:
         claims, profile, seeds: as for `judge`.
-        workers: processes to run in; 0: as `sweep.run` has them.
+        workers: processes to run in; 0: as `sweeps.run` has them.
         scheduler: gives the address of one whose workers run them; asked if there are any to run.
         console: where progress is shown; default: the standard error.
     """

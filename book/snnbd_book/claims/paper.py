@@ -42,9 +42,7 @@ OPEN = "open"
 EXPECTED = ("reproduced", "partly", "not reproduced", OPEN)
 _PACKAGED = Path(__file__).resolve().parents[1] / "_claims"
 _PAPER = {"paper", "cite", "title", "chapter", "seeds", "experiments", "profiles", "claims"}
-_CLAIM = {
-    "id", "where", "statement", "chapter", "figures", "reproduced", "partly", "expected", "why",
-}  # fmt: skip
+_CLAIM = set("id where statement chapter figures reproduced partly expected why".split())
 
 
 class ClaimError(ValueError):
@@ -200,9 +198,12 @@ def _settings(values: dict[str, Any], where: str) -> dict[str, dict[str, Experim
         for profile, sizes in PROFILES.items():
             change = changes.get(profile, {})
             merged = {
-                **sizes, **fields, **(change.get("fields") or {}),
-                **((change.get("experiments") or {}).get(name) or {}), "profile": profile,
-            }  # fmt: skip
+                **sizes,
+                **fields,
+                **(change.get("fields") or {}),
+                **((change.get("experiments") or {}).get(name) or {}),
+                "profile": profile,
+            }
             try:
                 settings[name][profile] = Experiment.from_dict(merged)
             except ValueError as error:
@@ -231,8 +232,11 @@ def _claim(
     figures = tuple(
         _quoted(label, value, where) for label, value in (entry.get("figures") or {}).items()
     )
-    tests = {key: _test(entry[key], f"{where}: {key}") for key in ("reproduced", "partly")
-             if key in entry}  # fmt: skip
+    tests = {
+        key: _test(entry[key], f"{where}: {key}")
+        for key in ("reproduced", "partly")
+        if key in entry
+    }
     wanted = [figure.experiment for figure in figures if figure.experiment]
     wanted += [name for test in tests.values() for name, _ in test.figures]
     for name in wanted:

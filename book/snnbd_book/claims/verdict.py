@@ -234,9 +234,13 @@ def _figure(quoted: Quoted, lookup: Lookup) -> Figure:
     sample = lookup(quoted.experiment, quoted.figure)
     floor = _FLOORS.get(quoted.figure)
     return Figure(
-        quoted.label, sample.mean, sample.interval, quoted.paper, sample.is_rate,
+        quoted.label,
+        sample.mean,
+        sample.interval,
+        quoted.paper,
+        sample.is_rate,
         None if floor is None else lookup(quoted.experiment, floor),
-    )  # fmt: skip
+    )
 
 
 def _not_run(claim: Claim, profile: str, reason: str) -> Judgement:

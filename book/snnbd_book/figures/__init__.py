@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from snnbd_book.figures.answers import draw_confusion, draw_losses
 from snnbd_book.figures.bars import draw_bars, draw_figures
-from snnbd_book.figures.claims import compare, draw_rates, kept_note, verdict
+from snnbd_book.figures.claims import compare, draw_rates, recorded_note, verdict
 from snnbd_book.figures.defences import (
     accused_table,
     areas_table,
@@ -56,10 +56,10 @@ __all__ = [
     "explore_offline",
     "figure_table",
     "glue",
-    "kept_note",
     "polarity_image",
     "pool_scores",
     "pooled_curves",
+    "recorded_note",
     "report_table",
     "sliders",
     "stills",

@@ -120,8 +120,15 @@ def _draw_shares(axes: Axes, shares: np.ndarray) -> None:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.5:
-            axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7,
-                      color="white" if share > 50 else "black")  # fmt: skip
+            axes.text(
+                column,
+                row,
+                f"{share:.0f}",
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if share > 50 else "black",
+            )
     classes = len(shares)
     axes.set_xticks(range(classes + 1), [*map(str, range(classes)), "none"], fontsize=8)
     axes.set_yticks(range(classes), [*map(str, range(classes))], fontsize=8)

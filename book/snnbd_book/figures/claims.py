@@ -49,7 +49,7 @@ def compare(settings: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def kept_note(records: Collection[Record]) -> str:
+def recorded_note(records: Collection[Record]) -> str:
     """How many committed records are shown, how many other code than this made, and its commits."""
     commits = {(one.provenance.commit or "unknown")[:7] for one in records}
     older = sum(one.provenance.code != code_fingerprint() for one in records)

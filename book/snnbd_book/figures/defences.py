@@ -117,11 +117,23 @@ def draw_repairs(runs: Grid) -> Figure:
     fields = {"clean accuracy kept": "clean_accuracy", "attack success left": "attack_success_rate"}
     for axes, (title, field) in zip(panels, fields.items(), strict=True):
         values = np.array([[_mean(runs[a][r], field) for a in attacks] for r in repairs])
-        axes.imshow(values, cmap="Blues" if field == "clean_accuracy" else "Oranges",
-                    vmin=0, vmax=1.1, aspect="auto")  # fmt: skip
+        axes.imshow(
+            values,
+            cmap="Blues" if field == "clean_accuracy" else "Oranges",
+            vmin=0,
+            vmax=1.1,
+            aspect="auto",
+        )
         for (row, column), value in np.ndenumerate(values):
-            axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8,
-                      color="white" if value > 0.6 else "black")  # fmt: skip
+            axes.text(
+                column,
+                row,
+                f"{100 * value:.0f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if value > 0.6 else "black",
+            )
         axes.set_xticks(range(len(attacks)), attacks, rotation=40, ha="right", fontsize=8)
         axes.set_yticks(range(len(repairs)), repairs, fontsize=8)
         axes.set_title(f"{title} (%)")

@@ -62,12 +62,24 @@ def draw_scores(
             raise ValueError(f"{title!r} has the groups {list(groups)}: allowed are two")
         (first, clean), (second, attacked) = groups.items()
         axes.hist(clean, edges, weights=_per_cent(clean), color=style.BOTH, label=first)
-        axes.hist(attacked, edges, weights=_per_cent(attacked), histtype="step", hatch="///",
-                  edgecolor=style.MARK, linewidth=1.4, label=second)  # fmt: skip
+        axes.hist(
+            attacked,
+            edges,
+            weights=_per_cent(attacked),
+            histtype="step",
+            hatch="///",
+            edgecolor=style.MARK,
+            linewidth=1.4,
+            label=second,
+        )
         if false_alarms is not None:
-            axes.axvline(float(np.quantile(clean, 1 - false_alarms)), color=style.SPIKE,
-                         linestyle="--", linewidth=1,
-                         label=f"{100 * false_alarms:g} % of {first} above")  # fmt: skip
+            axes.axvline(
+                float(np.quantile(clean, 1 - false_alarms)),
+                color=style.SPIKE,
+                linestyle="--",
+                linewidth=1,
+                label=f"{100 * false_alarms:g} % of {first} above",
+            )
         axes.set(title=title, xlabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(5))
     panels[0].set_ylabel("samples (%)")

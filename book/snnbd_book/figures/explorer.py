@@ -1,28 +1,20 @@
-"""One LIF neuron to play with: sliders for beta, threshold and current.
-
-Two forms of one picture. :func:`explore` is a widget and computes as the reader drags, so it
-needs a running kernel. :func:`explore_offline` carries states computed beforehand and works on a
-static page, with nothing fetched from another host.
-"""
+"""One LIF neuron to play with: sliders for beta, threshold and current."""
 
 from __future__ import annotations
 
-import base64
-import io
-import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from string import Template
-from typing import Any
-from uuid import uuid4
 
 import ipywidgets as widgets
 import torch
 from IPython.display import HTML
 
 from snnbd_book.figures import style
-from snnbd_book.figures.neurons import draw_neuron
+from snnbd_book.figures.stills import sliders, stills
 from snnbd_core.neurons import LIF
 
 
@@ -60,26 +52,17 @@ class State:
 
 
 def explore(start: State | None = None) -> widgets.VBox:
-    """Return sliders for beta, threshold and current above the picture they redraw.
+    """Sliders above the picture that they redraw; needs a kernel.
 
     Args:
         start: the state shown first; by default that of ``State()``.
+
+    Raises:
+        ValueError: a start that no slider reaches; they stop at multiples of 0.05.
     """
     first = State() if start is None else start
-    sliders = {
-        "beta": _slider("beta", first.beta, 0.0, 1.0),
-        "threshold": _slider("threshold", first.threshold, 0.1, 3.0),
-        "current": _slider("current", first.current, 0.0, 2.0),
-    }
-    picture = widgets.HTML(_picture(first))
-
-    def redraw(_: Any) -> None:
-        beta, threshold, current = (slider.value for slider in sliders.values())
-        picture.value = _picture(State(beta, threshold, current, first.steps))
-
-    for slider in sliders.values():
-        slider.observe(redraw, names="value")
-    return widgets.VBox([*sliders.values(), picture])
+    stops = {"beta": _stops(0, 20), "threshold": _stops(2, 60), "current": _stops(0, 40)}
+    return sliders(stops, partial(_drawn, steps=first.steps), _chosen(first))
 
 
 def explore_offline(
@@ -88,97 +71,72 @@ def explore_offline(
     currents: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5),
     start: State | None = None,
 ) -> HTML:
-    """Return the same neuron for a static page: every combination is computed here, beforehand.
+    """The same neuron for a static page: every combination is computed here, on one scale.
 
     Args:
-        betas: the stops of the slider for beta.
-        thresholds: the stops of the slider for the threshold.
-        currents: the stops of the slider for the current.
-        start: the state shown first, also without JavaScript; one of the combinations.
+        betas, thresholds, currents: the stops of the sliders.
+        start: the state shown first, also without JavaScript.
 
     Raises:
-        ValueError: if ``start`` is not one of the combinations.
+        ValueError: a start that no slider reaches.
     """
     first = State() if start is None else start
-    stops = {"beta": list(betas), "threshold": list(thresholds), "current": list(currents)}
-    chosen = {"beta": first.beta, "threshold": first.threshold, "current": first.current}
-    for name, value in chosen.items():
-        if value not in stops[name]:
-            raise ValueError(f"start.{name} is {value}; allowed: one of {stops[name]}")
     states = [State(*values, first.steps) for values in product(betas, thresholds, currents)]
-    top = max(max(float(state.run()[2].max()), state.threshold) for state in states)
-    drawings = [_drawing(state, top) for state in states]
-    page = _PAGE.substitute(
-        id=f"explorer-{uuid4().hex}",
-        controls="".join(
-            f'<label style="display: inline-block; margin-right: 1em">{name} <input type="range" '
-            f'min="0" max="{len(values) - 1}" value="{values.index(chosen[name])}"></label>'
-            for name, values in stops.items()
-        ),
-        states=json.dumps(drawings, separators=(",", ":")),
-        sizes=json.dumps([len(values) for values in stops.values()]),
-        axis="".join(
-            f'<text x="{_LEFT - 6}" y="{_level(value, top) + 5}" text-anchor="end">{value}</text>'
-            for value in range(int(top) + 1)
-        ),
-        box=style.WIDE,
-        colours=f"--limit: {style.THRESHOLD}; --curve: {style.POTENTIAL}; --ticks: {style.SPIKE}",
-        last=first.steps - 1,
-        **drawings[states.index(first)],
-    )
-    show: Callable[[str], HTML] = HTML  # IPython has no type hints; this gives it ours
-    return show(page)
+    top = max(_top(state) for state in states)
+    stops = {"beta": betas, "threshold": thresholds, "current": currents}
+    return stills(stops, partial(_drawn, steps=first.steps, top=top), _chosen(first))
 
 
-def _slider(name: str, value: float, low: float, high: float) -> widgets.FloatSlider:
-    return widgets.FloatSlider(
-        value=value, min=low, max=high, step=0.05, description=name, continuous_update=False
-    )
+def _stops(first: int, last: int) -> list[float]:
+    return [round(0.05 * count, 2) for count in range(first, last + 1)]
 
 
-def _picture(state: State) -> str:
-    current, spikes, potential = state.run()
-    buffer = io.BytesIO()
-    draw_neuron(current, spikes, potential, state.threshold).savefig(buffer, dpi=100)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img alt="{state.describe()}" src="data:image/png;base64,{data}">'
+def _chosen(state: State) -> dict[str, float]:
+    return {"beta": state.beta, "threshold": state.threshold, "current": state.current}
+
+
+def _top(state: State) -> float:
+    """The largest value on the axis of potentials."""
+    return max(float(state.run()[2].max()), state.threshold)
 
 
 # The drawing's own units, as in its viewBox: 0 0 640 280.
 _LEFT, _RIGHT, _TOP, _FLOOR = 50, 630, 10, 210
 
 
-def _level(value: float, top: float) -> float:
-    """Return the height on the page of a potential between 0 and ``top``."""
-    return round(_FLOOR - (_FLOOR - _TOP) * value / top, 1)
-
-
-def _drawing(state: State, top: float) -> dict[str, str]:
-    """Return what changes between states: SVG paths of the curve, the spikes and the threshold."""
+def _drawn(
+    beta: float, threshold: float, current: float, steps: int, top: float | None = None
+) -> tuple[str, str]:
+    """The picture of a state as SVG, and what it shows in words."""
+    state = State(beta, threshold, current, steps)
+    scale = _top(state) if top is None else top
     _, spikes, potential = state.run()
-    width = (_RIGHT - _LEFT) / max(1, state.steps - 1)
-    at = [round(_LEFT + width * step, 1) for step in range(state.steps)]
-    curve = " ".join(
-        f"{x},{_level(value, top)}" for x, value in zip(at, potential.tolist(), strict=True)
+
+    def level(value: float) -> float:
+        return round(_FLOOR - (_FLOOR - _TOP) * value / scale, 1)
+
+    width = (_RIGHT - _LEFT) / max(1, steps - 1)
+    at = [round(_LEFT + width * step, 1) for step in range(steps)]
+    curve = " ".join(f"{x},{level(y)}" for x, y in zip(at, potential.tolist(), strict=True))
+    picture = _PICTURE.substitute(
+        text=state.describe(),
+        curve=f"M{curve}",
+        ticks="".join(f"M{at[step]} 222V244" for step in spikes.nonzero()[:, 0].tolist()),
+        limit=f"M{_LEFT} {level(threshold)}H{_RIGHT}",
+        axis="".join(
+            f'<text x="{_LEFT - 6}" y="{level(value) + 5}" text-anchor="end">{value}</text>'
+            for value in range(0, int(scale) + 1, math.ceil(scale / 5))
+        ),
+        last=steps - 1,
     )
-    ticks = "".join(f"M{at[step]} 222V244" for step in spikes.nonzero()[:, 0].tolist())
-    return {
-        "curve": f"M{curve}",
-        "ticks": ticks or "M0 0",
-        "limit": f"M{_LEFT} {_level(state.threshold, top)}H{_RIGHT}",
-        "text": state.describe(),
-    }
+    return picture, state.describe()
 
 
-_PAGE = Template("""
-<div id="$id" class="snnbd-explorer" style="$colours">
-$controls
-<div class="$box">
-<svg viewBox="0 0 640 280" role="img" aria-label="$text" font-size="13"
+_PICTURE = Template(f"""<svg viewBox="0 0 640 280" role="img" aria-label="$text" font-size="13"
  style="width: 100%; background: #fff">
-<path class="limit" d="$limit" stroke="var(--limit)" stroke-dasharray="6 4" fill="none"/>
-<path class="curve" d="$curve" stroke="var(--curve)" stroke-width="2" fill="none"/>
-<path class="ticks" d="$ticks" stroke="var(--ticks)" stroke-width="2.5"/>
+<path d="$limit" stroke="{style.THRESHOLD}" stroke-dasharray="6 4" fill="none"/>
+<path d="$curve" stroke="{style.POTENTIAL}" stroke-width="2" fill="none"/>
+<path d="$ticks" stroke="{style.SPIKE}" stroke-width="2.5"/>
 <path d="M50 10V210H630M50 246H630" stroke="#666" fill="none"/>
 $axis
 <text transform="translate(14 110) rotate(-90)" text-anchor="middle">potential</text>
@@ -186,24 +144,4 @@ $axis
 <text x="50" y="262" text-anchor="middle">0</text>
 <text x="340" y="272" text-anchor="middle">time (steps)</text>
 <text x="630" y="262" text-anchor="end">$last</text>
-</svg>
-</div>
-<div class="text" aria-live="polite">$text</div>
-<script>
-(() => {
-  const root = document.getElementById("$id");
-  if (!root) return;
-  const states = $states, sizes = $sizes;
-  const sliders = [...root.querySelectorAll("input")];
-  const show = () => {
-    const at = sliders.reduce((sum, one, axis) => sum * sizes[axis] + Number(one.value), 0);
-    for (const name of ["curve", "ticks", "limit"])
-      root.querySelector("path." + name).setAttribute("d", states[at][name]);
-    root.querySelector("svg").setAttribute("aria-label", states[at].text);
-    root.querySelector(".text").textContent = states[at].text;
-  };
-  sliders.forEach((slider) => slider.addEventListener("input", show));
-})();
-</script>
-</div>
-""")
+</svg>""")

@@ -26,8 +26,11 @@ from PIL import Image
 
 from snnbd_book.figures import style
 
-Draw = Callable[..., tuple[np.ndarray, str]]
-"""Takes one value per axis by name; gives an image, uint8 [H, W, 3], and what it shows in words."""
+Draw = Callable[..., tuple[np.ndarray | str, str]]
+"""Takes one value per axis by name; gives a picture and what it shows in words.
+
+The picture is an image, uint8 [H, W, 3], or SVG with its own text alternative.
+"""
 
 
 def sliders(
@@ -46,19 +49,18 @@ def sliders(
     first = _start(axes, start)
     controls = {
         name: widgets.SelectionSlider(
-            options=[(str(value), value) for value in values], value=first[name],
-            description=name, continuous_update=False,
+            options=[(str(value), value) for value in values],
+            value=first[name],
+            description=name,
+            continuous_update=False,
         )
         for name, values in axes.items()
-    }  # fmt: skip
+    }
     picture = widgets.HTML()
 
     def redraw(_: Any = None) -> None:
-        image, text = draw(**{name: control.value for name, control in controls.items()})
-        picture.value = (
-            f'<img src="{_uri(image)}" alt="{escape(text, quote=True)}" {_size(image)}>'
-            f"<p>{escape(text)}</p>"
-        )
+        drawn, text = draw(**{name: control.value for name, control in controls.items()})
+        picture.value = f"{_element(drawn, text)}<p>{escape(text)}</p>"
 
     for control in controls.values():
         control.observe(redraw, names="value")
@@ -77,17 +79,17 @@ def stills(
     first = _start(axes, start)
     combinations = [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
     states = [draw(**combination) for combination in combinations]
-    first_image, first_text = states[combinations.index(first)]
+    pictures = [[_element(drawn, text), text] for drawn, text in states]
+    first_picture, first_text = pictures[combinations.index(first)]
     page = _PAGE.substitute(
         id=f"stills-{uuid4().hex}",
         controls="".join(
             _control(name, values, values.index(first[name])) for name, values in axes.items()
         ),
-        first=_uri(first_image),
-        text=escape(first_text, quote=True),
-        size=_size(first_image),
+        first=first_picture,
+        text=escape(first_text),
         box=style.WIDE,
-        states=json.dumps([[_uri(image), text] for image, text in states]).replace("</", "<\\/"),
+        states=json.dumps(pictures).replace("</", "<\\/"),
         stops=json.dumps([[str(value) for value in values] for values in axes.values()]),
     )
     show: Callable[[str], HTML] = HTML  # IPython has no type hints; this gives it ours
@@ -114,9 +116,13 @@ def draw_states(states: Mapping[str, tuple[np.ndarray, str]]) -> Figure:
 _WIDTH = 400  # pixels: narrower pictures are enlarged, and their pixels are what they show
 
 
-def _size(image: np.ndarray) -> str:
-    rendering = "pixelated" if image.shape[1] < _WIDTH else "auto"
-    return f'style="width: 100%; max-width: 34em; image-rendering: {rendering}; background: #fff"'
+def _element(drawn: np.ndarray | str, text: str) -> str:
+    """A picture as an element of a page."""
+    if isinstance(drawn, str):
+        return drawn
+    rendering = "pixelated" if drawn.shape[1] < _WIDTH else "auto"
+    shape = f"width: 100%; max-width: 34em; image-rendering: {rendering}; background: #fff"
+    return f'<img src="{_uri(drawn)}" alt="{escape(text, quote=True)}" style="{shape}">'
 
 
 def _start(axes: Mapping[str, Sequence[Any]], start: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -151,7 +157,7 @@ def _uri(image: np.ndarray) -> str:
 _PAGE = Template("""
 <div id="$id" class="snnbd-stills">
 $controls
-<div class="$box"><img src="$first" alt="$text" $size></div>
+<div class="$box">$first</div>
 <div class="text" aria-live="polite">$text</div>
 <script>
 (() => {
@@ -159,12 +165,12 @@ $controls
   if (!root) return;
   const states = $states, stops = $stops;
   const inputs = [...root.querySelectorAll("input")], names = root.querySelectorAll("output");
-  const image = root.querySelector("img"), words = root.querySelector(".text");
+  const [box, words] = root.querySelectorAll("div");
   const show = () => {
     const at = inputs.reduce((sum, one, axis) => sum * stops[axis].length + Number(one.value), 0);
     inputs.forEach((one, axis) => { names[axis].textContent = stops[axis][one.value]; });
-    image.src = states[at][0];
-    image.alt = words.textContent = states[at][1];
+    box.innerHTML = states[at][0];
+    words.textContent = states[at][1];
   };
   inputs.forEach((one) => one.addEventListener("input", show));
 })();

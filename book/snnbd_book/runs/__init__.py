@@ -6,7 +6,8 @@
 =============  =================================================================================
 module         one subject
 =============  =================================================================================
-settings       `Experiment`: fields, how they go together, JSON both ways, content hash
+settings       `Experiment`: fields, JSON both ways, content hash
+coherence      which settings go together
 schema         versions of the settings, for the hash and for older records
 resolving      `resolve`: an experiment with its data sets and the trainings it needs
 kinds          what triggers, rules and probes are able to

@@ -66,6 +66,7 @@ def run(
 
 def evaluate_saved(
     weights: Annotated[Path, typer.Argument(help="A network's state dict, by torch.save.")],
+    *,
     trigger: Annotated[
         str | None, typer.Option(help="Static, or {kind: Static, size: 0.2}; default: none.")
     ] = None,

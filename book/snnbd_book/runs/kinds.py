@@ -1,7 +1,7 @@
 """What the parts of an experiment are able to: the one place that asks them.
 
-A trigger is used as it is, fitted to the training set (a recipe, ``fit``), learnt together with the
-network (``learn``), or trained against the finished network (``against``). A rule may start from a
+A trigger is used as it is, fitted to the training set (a `Recipe`), learnt together with the
+network (`Dynamic`), or trained against the finished network (`Generated`). A rule may start from a
 trained network (``source``), give a network other modules (``layout``), and measure something
 besides the report (``measure``); ``attacks`` says that it is an attacker's. See
 `snnbd_core.learning.Rule`.
@@ -14,22 +14,24 @@ from typing import Any
 
 from torch import nn
 
-from snnbd_core.metrics import migration_rates
+from snnbd_core.attacks import Dynamic, Generated
+from snnbd_core.learning import Rule
+from snnbd_core.triggers import Recipe
 
 
 def is_fitted(trigger: Any) -> bool:
-    """Whether the trigger is fitted to the training set before it is used."""
-    return hasattr(trigger, "fit")
+    """Whether the trigger is fitted to the training set alone before it is used."""
+    return isinstance(trigger, Recipe) and not is_learnt(trigger) and not is_adversarial(trigger)
 
 
 def is_learnt(trigger: Any) -> bool:
     """Whether the trigger is learnt together with the network."""
-    return hasattr(trigger, "learn")
+    return isinstance(trigger, Dynamic)
 
 
 def is_adversarial(trigger: Any) -> bool:
     """Whether the trigger is trained against the network that was attacked."""
-    return hasattr(trigger, "against")
+    return isinstance(trigger, Generated)
 
 
 def as_learnt(trigger: Any) -> Any:
@@ -44,20 +46,19 @@ def restored(trigger: Any, weights: Any, input_shape: tuple[int, int, int]) -> A
     return trigger.restored(weights, input_shape)
 
 
-def attacks(rule: Any) -> bool:
+def attacks(rule: Rule) -> bool:
     """Whether a training by the rule is an attack, also where no sample is poisoned."""
-    return bool(getattr(rule, "attacks", False))
+    return rule.attacks
 
 
-def source(rule: Any, experiment: Any) -> Any:
+def source(rule: Rule, experiment: Any) -> Any:
     """The experiment whose trained network the rule starts from; None for most rules."""
-    return rule.source(experiment) if hasattr(rule, "source") else None
+    return rule.source(experiment)
 
 
-def layout(rule: Any, net: nn.Module) -> nn.Module:
+def layout(rule: Rule, net: nn.Module) -> nn.Module:
     """An untrained network with the modules that the rule's trained one has."""
-    laid_out: nn.Module = rule.layout(net) if hasattr(rule, "layout") else net
-    return laid_out
+    return rule.layout(net)
 
 
 def figures(part: Any) -> tuple[str, ...]:
@@ -65,13 +66,9 @@ def figures(part: Any) -> tuple[str, ...]:
     return tuple(getattr(part, "figures", ()))
 
 
-def measurement(rule: Any) -> Callable[..., dict[str, Any]] | None:
-    """What the rule measures after the report: its own figures, migration, or nothing."""
-    if hasattr(rule, "measure"):
-        own: Callable[..., dict[str, Any]] = rule.measure
-        return own
-    migrates = hasattr(rule, "source") and figures(rule)
-    return migration_rates.compare if migrates else None
+def measurement(rule: Rule) -> Callable[..., dict[str, Any]] | None:
+    """What the rule measures after the report; None for a rule without figures."""
+    return rule.measure if rule.figures else None
 
 
 def images_only(probe: Any) -> bool:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snnbd_book.runs import codec, kinds, parts, profiles, schema
+from snnbd_book.runs.coherence import check_together
 from snnbd_book.runs.neuron import Neuron
-from snnbd_core import attacks, checks, data, networks
-from snnbd_core.defenses import detectors
+from snnbd_core import checks, data, networks
 from snnbd_core.learning import SurrogateGradient
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
@@ -134,7 +134,7 @@ class Experiment:
         _check_part("trigger", self.trigger, parts.TRIGGERS)
         _check_part("defence", self.defence, parts.REPAIRS)
         _check_part("probe", self.probe, parts.PROBES)
-        self._check_together()
+        check_together(self)
 
     @classmethod
     def for_profile(cls, profile: str, **fields: Any) -> Experiment:
@@ -230,9 +230,14 @@ class Experiment:
         """The same training without an attack: the network that the floor is measured on."""
         rule = SurrogateGradient() if kinds.attacks(self.rule) else self.rule
         return dataclasses.replace(
-            self._as_trained, rule=rule, trigger=None, rate=0.0, target=0, include_target=True,
+            self._as_trained,
+            rule=rule,
+            trigger=None,
+            rate=0.0,
+            target=0,
+            include_target=True,
             clean_label=False,
-        )  # fmt: skip
+        )
 
     @property
     def training(self) -> Experiment:
@@ -250,60 +255,14 @@ class Experiment:
     @property
     def _as_trained(self) -> Experiment:
         return dataclasses.replace(
-            self, trigger=kinds.as_learnt(self.trigger), defence=None,
-            held_out=0, inference_threshold=None, inference_beta=None, probe=None,
-        )  # fmt: skip
-
-    def _check_together(self) -> None:
-        if self.coding != "direct" and self.data not in data.IMAGES:
-            raise ValueError(
-                f"coding={self.coding!r} is for static images: data={self.data!r} holds events"
-            )
-        if self.trigger is None and self.rate > 0:
-            raise ValueError(f"rate={self.rate!r} must be 0 without a trigger")
-        if kinds.is_learnt(self.trigger) and self.rate == 0:
-            raise ValueError(f"rate=0 with trigger={self.trigger!r}: one that is learnt needs > 0")
-        if kinds.is_learnt(self.trigger) and self.rule != SurrogateGradient():
-            raise ValueError(
-                f"rule={self.rule!r} with trigger={self.trigger!r}, which is learnt by a training "
-                f"of its own: allowed is {DEFAULT_RULE}"
-            )
-        for name in ("defence", "probe"):
-            part = getattr(self, name)
-            if part is not None and not part.data_free and self.held_out == 0:
-                raise ValueError(
-                    f"held_out=0 gives {name}={part!r} no clean samples: allowed is >= 1"
-                )
-        self._check_probe()
-
-    def _check_probe(self) -> None:
-        kind = type(self.probe)
-        if kind in detectors.INPUTS.values() and self.trigger is None:
-            raise ValueError(
-                f"trigger=None with probe={self.probe!r}, which compares inputs without and with "
-                f"one: allowed are {', '.join(parts.TRIGGERS)}"
-            )
-        if kind in detectors.TRAINING_SETS.values():
-            if self.rate == 0:
-                raise ValueError(
-                    f"rate=0 with probe={self.probe!r}, which looks for poisoned samples: "
-                    "allowed is > 0"
-                )
-            if kinds.is_learnt(self.trigger):
-                raise ValueError(
-                    f"probe={self.probe!r} looks at one training set, and trigger="
-                    f"{self.trigger!r} changes it while it is learnt: use another trigger"
-                )
-            if isinstance(self.rule, attacks.Federated):
-                raise ValueError(
-                    f"probe={self.probe!r} looks at one training set, and rule={self.rule!r} has "
-                    "one for each client: use another rule"
-                )
-        if kinds.images_only(self.probe) and self.data not in data.IMAGES:
-            raise ValueError(
-                f"data={self.data!r} holds events, and probe={self.probe!r} changes pixels in "
-                f"0..1: allowed are {', '.join(data.IMAGES)}"
-            )
+            self,
+            trigger=kinds.as_learnt(self.trigger),
+            defence=None,
+            held_out=0,
+            inference_threshold=None,
+            inference_beta=None,
+            probe=None,
+        )
 
 
 def _check_part(name: str, value: Any, kinds: dict[str, type[Any]]) -> None:

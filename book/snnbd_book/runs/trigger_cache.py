@@ -52,7 +52,7 @@ def against(given: Resolved, net: nn.Module) -> Any:
         net, train, target=wanted.target, steps=wanted.frames, seed=wanted.seed
     )
     path.parent.mkdir(exist_ok=True)
-    write_atomically(path, lambda file: torch.save(made.state_dict(), file))
+    write_atomically(path, lambda file: torch.save(made.state_dict(), file), "SNNBD_CACHE")
     return made
 
 

@@ -6,7 +6,7 @@
 =========  =====================================================================================
 module     one subject
 =========  =====================================================================================
-grid       ``grid.yaml`` -> `Grid` -> experiments; what a grid costs
+grid       ``grid.yaml`` -> `Grid` -> experiments
 execution  `run`: submit, watch, collect; failures and killed workers; `local_workers`
 display    the live table of done / running / failed
 frame      records -> a tidy table, and its file
@@ -19,7 +19,7 @@ from __future__ import annotations
 from snnbd_book.sweeps.command import cli
 from snnbd_book.sweeps.execution import run
 from snnbd_book.sweeps.frame import write_frame
-from snnbd_book.sweeps.grid import Cost, Grid, cost, load_grid
+from snnbd_book.sweeps.grid import Grid, load_grid
 from snnbd_book.sweeps.workers import (
     MEMORY_PER_WORKER,
     SchedulerUnreachable,
@@ -30,12 +30,10 @@ from snnbd_book.sweeps.workers import (
 
 __all__ = [
     "MEMORY_PER_WORKER",
-    "Cost",
     "Grid",
     "SchedulerUnreachable",
     "answering",
     "cli",
-    "cost",
     "fitting",
     "load_grid",
     "local_workers",

@@ -19,6 +19,7 @@ MANY = 10_000
 
 def cli(
     grid: Annotated[Path, typer.Argument(help="A grid over Experiment's fields, in YAML.")],
+    *,
     scheduler: Annotated[
         str | None,
         typer.Option(help="A Dask scheduler, tcp://host:8786 [default: $SNNBD_SCHEDULER]."),
@@ -53,9 +54,15 @@ def cli(
                 f"{grid} says {len(chosen)} runs, more than {MANY}: add --yes if that is meant"
             )
         frame = run(
-            chosen.experiments(), scheduler=scheduler, workers=workers or None, threads=threads,
-            results=results, device=device, fresh=fresh, console=console,
-        )  # fmt: skip
+            chosen.experiments(),
+            scheduler=scheduler,
+            workers=workers or None,
+            threads=threads,
+            results=results,
+            device=device,
+            fresh=fresh,
+            console=console,
+        )
     except (ValueError, FileNotFoundError, DataNotFound, SchedulerUnreachable) as error:
         raise _failure(str(error)) from error
     except KeyboardInterrupt:

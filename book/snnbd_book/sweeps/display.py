@@ -26,9 +26,12 @@ class Display:
         self._start = time.perf_counter()
         self._total, self._found = total, found
         self._bar = Progress(
-            TextColumn("sweep"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("sweep"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
             console=console,
-        )  # fmt: skip
+        )
         self._task = self._bar.add_task("sweep", total=total, completed=found)
         self._live = None
         if console is not None and console.is_terminal:

@@ -1,4 +1,4 @@
-"""A grid over the fields of `Experiment`, and what it costs.
+"""A grid over the fields of `Experiment`.
 
     profile: quick                  # whose sizes are the start
     fixed:                          # fields that all runs share
@@ -119,54 +119,3 @@ def load_grid(path: Path | str) -> Grid:
                 f"{path.name}: {key!r} is unknown; allowed: {', '.join(sorted(_KEYS))}"
             )
     return Grid(values.get("profile", "quick"), values.get("fixed") or {}, values.get("grid") or {})
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a grid takes.
-
-    Attributes:
-        runs: how many there are.
-        hours: of one device, all runs one after the other.
-    """
-
-    runs: int
-    hours: float
-
-    def days(self, devices: int) -> float:
-        """Wall time in days on so many equal devices, all busy to the end."""
-        if devices < 1:
-            raise ValueError(f"devices={devices!r} must be a whole number >= 1")
-        return self.hours / devices / 24
-
-
-def cost(
-    axes: Mapping[str, int | Sequence[Any]],
-    seconds_per_run: float | Mapping[Any, float],
-    *,
-    by: str = "data",
-) -> Cost:
-    """Estimates a grid of measured runs; the axes need not exist yet.
-
-    Args:
-        axes: axis -> its values, or how many there are.
-        seconds_per_run: of one run; or value of the axis `by` -> seconds.
-        by: the axis that the seconds depend on.
-
-    Raises:
-        ValueError: no axes, an empty one, or a value of `by` without its seconds.
-    """
-    counts = {name: axis if isinstance(axis, int) else len(axis) for name, axis in axes.items()}
-    if not counts or min(counts.values()) < 1:
-        raise ValueError(f"axes={dict(axes)!r} is empty: each axis needs at least one value")
-    runs = math.prod(counts.values())
-    if not isinstance(seconds_per_run, Mapping):
-        return Cost(runs, runs * seconds_per_run / 3600)
-    values = axes.get(by)
-    if values is None or isinstance(values, int):
-        raise ValueError(f"axes[{by!r}]={values!r} must list its values: seconds depend on them")
-    missing = [value for value in values if value not in seconds_per_run]
-    if missing:
-        raise ValueError(f"seconds_per_run has no entry for {by}={missing[0]!r}")
-    each = runs // len(values)
-    return Cost(runs, sum(seconds_per_run[value] for value in values) * each / 3600)

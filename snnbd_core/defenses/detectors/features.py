@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +12,11 @@ from torch import Tensor, nn
 from snnbd_core.defenses.bench import Bench, frozen, taken
 from snnbd_core.view import NotVisible, View
 
-__all__ = ["FEW", "KINDS", "Features", "features", "per_class", "sharpness"]
+__all__ = ["FEW", "KINDS", "Features", "features", "sharpness"]
 
 KINDS = ("rates", "potentials")
 SHARP = 10.0
-FEW = 8  # samples on which it is seen whether logits are votes
-
-Numbers = TypeVar("Numbers", Tensor, np.ndarray)
+FEW = 8  # samples on which it is seen how large logits are
 
 
 @dataclass(frozen=True)
@@ -81,36 +79,18 @@ def _traces(bench: Bench, sequence: Tensor, of: str) -> tuple[Tensor, Tensor, Te
     return rates.cpu(), votes.cpu(), potential.mean(dim=0).cpu()
 
 
-def per_class(potential: Numbers, classes: int) -> Numbers:
-    """Potentials [B, neurons] averaged over the neurons that vote for a class, [B, classes].
-
-    A class's voters lie side by side, as in the papers' voting layer.
-
-    Raises:
-        ValueError: neurons that cannot be shared out evenly.
-    """
-    if potential.shape[1] % classes:
-        raise ValueError(
-            f"the read-out has {potential.shape[1]} neurons for {classes} classes: allowed is as "
-            "many for each"
-        )
-    return potential.reshape(len(potential), classes, -1).mean(2)
-
-
 @torch.no_grad()
 def sharpness(view: View, sequence: Tensor) -> float:
-    """What logits are multiplied by before a softmax: 10 for votes of neurons, which lie in 0..1.
+    """What logits are multiplied by before a softmax: 10 for votes, which lie in 0..1.
 
-    Other logits have no bounds and are taken as they are: those of a linear read-out, summed
-    spikes, potentials.
+    Logits that go beyond, as those of a linear read-out or summed spikes may, are multiplied by 10
+    over the largest of them; those of ReLU, which are trained to be votes, by 10.
 
     Args:
         view: of the network.
         sequence: clean samples, [T, B, C, H, W], of which the first `FEW` are looked at.
     """
     readout = view.readout
-    if readout is None:
-        return 1.0
-    votes = view(sequence[:, :FEW])
-    bounded = not readout.adapter.spikes or bool(((votes >= 0) & (votes <= 1)).all())
-    return SHARP if bounded else 1.0
+    if readout is not None and not readout.adapter.spikes:
+        return SHARP
+    return SHARP / max(1.0, float(view(sequence[:, :FEW]).abs().max()))

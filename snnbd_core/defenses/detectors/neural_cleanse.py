@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from snnbd_core import checks
 from snnbd_core.data.batches import as_sequence
-from snnbd_core.defenses.bench import check_classes, check_clean, frozen
+from snnbd_core.defenses.bench import check_clean, frozen
 from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.verdict import Verdict
@@ -79,7 +79,7 @@ class NeuralCleanse:
         clean = check_clean(net, clean_samples)
         draw = np.random.default_rng(seed).permutation(len(clean))[: self.samples]
         with frozen(net, clean, device=device, steps=steps) as bench, seeded(seed):
-            check_classes(bench.view.classes, 3, "Neural Cleanse")
+            checks.classes(bench.view.classes, 3, "Neural Cleanse")
             batch, _ = bench.samples(clean, draw)
             masks, _ = self.search(net, batch, range(bench.view.classes), steps)
         sizes = masks.sum(dim=(1, 2)).tolist()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import Bench, check_classes, check_clean, frozen
+from snnbd_core.defenses.bench import Bench, check_clean, frozen
 from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.verdict import Verdict
@@ -158,7 +158,7 @@ class BrainStimulation:
             ValueError: a network with a single class.
         """
         plain = view(sequence).mean(dim=0)
-        check_classes(len(plain), 2, "brain stimulation")
+        checks.classes(len(plain), 2, "brain stimulation")
         found = []
         for number, most in enumerate(largest):
             for channel in range(len(most)):

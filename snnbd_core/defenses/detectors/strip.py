@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import check_classes, check_clean, frozen, taken
+from snnbd_core.defenses.bench import check_clean, frozen, taken
 from snnbd_core.defenses.detectors.features import FEW, sharpness
 
 __all__ = ["WAYS", "Strip", "entropy"]
@@ -24,8 +24,8 @@ class Strip:
 
     "space" adds the two, values of images at most 1, as the authors' code does, so that neither a
     trigger nor an event is halved; "time" takes every other frame from the clean one, which only
-    event frames have. Votes of neurons, which lie in 0..1, are turned into probabilities by a
-    softmax of ten times their value, logits of a linear read-out by one of their value.
+    event frames have. Votes in 0..1 are turned into probabilities by a softmax of ten times their
+    value; larger logits are brought to that scale first, see `sharpness`.
 
     Args:
         overlays: clean samples laid over each input, at least 1.
@@ -68,7 +68,7 @@ class Strip:
         draw = np.random.default_rng(seed)
         found = []
         with frozen(net, clean, device=device, steps=steps) as bench, torch.no_grad():
-            check_classes(bench.view.classes, 2, "STRIP")
+            checks.classes(bench.view.classes, 2, "STRIP")
             few, _ = bench.samples(clean, np.arange(min(FEW, len(clean))))
             sharp = sharpness(bench.view, bench.sequence(few))
             for row in range(len(data)):

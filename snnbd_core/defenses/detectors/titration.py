@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import check_classes, frozen, taken
+from snnbd_core.defenses.bench import frozen, taken
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.metrics import decide
 
@@ -91,7 +91,7 @@ class NoiseResponse:
         with frozen(net, taken(clean_samples), device=device, steps=1) as bench:
             shape = (self.inputs, self.frames, *bench.view.input_shape)
             classes = bench.view.classes
-            check_classes(classes, 2, "noise response")
+            checks.classes(classes, 2, "noise response")
             shares = torch.zeros(len(self.levels), classes)
             for number, level in enumerate(self.levels):
                 noise = level * torch.rand(shape, generator=draw).to(bench.device)

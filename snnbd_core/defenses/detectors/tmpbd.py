@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.data.batches import as_sequence
-from snnbd_core.defenses.bench import Bench, check_classes, frozen, taken
+from snnbd_core.defenses.bench import Bench, frozen, taken
 from snnbd_core.defenses.detectors import patches
-from snnbd_core.defenses.detectors.features import per_class
 from snnbd_core.defenses.detectors.verdict import Verdict
+from snnbd_core.metrics.margins import ascended
 from snnbd_core.view import View
 
-__all__ = ["PotentialMargins", "ascended", "gamma_p_value", "margins"]
+__all__ = ["PotentialMargins", "gamma_p_value"]
 
 ALIKE = 1e-6  # smallest spread, in proportion to the largest value, of which a Gamma is fitted
 
@@ -76,7 +75,7 @@ class PotentialMargins:
             ValueError: potentials that are not finite, or margins that no Gamma distribution fits.
         """
         with frozen(net, taken(clean_samples), device=device, steps=steps) as bench:
-            check_classes(bench.view.classes, 3, "TMPBD")
+            checks.classes(bench.view.classes, 3, "TMPBD")
             largest = self._largest(bench, seed)
         if not np.isfinite(largest).all():
             raise ValueError(f"net={type(net).__name__}: margins={largest} are not all finite")
@@ -104,44 +103,6 @@ class PotentialMargins:
             margin, inputs = ascended(view, inputs, targets, self.learning_rate, self.high)
             best = torch.maximum(best, margin)
         return best
-
-
-def ascended(
-    view: View, inputs: Tensor, target: int | Tensor, learning_rate: float, high: float
-) -> tuple[Tensor, Tensor]:
-    """The margins of inputs, and the inputs one step further up; both without gradients.
-
-    Args:
-        view: of the network.
-        inputs: [B, T, C, H, W].
-        target: as for `margins`.
-        learning_rate: length of the step of each input.
-        high: values end up in 0..high.
-    """
-    point = inputs.detach().requires_grad_()
-    margin = margins(view, as_sequence(point, 1), target)
-    (slope,) = torch.autograd.grad(margin.sum(), point)
-    length = slope.flatten(1).norm(dim=1).clamp_min(1e-12)
-    step = slope / length.reshape(-1, 1, 1, 1, 1)
-    return margin.detach(), (point.detach() + learning_rate * step).clamp(0, high)
-
-
-def margins(view: View, sequence: Tensor, target: int | Tensor) -> Tensor:
-    """v_target - max of the others' v for each input, [B], with gradients.
-
-    v is the mean potential over time and over the read-out's neurons of a class.
-
-    Args:
-        view: of the network.
-        sequence: [T, B, C, H, W].
-        target: one class for all inputs, or [B], one for each.
-    """
-    votes, potential = view.potentials(sequence)
-    pooled = per_class(potential.mean(dim=0), votes.shape[1])
-    rows = torch.arange(len(pooled), device=pooled.device)
-    others = pooled.clone()
-    others[rows, target] = -torch.inf
-    return pooled[rows, target] - others.max(dim=1).values
 
 
 def gamma_p_value(values: Sequence[float]) -> float:

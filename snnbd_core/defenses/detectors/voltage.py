@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from snnbd_core.defenses.bench import check_clean
-from snnbd_core.defenses.detectors.features import Features, features, per_class
+from snnbd_core.defenses.detectors.features import Features, features
 from snnbd_core.metrics import decide
+from snnbd_core.metrics.margins import per_class
 
 __all__ = ["Voltage", "distances"]
 

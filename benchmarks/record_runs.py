@@ -1,8 +1,8 @@
 """Makes the records that chapters keep: what a build would be too short for, or has no data for.
 
-    python -m benchmarks.record_kept [--real] [--seeds 10] [--to results/recorded]
+    python -m benchmarks.record_runs [--real] [--seeds 10] [--to results/recorded]
 
-What they are stands in the chapters: those of the quick profile as `kept_ones`, those on real
+What they are stands in the chapters: those of the quick profile as `recorded_ones`, those on real
 recordings (``--real``, with ``$SNNBD_DATA``) as `real_ones`. The cells that say so are executed,
 those that run are not. A run that has a record in the results folder, of this code and data, is
 not repeated.
@@ -24,7 +24,7 @@ from snnbd_book.runs.store import RECORDED
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHAPTERS = {
-    "kept_ones": (
+    "recorded_ones": (
         "03_stealthier_triggers",
         "05_badsnn",
         "06_detecting_backdoors",
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--to", type=Path, default=results_dir() / RECORDED)
     given = parser.parse_args()
-    name = "real_ones" if given.real else "kept_ones"
+    name = "real_ones" if given.real else "recorded_ones"
     chosen = [
         one for chapter in CHAPTERS[name] for one in wanted(chapter, name) if one.seed < given.seeds
     ]
