@@ -3,9 +3,11 @@
 Repairs change a network, detectors say whether one is attacked, and `AntiBackdoorLearning` is a
 learning rule for a set that may be poisoned.
 
-    repaired = FineTuning().repair(net, clean, seed=0, device=device, steps=8)
+    repaired = FineTuning().repair(net, clean, seed=0, device="auto", steps=8)
 
-A repair gives a copy; the network it is given is never changed. Settings are those that
+A repair gives a copy, which holds all that makes its answers in its state dict; the network it is
+given is never changed. Networks are those of any library that `snnbd_core.view` knows, samples any
+set that `snnbd_core.data.as_set` takes. Settings are those that
 benchmarks/choose_repairs.py found on training samples, or the paper's where none was better. A new
 attack meets all of them without a line here: they see networks and clean samples only.
 """
