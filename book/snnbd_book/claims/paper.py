@@ -42,9 +42,8 @@ OPEN = "open"
 EXPECTED = ("reproduced", "partly", "not reproduced", OPEN)
 _PACKAGED = Path(__file__).resolve().parents[1] / "_claims"
 _PAPER = {"paper", "cite", "title", "chapter", "seeds", "experiments", "profiles", "claims"}
-_CLAIM = set(
-    ["id", "where", "statement", "chapter", "figures", "reproduced", "partly", "expected", "why"]
-)
+_TESTS = ("reproduced", "partly")
+_CLAIM = {"id", "where", "statement", "chapter", "figures", "expected", "why", *_TESTS}
 
 
 class ClaimError(ValueError):
@@ -234,11 +233,7 @@ def _claim(
     figures = tuple(
         _quoted(label, value, where) for label, value in (entry.get("figures") or {}).items()
     )
-    tests = {
-        key: _test(entry[key], f"{where}: {key}")
-        for key in ("reproduced", "partly")
-        if key in entry
-    }
+    tests = {key: _test(entry[key], f"{where}: {key}") for key in _TESTS if key in entry}
     wanted = [figure.experiment for figure in figures if figure.experiment]
     wanted += [name for test in tests.values() for name, _ in test.figures]
     for name in wanted:
