@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,6 +34,16 @@ Make = Callable[..., Experiment]
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # of distributed, on closing
 
 
+@pytest.fixture(autouse=True)
+def no_clients_left() -> Iterator[None]:
+    """A client that did not connect is closed here.
+
+    Closed by the garbage collector while another client starts, it would wait for that one.
+    """
+    yield
+    gc.collect()
+
+
 def grid(tmp_path: Path, tiny_yaml: str, axes: str = "{seed: [0, 1, 2]}") -> Path:
     path = tmp_path / "grid.yaml"
     path.write_text(f"fixed: {tiny_yaml}\ngrid: {axes}\n")
@@ -40,6 +51,7 @@ def grid(tmp_path: Path, tiny_yaml: str, axes: str = "{seed: [0, 1, 2]}") -> Pat
 
 
 def invoked(*arguments: object) -> tuple[int, str]:
+    gc.collect()
     app = typer.Typer()
     app.command()(sweeps.cli)
     result = CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -173,6 +185,7 @@ def test_an_unreachable_scheduler_is_named(
             ["claims", "--paper", "jin2024"],
             ["sweep", str(grid(tmp_path, tiny_yaml))],
         ):
+            gc.collect()
             outcome = CliRunner().invoke(app, command)
             assert "unset $SNNBD_SCHEDULER to run here" in outcome.output
             assert outcome.exit_code == 2  # 1 would mean that a claim is lost, or a run failed
