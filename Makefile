@@ -70,5 +70,5 @@ $(VENV)/.book: $(VENV)/.python pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.book
 	$(PIP) -e '.[book,sweep,test,lab]'
-	$(PIP) --no-deps spikingjelly
+	$(PIP) --no-deps spikingjelly norse sinabs nirtorch nir pbr
 	@touch $@
