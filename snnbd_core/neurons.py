@@ -150,8 +150,11 @@ class LIF(nn.Module):
 
         A state dict without a setting leaves the layer's own.
         """
-        own = {name[len(prefix) :]: value for name, value in state_dict.items()
-               if name.startswith(prefix)}  # fmt: skip
+        own = {
+            name[len(prefix) :]: value
+            for name, value in state_dict.items()
+            if name.startswith(prefix)
+        }
         guards.prepare(self, own)
         for name in SETTINGS:
             held, given = self._buffers.get(name), own.get(name)
@@ -204,9 +207,13 @@ class ParametricLIF(LIF):
         if "beta" in settings or "learn_beta" in settings:
             raise ValueError("ParametricLIF learns w in place of beta: pass init_tau instead")
         super().__init__(
-            1.0 - 1.0 / init_tau, threshold,
-            reset=reset, update=update, decay_input=decay_input, **settings,
-        )  # fmt: skip
+            1.0 - 1.0 / init_tau,
+            threshold,
+            reset=reset,
+            update=update,
+            decay_input=decay_input,
+            **settings,
+        )
         del self.beta
         self.w = nn.Parameter(-torch.log(torch.tensor(init_tau - 1.0)))
 

@@ -79,15 +79,23 @@ def test_gradients_of_current_beta_and_threshold_equal_snntorch(
     for shape in SHAPES:
         current = random_current(shape, 3, dtype)
         leaky = snntorch.Leaky(
-            beta=0.8, threshold=0.9, reset_mechanism=reset,
+            beta=0.8,
+            threshold=0.9,
+            reset_mechanism=reset,
             # snnTorch's spikes are float32 whatever comes in, and would spoil a float64 run
             spike_grad=lambda distance: peer(distance).to(distance.dtype),
-            learn_beta=True, learn_threshold=True,
-        ).to(dtype)  # fmt: skip
+            learn_beta=True,
+            learn_threshold=True,
+        ).to(dtype)
         ours = LIF(
-            0.8, 0.9, reset=reset, surrogate=surrogate, slope=slope,
-            learn_beta=True, learn_threshold=True,
-        ).to(dtype)  # fmt: skip
+            0.8,
+            0.9,
+            reset=reset,
+            surrogate=surrogate,
+            slope=slope,
+            learn_beta=True,
+            learn_threshold=True,
+        ).to(dtype)
         weights = upstream(current.shape, 3).to(dtype)
         expected_spikes, expected_potential = leaky_over_time(leaky, current)
         spikes, potential = ours(current, return_potential=True)
@@ -105,9 +113,12 @@ def test_gradients_of_current_beta_and_threshold_equal_snntorch(
             ("current", "beta", "threshold"), gradients, expected, strict=True
         ):
             torch.testing.assert_close(
-                ours_grad, peer_grad, rtol=rtol, atol=rtol * scale,
+                ours_grad,
+                peer_grad,
+                rtol=rtol,
+                atol=rtol * scale,
                 msg=lambda text, name=name, shape=shape: f"{name} of shape {shape}: {text}",
-            )  # fmt: skip
+            )
 
 
 def test_learned_beta_acts_clamped_to_the_unit_interval_as_in_snntorch():
@@ -137,13 +148,19 @@ def spikingjelly_over_time(node: nn.Module, current: Tensor) -> tuple[Tensor, Te
 def test_lif_equals_spikingjelly_lifnode(shape, decay_input, reset, v_reset, detach, tau):
     current = (random_current(shape, 7, torch.float64) * 1.7).detach().requires_grad_()
     node = sj_neuron.LIFNode(
-        tau=tau, decay_input=decay_input, v_reset=v_reset, detach_reset=detach,
+        tau=tau,
+        decay_input=decay_input,
+        v_reset=v_reset,
+        detach_reset=detach,
         surrogate_function=sj_surrogate.ATan(2.0),
-    )  # fmt: skip
+    )
     ours = LIF(
-        torch.tensor(1 - 1 / tau, dtype=torch.float64), update="spikingjelly", reset=reset,
-        decay_input=decay_input, detach_reset=detach,
-    )  # fmt: skip
+        torch.tensor(1 - 1 / tau, dtype=torch.float64),
+        update="spikingjelly",
+        reset=reset,
+        decay_input=decay_input,
+        detach_reset=detach,
+    )
     assert_same_run(ours, node, current)
 
 
@@ -167,9 +184,12 @@ def test_parametric_lif_equals_spikingjelly_parametric_lifnode(
 ):
     current = (random_current(shape, 13, torch.float64) * 1.7).detach().requires_grad_()
     node = sj_neuron.ParametricLIFNode(
-        init_tau=init_tau, decay_input=decay_input, v_reset=v_reset, detach_reset=True,
+        init_tau=init_tau,
+        decay_input=decay_input,
+        v_reset=v_reset,
+        detach_reset=True,
         surrogate_function=sj_surrogate.ATan(2.0),
-    ).double()  # fmt: skip
+    ).double()
     ours = ParametricLIF(init_tau, decay_input=decay_input, reset=reset).double()
     torch.testing.assert_close(ours.w, node.w, rtol=1e-7, atol=1e-7)
     node.w.data.copy_(ours.w.data)

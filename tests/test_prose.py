@@ -21,9 +21,13 @@ def check(project: Path, text: Path) -> subprocess.CompletedProcess[str]:
     """What proselint says of a text with the project's settings."""
     return subprocess.run(
         [sys.executable, "-m", "proselint", "check", text],
-        cwd=project, env=os.environ | ALONE,
-        capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
+        cwd=project,
+        env=os.environ | ALONE,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def test_a_planted_fault_is_found_also_over_the_end_of_a_line(

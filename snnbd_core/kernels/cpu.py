@@ -45,9 +45,15 @@ def forward(
     spikes = current.new_empty(current.shape)
     reported = current.new_empty(current.shape) if potential else None
     _run(
-        cpu_loops.forward, cpu_loops.FORWARD_ROWS, current, beta, threshold, rule, spikes,
+        cpu_loops.forward,
+        cpu_loops.FORWARD_ROWS,
+        current,
+        beta,
+        threshold,
+        rule,
+        spikes,
         potential=reported,
-    )  # fmt: skip
+    )
     return spikes, reported, (current,)
 
 
@@ -78,10 +84,18 @@ def backward(
         d_current = current.new_empty(current.shape)
         d_beta, d_threshold = current.new_empty(2, neurons).unbind() if learns else (None, None)
         _run(
-            cpu_loops.backward, steps + cpu_loops.BACKWARD_ROWS, current, beta, threshold, rule,
-            d_current, d_spikes=d_spikes, d_potential=d_potential, d_beta=d_beta,
+            cpu_loops.backward,
+            steps + cpu_loops.BACKWARD_ROWS,
+            current,
+            beta,
+            threshold,
+            rule,
+            d_current,
+            d_spikes=d_spikes,
+            d_potential=d_potential,
+            d_beta=d_beta,
             d_threshold=d_threshold,
-        )  # fmt: skip
+        )
     if d_beta is None or d_threshold is None:
         return d_current, None, None
     return d_current, d_beta[:neurons], d_threshold[:neurons]
@@ -115,10 +129,20 @@ def _run(
         workers = 1  # or all of torch's threads: a smaller team would end those that it leaves out
     scratch = current.new_empty(workers, rows, size)
     arguments = cpu_loops.Arguments(
-        0, 0, steps, neurons, size, scratch.data_ptr(), current.data_ptr(),
-        current.stride(0) != 0, beta.data_ptr(), threshold.data_ptr(), *_choices(rule),
-        written.data_ptr(), _past(written, neurons),
-    )  # fmt: skip
+        0,
+        0,
+        steps,
+        neurons,
+        size,
+        scratch.data_ptr(),
+        current.data_ptr(),
+        current.stride(0) != 0,
+        beta.data_ptr(),
+        threshold.data_ptr(),
+        *_choices(rule),
+        written.data_ptr(),
+        _past(written, neurons),
+    )
     for name, tensor in others.items():
         if tensor is not None:
             setattr(arguments, name, tensor.data_ptr())
@@ -139,10 +163,16 @@ def _choices(rule: Rule) -> tuple[float, ...]:
     """What `cpu_loops.Arguments` says of the rule, from ``reset`` on."""
     k = rule.slope
     return (
-        RESETS.index(rule.reset), rule.update == "spikingjelly", rule.decay_input,
-        SURROGATES.index(rule.surrogate), not rule.detach and rule.reset != "none",
-        k / 2, math.pi / 2 * k, k, k**2,
-    )  # fmt: skip
+        RESETS.index(rule.reset),
+        rule.update == "spikingjelly",
+        rule.decay_input,
+        SURROGATES.index(rule.surrogate),
+        not rule.detach and rule.reset != "none",
+        k / 2,
+        math.pi / 2 * k,
+        k,
+        k**2,
+    )
 
 
 def _past(written: Tensor, neurons: int) -> bool:

@@ -218,9 +218,24 @@ def _report(n, u, threshold, p, how, one, zero):
 
 @_inner
 def _back(
-    n, u, beta, threshold, dy, ahead, dp, g, dx, past,
-    how, kind, slopes, attached, reported, one, zero,
-):  # fmt: skip
+    n,
+    u,
+    beta,
+    threshold,
+    dy,
+    ahead,
+    dp,
+    g,
+    dx,
+    past,
+    how,
+    kind,
+    slopes,
+    attached,
+    reported,
+    one,
+    zero,
+):
     """One step back: g holds dL/du[t+1] and becomes dL/du[t]; dx gets dL/dx[t].
 
     dp is read if the potential was ``reported``: the membrane (after, before) the reset.
@@ -249,9 +264,24 @@ def _back(
 
 @_inner
 def _learn(
-    n, u, beta, threshold, dy, dp, g, d_beta, d_threshold,
-    how, kind, slopes, attached, reported, ends, one, zero,
-):  # fmt: skip
+    n,
+    u,
+    beta,
+    threshold,
+    dy,
+    dp,
+    g,
+    d_beta,
+    d_threshold,
+    how,
+    kind,
+    slopes,
+    attached,
+    reported,
+    ends,
+    one,
+    zero,
+):
     """Adds step t to the gradients of beta and threshold; g holds dL/du[t+1]."""
     for i in range(0, n, count(zero)):
         b, th = _at(beta, i, zero), _at(threshold, i, zero)
@@ -330,9 +360,7 @@ def _backward(lo, hi, one, zero, given):
     membrane = scratch[:steps]
     g, gb, gt, zeros = scratch[steps], scratch[steps + 1], scratch[steps + 2], scratch[steps + 3]
     b, th = _block(beta, lo, hi, zero), _block(threshold, lo, hi, zero)
-    slopes = (
-        spread(k[0], zero), spread(k[1], zero), spread(k[2], zero), spread(k[3], zero)
-    )  # fmt: skip
+    slopes = (spread(k[0], zero), spread(k[1], zero), spread(k[2], zero), spread(k[3], zero))
     if learns:
         gb[:n] = 0
         gt[:n] = 0
@@ -359,10 +387,8 @@ def _backward(lo, hi, one, zero, given):
         if learns:
             _learn(
                 n, u, b, th, dy, dp, g, gb, gt, how, kind, slopes, acts, reported, ends, one, zero
-            )  # fmt: skip
-        _back(
-            n, u, b, th, dy, ahead, dp, g, dx, past, how, kind, slopes, acts, reported, one, zero
-        )  # fmt: skip
+            )
+        _back(n, u, b, th, dy, ahead, dp, g, dx, past, how, kind, slopes, acts, reported, one, zero)
         if learns and how[4]:
             _learn_scale(n, current[t * stride, lo:hi], g, gb, zero)
     if learns:
@@ -387,19 +413,53 @@ class Arguments(ctypes.Structure):
     """
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in (
-            "taken", "begun", "steps", "neurons", "size", "scratch", "current", "stride",
-            "beta", "threshold", "reset", "instant", "decays", "surrogate", "attached",
-        )),
-        *((name, ctypes.c_double) for name in (
-            "half_slope", "steepness", "slope", "slope_squared",
-        )),
-        *((name, ctypes.c_int64) for name in (
-            "written", "past", "potential", "potential_rows", "d_spikes", "d_spikes_rows",
-            "d_potential", "d_potential_rows", "d_beta", "d_beta_rows", "d_threshold",
-            "d_threshold_rows",
-        )),
-    )  # fmt: skip
+        *(
+            (name, ctypes.c_int64)
+            for name in (
+                "taken",
+                "begun",
+                "steps",
+                "neurons",
+                "size",
+                "scratch",
+                "current",
+                "stride",
+                "beta",
+                "threshold",
+                "reset",
+                "instant",
+                "decays",
+                "surrogate",
+                "attached",
+            )
+        ),
+        *(
+            (name, ctypes.c_double)
+            for name in (
+                "half_slope",
+                "steepness",
+                "slope",
+                "slope_squared",
+            )
+        ),
+        *(
+            (name, ctypes.c_int64)
+            for name in (
+                "written",
+                "past",
+                "potential",
+                "potential_rows",
+                "d_spikes",
+                "d_spikes_rows",
+                "d_potential",
+                "d_potential_rows",
+                "d_beta",
+                "d_beta_rows",
+                "d_threshold",
+                "d_threshold_rows",
+            )
+        ),
+    )
 
 
 TAKEN, BEGUN = 0, 1
@@ -484,10 +544,22 @@ def backward(number: type, each: bool) -> int:
         rows = steps + BACKWARD_ROWS
         scratch = numba.carray(pointer(a.scratch), (begun, rows, size), number)[-1]
         given = (
-            current, a.stride, beta, threshold, how, kind,
-            (number(k[0]), number(k[1]), number(k[2]), number(k[3])), a.attached != 0,
-            d_spikes, d_potential, d_current, a.past != 0, d_beta, d_threshold, scratch,
-        )  # fmt: skip
+            current,
+            a.stride,
+            beta,
+            threshold,
+            how,
+            kind,
+            (number(k[0]), number(k[1]), number(k[2]), number(k[3])),
+            a.attached != 0,
+            d_spikes,
+            d_potential,
+            d_current,
+            a.past != 0,
+            d_beta,
+            d_threshold,
+            scratch,
+        )
         lo = counted(address, TAKEN) * size
         while lo < neurons:
             hi = min(lo + size, neurons)

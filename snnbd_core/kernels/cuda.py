@@ -47,12 +47,20 @@ def forward(
     distance = current.new_empty(current.shape)
     with torch.cuda.device_of(current):
         _forward[(triton.cdiv(neurons, _block_size(neurons)),)](
-            current, beta, threshold, spikes, spikes if out is None else out, distance,
-            steps, neurons, current.stride(0), **_constants(rule, neurons, beta, threshold),
+            current,
+            beta,
+            threshold,
+            spikes,
+            spikes if out is None else out,
+            distance,
+            steps,
+            neurons,
+            current.stride(0),
+            **_constants(rule, neurons, beta, threshold),
             POTENTIAL=potential,
             NUDGE=SMALLEST_HALF if current.dtype == torch.float16 else 0.0,
             **ROUNDING,
-        )  # fmt: skip
+        )
     return spikes, out, (distance, current) if learns and rule.decay_input else (distance,)
 
 
@@ -72,16 +80,28 @@ def backward(
     d_beta, d_threshold = beta.new_empty(2, neurons if learns else 0).unbind()
     with torch.cuda.device_of(distance):
         _backward[(triton.cdiv(neurons, _block_size(neurons)),)](
-            distance, current, beta, threshold,
+            distance,
+            current,
+            beta,
+            threshold,
             distance if d_spikes is None else d_spikes,
             distance if d_potential is None else d_potential,
-            d_current, d_beta, d_threshold,
-            steps, neurons, current.stride(0), **_constants(rule, neurons, beta, threshold),
-            SURROGATE=rule.surrogate, K=rule.slope, STEEPNESS=math.pi / 2 * rule.slope,
-            ATTACHED=not rule.detach and rule.reset != "none", LEARNS=learns,
-            FROM_SPIKES=d_spikes is not None, FROM_POTENTIAL=d_potential is not None,
+            d_current,
+            d_beta,
+            d_threshold,
+            steps,
+            neurons,
+            current.stride(0),
+            **_constants(rule, neurons, beta, threshold),
+            SURROGATE=rule.surrogate,
+            K=rule.slope,
+            STEEPNESS=math.pi / 2 * rule.slope,
+            ATTACHED=not rule.detach and rule.reset != "none",
+            LEARNS=learns,
+            FROM_SPIKES=d_spikes is not None,
+            FROM_POTENTIAL=d_potential is not None,
             **ROUNDING,
-        )  # fmt: skip
+        )
     return d_current, d_beta if learns else None, d_threshold if learns else None
 
 
@@ -104,9 +124,15 @@ def _constants(rule: Rule, neurons: int, beta: Tensor, threshold: Tensor) -> dic
 
 @triton.jit
 def _parameters(
-    beta, threshold, at, mask, ONE_BETA: tl.constexpr, ONE_THRESHOLD: tl.constexpr,
-    DECAY: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+    beta,
+    threshold,
+    at,
+    mask,
+    ONE_BETA: tl.constexpr,
+    ONE_THRESHOLD: tl.constexpr,
+    DECAY: tl.constexpr,
+    BLOCK: tl.constexpr,
+):
     """A block's beta, threshold and the scale of its current."""
     blank = tl.zeros([BLOCK], beta.dtype.element_ty)
     b = blank + tl.load(beta) if ONE_BETA else tl.load(beta + at, mask, other=0)
@@ -122,16 +148,28 @@ def _fires(distance, INSTANT: tl.constexpr):
 
 @triton.jit
 def _forward(
-    current, beta, threshold, spikes, potential, distance, steps, neurons, stride,
-    ONE_BETA: tl.constexpr, ONE_THRESHOLD: tl.constexpr, HARD: tl.constexpr, SOFT: tl.constexpr,
-    INSTANT: tl.constexpr, DECAY: tl.constexpr, BLOCK: tl.constexpr, POTENTIAL: tl.constexpr,
+    current,
+    beta,
+    threshold,
+    spikes,
+    potential,
+    distance,
+    steps,
+    neurons,
+    stride,
+    ONE_BETA: tl.constexpr,
+    ONE_THRESHOLD: tl.constexpr,
+    HARD: tl.constexpr,
+    SOFT: tl.constexpr,
+    INSTANT: tl.constexpr,
+    DECAY: tl.constexpr,
+    BLOCK: tl.constexpr,
+    POTENTIAL: tl.constexpr,
     NUDGE: tl.constexpr,
-):  # fmt: skip
+):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = at < neurons
-    b, th, scale = _parameters(
-        beta, threshold, at, mask, ONE_BETA, ONE_THRESHOLD, DECAY, BLOCK
-    )  # fmt: skip
+    b, th, scale = _parameters(beta, threshold, at, mask, ONE_BETA, ONE_THRESHOLD, DECAY, BLOCK)
     w = tl.zeros_like(b)  # the membrane that is carried into the next step
     late = tl.zeros_like(b)  # what the last spike takes off in the next step
     following = tl.load(current + at, mask, other=0)
@@ -178,18 +216,36 @@ def _surrogate(d, SURROGATE: tl.constexpr, K: tl.constexpr, STEEPNESS: tl.conste
 
 @triton.jit
 def _backward(
-    distance, current, beta, threshold, d_spikes, d_potential, d_current, d_beta, d_threshold,
-    steps, neurons, stride,
-    ONE_BETA: tl.constexpr, ONE_THRESHOLD: tl.constexpr, HARD: tl.constexpr, SOFT: tl.constexpr,
-    INSTANT: tl.constexpr, DECAY: tl.constexpr, BLOCK: tl.constexpr, SURROGATE: tl.constexpr,
-    K: tl.constexpr, STEEPNESS: tl.constexpr, ATTACHED: tl.constexpr, LEARNS: tl.constexpr,
-    FROM_SPIKES: tl.constexpr, FROM_POTENTIAL: tl.constexpr,
-):  # fmt: skip
+    distance,
+    current,
+    beta,
+    threshold,
+    d_spikes,
+    d_potential,
+    d_current,
+    d_beta,
+    d_threshold,
+    steps,
+    neurons,
+    stride,
+    ONE_BETA: tl.constexpr,
+    ONE_THRESHOLD: tl.constexpr,
+    HARD: tl.constexpr,
+    SOFT: tl.constexpr,
+    INSTANT: tl.constexpr,
+    DECAY: tl.constexpr,
+    BLOCK: tl.constexpr,
+    SURROGATE: tl.constexpr,
+    K: tl.constexpr,
+    STEEPNESS: tl.constexpr,
+    ATTACHED: tl.constexpr,
+    LEARNS: tl.constexpr,
+    FROM_SPIKES: tl.constexpr,
+    FROM_POTENTIAL: tl.constexpr,
+):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = at < neurons
-    b, th, scale = _parameters(
-        beta, threshold, at, mask, ONE_BETA, ONE_THRESHOLD, DECAY, BLOCK
-    )  # fmt: skip
+    b, th, scale = _parameters(beta, threshold, at, mask, ONE_BETA, ONE_THRESHOLD, DECAY, BLOCK)
     zero = tl.zeros_like(b)
     g = zero  # dL/du[t+1]
     sum_beta = zero

@@ -67,20 +67,27 @@ def _operator(function, gives, generate):
 
 
 for _function, _name in (
-    (operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"),
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
     (operator.truediv, "fdiv"),
-):  # fmt: skip
+):
     _operator(
-        _function, lambda a: a,
+        _function,
+        lambda a: a,
         lambda builder, a, b, _name=_name: getattr(builder, _name)(a, b),
-    )  # fmt: skip
+    )
 for _function, _sign in (
-    (operator.lt, "<"), (operator.le, "<="), (operator.gt, ">"), (operator.ge, ">="),
-):  # fmt: skip
+    (operator.lt, "<"),
+    (operator.le, "<="),
+    (operator.gt, ">"),
+    (operator.ge, ">="),
+):
     _operator(
-        _function, lambda a: Chosen(a.count),
+        _function,
+        lambda a: Chosen(a.count),
         lambda builder, a, b, _sign=_sign: builder.fcmp_ordered(_sign, a, b),
-    )  # fmt: skip
+    )
 
 
 @type_callable(abs)

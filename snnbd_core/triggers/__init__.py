@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from snnbd_core.triggers.events import Changed, changed
+from snnbd_core.triggers.framed import Flash, Framed, Strobe
 from snnbd_core.triggers.images import Blended, Patch, Sinusoidal, Warp
 from snnbd_core.triggers.moving import MOTIONS, Moving
 from snnbd_core.triggers.pattern import EventPattern
@@ -22,7 +23,6 @@ from snnbd_core.triggers.power import Power, TemporalNoise
 from snnbd_core.triggers.protocol import Recipe, Trigger
 from snnbd_core.triggers.smart import Smart
 from snnbd_core.triggers.static import Static
-from snnbd_core.triggers.timed import Flash, Framed, Strobe
 from snnbd_core.triggers.timing import EventRate, TimeWarp
 
 if TYPE_CHECKING:

@@ -88,10 +88,22 @@ def test_a_killed_training_of_a_frozen_read_out_goes_on_where_it_was(tmp_path, m
 
     def fitted(checkpoint):
         task = Task(
-            clean=data, poisoned=data, build=built, trigger=None, rate=0.0, target=0, epochs=3,
-            batch_size=32, learning_rate=2e-3, loss="mse", steps=4, seed=0, device=CPU,
-            source=built(), checkpoint=checkpoint,
-        )  # fmt: skip
+            clean=data,
+            poisoned=data,
+            build=built,
+            trigger=None,
+            rate=0.0,
+            target=0,
+            epochs=3,
+            batch_size=32,
+            learning_rate=2e-3,
+            loss="mse",
+            steps=4,
+            seed=0,
+            device=CPU,
+            source=built(),
+            checkpoint=checkpoint,
+        )
         return FrozenReadout().fit(task)
 
     whole = fitted(None)

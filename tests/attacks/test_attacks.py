@@ -25,11 +25,20 @@ def train():
 
 def task(train, **changes) -> Task:
     settings = {
-        "clean": train, "poisoned": train, "trigger": None, "rate": 0.0, "target": 0,
-        "epochs": 2, "batch_size": 16, "learning_rate": 2e-3, "loss": "mse", "steps": 4, "seed": 0,
+        "clean": train,
+        "poisoned": train,
+        "trigger": None,
+        "rate": 0.0,
+        "target": 0,
+        "epochs": 2,
+        "batch_size": 16,
+        "learning_rate": 2e-3,
+        "loss": "mse",
+        "steps": 4,
+        "seed": 0,
         "device": torch.device("cpu"),
         "build": lambda neuron=LIF: networks.build("quick-conv", (2, 34, 34), 10, neuron, seed=0),
-    }  # fmt: skip
+    }
     return Task(**{**settings, **changes})
 
 

@@ -27,13 +27,22 @@ def digits():
 
 def task(data, **changes):
     settings = {
-        "clean": data, "poisoned": data, "trigger": None, "rate": 0.0, "target": 0, "epochs": 1,
-        "batch_size": 32, "learning_rate": 2e-3, "loss": "mse", "steps": 4, "seed": 0,
+        "clean": data,
+        "poisoned": data,
+        "trigger": None,
+        "rate": 0.0,
+        "target": 0,
+        "epochs": 1,
+        "batch_size": 32,
+        "learning_rate": 2e-3,
+        "loss": "mse",
+        "steps": 4,
+        "seed": 0,
         "device": torch.device("cpu"),
         "build": lambda neuron=sb.LIF: networks.build(
             "quick-conv", data.input_shape, data.classes, neuron=neuron, seed=0
         ),
-    }  # fmt: skip
+    }
     return Task(**settings | changes)
 
 

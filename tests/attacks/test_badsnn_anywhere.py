@@ -40,9 +40,17 @@ def samples() -> list[tuple[Tensor, int]]:
 
 def trained(net: nn.Module, **dual) -> nn.Module:
     badsnn.train(
-        net, samples(), target=1, epochs=1, batch_size=16, device="cpu", progress=False,
-        share=0.2, threshold=1.3, **dual,
-    )  # fmt: skip
+        net,
+        samples(),
+        target=1,
+        epochs=1,
+        batch_size=16,
+        device="cpu",
+        progress=False,
+        share=0.2,
+        threshold=1.3,
+        **dual,
+    )
     return net
 
 

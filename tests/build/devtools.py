@@ -25,14 +25,24 @@ class Page:
         self._log = (folder / "log").open("w+b")
         self._process = subprocess.Popen(
             [
-                browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                "--disable-dev-shm-usage", "--disable-background-networking", "--disable-sync",
-                "--disable-component-update", "--remote-debugging-port=0",
-                "--remote-allow-origins=*", "--window-size=1200,1000",
-                f"--user-data-dir={folder / 'profile'}", "about:blank",
+                browser,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-dev-shm-usage",
+                "--disable-background-networking",
+                "--disable-sync",
+                "--disable-component-update",
+                "--remote-debugging-port=0",
+                "--remote-allow-origins=*",
+                "--window-size=1200,1000",
+                f"--user-data-dir={folder / 'profile'}",
+                "about:blank",
             ],
-            stdout=subprocess.DEVNULL, stderr=self._log,
-        )  # fmt: skip
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+        )
         self._loop = asyncio.new_event_loop()
         self._count = 0
         self._socket: WebSocketClientConnection | None = None
@@ -89,9 +99,13 @@ class Page:
         for kind in ("keyDown", "keyUp"):
             code = KEYS[key]
             self.call(
-                "Input.dispatchKeyEvent", type=kind, key=key, code=key,
-                windowsVirtualKeyCode=code, nativeVirtualKeyCode=code,
-            )  # fmt: skip
+                "Input.dispatchKeyEvent",
+                type=kind,
+                key=key,
+                code=key,
+                windowsVirtualKeyCode=code,
+                nativeVirtualKeyCode=code,
+            )
 
     async def _connect(self, target: str) -> WebSocketClientConnection:
         return await websocket_connect(target)  # tornado wants a loop that runs

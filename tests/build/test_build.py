@@ -191,14 +191,26 @@ def test_a_browser_without_a_network_has_nothing_to_complain_about(
     with served(built.html) as address:
         seen = subprocess.run(
             [
-                browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                browser,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
                 "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-                "--enable-logging=stderr", "--virtual-time-budget=5000",
-                f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom", f"{address}/{page}",
+                "--enable-logging=stderr",
+                "--virtual-time-budget=5000",
+                f"--user-data-dir={tmp_path / 'browser'}",
+                "--dump-dom",
+                f"{address}/{page}",
             ],
-            capture_output=True, text=True, timeout=120, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
     complaints = [line for line in seen.stderr.splitlines() if "CONSOLE" in line]
     assert [line for line in complaints if not CHATTER.search(line)] == []
     if page.startswith("search"):
@@ -217,8 +229,11 @@ def test_a_phone_shows_a_page_in_its_width_and_a_picture_in_its_shape(
     ):
         page.call(
             "Emulation.setDeviceMetricsOverride",
-            width=360, height=800, deviceScaleFactor=1, mobile=True,
-        )  # fmt: skip
+            width=360,
+            height=800,
+            deviceScaleFactor=1,
+            mobile=True,
+        )
         assert page.wait("document.readyState == 'complete' && document.images.length > 0", 60)
         width, shown, drawn = page.evaluate(SHAPE)
     assert width == 360

@@ -11,8 +11,19 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 # Whatever gives a result of a network; solutions, which are text in the chapter, may call them.
-MEASURING = {"evaluate", "predict", "decide", "pgd", "inspect", "score", "compare", "measure",
-             "isolate", "repair", "accuracy"}  # fmt: skip
+MEASURING = {
+    "evaluate",
+    "predict",
+    "decide",
+    "pgd",
+    "inspect",
+    "score",
+    "compare",
+    "measure",
+    "isolate",
+    "repair",
+    "accuracy",
+}
 # Functions that share a name with one of them and only read records.
 READING = {"figures.compare"}
 

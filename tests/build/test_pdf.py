@@ -88,8 +88,12 @@ def test_nothing_is_folded_and_nothing_is_there_to_click(soup: BeautifulSoup) ->
 def test_the_contents_list_pages_and_their_sections_in_order(soup: BeautifulSoup) -> None:
     lines = [link.get_text() for link in soup.select("nav a")]
     assert lines == [
-        "A small book", "1. First steps", "1.1. Deeper", '2. "Second" steps', "How it was built",
-    ]  # fmt: skip
+        "A small book",
+        "1. First steps",
+        "1.1. Deeper",
+        '2. "Second" steps',
+        "How it was built",
+    ]
 
 
 def test_the_contents_carry_the_page_numbers_they_are_given(rendered: Book) -> None:

@@ -23,21 +23,25 @@ MACHINE = {
 
 def test_times_are_shown_as_multiples_of_ours() -> None:
     both = {"other": times(30.0), "snnbd": times(10.0), "copy": times(2.5)}
-    text = page({
-        "machine": MACHINE,
-        "lif": [
-            {
-                "shape": [16, 64, 1024], "forward": both | {"Linear": times(5.0)},
-                "forward_backward": both,
-                "peak_memory": {"snnbd": 2**20, "other": 3 * 2**20},
-            }
-        ],
-        "training": {"step": {"snnbd": times(100.0, 5), "ANN twin": times(90.0, 5)}},
-        "poisoning": {
-            "recordings": 1000, "run": {"Static": times(8.0)},
-            "events_per_second": {"Static": 5e8},
-        },
-    })  # fmt: skip
+    text = page(
+        {
+            "machine": MACHINE,
+            "lif": [
+                {
+                    "shape": [16, 64, 1024],
+                    "forward": both | {"Linear": times(5.0)},
+                    "forward_backward": both,
+                    "peak_memory": {"snnbd": 2**20, "other": 3 * 2**20},
+                }
+            ],
+            "training": {"step": {"snnbd": times(100.0, 5), "ANN twin": times(90.0, 5)}},
+            "poisoning": {
+                "recordings": 1000,
+                "run": {"Static": times(8.0)},
+                "events_per_second": {"Static": 5e8},
+            },
+        }
+    )
     assert "medians of\n5 runs or more" in text
     assert "torch 2.13.0." in text
     assert "norse" not in text
@@ -50,13 +54,16 @@ def test_times_are_shown_as_multiples_of_ours() -> None:
 
 
 def test_two_passes_are_told_against_one() -> None:
-    text = dual_spike({
-        "machine": {"processor": "a processor"}, "epochs": 3,
-        "training": {
-            "one": {"median": 2000.0, "q1": 1900.0, "q3": 2100.0, "runs": 8},
-            "two": {"median": 2200.0, "q1": 2150.0, "q3": 2400.0, "runs": 8},
-        },
-    })  # fmt: skip
+    text = dual_spike(
+        {
+            "machine": {"processor": "a processor"},
+            "epochs": 3,
+            "training": {
+                "one": {"median": 2000.0, "q1": 1900.0, "q3": 2100.0, "runs": 8},
+                "two": {"median": 2200.0, "q1": 2150.0, "q3": 2400.0, "runs": 8},
+            },
+        }
+    )
     assert "3 epochs, 8 of each kind" in text
     assert "| one | 2.00 | 1.90 to 2.10 | 1.00 |" in text
     assert "| two | 2.20 | 2.15 to 2.40 | 1.10 |" in text

@@ -50,8 +50,11 @@ def shown(tab: Any, folder: Path, style: str, body: str, screen: int) -> None:
     )
     tab.call(
         "Emulation.setDeviceMetricsOverride",
-        width=screen, height=800, deviceScaleFactor=1, mobile=screen < 500,
-    )  # fmt: skip
+        width=screen,
+        height=800,
+        deviceScaleFactor=1,
+        mobile=screen < 500,
+    )
     tab.call("Page.navigate", url=page.as_uri())
     there = "document.readyState == 'complete' && !!document.querySelector('article *')"
     assert tab.wait(there, 30)

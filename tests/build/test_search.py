@@ -24,9 +24,10 @@ def test_a_result_shows_the_text_around_it_and_no_buttons(
 ) -> None:
     theirs = Path(sphinx.__file__).parent / "themes" / "basic" / "static"
     sources = (
-        theirs / "doctools.js", project / "book" / "_static" / "search.js",
+        theirs / "doctools.js",
+        project / "book" / "_static" / "search.js",
         theirs / "searchtools.js",
-    )  # fmt: skip
+    )
     for source in sources:
         shutil.copy(source, tmp_path)
     scripts = "".join(f'<script src="{source.name}"></script>' for source in sources)

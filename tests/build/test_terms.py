@@ -47,7 +47,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, BeautifulSoup]:
     settings = {"extensions": ["snnbd_book.build.terms"], "project": "x"}
     Sphinx(
         root, None, root / "out", root / "trees", "html", settings, status=None, warning=None
-    ).build()  # fmt: skip
+    ).build()
     return {
         page: BeautifulSoup((root / "out" / f"{page}.html").read_text("utf-8"), "html.parser")
         for page in ("index", "notebooks/one")
@@ -61,8 +61,10 @@ def links(soup: BeautifulSoup) -> list[Tag]:
 def test_the_first_use_in_running_text_is_a_link_with_the_meaning_as_its_title(
     pages: dict[str, BeautifulSoup],
 ) -> None:
-    found = [(" ".join(one.text.split()), one["href"], one["title"])
-             for one in links(pages["notebooks/one"])]  # fmt: skip
+    found = [
+        (" ".join(one.text.split()), one["href"], one["title"])
+        for one in links(pages["notebooks/one"])
+    ]
     assert found == [
         ("Trigger", "../index.html#term-trigger", "The pattern that sets it off."),
         ("events", "../index.html#term-event", "One report."),
@@ -90,5 +92,6 @@ def test_a_sentence_ends_at_a_stop_before_a_capital(text: str, sentence: str) ->
 def test_the_longer_name_wins_and_parts_of_words_do_not_count() -> None:
     names = pattern(["class", "target class"])
     assert [found[0] for found in names.finditer("target classes, subclass, Class")] == [
-        "target classes", "Class",
-    ]  # fmt: skip
+        "target classes",
+        "Class",
+    ]

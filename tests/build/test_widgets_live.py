@@ -164,8 +164,10 @@ def lab(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         parts = [BEFORE + widget.instead, *cells_of(widget, sources[widget.chapter])]
         notebook = new_notebook(cells=[new_code_cell(part) for part in parts])
         notebook.metadata.kernelspec = {
-            "name": "python3", "display_name": "Python 3", "language": "python",
-        }  # fmt: skip
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        }
         nbformat.write(notebook, folder / f"{name}.ipynb")
     with served_lab(folder, project) as address:
         yield address
@@ -177,20 +179,34 @@ def served_lab(folder: Path, project: Path) -> Iterator[str]:
     state.mkdir()
     path = os.pathsep.join(filter(None, (str(project), os.environ.get("PYTHONPATH"))))
     environment = {
-        **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1",
-        "JUPYTER_RUNTIME_DIR": str(state / "runtime"), "JUPYTER_CONFIG_DIR": str(state / "config"),
-        "JUPYTER_DATA_DIR": str(state / "data"), "SNNBD_RESULTS": str(state / "results"),
-    }  # fmt: skip
+        **os.environ,
+        "PYTHONPATH": path,
+        "OMP_NUM_THREADS": "1",
+        "JUPYTER_RUNTIME_DIR": str(state / "runtime"),
+        "JUPYTER_CONFIG_DIR": str(state / "config"),
+        "JUPYTER_DATA_DIR": str(state / "data"),
+        "SNNBD_RESULTS": str(state / "results"),
+    }
     with (state / "log").open("wb") as log:
         server = subprocess.Popen(
             [
-                sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
-                "--ServerApp.port=0", "--IdentityProvider.token=", "--ServerApp.ip=127.0.0.1",
-                "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None",
+                sys.executable,
+                "-m",
+                "jupyterlab",
+                "--no-browser",
+                "--allow-root",
+                "--ServerApp.port=0",
+                "--IdentityProvider.token=",
+                "--ServerApp.ip=127.0.0.1",
+                "--LabApp.expose_app_in_browser=True",
+                "--LabApp.news_url=None",
                 f"--ServerApp.root_dir={folder}",
             ],
-            cwd=folder, env=environment, stdout=log, stderr=log,
-        )  # fmt: skip
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
         try:
             yield listening(server, state)
         finally:

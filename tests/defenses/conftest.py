@@ -38,8 +38,17 @@ def trained(neuron: Any, steps: int, rate: float) -> Victim:
     others = np.setdiff1d(np.arange(len(labels)), rows)
     data = sb.poison(train, PATCH, rate=rate, target=0, seed=0) if rate else train
     net = sb.networks.build("quick-conv", train.input_shape, 10, neuron=neuron, seed=0)
-    sb.learning.train(net, data, epochs=10, seed=0, batch_size=32, learning_rate=2e-3,
-                      steps=steps, device=CPU, progress=False)  # fmt: skip
+    sb.learning.train(
+        net,
+        data,
+        epochs=10,
+        seed=0,
+        batch_size=32,
+        learning_rate=2e-3,
+        steps=steps,
+        device=CPU,
+        progress=False,
+    )
     return Victim(net.eval(), test.subset(rows), test.subset(others), steps)
 
 

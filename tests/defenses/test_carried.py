@@ -248,8 +248,9 @@ def test_thresholds_that_are_drawn_twice_multiply_and_nothing_is_left(clean, seq
     off = D.Mismatch(std=0.3).repair(net, clean, **given)
     both = D.RandomThreshold(low=1.0, high=1.0).repair(off, clean, **given)
     assert torch.equal(answers(both, sequence), answers(off, sequence))
-    assert all(not layer._overrides for layer in View(both).net.modules()
-               if isinstance(layer, sb.LIF))  # fmt: skip
+    assert all(
+        not layer._overrides for layer in View(both).net.modules() if isinstance(layer, sb.LIF)
+    )
     with pytest.raises(ValueError, match="must be floating point"):
         both.layers[1](torch.ones(4, 2, 16, 8, 8, dtype=torch.int32))
     assert not both.layers[1]._overrides
@@ -296,7 +297,15 @@ def test_clp_takes_batch_norms_without_weights(transposed, sequence):
 
 def test_clp_names_the_batch_norm_without_statistics():
     norm = nn.BatchNorm2d(8, track_running_stats=False)
-    net = Network([Folded(nn.Conv2d(1, 8, 3), norm), sb.LIF(),
-                   Folded(nn.Flatten(), nn.Linear(288, 100)), sb.LIF()], (1, 8, 8), 10)  # fmt: skip
+    net = Network(
+        [
+            Folded(nn.Conv2d(1, 8, 3), norm),
+            sb.LIF(),
+            Folded(nn.Flatten(), nn.Linear(288, 100)),
+            sb.LIF(),
+        ],
+        (1, 8, 8),
+        10,
+    )
     with pytest.raises(NotVisible, match=r"layers\.0\.1 \(BatchNorm2d\).*track_running_stats"):
         D.ChannelLipschitz().repair(net, None, device="cpu")

@@ -58,9 +58,11 @@ def silent(net):
     """Which channels of the hidden layers of quick-conv get nothing."""
     return [
         (layer.weight.flatten(1) if layer.weight.dim() > 1 else layer.weight[:, None])
-        .eq(0).all(dim=1) & layer.bias.eq(0)
+        .eq(0)
+        .all(dim=1)
+        & layer.bias.eq(0)
         for layer in incoming(net)
-    ]  # fmt: skip
+    ]
 
 
 def rates(victim, net=None):
@@ -362,10 +364,14 @@ def test_shortcuts_are_scaled_where_there_are_any(spiking):
 
 
 def test_what_is_chosen_is_what_is_silenced(spiking):
-    repairs = (D.FinePruning(epochs=0), D.FinePruning(epochs=0, order="loud"),
-               D.UnlearnRecoverPrune(epochs=2, iterations=5), D.SuspiciousNeurons(epochs=0),
-               D.OptimisedPruning(episodes=5, search=3),
-               D.AdversarialPruning(iterations=3, threshold=1.0))  # fmt: skip
+    repairs = (
+        D.FinePruning(epochs=0),
+        D.FinePruning(epochs=0, order="loud"),
+        D.UnlearnRecoverPrune(epochs=2, iterations=5),
+        D.SuspiciousNeurons(epochs=0),
+        D.OptimisedPruning(episodes=5, search=3),
+        D.AdversarialPruning(iterations=3, threshold=1.0),
+    )
     for repair in repairs:
         before = copy.deepcopy(spiking.net.state_dict())
         found = repair.choose(spiking.net, spiking.clean, seed=0, device=CPU, steps=spiking.steps)
@@ -426,11 +432,20 @@ def test_largest_currents_are_of_each_step_and_channel():
 def abl_task(train, seed):
     """A tenth of a set is poisoned; the network has ReLU."""
     return Task(
-        clean=train, poisoned=sb.poison(train, PATCH, rate=0.1, target=0, seed=seed),
-        trigger=PATCH, rate=0.1, target=0, epochs=15, batch_size=32, learning_rate=2e-3,
-        loss="mse", steps=1, seed=seed, device=CPU,
+        clean=train,
+        poisoned=sb.poison(train, PATCH, rate=0.1, target=0, seed=seed),
+        trigger=PATCH,
+        rate=0.1,
+        target=0,
+        epochs=15,
+        batch_size=32,
+        learning_rate=2e-3,
+        loss="mse",
+        steps=1,
+        seed=seed,
+        device=CPU,
         build=partial(sb.networks.build, "quick-conv", (1, 8, 8), 10, neuron=nn.ReLU, seed=seed),
-    )  # fmt: skip
+    )
 
 
 def test_abl_isolates_the_samples_of_the_lowest_loss():
@@ -481,10 +496,14 @@ def test_held_back_turns_the_loss_of_samples_below_the_floor():
 def report(success, accuracy):
     rate = Rate(success, 100)
     return sb.Report(
-        target=0, clean_accuracy=Rate(accuracy, 100), no_prediction_clean=Rate(0, 100),
-        untriggered_target_rate=Rate(0, 100), spikes_clean=0.0, synops_clean=0.0,
+        target=0,
+        clean_accuracy=Rate(accuracy, 100),
+        no_prediction_clean=Rate(0, 100),
+        untriggered_target_rate=Rate(0, 100),
+        spikes_clean=0.0,
+        synops_clean=0.0,
         attack_success_rate=rate,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(

@@ -34,13 +34,22 @@ from snnbd_core.metrics import Rate, Report, decide
 
 def record(success=50, accuracy=90, floor=2, **extra):
     report = Report(
-        target=0, clean_accuracy=Rate(accuracy, 100), no_prediction_clean=Rate(0, 100),
-        untriggered_target_rate=Rate(3, 100), spikes_clean=5.0, synops_clean=2000.0,
-        attack_success_rate=Rate(success, 100), attack_success_rate_all=Rate(success, 100),
-        robust_accuracy=Rate(10, 100), no_prediction_triggered=Rate(0, 100),
-        spikes_triggered=6.0, synops_triggered=3000.0, floor=Rate(floor, 100),
-        floor_all=Rate(floor, 100), extra=extra,
-    )  # fmt: skip
+        target=0,
+        clean_accuracy=Rate(accuracy, 100),
+        no_prediction_clean=Rate(0, 100),
+        untriggered_target_rate=Rate(3, 100),
+        spikes_clean=5.0,
+        synops_clean=2000.0,
+        attack_success_rate=Rate(success, 100),
+        attack_success_rate_all=Rate(success, 100),
+        robust_accuracy=Rate(10, 100),
+        no_prediction_triggered=Rate(0, 100),
+        spikes_triggered=6.0,
+        synops_triggered=3000.0,
+        floor=Rate(floor, 100),
+        floor_all=Rate(floor, 100),
+        extra=extra,
+    )
     history = History((0.1,), (0.9,), (1e-3,), (2.0,))
     provenance = Provenance.now(
         dataset="a-b", device=torch.device("cpu"), seed=0, seconds=1.0, peak_memory=1
@@ -163,8 +172,12 @@ def test_curves_over_thresholds_show_means_in_per_cent():
 
 
 def test_migration_is_drawn_against_the_number_of_steps():
-    runs = {"max": {8: [record(100, migration_per_sample=Rate(99, 100))],
-                    4: [record(50, migration_per_sample=Rate(40, 100))]}}  # fmt: skip
+    runs = {
+        "max": {
+            8: [record(100, migration_per_sample=Rate(99, 100))],
+            4: [record(50, migration_per_sample=Rate(40, 100))],
+        }
+    }
     figure = learning_rules.draw_migration(runs)
     assert lines(figure, 1)["max"] == [[4.0, 8.0], [50.0, 100.0]]
     assert lines(figure, 2)["max"] == [[4.0, 8.0], [40.0, 99.0]]
@@ -217,9 +230,15 @@ def test_success_by_place_in_time_and_by_setting():
 
 def test_stealth_table_and_frontier_name_every_attack():
     scores = {
-        "ssim_frames": 0.9, "ssim_sum": 0.8, "psnr": 30.0, "l2": 2.0, "changed": 12.0,
-        "rate_change": 0.1, "van_rossum": 3.0, "nearest": 1.1,
-    }  # fmt: skip
+        "ssim_frames": 0.9,
+        "ssim_sum": 0.8,
+        "psnr": 30.0,
+        "l2": 2.0,
+        "changed": 12.0,
+        "rate_change": 0.1,
+        "van_rossum": 3.0,
+        "nearest": 1.1,
+    }
     runs = {"static": [record(99, **scores)], "flash": [record(40, **scores)]}
     table = stealthier_triggers.stealth_table(runs)
     assert list(table.index) == ["static", "flash"]
@@ -247,9 +266,10 @@ def test_what_a_repair_costs_is_its_time_beyond_the_run_without_it():
     }
     table = figures.costs_table({"events": grid})
     assert table.loc["tuned"].to_dict() == {
-        "clean samples per class": "10", "rounds": "20 unlearning epochs, 30 epochs",
+        "clean samples per class": "10",
+        "rounds": "20 unlearning epochs, 30 epochs",
         "events (s)": "3.0",
-    }  # fmt: skip
+    }
     assert table.loc["clipped"].tolist() == ["-", "-", "0.0"]  # it needs no samples
 
 
@@ -347,8 +367,10 @@ def test_a_row_for_each_setting_and_a_column_for_each_target():
     runs = {"plain": {"target 0": [record(50)], "target 3": [record(20, 70), record(40, 80)]}}
     table = badsnn.targets_table(runs)
     assert table.loc["plain"].to_dict() == {
-        "CA": "80 %", "ASR, target 0": "50 % (3 %, 2 %)", "ASR, target 3": "30 % (3 %, 2 %)",
-    }  # fmt: skip
+        "CA": "80 %",
+        "ASR, target 0": "50 % (3 %, 2 %)",
+        "ASR, target 3": "30 % (3 %, 2 %)",
+    }
 
 
 def test_traces_and_layers_of_a_network(net):
@@ -419,8 +441,10 @@ def test_arrows_of_the_pipeline_run_between_boxes_and_under_none():
     arrows = [one for one in arrows if one.width]
     assert len(arrows) == 2 + 3 + 4 + 2
     for arrow in arrows:
-        assert not any(arrow.x0 < box.x1 and box.x0 < arrow.x1 and arrow.y0 < box.y1
-                       and box.y0 < arrow.y1 for box in boxes)  # fmt: skip
+        assert not any(
+            arrow.x0 < box.x1 and box.x0 < arrow.x1 and arrow.y0 < box.y1 and box.y0 < arrow.y1
+            for box in boxes
+        )
 
 
 def test_bars_are_a_picture_with_as_long_a_bar_as_the_share():

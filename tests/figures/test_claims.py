@@ -78,8 +78,13 @@ def test_the_picture_of_a_claim_shows_our_mean_its_interval_the_papers_and_the_f
     item = dataclasses.replace(rows[1], figures=(figure,), records=(held,))
     (axes,) = neuromorphic_triggers.draw_claims([rows[0], item]).axes
     drawn = [tuple(float(x) for x in line.get_xdata()) for line in axes.lines]
-    assert drawn == [(50.0, 90.0), (75.0,), (100.0,),
-                     tuple(100 * end for end in floor.interval), (100 * floor.mean,)]  # fmt: skip
+    assert drawn == [
+        (50.0, 90.0),
+        (75.0,),
+        (100.0,),
+        tuple(100 * end for end in floor.interval),
+        (100 * floor.mean,),
+    ]
     assert axes.get_yticklabels()[0].get_text().startswith("Table 1, row 10: 1 % static off")
 
 

@@ -21,9 +21,14 @@ from snnbd_core.metrics import Rate, Report
 def record(**extra):
     half = Rate(1, 2)
     report = Report(
-        target=0, clean_accuracy=half, no_prediction_clean=half, untriggered_target_rate=half,
-        spikes_clean=1.0, synops_clean=1.0, extra=extra,
-    )  # fmt: skip
+        target=0,
+        clean_accuracy=half,
+        no_prediction_clean=half,
+        untriggered_target_rate=half,
+        spikes_clean=1.0,
+        synops_clean=1.0,
+        extra=extra,
+    )
     provenance = Provenance.now(
         dataset="a-b", device=torch.device("cpu"), seed=0, seconds=1.0, peak_memory=1
     )
@@ -49,8 +54,9 @@ def test_scores_of_all_seeds_are_one_panel():
     ]
     panel = figures.pool_scores(found, attacked="poisoned")
     assert {name: values.tolist() for name, values in panel.items()} == {
-        "clean": [0.0, 1.0, 0.5], "poisoned": [2.0, 3.0],
-    }  # fmt: skip
+        "clean": [0.0, 1.0, 0.5],
+        "poisoned": [2.0, 3.0],
+    }
     with pytest.raises(ValueError, match=r"figures \['x'\] hold no scores"):
         figures.pool_scores([record(x=1.0)])
 
@@ -145,8 +151,10 @@ def test_clusters_are_told_by_marks_and_poisoned_samples_have_rings():
     figure = detecting_backdoors.draw_clusters({"static": (places, side, poisoned)})
     groups = {one.get_label(): one for one in figure.axes[0].collections}
     expected = {
-        "larger cluster": side == 1, "smaller cluster": side == 0, "poisoned": poisoned,
-    }  # fmt: skip
+        "larger cluster": side == 1,
+        "smaller cluster": side == 0,
+        "poisoned": poisoned,
+    }
     assert {name: one.get_offsets().tolist() for name, one in groups.items()} == {
         name: places[rows, :2].tolist() for name, rows in expected.items()
     }

@@ -26,9 +26,12 @@ def test_a_glued_value_is_read_back_by_myst_nb(outputs: Any) -> None:
     extract = pytest.importorskip("myst_nb.ext.glue").extract_glue_data_cell
     glue("accuracy", 97.25)
     cell = nbformat.v4.new_code_cell(
-        outputs=[nbformat.v4.new_output("display_data", outputs[0]["data"],
-                                        metadata=outputs[0]["metadata"])]
-    )  # fmt: skip
+        outputs=[
+            nbformat.v4.new_output(
+                "display_data", outputs[0]["data"], metadata=outputs[0]["metadata"]
+            )
+        ]
+    )
     ((name, found),) = extract(cell)
     assert name == "accuracy"
     assert found.data["text/plain"] == "97.25"

@@ -69,9 +69,13 @@ def test_six_conventions_give_the_spikes_their_libraries_give() -> None:
     trains = ["".join(str(int(bit)) for bit in spikes) for spikes, _ in runs.values()]
     # snnTorch 1.0 and SpikingJelly 2.0, tau = 10, recorded from the libraries themselves.
     assert trains == [
-        "000100001000", "000100010001", "000100010001",
-        "000000000000", "000100010001", "000100010001",
-    ]  # fmt: skip
+        "000100001000",
+        "000100010001",
+        "000100010001",
+        "000000000000",
+        "000100010001",
+        "000100010001",
+    ]
 
 
 def test_spikingjellys_rows_are_spikingjellys_own() -> None:

@@ -97,10 +97,14 @@ def test_strengths_are_drawn_in_order_in_per_cent():
     def report(right, hit):
         none = Rate(0, 10)
         return Report(
-            target=0, clean_accuracy=Rate(right, 10), no_prediction_clean=none,
-            untriggered_target_rate=none, spikes_clean=0.0, synops_clean=0.0,
+            target=0,
+            clean_accuracy=Rate(right, 10),
+            no_prediction_clean=none,
+            untriggered_target_rate=none,
+            spikes_clean=0.0,
+            synops_clean=0.0,
             attack_success_rate=Rate(hit, 10),
-        )  # fmt: skip
+        )
 
     found = {0.1: report(5, 1), 0.01: report(9, 10)}
     (axes,) = removing_backdoors.draw_strengths(found, "learning rate", log=True).axes

@@ -222,9 +222,14 @@ def test_nothing_outside_the_arrays_is_written_or_read(monkeypatch, neurons, pas
     cpu._run(cpu_loops.forward, rows, *inputs, spikes, potential=potential)
     d_beta, d_threshold = (one[0] for one in sums)
     cpu._run(
-        cpu_loops.backward, steps + cpu_loops.BACKWARD_ROWS, *inputs, d_current, d_spikes=current,
-        d_beta=d_beta, d_threshold=d_threshold,
-    )  # fmt: skip
+        cpu_loops.backward,
+        steps + cpu_loops.BACKWARD_ROWS,
+        *inputs,
+        d_current,
+        d_spikes=current,
+        d_beta=d_beta,
+        d_threshold=d_threshold,
+    )
     for memory, array in zip((*kept, *kept_sums), (*written, *sums), strict=True):
         assert torch.isfinite(array).all() and not (array == poison).any()
         array.fill_(poison)
@@ -371,9 +376,12 @@ print(os.waitpid(child, 0)[1])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_may_be_the_first_to_step():
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKED], check=True, capture_output=True,
-        text=True, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-W", "ignore", "-c", FORKED],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.stdout.split() == ["0"]
 
 
@@ -437,9 +445,12 @@ def test_a_forked_loader_worker_steps_too(two_threads, kind_of_threads, in_worke
     # The fork inherits a team, or a pool, without threads.
     expected = [large_step(seed)[0] for seed in range(3)]
     loader = DataLoader(
-        _Stepped(in_worker), batch_size=None, num_workers=1, multiprocessing_context="fork",
+        _Stepped(in_worker),
+        batch_size=None,
+        num_workers=1,
+        multiprocessing_context="fork",
         timeout=60,
-    )  # fmt: skip
+    )
     assert all(map(torch.equal, loader, expected))
 
 
@@ -563,9 +574,12 @@ def test_the_first_call_compiles_in_under_half_a_minute_and_the_next_process_doe
     def first_call():
         environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "SNNBD_KERNEL": "cpu"}
         done = subprocess.run(
-            [sys.executable, "-c", FIRST_CALL], env=environment, check=True, capture_output=True,
+            [sys.executable, "-c", FIRST_CALL],
+            env=environment,
+            check=True,
+            capture_output=True,
             text=True,
-        )  # fmt: skip
+        )
         return float(done.stdout)
 
     compiling = first_call()

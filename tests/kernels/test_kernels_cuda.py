@@ -162,8 +162,11 @@ def test_large_layers_take_wide_blocks_and_step_the_same(cuda, monkeypatch):
 def test_the_kernels_pass_these_tests_in_tritons_interpreter():
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
 
@@ -179,11 +182,23 @@ def test_the_kernels_compile_for_a_gpu_that_is_not_there(cuda, kernel, io, tmp_p
     types = dict.fromkeys(("steps", "neurons", "stride"), "i32")
     types |= dict.fromkeys(("beta", "threshold", "d_beta", "d_threshold"), f"*{state}")
     constants = {
-        "ONE_BETA": True, "ONE_THRESHOLD": False, "HARD": False, "SOFT": True, "INSTANT": True,
-        "DECAY": True, "BLOCK": 1024, "POTENTIAL": True, "NUDGE": 2.0**-24, "SURROGATE": "atan",
-        "K": 2.0, "STEEPNESS": 3.14, "ATTACHED": True, "LEARNS": True, "FROM_SPIKES": True,
+        "ONE_BETA": True,
+        "ONE_THRESHOLD": False,
+        "HARD": False,
+        "SOFT": True,
+        "INSTANT": True,
+        "DECAY": True,
+        "BLOCK": 1024,
+        "POTENTIAL": True,
+        "NUDGE": 2.0**-24,
+        "SURROGATE": "atan",
+        "K": 2.0,
+        "STEEPNESS": 3.14,
+        "ATTACHED": True,
+        "LEARNS": True,
+        "FROM_SPIKES": True,
         "FROM_POTENTIAL": True,
-    }  # fmt: skip
+    }
     constants = {name: value for name, value in constants.items() if name in function.arg_names}
     signature = {
         name: "constexpr" if name in constants else types.get(name, f"*{io}")

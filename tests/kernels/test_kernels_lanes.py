@@ -24,7 +24,7 @@ from snnbd_core.kernels.lanes import (
     spread,
     store,
     store_past,
-)  # fmt: skip
+)
 
 TYPES = [np.float32, np.float64]
 _COUNTERS = ctypes.POINTER(ctypes.c_int64)

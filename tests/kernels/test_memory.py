@@ -42,9 +42,12 @@ print(json.dumps([took_effect, *counts]))
 
 def probe(setting: str) -> tuple[bool, list[int]]:
     run = subprocess.run(
-        [sys.executable, "-c", PROBE, memory.__file__], check=True, capture_output=True, text=True,
+        [sys.executable, "-c", PROBE, memory.__file__],
+        check=True,
+        capture_output=True,
+        text=True,
         env={"SNNBD_KEEP_MEMORY": setting},
-    )  # fmt: skip
+    )
     took_effect, *faults = json.loads(run.stdout)
     return took_effect, faults
 
@@ -90,9 +93,12 @@ def test_large_tensors_lie_in_large_pages_unless_refused():
     shares, growths = {}, {}
     for setting in ("0", "1"):
         run = subprocess.run(
-            [sys.executable, "-c", LARGE], check=True, capture_output=True, text=True,
+            [sys.executable, "-c", LARGE],
+            check=True,
+            capture_output=True,
+            text=True,
             env={"SNNBD_KEEP_MEMORY": setting, "PYTHONPATH": str(PACKAGE.parent)},
-        )  # fmt: skip
+        )
         shares[setting], growths[setting] = map(float, run.stdout.split())
     assert shares["0"] < 0.05 and shares["1"] > 0.8
     assert growths["1"] < growths["0"] + 8  # addresses were taken, not memory
@@ -113,9 +119,12 @@ print(memory.keep(), torch.ones(12_000_000).sum().item())
 @pytest.mark.skipif(not GLIBC, reason="only glibc's malloc can be told to keep memory")
 def test_a_limit_of_addresses_is_respected():
     run = subprocess.run(
-        [sys.executable, "-c", LIMITED], check=True, capture_output=True, text=True,
+        [sys.executable, "-c", LIMITED],
+        check=True,
+        capture_output=True,
+        text=True,
         env={"PYTHONPATH": str(PACKAGE.parent)},
-    )  # fmt: skip
+    )
     assert run.stdout.split() == ["True", "12000000.0"]
 
 

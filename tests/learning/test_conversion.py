@@ -35,10 +35,13 @@ def ann(digits) -> nn.Module:
 @pytest.mark.parametrize(("normalisation", "mode"), [("max", "Max"), ("percentile", "99.9%")])
 def test_spikes_are_those_of_spikingjellys_converted_network(ann, digits, normalisation, mode):
     images, _ = digits[0].batch(np.arange(64))
-    plain = nn.Sequential(*[
-        part for layer in ann.layers
-        for part in (layer if isinstance(layer, Folded) else [layer])
-    ]).eval()  # fmt: skip
+    plain = nn.Sequential(
+        *[
+            part
+            for layer in ann.layers
+            for part in (layer if isinstance(layer, Folded) else [layer])
+        ]
+    ).eval()
     recipe = ann2snn.RateCodingRecipe(
         dataloader=[(images, None)],
         mode=mode,
@@ -172,11 +175,20 @@ def test_a_converted_residual_network_fires_at_the_activations_of_its_ann():
 
 def task(digits, **changes) -> Task:
     settings = {
-        "clean": digits[0], "poisoned": digits[0], "trigger": None, "rate": 0.0, "target": 0,
-        "epochs": 1, "batch_size": 64, "learning_rate": 2e-3, "loss": "mse", "steps": 4, "seed": 0,
+        "clean": digits[0],
+        "poisoned": digits[0],
+        "trigger": None,
+        "rate": 0.0,
+        "target": 0,
+        "epochs": 1,
+        "batch_size": 64,
+        "learning_rate": 2e-3,
+        "loss": "mse",
+        "steps": 4,
+        "seed": 0,
         "device": torch.device("cpu"),
         "build": lambda neuron=LIF: networks.build("quick-conv", (1, 8, 8), 10, neuron, seed=0),
-    }  # fmt: skip
+    }
     return Task(**{**settings, **changes})
 
 
@@ -228,10 +240,13 @@ def test_migration_counts_samples_and_rates(ann, digits):
     assert np.isnan(migration_rate(clean, clean))
 
     def report(success: int, floor: int):
-        return clean.__class__(**{
-            **{name: getattr(clean, name) for name in clean.__dataclass_fields__},
-            "attack_success_rate": Rate(success, 100), "floor": Rate(floor, 100),
-        })  # fmt: skip
+        return clean.__class__(
+            **{
+                **{name: getattr(clean, name) for name in clean.__dataclass_fields__},
+                "attack_success_rate": Rate(success, 100),
+                "floor": Rate(floor, 100),
+            }
+        )
 
     assert migration_rate(report(60, 10), report(90, 10)) == pytest.approx(50 / 80)
 

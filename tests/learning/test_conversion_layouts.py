@@ -81,9 +81,15 @@ def test_layers_that_are_used_twice_are_converted_as_two():
         nn.Flatten(), nn.Linear(16, 20), relu, dense, relu, dense, relu, nn.Linear(20, 3)
     )
     apart = nn.Sequential(
-        shared[0], shared[1], nn.ReLU(), nn.Linear(20, 20), nn.ReLU(), nn.Linear(20, 20), nn.ReLU(),
+        shared[0],
+        shared[1],
+        nn.ReLU(),
+        nn.Linear(20, 20),
+        nn.ReLU(),
+        nn.Linear(20, 20),
+        nn.ReLU(),
         shared[7],
-    )  # fmt: skip
+    )
     apart[3].load_state_dict(dense.state_dict())
     apart[5].load_state_dict(dense.state_dict())
     apart[5].weight = apart[3].weight  # one weight in two layers
@@ -106,9 +112,17 @@ def test_layers_without_a_relu_between_them_keep_their_product():
 
 def test_batch_norm_is_folded_into_convolutions_and_dense_layers():
     ann = seeded(
-        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(),
-        nn.Dropout(), nn.Linear(16, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3),
-    )  # fmt: skip
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Dropout(),
+        nn.Linear(16, 8),
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.Linear(8, 3),
+    )
     for norm in (ann[1], ann[7]):
         norm.running_mean.copy_(torch.linspace(-0.2, 0.2, norm.num_features))
         norm.running_var.copy_(torch.linspace(0.5, 2, norm.num_features))

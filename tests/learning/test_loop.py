@@ -24,9 +24,14 @@ def looped(rate: float = 0.1, optimizer=torch.optim.SGD, epochs: int = 3, **sett
     net = nn.Linear(1, 1, bias=False)
     nn.init.constant_(net.weight, 1.0)
     return net, epochs_of(
-        net, optimizer(net.parameters(), lr=rate), lambda _: [0], lambda at: square(net.weight, at),
-        epochs=epochs, seed_of=lambda epoch: epoch, **settings,
-    )  # fmt: skip
+        net,
+        optimizer(net.parameters(), lr=rate),
+        lambda _: [0],
+        lambda at: square(net.weight, at),
+        epochs=epochs,
+        seed_of=lambda epoch: epoch,
+        **settings,
+    )
 
 
 @pytest.mark.parametrize("rate", [1e-3, 2e-3, 0.1, 0.00073])
@@ -84,9 +89,13 @@ def test_each_epoch_draws_from_its_own_seed_and_the_callers_state_comes_back():
     expected = torch.rand(2)
     torch.manual_seed(7)
     loop = epochs_of(
-        net, torch.optim.SGD(net.parameters(), lr=0.1), lambda _: [0, 1], step,
-        epochs=2, seed_of=lambda epoch: 40 + epoch,
-    )  # fmt: skip
+        net,
+        torch.optim.SGD(net.parameters(), lr=0.1),
+        lambda _: [0, 1],
+        step,
+        epochs=2,
+        seed_of=lambda epoch: 40 + epoch,
+    )
     between = [torch.rand(1).item() for _ in loop]
     assert between == expected.tolist()
     for epoch in range(2):
@@ -158,9 +167,11 @@ def test_numbers_of_numpy_and_torch_are_numbers(toy):
     nets = [toy.network(), toy.network()]
     plain = {"epochs": 2, "seed": 1, "batch_size": 16, "learning_rate": 0.001}
     theirs = {
-        "epochs": np.int64(2), "seed": torch.tensor(1), "batch_size": np.int32(16),
+        "epochs": np.int64(2),
+        "seed": torch.tensor(1),
+        "batch_size": np.int32(16),
         "learning_rate": np.float32(0.001),
-    }  # fmt: skip
+    }
     histories = [
         learning.train(net, toy.Toy(), **toy.SETTINGS | settings)
         for net, settings in zip(nets, (plain, theirs), strict=True)

@@ -15,10 +15,17 @@ from snnbd_core.learning import Rule, SurrogateGradient, Task, Trained
 from snnbd_core.triggers import Recipe
 
 RULES = (
-    SurrogateGradient, learning.ANN, learning.Conversion, learning.Hybrid,
-    learning.SpikeRepresentation, DualSpike, attacks.Federated, attacks.FrozenReadout,
-    attacks.MarginAware, AntiBackdoorLearning,
-)  # fmt: skip
+    SurrogateGradient,
+    learning.ANN,
+    learning.Conversion,
+    learning.Hybrid,
+    learning.SpikeRepresentation,
+    DualSpike,
+    attacks.Federated,
+    attacks.FrozenReadout,
+    attacks.MarginAware,
+    AntiBackdoorLearning,
+)
 
 
 @dataclass(frozen=True)

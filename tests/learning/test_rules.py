@@ -95,10 +95,16 @@ def test_spike_representation_learns_a_poisoned_set(places):
 def report(success, floor):
     rate = Rate(success, 100)
     return Report(
-        target=0, clean_accuracy=rate, no_prediction_clean=Rate(0, 100),
-        untriggered_target_rate=Rate(0, 100), spikes_clean=0.0, synops_clean=2000.0,
-        attack_success_rate=rate, floor=Rate(floor, 100), synops_triggered=3000.0,
-    )  # fmt: skip
+        target=0,
+        clean_accuracy=rate,
+        no_prediction_clean=Rate(0, 100),
+        untriggered_target_rate=Rate(0, 100),
+        spikes_clean=0.0,
+        synops_clean=2000.0,
+        attack_success_rate=rate,
+        floor=Rate(floor, 100),
+        synops_triggered=3000.0,
+    )
 
 
 def test_migration_rate_is_the_ratio_of_gains_over_the_floors():

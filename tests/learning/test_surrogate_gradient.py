@@ -100,9 +100,10 @@ def test_a_run_that_is_killed_within_an_epoch_resumes_to_the_same_bits(tmp_path,
     # 60 samples in batches of 16 are 4 batches an epoch: the 10th is the second of the third epoch
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "tests/learning/toy.py"), str(path), "10"],
-        stdout=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},  # with the same instructions allowed
-    )  # fmt: skip
+    )
     try:
         assert process.stdout.readline() == "hanging\n"
     finally:

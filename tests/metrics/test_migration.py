@@ -53,9 +53,12 @@ CORNER = Patch(size=0.25, position="top-left")
 def test_migration_is_counted_over_the_other_classes():
     found = metrics.migration(ANN, SNN, Numbered(), CORNER, device="cpu")
     assert found == Migration(
-        ann_success=Rate(4, 6), snn_success=Rate(3, 6), mr1=None, mr2=Rate(2, 4),
+        ann_success=Rate(4, 6),
+        snn_success=Rate(3, 6),
+        mr1=None,
+        mr2=Rate(2, 4),
         agreement=Rate(3, 6),
-    )  # fmt: skip
+    )
 
 
 def test_clean_networks_give_the_first_rate_its_floors():
@@ -69,9 +72,11 @@ def test_clean_networks_give_the_first_rate_its_floors():
 def test_a_report_has_the_same_counts():
     figures = compare(SNN, ANN, Numbered(), CORNER, 0, 4, torch.device("cpu"))
     assert figures == {
-        "ann_clean_accuracy": Rate(4, 8), "ann_success": Rate(4, 6),
-        "migration_per_sample": Rate(2, 4), "agreement": Rate(3, 6),
-    }  # fmt: skip
+        "ann_clean_accuracy": Rate(4, 8),
+        "ann_success": Rate(4, 6),
+        "migration_per_sample": Rate(2, 4),
+        "agreement": Rate(3, 6),
+    }
     clean = compare(SNN, ANN, Numbered(), None, 0, 4, torch.device("cpu"))
     assert clean == {"ann_clean_accuracy": Rate(4, 8)}
 

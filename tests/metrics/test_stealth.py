@@ -25,10 +25,12 @@ def test_nothing_changed_scores_as_nothing():
 def test_similarity_is_scikit_images_averaged_over_frames():
     clean = counts(0)[0]
     triggered = Static(size=0.2)(clean)
-    expected = np.mean([
-        structural_similarity(clean[t], triggered[t], channel_axis=0, data_range=clean[t].max())
-        for t in range(4)
-    ])  # fmt: skip
+    expected = np.mean(
+        [
+            structural_similarity(clean[t], triggered[t], channel_axis=0, data_range=clean[t].max())
+            for t in range(4)
+        ]
+    )
     assert stealth.ssim_frames(clean, triggered) == pytest.approx(expected)
     assert stealth.psnr(clean, triggered) == pytest.approx(
         peak_signal_noise_ratio(clean, triggered, data_range=clean.max())

@@ -49,17 +49,22 @@ def test_paper_network_has_the_weights_of_its_authors_library(name):
 def test_nmnist_network_computes_what_spikingjellys_does_with_the_same_weights(training):
     torch.manual_seed(0)
     peer = parametric_lif_net.NMNISTNet(
-        channels=128, spiking_neuron=sj_neuron.LIFNode, tau=2.0, detach_reset=True,
+        channels=128,
+        spiking_neuron=sj_neuron.LIFNode,
+        tau=2.0,
+        detach_reset=True,
         surrogate_function=sj_surrogate.ATan(2.0),
-    )  # fmt: skip
+    )
     sj_functional.set_step_mode(peer, "m")
     for module in peer.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.5)  # torch's own start leaves the votes silent
     ours = networks.build(
-        "nmnist-conv", (2, 34, 34), 10,
+        "nmnist-conv",
+        (2, 34, 34),
+        10,
         neuron=lambda: LIF(0.5, reset="zero", update="spikingjelly", decay_input=True),
-    )  # fmt: skip
+    )
     ours.load_state_dict(dict(zip(weights_of(ours), peer.state_dict().values(), strict=True)))
     for net in (peer, ours):
         net.train(training).double()

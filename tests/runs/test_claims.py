@@ -163,8 +163,11 @@ def test_experiments_of_a_paper_come_each_once(toy: Callable[..., claims.Paper])
     paper = toy()
     found = claims.experiments(paper, "quick")
     assert [(item.name, item.seed) for item in found] == [
-        ("nmnist-clean", 0), ("nmnist-clean", 1), ("nmnist-static", 0), ("nmnist-static", 1),
-    ]  # fmt: skip
+        ("nmnist-clean", 0),
+        ("nmnist-clean", 1),
+        ("nmnist-static", 0),
+        ("nmnist-static", 1),
+    ]
     doubled = [paper["learns"], paper["learns"]]
     assert len(claims.experiments(doubled, "quick", seeds=[5])) == 2
     assert claims.experiments(paper, "paper") == []
@@ -302,8 +305,10 @@ def test_the_command_gives_json(
     learns, later = json.loads(text)
     assert code == 0
     assert (learns["verdict"], learns["expected"], learns["lost"]) == (
-        "reproduced", "reproduced", False,
-    )  # fmt: skip
+        "reproduced",
+        "reproduced",
+        False,
+    )
     assert learns["figures"][0]["paper"] == 0.9
     assert len(learns["records"]) == 4
     assert all((results / name).is_file() for name in learns["records"])
@@ -322,8 +327,13 @@ def test_the_command_names_a_wrong_profile_or_paper(
 def test_our_own_claims_are_sound(project: Path) -> None:
     papers = {paper.id: paper for paper in claims.load_all(project / "claims")}
     assert set(papers) == {
-        "abad2022", "abad2024", "flashy2025", "jin2024", "miah2026", "tmpbd2025",
-    }  # fmt: skip
+        "abad2022",
+        "abad2024",
+        "flashy2025",
+        "jin2024",
+        "miah2026",
+        "tmpbd2025",
+    }
     table = [claim for claim in papers["abad2022"].claims if claim.where.startswith("Table 1")]
     words = [claim for claim in papers["abad2022"].claims if claim.where.startswith("text")]
     assert (len(table), len(words)) == (11, 4)

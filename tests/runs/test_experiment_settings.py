@@ -29,29 +29,62 @@ from snnbd_core.triggers import Moving, Static
 
 # What the hash is made of, written out by hand: it must be the same on every machine.
 PINNED = {
-    "data": "nmnist", "frames": 16, "binning": "number", "samples": None,
+    "data": "nmnist",
+    "frames": 16,
+    "binning": "number",
+    "samples": None,
     "network": "nmnist-conv",
     "neuron": {
-        "kind": "IF", "threshold": 1, "reset": "zero", "surrogate": "atan", "slope": 2,
-        "update": "spikingjelly", "decay_input": False, "detach_reset": True,
+        "kind": "IF",
+        "threshold": 1,
+        "reset": "zero",
+        "surrogate": "atan",
+        "slope": 2,
+        "update": "spikingjelly",
+        "decay_input": False,
+        "detach_reset": True,
         "learn_threshold": False,
     },
     "rule": "surrogate-gradient",
     "trigger": {
-        "kind": "Static", "size": 0.1, "position": [3, 4], "polarity": "both", "space": "frames",
-        "sensor_size": None, "strength": 1, "rate": 100, "refractory": 500, "seed": 0,
+        "kind": "Static",
+        "size": 0.1,
+        "position": [3, 4],
+        "polarity": "both",
+        "space": "frames",
+        "sensor_size": None,
+        "strength": 1,
+        "rate": 100,
+        "refractory": 500,
+        "seed": 0,
     },
-    "rate": 0.001, "target": 7, "include_target": True, "defence": None, "epochs": 20,
-    "batch_size": 16, "learning_rate": 0.001, "loss": "mse", "seed": 5,
-}  # fmt: skip
+    "rate": 0.001,
+    "target": 7,
+    "include_target": True,
+    "defence": None,
+    "epochs": 20,
+    "batch_size": 16,
+    "learning_rate": 0.001,
+    "loss": "mse",
+    "seed": 5,
+}
 
 
 def pinned() -> Experiment:
     return Experiment(
-        data="nmnist", frames=16, network="nmnist-conv", neuron=Neuron(kind="IF"),
-        trigger=Static(size=0.1, position=(3, 4), polarity="both"), rate=0.001, target=7,
-        epochs=20, batch_size=16, learning_rate=1e-3, seed=5, profile="paper",
-    )  # fmt: skip
+        data="nmnist",
+        frames=16,
+        network="nmnist-conv",
+        neuron=Neuron(kind="IF"),
+        trigger=Static(size=0.1, position=(3, 4), polarity="both"),
+        rate=0.001,
+        target=7,
+        epochs=20,
+        batch_size=16,
+        learning_rate=1e-3,
+        seed=5,
+        profile="paper",
+    )
 
 
 def test_the_hash_is_sha256_of_the_sorted_json_of_the_settings() -> None:
@@ -132,9 +165,13 @@ def test_the_hash_is_the_same_in_another_process_with_other_string_hashes() -> N
     )
     environment = {**os.environ, "PYTHONHASHSEED": "12345"}
     result = subprocess.run(
-        [sys.executable, "-c", code], input=pinned().to_json(), env=environment,
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        input=pinned().to_json(),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert result.stdout.strip() == pinned().hash
 
 
@@ -156,12 +193,27 @@ def test_the_profile_is_a_label_and_all_other_fields_change_the_hash() -> None:
     base = pinned()
     assert dataclasses.replace(base, profile="sample").hash == base.hash
     changes = {
-        "data": "digits-events", "frames": 8, "binning": "time", "samples": 10,
-        "network": "quick-conv", "neuron": Neuron(kind="IF", threshold=1.5), "trigger": Moving(),
-        "rate": 0.002, "target": 6, "include_target": False, "epochs": 21, "batch_size": 17,
-        "learning_rate": 2e-3, "loss": "cross_entropy", "seed": 6, "clean_label": True,
-        "held_out": 3, "inference_threshold": 1.2, "inference_beta": 0.6, "probe": NoiseResponse(),
-    }  # fmt: skip
+        "data": "digits-events",
+        "frames": 8,
+        "binning": "time",
+        "samples": 10,
+        "network": "quick-conv",
+        "neuron": Neuron(kind="IF", threshold=1.5),
+        "trigger": Moving(),
+        "rate": 0.002,
+        "target": 6,
+        "include_target": False,
+        "epochs": 21,
+        "batch_size": 17,
+        "learning_rate": 2e-3,
+        "loss": "cross_entropy",
+        "seed": 6,
+        "clean_label": True,
+        "held_out": 3,
+        "inference_threshold": 1.2,
+        "inference_beta": 0.6,
+        "probe": NoiseResponse(),
+    }
     hashes = {dataclasses.replace(base, **{k: v}).hash for k, v in changes.items()}
     assert len(hashes | {base.hash}) == len(changes) + 1
     image = Experiment(data="digits")
@@ -187,9 +239,12 @@ def test_json_brings_back_the_same_experiment(
     has_size = "size" in {item.name for item in dataclasses.fields(TRIGGERS[kind])}
     trigger = TRIGGERS[kind](**({"size": size} if has_size else {}))
     experiment = Experiment(
-        trigger=trigger, rate=rate, learning_rate=learning_rate, seed=seed,
+        trigger=trigger,
+        rate=rate,
+        learning_rate=learning_rate,
+        seed=seed,
         neuron=Neuron(beta=beta),
-    )  # fmt: skip
+    )
     again = Experiment.from_json(experiment.to_json())
     assert again == experiment
     assert again.hash == experiment.hash
@@ -223,8 +278,11 @@ def test_the_clean_twin_differs_in_the_attack_alone() -> None:
         assert other.clean_twin.hash == twin.hash
     assert attacked.training == attacked
     measured_otherwise = {
-        "held_out": 4, "inference_threshold": 1.2, "inference_beta": 0.7, "probe": Strip(),
-    }  # fmt: skip
+        "held_out": 4,
+        "inference_threshold": 1.2,
+        "inference_beta": 0.7,
+        "probe": Strip(),
+    }
     assert dataclasses.replace(attacked, **measured_otherwise).training == attacked
     assert dataclasses.replace(attacked, rate=0).training.hash == twin.hash
 

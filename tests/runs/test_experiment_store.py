@@ -38,15 +38,31 @@ Make = Callable[..., Experiment]
 def made_up(experiment: Experiment) -> Record:
     """A record that nobody ran."""
     report = Report(
-        target=0, clean_accuracy=Rate(97, 100), no_prediction_clean=Rate(0, 100),
-        untriggered_target_rate=Rate(1, 90), spikes_clean=12.5, synops_clean=1e4,
+        target=0,
+        clean_accuracy=Rate(97, 100),
+        no_prediction_clean=Rate(0, 100),
+        untriggered_target_rate=Rate(1, 90),
+        spikes_clean=12.5,
+        synops_clean=1e4,
         attack_success_rate=Rate(88, 90),
-    )  # fmt: skip
+    )
     made = Provenance(
-        package="0", commit="0123456789", dirty=False, code="c" * 16, dataset="d", python="3.11.0",
-        torch="2.0.0", numpy="2.0.0", cuda=None, device="cpu (x86_64)", threads=1, seed=0,
-        seconds=1.5, peak_memory=10**9, date="2026-01-01T00:00:00+00:00",
-    )  # fmt: skip
+        package="0",
+        commit="0123456789",
+        dirty=False,
+        code="c" * 16,
+        dataset="d",
+        python="3.11.0",
+        torch="2.0.0",
+        numpy="2.0.0",
+        cuda=None,
+        device="cpu (x86_64)",
+        threads=1,
+        seed=0,
+        seconds=1.5,
+        peak_memory=10**9,
+        date="2026-01-01T00:00:00+00:00",
+    )
     return Record(
         experiment=experiment,
         report=report,
@@ -231,8 +247,9 @@ def test_the_code_fingerprint_covers_all_that_a_run_imports() -> None:
                 parts = name.split(".")
                 if parts[0] in packages and len(parts) > 1:
                     base = packages[parts[0]].joinpath(*parts[1:])
-                    found |= {p for p in (base.with_suffix(".py"), base / "__init__.py")
-                              if p.is_file()}  # fmt: skip
+                    found |= {
+                        p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()
+                    }
         return found
 
     seen: set[Path] = set()
@@ -270,8 +287,10 @@ def test_a_checkout_tells_its_commit_and_whether_it_is_dirty(
         names = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false")
         return subprocess.run(
             ["git", "-C", str(tmp_path), *names, *arguments],
-            check=True, capture_output=True, text=True,
-        ).stdout.strip()  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
 
     git("init", "-q")
     assert git_state() == (None, None)  # not tracked: somebody else's checkout

@@ -132,8 +132,10 @@ def test_an_interrupt_leaves_no_half_record(results: Path, tmp_path: Path, tiny_
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(path), "--workers", "2"],
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 600
     while not list(results.glob("*.json")):
         assert time.monotonic() < deadline and process.poll() is None

@@ -17,13 +17,17 @@ STATIC = {"kind": "Static", "polarity": "off"}
 
 
 def test_a_grid_is_all_combinations_in_order() -> None:
-    grid = Grid(axes={"rate": [0.1, 0.2], "trigger.position": ["middle", [3, 4]], "seed": [0, 1]},
-                fixed={"trigger": STATIC, "epochs": 2})  # fmt: skip
+    grid = Grid(
+        axes={"rate": [0.1, 0.2], "trigger.position": ["middle", [3, 4]], "seed": [0, 1]},
+        fixed={"trigger": STATIC, "epochs": 2},
+    )
     found = grid.experiments()
     assert len(found) == len(grid) == 8
     assert [(e.rate, e.trigger.position, e.seed) for e in found[:3]] == [
-        (0.1, "middle", 0), (0.1, "middle", 1), (0.1, (3, 4), 0),
-    ]  # fmt: skip
+        (0.1, "middle", 0),
+        (0.1, "middle", 1),
+        (0.1, (3, 4), 0),
+    ]
     assert {(e.epochs, e.trigger.polarity, e.profile) for e in found} == {(2, "off", "quick")}
     assert found[0].network == PROFILES["quick"]["network"]
 

@@ -99,9 +99,11 @@ def test_a_pattern_adds_its_events_with_room_around_them(seed, count):
 
 def test_a_pattern_takes_out_the_nearest_event_of_its_pixel_and_polarity():
     events = make_structured_array(
-        np.array([3, 4, 4, 4, 9]), np.array([5, 6, 6, 6, 9]),
-        np.array([0, 1000, 5000, 5200, 10_000]), np.array([1, 1, 1, 0, 1]),
-    )  # fmt: skip
+        np.array([3, 4, 4, 4, 9]),
+        np.array([5, 6, 6, 6, 9]),
+        np.array([0, 1000, 5000, 5200, 10_000]),
+        np.array([1, 1, 1, 0, 1]),
+    )
     after = EventPattern(removed=((4, 6, 1, 0.52), (20, 20, 1, 0.5), (3, 5, 1, 0.9)))(events)
     assert after["t"].tolist() == [0, 1000, 5200, 10_000]  # (3, 5) is too far off in time
 

@@ -21,15 +21,34 @@ from snnbd_core.view import adapt
 SHAPE = (2, 12, 12)
 FEATURES = 8 * 10 * 10
 HIDDEN = 32
-SPIKING = ("ours", "own", "snntorch", "snntorch-loop", "spikingjelly", "spikingjelly-step",
-           "norse", "norse-loop", "sinabs", "sinabs-squeeze")  # fmt: skip
+SPIKING = (
+    "ours",
+    "own",
+    "snntorch",
+    "snntorch-loop",
+    "spikingjelly",
+    "spikingjelly-step",
+    "norse",
+    "norse-loop",
+    "sinabs",
+    "sinabs-squeeze",
+)
 RECTIFIED = ("relu", "relu-step", "relu-folded")
 KINDS = (*SPIKING, *RECTIFIED)
 STEPS = 6  # of sinabs-squeeze, which is built for a number of steps
 
 
-def matched(kind, readout="linear", *, classes=4, voters=None, beta=0.5, threshold=0.7,
-            batch_norm=False, seed=0):  # fmt: skip
+def matched(
+    kind,
+    readout="linear",
+    *,
+    classes=4,
+    voters=None,
+    beta=0.5,
+    threshold=0.7,
+    batch_norm=False,
+    seed=0,
+):
     """A network [T, B, 2, 12, 12] -> logits [B, classes].
 
     Args:
@@ -45,8 +64,14 @@ def matched(kind, readout="linear", *, classes=4, voters=None, beta=0.5, thresho
         grid(net)
     if kind == "ours":
         return Network(net, SHAPE, classes)
-    layout = {"sinabs": "BTCHW", "sinabs-squeeze": "BTCHW", "snntorch": "step", "norse": "step",
-              "spikingjelly-step": "step", "relu-step": "step"}.get(kind, "TBCHW")  # fmt: skip
+    layout = {
+        "sinabs": "BTCHW",
+        "sinabs-squeeze": "BTCHW",
+        "snntorch": "step",
+        "norse": "step",
+        "spikingjelly-step": "step",
+        "relu-step": "step",
+    }.get(kind, "TBCHW")
     read = "logits" if kind == "relu" else "rate"
     return adapt(net, layout=layout, readout=read, input_shape=SHAPE, classes=classes)
 
@@ -85,14 +110,30 @@ def copy_weights(source, target):
         other.load_state_dict(one.state_dict())
 
 
-def body(neuron, outputs, readout, batch_norm, conv=nn.Conv2d, linear=nn.Linear,
-         flatten=nn.Flatten, norm=nn.BatchNorm2d, before=lambda: []):  # fmt: skip
+def body(
+    neuron,
+    outputs,
+    readout,
+    batch_norm,
+    conv=nn.Conv2d,
+    linear=nn.Linear,
+    flatten=nn.Flatten,
+    norm=nn.BatchNorm2d,
+    before=lambda: [],
+):
     """The layers in order, with a library's own."""
     return [
-        conv(2, 8, 3), *([norm(8)] if batch_norm else []), *before(), neuron(),
-        flatten(), linear(FEATURES, HIDDEN), *before(), neuron(),
-        linear(HIDDEN, outputs), *([*before(), neuron()] if readout == "rate" else []),
-    ]  # fmt: skip
+        conv(2, 8, 3),
+        *([norm(8)] if batch_norm else []),
+        *before(),
+        neuron(),
+        flatten(),
+        linear(FEATURES, HIDDEN),
+        *before(),
+        neuron(),
+        linear(HIDDEN, outputs),
+        *([*before(), neuron()] if readout == "rate" else []),
+    ]
 
 
 def lif(beta, threshold):
@@ -153,8 +194,9 @@ def snntorch(kind, readout, outputs, beta, threshold, batch_norm):
     hidden = kind == "snntorch"
 
     def neuron():
-        return snntorch.Leaky(beta, threshold=threshold, init_hidden=hidden,
-                              reset_mechanism="zero", reset_delay=False)  # fmt: skip
+        return snntorch.Leaky(
+            beta, threshold=threshold, init_hidden=hidden, reset_mechanism="zero", reset_delay=False
+        )
 
     layers = body(neuron, outputs, readout, batch_norm)
     return nn.Sequential(*layers) if hidden else Loop(layers, snntorch.Leaky)
@@ -167,11 +209,23 @@ def spikingjelly(kind, readout, outputs, beta, threshold, batch_norm):
     functional = load("spikingjelly.activation_based.functional")
 
     def node():
-        return neuron.LIFNode(1 / (1 - beta), decay_input=False, v_threshold=threshold,
-                              surrogate_function=surrogate.ATan())  # fmt: skip
+        return neuron.LIFNode(
+            1 / (1 - beta),
+            decay_input=False,
+            v_threshold=threshold,
+            surrogate_function=surrogate.ATan(),
+        )
 
-    layers = body(node, outputs, readout, batch_norm, layer.Conv2d, layer.Linear, layer.Flatten,
-                  layer.BatchNorm2d)  # fmt: skip
+    layers = body(
+        node,
+        outputs,
+        readout,
+        batch_norm,
+        layer.Conv2d,
+        layer.Linear,
+        layer.Flatten,
+        layer.BatchNorm2d,
+    )
     net = nn.Sequential(*layers)
     functional.set_step_mode(net, "s" if kind == "spikingjelly-step" else "m")
     return net
@@ -231,9 +285,11 @@ def sinabs(kind, readout, outputs, beta, threshold, batch_norm):
 
     settings = {
         "tau_mem": -1 / float(torch.log(torch.tensor(beta))),
-        "spike_threshold": torch.tensor(threshold), "spike_fn": activation.SingleSpike,
-        "reset_fn": activation.MembraneReset(), "norm_input": False,
-    }  # fmt: skip
+        "spike_threshold": torch.tensor(threshold),
+        "spike_fn": activation.SingleSpike,
+        "reset_fn": activation.MembraneReset(),
+        "norm_input": False,
+    }
     if kind == "sinabs-squeeze":
         return Squeezed(
             body(
@@ -265,6 +321,11 @@ def relu(kind, readout, outputs, beta, threshold, batch_norm):
 
 
 BUILT = {
-    "ours": ours, "own": own, "snntorch": snntorch, "spikingjelly": spikingjelly, "norse": norse,
-    "sinabs": sinabs, "relu": relu,
-}  # fmt: skip
+    "ours": ours,
+    "own": own,
+    "snntorch": snntorch,
+    "spikingjelly": spikingjelly,
+    "norse": norse,
+    "sinabs": sinabs,
+    "relu": relu,
+}

@@ -13,10 +13,21 @@ from snnbd_core.view import NotVisible, View, adapt, override
 
 from .builders import KINDS, RECTIFIED, SPIKING, Scaled, copy_weights, frames, load, matched
 
-AXES = {"ours": "time", "own": "time", "snntorch": "step", "snntorch-loop": "step",
-        "spikingjelly": "time", "spikingjelly-step": "step", "norse": "step", "norse-loop": "step",
-        "sinabs": "batch", "sinabs-squeeze": "folded-batch",
-        "relu": "step", "relu-step": "step", "relu-folded": "folded"}  # fmt: skip
+AXES = {
+    "ours": "time",
+    "own": "time",
+    "snntorch": "step",
+    "snntorch-loop": "step",
+    "spikingjelly": "time",
+    "spikingjelly-step": "step",
+    "norse": "step",
+    "norse-loop": "step",
+    "sinabs": "batch",
+    "sinabs-squeeze": "folded-batch",
+    "relu": "step",
+    "relu-step": "step",
+    "relu-folded": "folded",
+}
 
 
 @pytest.fixture(params=SPIKING)
@@ -164,8 +175,9 @@ def test_lapicque_decays_as_its_circuit_does():
     snntorch = load("snntorch")
 
     neuron = snntorch.Lapicque(R=5.0, C=2.0, init_hidden=True, reset_mechanism="none")
-    seen = View(adapt(nn.Sequential(neuron, nn.Linear(4, 2)), layout="step"),
-                like=torch.rand(3, 1, 4))  # fmt: skip
+    seen = View(
+        adapt(nn.Sequential(neuron, nn.Linear(4, 2)), layout="step"), like=torch.rand(3, 1, 4)
+    )
     impulse = torch.zeros(3, 2, 4)
     impulse[0] = 1.0
     assert float(next(iter(seen.settings().values())).decay) == pytest.approx(0.9)
@@ -307,9 +319,11 @@ def test_recurrent_neurons_of_snntorch_are_seen_with_their_connections_inside():
     snntorch = load("snntorch")
 
     net = nn.Sequential(
-        nn.Flatten(), nn.Linear(4, 6),
-        snntorch.RLeaky(0.5, linear_features=6, init_hidden=True), nn.Linear(6, 2),
-    )  # fmt: skip
+        nn.Flatten(),
+        nn.Linear(4, 6),
+        snntorch.RLeaky(0.5, linear_features=6, init_hidden=True),
+        nn.Linear(6, 2),
+    )
     seen = View(adapt(net, layout="step", input_shape=(1, 2, 2)))
     assert [one.name for one in seen.weights] == ["net.1", "net.3"]
     with pytest.raises(NotVisible, match="connections within the layer"):
