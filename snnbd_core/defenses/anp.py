@@ -126,7 +126,7 @@ class AdversarialPruning:
         self, loss: Callable[..., Tensor], masks: list[Tensor], rows: np.ndarray
     ) -> tuple[list[Tensor], list[Tensor]]:
         """delta and xi after one step up the loss."""
-        free = [torch.zeros_like(one, requires_grad=True) for one in (*masks, *masks)]
+        free = [torch.zeros_like(mask, requires_grad=True) for mask in (*masks, *masks)]
         delta, xi = free[: len(masks)], free[len(masks) :]
         gates = [mask.detach() + change for mask, change in zip(masks, delta, strict=True)]
         slopes = torch.autograd.grad(loss(gates, xi, rows), free)

@@ -115,7 +115,7 @@ def _learnt(clamps: PotentialClamps, bench: Bench, sequence: Tensor) -> list[Ten
     start = largest_currents(bench.net, sequence)
     with torch.no_grad():
         wanted = _mean_potential(bench, sequence)
-    shares = [torch.ones_like(one, requires_grad=True) for one in start]
+    shares = [torch.ones_like(largest, requires_grad=True) for largest in start]
     optimizer = torch.optim.Adam(shares, lr=clamps.learning_rate)
     for _ in range(clamps.iterations):
         bounds = [share * first for share, first in zip(shares, start, strict=True)]
@@ -147,4 +147,4 @@ def largest_currents(net: nn.Module, sequence: Tensor) -> list[Tensor]:
     view = View(net, sequence)
     with view.read(view.hidden, "current") as seen:
         view(sequence)
-    return [one.transpose(1, 2).flatten(2).amax(dim=2).clamp_min(1e-3) for one in seen]
+    return [current.transpose(1, 2).flatten(2).amax(dim=2).clamp_min(1e-3) for current in seen]

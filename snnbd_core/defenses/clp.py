@@ -116,9 +116,9 @@ def _looked_at(net: nn.Module, samples: Any, device: str | torch.device, steps: 
 def _pairs(bench: Bench) -> list[tuple[Any, Any]]:
     """Each convolution and the batch norm behind it."""
     found = dict.fromkeys(
-        (one.module, one.norm)
-        for one in bench.view.weights
-        if isinstance(one.module, _ConvNd) and one.norm is not None
+        (layer.module, layer.norm)
+        for layer in bench.view.weights
+        if isinstance(layer.module, _ConvNd) and layer.norm is not None
     )
     names = {module: name for name, module in bench.net.named_modules()}
     for _, norm in found:

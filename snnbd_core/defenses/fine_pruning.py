@@ -88,7 +88,7 @@ class FinePruning:
     def _choice(self, bench: Bench, clean: Any) -> Choice:
         loud = self.order == "loud"
         found = bench.rates(clean, largest=loud)
-        keep = [torch.ones_like(one, dtype=torch.bool) for one in found]
+        keep = [torch.ones_like(rate, dtype=torch.bool) for rate in found]
         for number in range(len(found)) if loud else (len(found) - 1,):
             keep[number] = all_but_lowest(-found[number] if loud else found[number], self.share)
         return Choice(tuple(found), tuple(keep), (None,) * len(found))

@@ -73,7 +73,9 @@ class ThresholdGuarding:
 
             def loss(logits: Tensor, labels: Tensor) -> Tensor:
                 distances = _less_threshold(view, potentials)
-                close = torch.stack([crowding(one, self.margin) for one in distances]).mean()
+                close = torch.stack(
+                    [crowding(distance, self.margin) for distance in distances]
+                ).mean()
                 return LOSSES["mse"](logits, labels) + self.weight * close
 
             train(

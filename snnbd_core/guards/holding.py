@@ -80,7 +80,9 @@ def prepare(net: nn.Module, state: Mapping[str, Any], prefix: str = "") -> None:
         if guard is None:
             continue
         owner = net.get_submodule(path)
-        place = next((one.device for one in chain(net.parameters(), net.buffers())), value.device)
+        place = next(
+            (tensor.device for tensor in chain(net.parameters(), net.buffers())), value.device
+        )
         empty = torch.empty_like(value, device=place)
         if not hasattr(owner, last):
             _install(owner, guard, empty)
@@ -126,7 +128,7 @@ def _set(module: nn.Module, name: str, values: Tensor) -> None:
 
 def _copied(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     """As Python copies an object, with its hooks; states are cut off from their graph."""
-    memo.update((id(one), one.detach().clone()) for one in module.buffers())
+    memo.update((id(state), state.detach().clone()) for state in module.buffers())
     copied = type(module).__new__(type(module))
     memo[id(module)] = copied
     copied.__dict__.update(deepcopy(module.__dict__, memo))
