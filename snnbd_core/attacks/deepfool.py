@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from snnbd_core import checks
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
-from snnbd_core.metrics import decide, evaluating
+from snnbd_core.metrics import decide
 from snnbd_core.poisoning import check_target
+from snnbd_core.view import evaluating
 
 __all__ = ["deepfool"]
 

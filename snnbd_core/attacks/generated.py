@@ -37,7 +37,7 @@ from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, sc
 from snnbd_core.networks import seeded
 from snnbd_core.poisoning import check_target
 from snnbd_core.triggers.images import image_sides
-from snnbd_core.view import override
+from snnbd_core.view import fixed, override
 
 __all__ = ["ALPHAS", "Generated", "Noise"]
 
@@ -180,30 +180,24 @@ class Generated:
         rows = np.random.default_rng([seed, 3]).permutation(len(train))[: self.samples]
         place = next(net.parameters()).device
         images = train.batch(rows)[0].to(place)
-        frozen = [weight.requires_grad for weight in net.parameters()]
-        net.requires_grad_(False)
-        try:
-            with seeded(seed), self._neurons(net):
-                generator = self.restored(train.input_shape).to(place)
-                wanted = self._wanted(net, images, target, steps)
-                self._train(generator, net, images, wanted, target, steps, seed)
-        finally:
-            for weight, before in zip(net.parameters(), frozen, strict=True):
-                weight.requires_grad_(before)
+        with fixed(net), seeded(seed), self._neurons(net):
+            generator = self._untrained(train.input_shape).to(place)
+            wanted = self._wanted(net, images, target, steps)
+            self._train(generator, net, images, wanted, target, steps, seed)
         return generator.cpu().eval()
 
     def _neurons(self, net: nn.Module) -> AbstractContextManager[Any]:
         """The block in which the network has the neurons that the generator is trained against."""
         return nullcontext() if self.threshold is None else override(net, threshold=self.threshold)
 
-    def restored(
-        self, input_shape: tuple[int, int, int], state: dict[str, Tensor] | None = None
-    ) -> Noise:
-        """An untrained generator, or one from its weights."""
-        generator = Noise(input_shape, self.bound)
-        if state is not None:
-            generator.load_state_dict(state)
-        return generator.eval()
+    def restored(self, state: dict[str, Tensor], input_shape: tuple[int, int, int]) -> Noise:
+        """The generator that was trained, from its weights."""
+        generator = self._untrained(input_shape)
+        generator.load_state_dict(state)
+        return generator
+
+    def _untrained(self, input_shape: tuple[int, int, int]) -> Noise:
+        return Noise(input_shape, self.bound).eval()
 
     def _wanted(self, net: nn.Module, images: Tensor, target: int, steps: int) -> Tensor:
         """dx of each image, with the best alpha of the five."""

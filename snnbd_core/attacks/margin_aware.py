@@ -26,9 +26,8 @@ from torch import Tensor
 from snnbd_core import checks
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.surrogate_gradient import loss_named
-from snnbd_core.metrics import evaluating
 from snnbd_core.metrics.margins import ascended, margins
-from snnbd_core.view import View
+from snnbd_core.view import View, evaluating
 
 __all__ = ["MarginAware", "lead"]
 

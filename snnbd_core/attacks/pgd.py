@@ -17,7 +17,8 @@ from torch.nn import functional
 from snnbd_core import checks
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
-from snnbd_core.metrics import Rate, decide, evaluating
+from snnbd_core.metrics import Rate, decide
+from snnbd_core.view import evaluating
 
 __all__ = ["GradientAttack", "pgd"]
 
@@ -38,7 +39,6 @@ class GradientAttack:
     """
 
     data_free: ClassVar[bool] = True
-    images_only: ClassVar[bool] = True
     figures: ClassVar[tuple[str, ...]] = ("adversarial_accuracy",)
 
     bound: float = 0.1

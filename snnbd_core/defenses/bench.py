@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from snnbd_core import checks
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
-from snnbd_core.view import View
+from snnbd_core.view import View, evaluating, fixed
 
 __all__ = [
     "BATCH",
@@ -111,10 +111,10 @@ def copied(
         ValueError: weights that are not finite, a device that is not here, steps below 1.
     """
     checks.finite(net, done)
-    net = getattr(net, "_orig_mod", net)
     place = choose_device(device)
-    View(net).reset()
-    out = copy.deepcopy(net).to(place).eval()
+    seen = View(net)
+    seen.reset()
+    out = copy.deepcopy(seen.net).to(place).eval()
     return Bench(out, View(out, _like(data, steps)), place, checks.whole("steps", steps, 1))
 
 
@@ -138,22 +138,12 @@ def frozen(
     Args, Raises: as `copied`.
     """
     checks.finite(net, "inspected")
-    net = getattr(net, "_orig_mod", net)
-    modes = {module: module.training for module in net.modules()}
-    wanted = [weight.requires_grad for weight in net.parameters()]
-    home = next((weight.device for weight in net.parameters()), None)
-    place = choose_device(device)
-    try:
-        net.eval().requires_grad_(False).to(place)
-        yield Bench(net, View(net, _like(data, steps)), place, checks.whole("steps", steps, 1))
-    finally:
-        View(net).reset()
-        if home is not None:
-            net.to(home)
-        for module, mode in modes.items():
-            module.training = mode
-        for weight, before in zip(net.parameters(), wanted, strict=True):
-            weight.requires_grad_(before)
+    view, place = View(net, _like(data, steps)), choose_device(device)
+    with evaluating(view.net, place), fixed(view.net):
+        try:
+            yield Bench(view.net, view, place, checks.whole("steps", steps, 1))
+        finally:
+            view.reset()
 
 
 def taken(data: Any) -> Any:

@@ -8,7 +8,7 @@ report.attack_success_rate.confidence_interval
 from __future__ import annotations
 
 from snnbd_core.metrics.answers import NO_PREDICTION, decide
-from snnbd_core.metrics.evaluation import check_batch_axis, evaluate, evaluating, predict
+from snnbd_core.metrics.evaluation import check_batch_axis, evaluate, predict
 from snnbd_core.metrics.migration_rates import Migration, migration
 from snnbd_core.metrics.report import Rate, Report, revived
 
@@ -20,7 +20,6 @@ __all__ = [
     "check_batch_axis",
     "decide",
     "evaluate",
-    "evaluating",
     "migration",
     "predict",
     "revived",

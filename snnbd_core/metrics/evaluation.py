@@ -6,8 +6,8 @@ hit the target, and are counted apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from snnbd_core.metrics.answers import NO_PREDICTION, decide
 from snnbd_core.metrics.report import Rate, Report
 from snnbd_core.poisoning import Triggered, check_target
 from snnbd_core.triggers import Trigger
-from snnbd_core.view import View, checked_logits
+from snnbd_core.view import View, checked_logits, evaluating
 
 _FEW = 8  # samples on which a network is asked twice
 
@@ -149,24 +149,6 @@ class _Run:
 
     def _sequence(self, dataset: Any, rows: np.ndarray) -> Tensor:
         return as_sequence(dataset.batch(rows)[0].to(self.device), self.steps)
-
-
-@contextmanager
-def evaluating(net: nn.Module, device: torch.device) -> Iterator[None]:
-    """Eval mode on a device; every module's own mode and the network's device come back."""
-    modes = {module: module.training for module in net.modules()}
-    tensors = [*net.parameters(), *net.buffers()]
-    home = tensors[0].device if tensors else None
-    try:
-        net.eval()
-        if home is not None:
-            net.to(device)
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-        if home is not None:
-            net.to(home)
 
 
 def check_batch_axis(net: nn.Module, sequence: Tensor, classes: int | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from snnbd_core.view.adapt import Adapted, adapt
 from snnbd_core.view.adapter import Adapter, Settings
 from snnbd_core.view.errors import NotVisible
+from snnbd_core.view.evaluating import evaluating, fixed
 from snnbd_core.view.libraries import ADAPTERS
 from snnbd_core.view.logits import checked_logits
 from snnbd_core.view.overriding import override
@@ -24,5 +25,7 @@ __all__ = [
     "Weights",
     "adapt",
     "checked_logits",
+    "evaluating",
+    "fixed",
     "override",
 ]

@@ -18,6 +18,7 @@ from snnbd_core import guards
 from snnbd_core.view import lasting
 from snnbd_core.view.adapter import Adapter, Settings, Value
 from snnbd_core.view.errors import NotVisible
+from snnbd_core.view.evaluating import evaluating
 from snnbd_core.view.libraries import ADAPTERS, stateful
 from snnbd_core.view.logits import brief, checked_logits
 from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, sample, traced
@@ -88,14 +89,8 @@ class View:
     def trace(self) -> Trace:
         """What ran, see `Trace`."""
         if self._trace is None:
-            modes = [(module, module.training) for module in self.net.modules()]
-            try:
-                self.net.eval()
-                with guards.undrawn(self.net):
-                    self._trace = traced(self.net, self.sample(), self, ADAPTERS)
-            finally:
-                for module, training in modes:
-                    module.training = training
+            with evaluating(self.net), guards.undrawn(self.net):
+                self._trace = traced(self.net, self.sample(), self, ADAPTERS)
         return self._trace
 
     @property

@@ -15,10 +15,9 @@ from snnbd_core.attacks.frozen_readout import held, last_layers
 from snnbd_core.attacks.margin_aware import lead
 from snnbd_core.defenses.detectors import PotentialMargins, frozen
 from snnbd_core.learning import SurrogateGradient, Task, as_sequence
-from snnbd_core.metrics import evaluating
 from snnbd_core.metrics.margins import ascended, margins
 from snnbd_core.triggers import Patch
-from snnbd_core.view import View
+from snnbd_core.view import View, evaluating
 
 CPU = torch.device("cpu")
 

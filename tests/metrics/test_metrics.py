@@ -320,7 +320,7 @@ def test_bad_arguments_and_outputs_are_named(codes, net, arguments, message):
 
 
 def test_an_empty_set_is_refused():
-    with pytest.raises(ValueError, match="dataset is empty: at least one sample is needed"):
+    with pytest.raises(ValueError, match="data is empty: at least one sample is needed"):
         evaluate(Reads(), Codes(np.zeros(0), np.zeros(0), []))
 
 

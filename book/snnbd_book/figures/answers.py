@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from snnbd_book.figures import style
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.surrogate_gradient import LOSSES
-from snnbd_core.metrics import NO_PREDICTION, evaluating, predict
+from snnbd_core.metrics import NO_PREDICTION, predict
 from snnbd_core.triggers import Trigger
-from snnbd_core.view import override
+from snnbd_core.view import evaluating, override
 
 CPU = torch.device("cpu")
 

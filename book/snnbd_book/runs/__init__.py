@@ -10,7 +10,6 @@ settings       `Experiment`: fields, JSON both ways, content hash
 coherence      which settings go together
 schema         versions of the settings, for the hash and for older records
 resolving      `resolve`: an experiment with its data sets and the trainings it needs
-kinds          what triggers, rules and probes are able to
 neuron         `Neuron`: settings of a network's neurons
 parts          triggers, rules, repairs and probes by name
 probing        detectors and attacks that measure a network besides the report

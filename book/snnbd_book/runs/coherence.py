@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from snnbd_book.runs import kinds, parts
+from snnbd_book.runs import parts
 from snnbd_core import attacks, data
 from snnbd_core.defenses import detectors
 from snnbd_core.learning import SurrogateGradient
@@ -21,9 +21,10 @@ def check_together(one: Experiment) -> None:
         )
     if one.trigger is None and one.rate > 0:
         raise ValueError(f"rate={one.rate!r} must be 0 without a trigger")
-    if kinds.is_learnt(one.trigger) and one.rate == 0:
+    learnt = isinstance(one.trigger, attacks.Dynamic)
+    if learnt and one.rate == 0:
         raise ValueError(f"rate=0 with trigger={one.trigger!r}: one that is learnt needs > 0")
-    if kinds.is_learnt(one.trigger) and one.rule != SurrogateGradient():
+    if learnt and one.rule != SurrogateGradient():
         raise ValueError(
             f"rule={one.rule!r} with trigger={one.trigger!r}, which is learnt by a training "
             f"of its own: allowed is surrogate-gradient"
@@ -47,7 +48,7 @@ def _check_probe(one: Experiment) -> None:
             raise ValueError(
                 f"rate=0 with probe={one.probe!r}, which looks for poisoned samples: allowed is > 0"
             )
-        if kinds.is_learnt(one.trigger):
+        if isinstance(one.trigger, attacks.Dynamic):
             raise ValueError(
                 f"probe={one.probe!r} looks at one training set, and trigger="
                 f"{one.trigger!r} changes it while it is learnt: use another trigger"
@@ -57,7 +58,7 @@ def _check_probe(one: Experiment) -> None:
                 f"probe={one.probe!r} looks at one training set, and rule={one.rule!r} has "
                 "one for each client: use another rule"
             )
-    if kinds.images_only(one.probe) and one.data not in data.IMAGES:
+    if isinstance(one.probe, attacks.GradientAttack) and one.data not in data.IMAGES:
         raise ValueError(
             f"data={one.data!r} holds events, and probe={one.probe!r} changes pixels in "
             f"0..1: allowed are {', '.join(data.IMAGES)}"

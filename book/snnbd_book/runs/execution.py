@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from snnbd_book.runs import kinds, store, training, trigger_cache
+from snnbd_book.runs import store, training, trigger_cache
 from snnbd_book.runs.probing import probed
 from snnbd_book.runs.provenance import Provenance, peak_memory
 from snnbd_book.runs.record import Record
 from snnbd_book.runs.resolving import Resolved, resolve
 from snnbd_book.runs.settings import Experiment
 from snnbd_book.runs.training import Outcome, Place
+from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.kernels import memory
 from snnbd_core.learning import Task, choose_device
 from snnbd_core.metrics import evaluate
@@ -87,7 +88,7 @@ def fitted_trigger(
 ) -> Any:
     """The trigger as it is put into samples: of one that is learnt, what was learnt."""
     given, place = resolve(experiment), Place(choose_device(device), progress=progress)
-    if kinds.is_learnt(experiment.trigger) or kinds.is_adversarial(experiment.trigger):
+    if isinstance(experiment.trigger, Dynamic | Generated):
         return _ready(given, training.trained(given, place))
     return trigger_cache.fitted(given)
 
@@ -149,11 +150,11 @@ def _asked_again(experiment: Experiment) -> bool:
 def _ready(given: Resolved, done: Outcome) -> Any:
     """The experiment's trigger as it is put into test samples."""
     trigger = given.experiment.trigger
-    if kinds.is_adversarial(trigger):
+    if isinstance(trigger, Generated):
         return trigger_cache.against(given, done.net)
     if done.trigger is None:
         return trigger_cache.fitted(given)
-    return kinds.restored(trigger, done.trigger.state_dict(), given.train.input_shape)
+    return trigger.restored(done.trigger.state_dict(), given.train.input_shape)
 
 
 def _repaired(given: Resolved, net: nn.Module, place: Place) -> nn.Module:
@@ -187,12 +188,11 @@ def _as_deployed(experiment: Experiment, nets: Sequence[nn.Module]) -> Iterator[
 def _measured(given: Resolved, net: nn.Module, trigger: Any, place: Place) -> dict[str, Any]:
     """What the rule measures besides the report, if anything."""
     experiment = given.experiment
-    measure = kinds.measurement(experiment.rule)
-    if measure is None:
+    if not experiment.rule.figures:
         return {}
     begin = training.source(given.training, replace(place, progress=False))
     target, frames = experiment.target, experiment.frames
-    return measure(net, begin, given.test, trigger, target, frames, place.device)
+    return experiment.rule.measure(net, begin, given.test, trigger, target, frames, place.device)
 
 
 def _clear(experiment: Experiment, folder: Path) -> None:

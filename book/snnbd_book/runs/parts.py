@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from snnbd_book.runs import kinds
 from snnbd_core import attacks, defenses, learning, triggers
 from snnbd_core.attacks import badsnn
 from snnbd_core.defenses.detectors import curves, verdict
@@ -51,9 +50,8 @@ EXTRA_FIGURES: tuple[str, ...] = (
     *(item.name for item in dataclasses.fields(Stealth)),
     *verdict.FIGURES,
     *curves.FIGURES,
-    *dict.fromkeys(
-        name for kind in (*RULES.values(), *PROBES.values()) for name in kinds.figures(kind)
-    ),
+    *dict.fromkeys(name for rule in RULES.values() for name in rule.figures),
+    *attacks.GradientAttack.figures,
 )
 """What reports hold besides the fields of `Report`: scores of stealth, what rules and probes find.
 

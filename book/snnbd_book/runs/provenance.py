@@ -30,7 +30,6 @@ Device = torch.device
 # sweeps and the builder only read numbers; a test follows the imports and says what is missing.
 NUMERIC = (
     "runs/execution.py",
-    "runs/kinds.py",
     "runs/neuron.py",
     "runs/parts.py",
     "runs/probing.py",

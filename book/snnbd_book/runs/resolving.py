@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from snnbd_book.runs import kinds
 from snnbd_book.runs.settings import Experiment
 from snnbd_core import data
 
@@ -46,7 +45,7 @@ class Resolved:
     @functools.cached_property
     def source(self) -> Resolved | None:
         """The experiment whose trained network the rule starts from, if it starts from one."""
-        wanted = kinds.source(self.experiment.rule, self.experiment)
+        wanted = self.experiment.rule.source(self.experiment)
         return None if wanted is None else self._beside(wanted)
 
     def _beside(self, other: Experiment) -> Resolved:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from snnbd_book.runs import codec, kinds, parts, profiles, schema
+from snnbd_book.runs import codec, parts, profiles, schema
 from snnbd_book.runs.coherence import check_together
 from snnbd_book.runs.neuron import Neuron
 from snnbd_core import checks, data, networks
+from snnbd_core.attacks import Dynamic
 from snnbd_core.learning import SurrogateGradient
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
@@ -218,7 +219,7 @@ class Experiment:
     @property
     def attacks(self) -> bool:
         """Whether an attacker trains: with poisoned samples, or by a rule of their own."""
-        return self.rate > 0 or kinds.attacks(self.rule)
+        return self.rate > 0 or self.rule.attacks
 
     @property
     def deployed_otherwise(self) -> bool:
@@ -228,7 +229,7 @@ class Experiment:
     @property
     def clean_twin(self) -> Experiment:
         """The same training without an attack: the network that the floor is measured on."""
-        rule = SurrogateGradient() if kinds.attacks(self.rule) else self.rule
+        rule = SurrogateGradient() if self.rule.attacks else self.rule
         return dataclasses.replace(
             self._as_trained,
             rule=rule,
@@ -254,9 +255,10 @@ class Experiment:
 
     @property
     def _as_trained(self) -> Experiment:
+        learnt = isinstance(self.trigger, Dynamic)
         return dataclasses.replace(
             self,
-            trigger=kinds.as_learnt(self.trigger),
+            trigger=self.trigger.as_learnt if learnt else self.trigger,
             defence=None,
             held_out=0,
             inference_threshold=None,

@@ -15,10 +15,11 @@ import torch
 from filelock import FileLock
 from torch import nn
 
-from snnbd_book.runs import kinds, trigger_cache
+from snnbd_book.runs import trigger_cache
 from snnbd_book.runs.provenance import peak_memory
 from snnbd_book.runs.resolving import Resolved
 from snnbd_core import networks
+from snnbd_core.attacks import Dynamic
 from snnbd_core.files import cache_dir, write_atomically
 from snnbd_core.learning import History, Task
 from snnbd_core.metrics import Rate, revived
@@ -98,7 +99,7 @@ def task(
         checkpoint: where to put checkpoints; None for none.
     """
     wanted = given.experiment
-    whole = wanted.rate == 0 or kinds.is_learnt(wanted.trigger)
+    whole = wanted.rate == 0 or isinstance(wanted.trigger, Dynamic)
     return Task(
         clean=given.train,
         poisoned=given.train if whole else poisoned(given),
@@ -165,7 +166,7 @@ def _made(given: Resolved, place: Place, checkpoint: Path) -> Outcome:
         torch.cuda.reset_peak_memory_stats(place.device)
     start = time.perf_counter()
     asked = task(given, place, begin, checkpoint)
-    jointly = wanted.rate > 0 and kinds.is_learnt(wanted.trigger)
+    jointly = wanted.rate > 0 and isinstance(wanted.trigger, Dynamic)
     done = wanted.trigger.learn(asked) if jointly else wanted.rule.fit(asked)
     return Outcome(
         done.net.cpu().eval(),
@@ -204,11 +205,11 @@ def _restored(path: Path, given: Resolved) -> Outcome | None:
     wanted = given.experiment
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        net = kinds.layout(wanted.rule, built(given)).eval()
+        net = wanted.rule.layout(built(given)).eval()
         net.load_state_dict(values["net"])
         trigger = None
         if values["trigger"] is not None:
-            trigger = kinds.restored(wanted.trigger, values["trigger"], given.train.input_shape)
+            trigger = wanted.trigger.restored(values["trigger"], given.train.input_shape)
         history = History.from_dict(values["history"])
         figures = {name: revived(value) for name, value in values["figures"].items()}
         return Outcome(net, history, values["seconds"], values["peak_memory"], trigger, figures)

@@ -12,11 +12,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from snnbd_book.runs import codec, kinds, parts
+from snnbd_book.runs import codec, parts
 from snnbd_book.runs.provenance import code_fingerprint
 from snnbd_book.runs.resolving import Resolved
+from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.files import cache_dir, write_atomically
 from snnbd_core.metrics import stealth
+from snnbd_core.triggers import Recipe
 
 # All that `fit` is told, by the fields of an experiment.
 _SEEN = ("data", "frames", "binning", "samples", "trigger", "target", "seed")
@@ -25,14 +27,14 @@ _SHOWN: dict[tuple[Any, ...], dict[str, float]] = {}
 
 def fitted(given: Resolved) -> Any:
     """The experiment's trigger, ready for use: fitted to the training set if it is to be."""
-    if not kinds.is_fitted(given.experiment.trigger):
-        return given.experiment.trigger
-    wanted = given.experiment
+    wanted, trigger = given.experiment, given.experiment.trigger
+    if not isinstance(trigger, Recipe) or isinstance(trigger, Dynamic | Generated):
+        return trigger
     values = wanted.to_dict()
     path = cache_dir() / "triggers" / f"{_key(given, [values[name] for name in _SEEN])}.json"
     if path.exists():
         return codec.part_from_dict("trigger", json.loads(path.read_bytes()), parts.TRIGGERS)
-    made = wanted.trigger.fit(given.train, target=wanted.target, seed=wanted.seed)
+    made = trigger.fit(given.train, target=wanted.target, seed=wanted.seed)
     text = json.dumps(codec.part_to_dict(made)).encode()
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: codec.write_all(file, text))
@@ -47,7 +49,7 @@ def against(given: Resolved, net: nn.Module) -> Any:
     path = cache_dir() / "triggers" / f"{key}.pt"
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return kinds.restored(wanted.trigger, state, train.input_shape)
+        return wanted.trigger.restored(state, train.input_shape)
     made = wanted.trigger.against(
         net, train, target=wanted.target, steps=wanted.frames, seed=wanted.seed
     )

@@ -44,7 +44,7 @@ from distributed import Client, Future, as_completed
 from rich.console import Console
 
 from snnbd_book import runs
-from snnbd_book.runs import Experiment, Record, kinds
+from snnbd_book.runs import Experiment, Record
 from snnbd_book.sweeps.display import Display
 from snnbd_book.sweeps.frame import to_frame
 from snnbd_book.sweeps.workers import client_of, fitting
@@ -138,7 +138,7 @@ def _ordered(todo: Sequence[Experiment]) -> list[Experiment]:
 def _depth(item: Experiment) -> int:
     """How many networks have to be trained one after the other before this one's training."""
     trained = item.training
-    source = kinds.source(trained.rule, trained)
+    source = trained.rule.source(trained)
     return 0 if source is None else 1 + _depth(source)
 
 
