@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snnbd_core.guards.axes import AXES, bounded, folded, gated, unfolded
+
 __all__ = ["KINDS", "PREFIX", "Guard", "noise"]
 
 KINDS = ("gate", "bound", "factor", "noise", "scale")
-AXES = ("time", "batch", "folded", "folded-batch", "step")
 PREFIX = "guard_"
 PATTERN = f"{PREFIX}({'|'.join(KINDS)})(?:_({'|'.join(AXES)}))?(?:_([0-9]+)of([0-9]+))?"
 
@@ -21,7 +22,7 @@ class Guard:
 
     Args:
         kind: one of `KINDS`.
-        axes: how the module's current lies, see `snnbd_core.view.Adapter.axes`.
+        axes: how the module's current lies, see `snnbd_core.guards.axes`.
         use: which use of the module within a step is meant, from 0.
         uses: how often it is used in a step.
     """
@@ -63,7 +64,7 @@ class Guard:
         if self.kind in ("factor", "noise"):
             factor = values if self.kind == "factor" else self._drawn(module, values, current, step)
             return self._other_threshold(module, factor.to(current), inputs)
-        return (self._cut(current, values.to(current), step), *inputs[1:])
+        return (self._cut(current, values, step), *inputs[1:])
 
     def stop(self, module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
         """After a run."""
@@ -77,21 +78,11 @@ class Guard:
         return None
 
     def _cut(self, current: Tensor, values: Tensor, step: int) -> Tensor:
-        channel = 2 if self.axes in ("time", "batch") else 1
-        after = [1] * (current.dim() - channel - 1)
         if self.kind == "gate":
-            return current * values.reshape(*[1] * channel, -1, *after)
+            return folded(gated(unfolded(current, self.axes, 1), values), self.axes)
         self._check_steps(current, len(values))
-        if self.axes == "time":
-            return torch.minimum(current, values.reshape(len(values), 1, -1, *after))
-        if self.axes == "batch":
-            return torch.minimum(current, values.reshape(1, len(values), -1, *after))
-        if self.axes == "step":
-            return torch.minimum(current, values[step % len(values)].reshape(1, -1, *after))
-        folded = (-1, len(values)) if self.axes == "folded-batch" else (len(values), -1)
-        bounds = values.unsqueeze(0 if self.axes == "folded-batch" else 1)
-        unfolded = current.unflatten(0, folded)
-        return torch.minimum(unfolded, bounds.reshape(*bounds.shape, *after)).flatten(0, 1)
+        bounds = values[step % len(values), None] if self.axes == "step" else values
+        return folded(bounded(unfolded(current, self.axes, len(values)), bounds), self.axes)
 
     def _check_steps(self, current: Tensor, bounds: int) -> None:
         """Raises ValueError for a run of other steps than there are bounds."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks, guards
+from snnbd_core.guards import unfolded
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.libraries import ADAPTERS, stateful
 from snnbd_core.view.trace import adapter_of
@@ -122,14 +123,8 @@ class Adapted(nn.Module):
         adapter = adapter_of(last, ADAPTERS)
         assert adapter is not None
         axes = adapter.axes(last)
-        if axes == "time" and len(parts) == 1:
-            return parts[0].mean(0)
-        if axes == "batch" and len(parts) == 1:
-            return parts[0].mean(1)
-        if axes == "folded-batch" and len(parts) == 1:
-            return parts[0].unflatten(0, (-1, len(sequence))).mean(1)
-        if axes == "step" and len(parts) == len(sequence):
-            return torch.stack(parts).mean(0)
+        if axes is not None and len(parts) == (len(sequence) if axes == "step" else 1):
+            return torch.cat([unfolded(part, axes, len(sequence)) for part in parts]).mean(0)
         raise NotVisible(
             "the potential of its last neurons",
             type(self.net).__name__,
@@ -173,7 +168,7 @@ def adapt(
             second argument; of other tuples, as (spikes, potentials), the first part counts.
         readout: how logits come from what it gives: "rate" is the mean over time of its outputs,
             "potential" the mean over time of the membrane potential of the neurons that run last,
-            "logits" its own output [B, classes] (one over time, as [T, B, classes], is averaged).
+            "logits" its own output [B, classes], or the mean over time of [T, B, classes].
         input_shape: (C, H, W), where the network is to be looked into before it has seen samples.
         classes: number of logits; more outputs are averaged in equal groups, first group first.
         stochastic: True says that it may answer a batch differently the second time.
@@ -194,7 +189,7 @@ def adapt(
         net, checks.choice("layout", layout, LAYOUTS), checks.choice("readout", readout, READOUTS)
     )
     if input_shape is not None:
-        adapted.input_shape = tuple(checks.whole("input_shape", one, 1) for one in input_shape)
+        adapted.input_shape = tuple(checks.whole("input_shape", size, 1) for size in input_shape)
     adapted.classes = None if classes is None else checks.whole("classes", classes, 1)
     adapted.stochastic = checks.flag("stochastic", stochastic)
     return adapted
@@ -203,24 +198,28 @@ def adapt(
 def _positional(net: nn.Module) -> list[inspect.Parameter]:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     found: Mapping[str, inspect.Parameter] = inspect.signature(net.forward).parameters
-    return [one for one in found.values() if one.kind in kinds]
+    return [parameter for parameter in found.values() if parameter.kind in kinds]
 
 
 def _required(net: nn.Module) -> list[str]:
     given = _positional(net)
     open_ended = any(
-        one.kind is inspect.Parameter.VAR_POSITIONAL
-        for one in inspect.signature(net.forward).parameters.values()
+        parameter.kind is inspect.Parameter.VAR_POSITIONAL
+        for parameter in inspect.signature(net.forward).parameters.values()
     )
     if open_ended and not given:
         return ["input"]
     # the first may have a default: it is what the network is given
-    return [one.name for number, one in enumerate(given) if not number or one.default is one.empty]
+    return [
+        parameter.name
+        for number, parameter in enumerate(given)
+        if not number or parameter.default is parameter.empty
+    ]
 
 
 def _states(net: nn.Module) -> list[str]:
     """What a network may be given after its input, from None on: its state, step by step."""
-    return [one.name for one in _positional(net)[1:] if one.default is None]
+    return [parameter.name for parameter in _positional(net)[1:] if parameter.default is None]
 
 
 def _keeping(seen: list[tuple[nn.Module, Tensor]], adapter: Any) -> Any:
@@ -234,5 +233,5 @@ def _keeping(seen: list[tuple[nn.Module, Tensor]], adapter: Any) -> Any:
 
 def _told(given: Any) -> str:
     if isinstance(given, tuple | list):
-        return f"a {type(given).__name__} of {', '.join(type(one).__name__ for one in given[:4])}"
+        return f"a {type(given).__name__} of {', '.join(type(part).__name__ for part in given[:4])}"
     return type(given).__name__

@@ -74,13 +74,9 @@ class Adapter:
         return self.claims(module)
 
     def axes(self, module: nn.Module) -> str | None:
-        """How current and output of one call lie.
+        """How current and output of one call lie, see `snnbd_core.guards.axes`.
 
-        - "time": [T, B, ...], all steps at once
-        - "batch": [B, T, ...], all steps at once
-        - "folded": [T * B, ...], and "folded-batch": [B * T, ...]
-        - "step": [B, ...], one call a step
-        - None: either of "time", "folded" and "step", seen from the shapes of the first run.
+        None: either of "time", "folded" and "step", seen from the shapes of the first run.
         """
         return None
 
@@ -137,7 +133,7 @@ class Adapter:
         Nothing is imported for that: the library of a module that exists is imported already.
         """
         bases = type(module).__mro__
-        found = (one.__name__ for one in bases if one.__module__.startswith(self.packages))
+        found = (kind.__name__ for kind in bases if kind.__module__.startswith(self.packages))
         return next(found, None)
 
 

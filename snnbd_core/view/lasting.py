@@ -65,21 +65,22 @@ def guard(view: View, layer: Layer, kind: str, values: Tensor) -> None:
 
 def _silenced(view: View, number: int, layer: Layer, gone: Tensor) -> bool:
     """Whether zero weights silence the channels; weights that do not are put back."""
-    before = [one for one in view.weights if one.feeds == number]
-    owners = [*(one.norm or one.module for one in before), *layer.inner]
+    before = [weights for weights in view.weights if weights.feeds == number]
+    owners = [*(weights.norm or weights.module for weights in before), *layer.inner]
     tensors = [
         tensor
         for owner in owners
         for name in ("weight", "bias")
         if (tensor := getattr(owner, name, None)) is not None
     ]
-    if layer.uses > 1 or not tensors or any(len(one) != len(gone) for one in tensors):
+    if layer.uses > 1 or not tensors or any(len(tensor) != len(gone) for tensor in tensors):
         return False
     held = [tensor.clone() for tensor in tensors]
     for tensor in tensors:
         tensor[gone] = 0
     # with all earlier neurons driven: what still arrives comes by another way, as a shortcut
-    driven: dict[Layer, Edit] = {one: _drive for one in view.layers[: view.layers.index(layer)]}
+    earlier = view.layers[: view.layers.index(layer)]
+    driven: dict[Layer, Edit] = dict.fromkeys(earlier, _drive)
     watch = Watch(view.net, [layer], "current", driven)
     with torch.random.fork_rng(devices=[]), watch as seen:
         view(view.sample())

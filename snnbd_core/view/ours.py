@@ -31,9 +31,7 @@ class Ours(Adapter):
         def recording(current: Tensor, return_potential: bool = False) -> Any:
             spikes, module.__dict__["_potential"] = forward(current, return_potential=True)
             if torch.is_grad_enabled() and not return_potential:
-                return forward(
-                    current
-                )  # a run of its own: spikes and potential get their gradients
+                return forward(current)  # spikes and potential get their gradients apart
             return (spikes, module._potential) if return_potential else spikes
 
         with shadowed(module, forward=recording, _potential=None):

@@ -33,7 +33,7 @@ class Layer:
         name: of the module in the network, with "#2" and so on for later uses.
         module: the module.
         adapter: how it is read and set.
-        axes: how current and spikes of one call lie, see `Adapter.axes`.
+        axes: how current and spikes of one call lie, see `snnbd_core.guards.axes`.
         use: which use of the module within a time step this is, from 0.
         uses: how often the module is used in a step.
         shape: of its neurons, (C, H, W) or (N,).
@@ -55,34 +55,10 @@ class Layer:
     @property
     def inner(self) -> tuple[nn.Module, ...]:
         """Layers with weights inside the module: those of its recurrent connections."""
-        return tuple(one for one in self.module.modules() if isinstance(one, _WEIGHTED))
+        return tuple(part for part in self.module.modules() if isinstance(part, _WEIGHTED))
 
     def __str__(self) -> str:
         return f"{self.name} ({type(self.module).__name__})"
-
-    def unfolded(self, values: Tensor, steps: int) -> Tensor:
-        """Values of one call as [T, B, ...]; [1, B, ...] of a call of one step."""
-        if self.axes == "time":
-            return values
-        if self.axes == "batch":
-            return values.transpose(0, 1)
-        if self.axes == "folded":
-            return values.unflatten(0, (steps, -1))
-        if self.axes == "folded-batch":
-            return values.unflatten(0, (-1, steps)).transpose(0, 1)
-        return values.unsqueeze(0)
-
-    def folded(self, values: Tensor) -> Tensor:
-        """The inverse of `unfolded`."""
-        if self.axes == "time":
-            return values
-        if self.axes == "batch":
-            return values.transpose(0, 1)
-        if self.axes == "folded":
-            return values.flatten(0, 1)
-        if self.axes == "folded-batch":
-            return values.transpose(0, 1).flatten(0, 1)
-        return values.squeeze(0)
 
 
 @dataclass(frozen=True)

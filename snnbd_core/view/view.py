@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import guards
+from snnbd_core.guards import bounded, gated
 from snnbd_core.view import lasting
 from snnbd_core.view.adapter import Adapter, Settings, Value
 from snnbd_core.view.errors import NotVisible
@@ -22,7 +23,7 @@ from snnbd_core.view.evaluating import evaluating
 from snnbd_core.view.libraries import ADAPTERS, stateful
 from snnbd_core.view.logits import brief, checked_logits
 from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, sample, traced
-from snnbd_core.view.watch import Edit, Watch, bound_by, gate
+from snnbd_core.view.watch import Edit, Watch
 
 
 class View:
@@ -31,8 +32,8 @@ class View:
     Args:
         net: takes [T, B, C, H, W], gives logits [B, classes]; of any library in `ADAPTERS`, or
             wrapped by `adapt`.
-        like: a sequence as the network reads it, of any T and B; None runs the network on zeros,
-            if it has an `input_shape`.
+        like: a sequence as the network reads it, of any T and B; None draws one of the
+            network's `input_shape`.
 
     Layers are those that ran, in the order in which they ran; the network is run for that when
     they are asked for first.
@@ -173,7 +174,7 @@ class View:
         """
         found = []
         for number in range(len(self.hidden)):
-            before = [one for one in self.weights if one.feeds == number]
+            before = [weights for weights in self.weights if weights.feeds == number]
             if not before:
                 raise self.blind("a bias", "needed is a layer with weights before each layer")
             last = before[-1].norm or before[-1].module
@@ -240,7 +241,7 @@ class View:
         """
         added = [None] * len(values) if offsets is None else offsets
         edits = {
-            layer: gate(value, offset)
+            layer: _gate(value, offset)
             for layer, value, offset in zip(self.hidden, values, added, strict=True)
             if value is not None
         }
@@ -248,7 +249,7 @@ class View:
 
     def bounded(self, bounds: Sequence[Tensor]) -> Watch:
         """A block that cuts the currents of hidden layers at upper bounds [T, C]."""
-        edits = {layer: bound_by(bound) for layer, bound in zip(self.hidden, bounds, strict=True)}
+        edits = {layer: _bound(bound) for layer, bound in zip(self.hidden, bounds, strict=True)}
         return Watch(self.net, (), None, edits)
 
     def edited(self, edits: dict[Layer, Edit]) -> Watch:
@@ -292,3 +293,11 @@ class View:
     def sample(self) -> Tensor:
         """A sequence for one run, see `snnbd_core.view.trace.sample`."""
         return sample(self.net, self.like)
+
+
+def _gate(values: Tensor, offset: Tensor | None) -> Edit:
+    return lambda current, now: gated(current, values, offset)
+
+
+def _bound(bounds: Tensor) -> Edit:
+    return lambda current, now: bounded(current, bounds[now])

@@ -11,15 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from snnbd_core.guards import folded, unfolded
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.trace import Layer
 
-__all__ = ["READINGS", "Edit", "Watch", "bound_by", "gate"]
+__all__ = ["Edit", "Watch"]
 
 Edit = Callable[[Tensor, slice], Tensor]
 """edit(current [t, B, C, ...], which steps) -> the current that the neurons get."""
-
-READINGS = ("current", "spikes", "potential")
 
 
 class Watch:
@@ -29,8 +28,7 @@ class Watch:
         net: the network.
         layers: those that are read.
         reading: "current", "spikes" (of ReLU its activation) or "potential"; None reads nothing.
-        edits: number of a layer in `every` -> what changes its current.
-        every: all layers of the network.
+        edits: what changes the current of a layer, by layer.
 
     Inside the block, `seen` holds after each run one [T, B, C, ...] for each layer that is read.
     """
@@ -51,7 +49,7 @@ class Watch:
         self.net, self.layers, self.reading = net, tuple(layers), reading
         self.edits = dict(edits or {})
         self.seen: list[Tensor] = []
-        self._uses = {(one.module, one.use): one for one in (*self.layers, *self.edits)}
+        self._uses = {(layer.module, layer.use): layer for layer in (*self.layers, *self.edits)}
         self._calls: Counter[nn.Module] = Counter()
         self._parts: dict[Layer, list[Tensor]] = {}
         self._steps = 0
@@ -103,16 +101,17 @@ class Watch:
         layer, step = self._used(module)
         if layer is None or layer not in self.edits:
             return None
-        current = layer.unfolded(inputs[0], self._steps)
+        current = unfolded(inputs[0], layer.axes, self._steps)
         now = slice(step, step + 1) if layer.axes == "step" else slice(0, len(current))
-        return (layer.folded(self.edits[layer](current, now)), *inputs[1:])
+        return (folded(self.edits[layer](current, now), layer.axes), *inputs[1:])
 
     def _after(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         layer, _ = self._used(module)
         self._calls[module] += 1
         if layer is None or self.reading is None or layer not in self._parts:
             return
-        self._parts[layer].append(layer.unfolded(self._read(layer, inputs, output), self._steps))
+        values = self._read(layer, inputs, output)
+        self._parts[layer].append(unfolded(values, layer.axes, self._steps))
 
     def _read(self, layer: Layer, inputs: tuple[Any, ...], output: Any) -> Tensor:
         if self.reading == "current":
@@ -124,25 +123,3 @@ class Watch:
         if potential is None:
             raise NotVisible("a membrane potential", str(layer), "its library does not give it out")
         return potential
-
-
-def gate(value: Tensor, offset: Tensor | None = None) -> Edit:
-    """Multiplies channels by values [C], and adds offsets [C]."""
-
-    def edit(current: Tensor, now: slice) -> Tensor:
-        shape = (1, 1, -1, *[1] * (current.dim() - 3))
-        current = current * value.to(current).reshape(shape)
-        return current if offset is None else current + offset.to(current).reshape(shape)
-
-    return edit
-
-
-def bound_by(bound: Tensor) -> Edit:
-    """Cuts channels at upper bounds [T, C]."""
-
-    def edit(current: Tensor, now: slice) -> Tensor:
-        values = bound[now]
-        shape = (len(values), 1, -1, *[1] * (current.dim() - 3))
-        return torch.minimum(current, values.to(current).reshape(shape))
-
-    return edit

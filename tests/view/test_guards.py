@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from snnbd_core.guards import noise
+from snnbd_core.guards import axes, noise
 from snnbd_core.view import NotVisible, View, adapt
 
 from .builders import KINDS, RECTIFIED, SPIKING, STEPS, copy_weights, frames, load, matched
@@ -24,7 +24,7 @@ def bounds():
 
 
 def unfolded(layer, current):
-    return layer.unfolded(current, STEPS)
+    return axes.unfolded(current, layer.axes, STEPS)
 
 
 @torch.no_grad()
