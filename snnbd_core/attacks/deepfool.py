@@ -1,9 +1,9 @@
 """DeepFool (Moosavi-Dezfooli et al. 2016) for networks that end in logits, spiking ones included.
 
-At each step the classifier is taken for linear and the nearest boundary is stepped over: with w the
-difference of two logits' gradients and f that of the logits, the step is |f| / |w|^2 w. Of a
-linear classifier this is the smallest change that alters the answer, found in one step. Spiking
-networks give the gradient by their surrogates, which is only a guide, so more steps are taken.
+Each step takes the classifier for linear and goes over the nearest boundary: with w the difference
+of two logits' gradients and f the difference of the logits, the step is |f| / |w|^2 w. For a linear
+classifier one step is enough, and is the smallest change that alters the answer. The gradients of a
+spiking network are those of its surrogates, which are only a guide, so it takes more steps.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def deepfool(
     iterations: int = 50,
     overshoot: float = 0.02,
 ) -> Tensor:
-    """The perturbation, of the batch's shape, that takes each sample over a boundary.
+    """The change, of the batch's shape, that takes each sample over a boundary.
 
     Args:
         net: [T, B, C, H, W] -> logits [B, classes]; left as it was.
         batch: images [B, C, H, W] (repeated over T) or frames [B, T, C, H, W].
         target: the class to reach; None takes the nearest other class at each step.
         steps: T for images.
-        iterations: most steps, at least 1; the method's is 50.
-        overshoot: how much farther than to the boundary, >= 0; the method's is 0.02.
+        iterations: at most so many steps, at least 1; 50 in the paper.
+        overshoot: share of the change that is added beyond the boundary, >= 0; 0.02 in the paper.
 
     Raises:
         ValueError: iterations or overshoot outside what is allowed, a target that is no class.
@@ -65,17 +65,17 @@ def _search(
     classes = first.shape[1]
     if target is not None:
         check_target(target, classes)
-    start = first.argmax(dim=1)  # of a tie its first class: a step needs one to go away from
+    start = first.argmax(dim=1)  # the first class of a tie: a step must lead away from a class
     for _ in range(iterations):
         point = (batch + (1 + overshoot) * change).requires_grad_()
         logits = answers_of(net, as_sequence(point, steps))
-        answer = decide(logits.detach())  # -1 for silence and ties: no class was reached
-        open_ = (answer == start) | (answer < 0) if target is None else answer != target
-        if not bool(open_.any()):
+        answer = decide(logits.detach())  # -1 for silence and ties: no class is reached
+        missed = (answer == start) | (answer < 0) if target is None else answer != target
+        if not bool(missed.any()):
             break
         source = start if target is None else _rival(logits, target)
         step = _nearest_step(logits, point, source, target)
-        change = change + step * open_.reshape(-1, *[1] * (batch.dim() - 1))
+        change = change + step * _per_sample(missed, batch)
     return (1 + overshoot) * change
 
 
@@ -84,6 +84,11 @@ def _rival(logits: Tensor, target: int) -> Tensor:
     others = logits.detach().clone()
     others[:, target] = -torch.inf
     return others.argmax(dim=1)
+
+
+def _per_sample(values: Tensor, batch: Tensor) -> Tensor:
+    """Values [B] in a shape that multiplies samples [B, ...]."""
+    return values.reshape(-1, *[1] * (batch.dim() - 1))
 
 
 def _nearest_step(logits: Tensor, point: Tensor, start: Tensor, target: int | None) -> Tensor:
@@ -97,10 +102,10 @@ def _nearest_step(logits: Tensor, point: Tensor, start: Tensor, target: int | No
         (gradient,) = torch.autograd.grad(gap.sum(), point, retain_graph=True)
         flat = gradient.flatten(1)
         norm = flat.norm(dim=1).clamp_min(_TINY)
-        # a little beyond, since equal logits are no answer
+        # a little more than the distance, since equal logits are no answer
         distance = (gap.detach().abs() + 1e-4) / norm
         nearer = (distance < best) & (start != k) & (norm > _TINY)
         best = torch.where(nearer, distance, best)
-        scaled = (distance / norm).reshape(-1, *[1] * (point.dim() - 1)) * gradient
-        step = torch.where(nearer.reshape(-1, *[1] * (point.dim() - 1)), scaled, step)
+        scaled = _per_sample(distance / norm, point) * gradient
+        step = torch.where(_per_sample(nearer, point), scaled, step)
     return step

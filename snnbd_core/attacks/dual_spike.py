@@ -1,10 +1,10 @@
-"""Dual-spike learning: two kinds of neurons on the same weights; what for says `badsnn`."""
+"""Dual-spike learning: two kinds of neurons on the same weights; `badsnn` says what for."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -30,7 +30,7 @@ BATCH_NORMS = ("mixed", "shared", "frozen", "separate")
 
 @dataclass(frozen=True, kw_only=True)
 class DualSpike(Rule):
-    """Dual-spike learning, as a rule of an `Experiment`; no sample is poisoned.
+    """Dual-spike learning as a rule; no sample is poisoned.
 
     Args:
         threshold: the malicious one, V_thr^t, > 0.
@@ -211,8 +211,6 @@ def _forward(
 @contextmanager
 def _both(rule: DualSpike, net: nn.Module, first: int, second: int) -> Iterator[None]:
     """The first samples with each layer's own neurons, the second ones with the malicious."""
-    layers = spiking_layers(net)
-    before = [layer._overrides for layer in layers]
 
     def joined(nominal: Tensor, bad: float) -> Tensor:
         ones = torch.ones(first, 1, device=nominal.device)
@@ -220,16 +218,13 @@ def _both(rule: DualSpike, net: nn.Module, first: int, second: int) -> Iterator[
             (ones * nominal.detach(), torch.full_like(ones[:1], bad).expand(second, 1))
         )
 
-    try:
-        for layer in layers:
+    with ExitStack() as stack:
+        for layer in spiking_layers(net):
             values = {"threshold": joined(layer.threshold, rule.threshold)}
             if rule.beta is not None:
                 values["beta"] = joined(layer.decay(), rule.beta)
-            layer._overrides = {**layer._overrides, **values}
+            stack.enter_context(layer.overridden(values))
         yield
-    finally:
-        for layer, previous in zip(layers, before, strict=True):
-            layer._overrides = previous
 
 
 @contextmanager

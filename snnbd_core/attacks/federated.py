@@ -21,7 +21,7 @@ from snnbd_core import checks
 from snnbd_core.learning import History, Rule, Task, Trained
 from snnbd_core.poisoning import poison
 from snnbd_core.triggers.checks import as_position
-from snnbd_core.triggers.frames import frame_shape, overwrite
+from snnbd_core.triggers.frames import Overwriting
 from snnbd_core.triggers.placement import Patch, patch, place
 from snnbd_core.triggers.polarity import check_polarity
 
@@ -29,7 +29,7 @@ __all__ = ["Federated", "TimeSliced", "average"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeSliced:
+class TimeSliced(Overwriting):
     """A static square whose frames are owned by `attackers`, slice by slice.
 
     Args:
@@ -69,12 +69,6 @@ class TimeSliced:
                     f"owner={owner} owns no slice: allowed is None and 0..{len(self.slices) - 1}"
                 )
             checks.settings(self, owner=owner)
-
-    def __call__(self, data: Any) -> Any:
-        """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
-        steps, height, width = frame_shape(data, None)
-        schedule = self.schedule(steps, width, height)
-        return overwrite(data, schedule, self.polarity, self.strength)
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
         """The square with the frames of each slice that is written."""

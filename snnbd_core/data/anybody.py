@@ -20,11 +20,17 @@ from snnbd_core.data.samples import (
     checked_indices,
     named_classes,
 )
-from snnbd_core.data.sources import Batched, Batches, Items, OneByOne, Recorded, known_classes
+from snnbd_core.data.sources import (
+    AT_ONCE,
+    Batched,
+    Batches,
+    Items,
+    OneByOne,
+    Recorded,
+    known_classes,
+)
 
 __all__ = ["AdoptedSet", "as_set"]
-
-_AT_ONCE = 256
 
 
 def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> SampleSet:
@@ -40,9 +46,9 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
 
     Samples with four axes are frames [T, C, H, W], kept as counts. Samples with three are images
     [C, H, W], with two [1, H, W]: PIL images and ``uint8`` are 0..255 and divided by 255, ``bool``
-    is 0 or 1, floats are taken as they are. Triggers in space "image" work on 0..1, so a set that
-    is normalised by other means and deviations is refused by them: normalise in the network's
-    first layer. All become float32 when they are asked for. Labels are whole numbers of Python,
+    is 0 or 1, floats are taken as they are. Triggers in space "image" work on 0..1, so they
+    refuse a set whose pixels are normalised otherwise: normalise in the network's first layer. All
+    samples become float32 when they are read. Labels are whole numbers of Python,
     NumPy or 0-d tensors. Where they are not known without the samples, the set is read once.
 
     Args:
@@ -115,8 +121,8 @@ class AdoptedSet(SampleSet):
         """sha256 (hex) of all samples as float32 and their labels; reads them the first time."""
         if not self._digest:
             digest = hashlib.sha256(f"{self._shape} {self.classes}".encode())
-            for start in range(0, len(self), _AT_ONCE):
-                samples, _ = self.batch(range(start, min(start + _AT_ONCE, len(self))))
+            for start in range(0, len(self), AT_ONCE):
+                samples, _ = self.batch(range(start, min(start + AT_ONCE, len(self))))
                 digest.update(samples.numpy().tobytes())
             digest.update(self.labels.tobytes())
             self._digest = digest.hexdigest()

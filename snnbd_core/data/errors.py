@@ -1,4 +1,4 @@
-"""The two ways in which data can fail: it is not there, or it is not what it says it is."""
+"""What can be wrong with data: it is not there, or its contents are damaged."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ __all__ = ["CorruptData", "DataNotFound"]
 
 
 class DataNotFound(FileNotFoundError):  # noqa: N818 - a name of the public contract
-    """A data set is not where it was looked for; names the set, the folder and how to get it."""
+    """A data set was not found; the message names it, the folder and how to get it."""
 
 
 class CorruptData(ValueError):  # noqa: N818 - a name of the public contract
-    """A file's contents are not what they must be; names the file and the first bad place."""
+    """The contents of a file are damaged; the message names the file and the first bad record."""

@@ -18,21 +18,20 @@ from snnbd_core.data.events import Events, SensorSize, check_events, parse_bin
 
 __all__ = ["aedat2_cifar10", "aedat4", "five_bytes", "gesture_npy"]
 
+# Floats up to here hold whole numbers exactly, and 1000 times as many milliseconds fit into int64.
+_LARGEST = 2.0**52
+
+# Bit 15 of an address marks a special event of the camera (a cable, a clock), which has no pixel.
+_SPECIAL = 0x8000
+
 
 def five_bytes(data: bytes, sensor_size: SensorSize, name: str) -> Events:
     """Decode a recording of N-MNIST or N-Caltech101 (see ``events.parse_bin``)."""
     return parse_bin(data, sensor_size, name)
 
 
-# Beyond this a float holds no exact whole number, and milliseconds times 1000 must stay below 2^63.
-_LARGEST = 2.0**52
-
-# Set in the address of what is no pixel's event: a camera's special event, of a cable or a clock.
-_SPECIAL = 0x8000
-
-
 def gesture_npy(data: bytes, sensor_size: SensorSize, name: str) -> Events:
-    """Decode a gesture as tonic publishes them: an array [N, 4] of x, y, p and t in milliseconds.
+    """Decode a gesture in tonic's format: an array [N, 4] of x, y, p and t in milliseconds.
 
     Checked on synthetic files only; no published one was at hand.
     """
@@ -67,8 +66,8 @@ def aedat2_cifar10(data: bytes, sensor_size: SensorSize, name: str) -> Events:
     """Decode an original CIFAR10-DVS recording (AEDAT 2.0 of a DVS128).
 
     Decoded here because tonic 1.7 cannot: its ``read_dvs_128`` unpacks two of the three values
-    that its own header reader gives. Both axes and the polarity are turned round, as SpikingJelly
-    does for this set. Special events (bit 15 of the address) come from no pixel and are left out.
+    that its own header reader gives. Both axes and the polarity are inverted, as in SpikingJelly's
+    reader of this set. Special events (bit 15 of the address) come from no pixel and are left out.
     Checked on synthetic files only; no published one was at hand.
     """
     if not data.startswith(b"#!AER-DAT2"):
@@ -97,7 +96,7 @@ def aedat2_cifar10(data: bytes, sensor_size: SensorSize, name: str) -> Events:
 
 
 def aedat4(data: bytes, sensor_size: SensorSize, name: str) -> Events:
-    """Decode a CIFAR10-DVS recording as tonic publishes them (AEDAT 4), by the package ``aedat``.
+    """Decode a CIFAR10-DVS recording in tonic's format (AEDAT 4), by the package ``aedat``.
 
     Not checked on any real file: none was at hand.
 
@@ -116,10 +115,10 @@ def aedat4(data: bytes, sensor_size: SensorSize, name: str) -> Events:
         path.write_bytes(data)
         try:
             raw = tonic.io.read_aedat4(str(path))
-        # It trusts its input and fails in any way (AssertionError, UnboundLocalError).
+        # the reader does not check its input, and a damaged file raises errors of any kind
         except Exception as error:
             raise CorruptData(f"{name}: cannot be decoded from byte 0 on ({error!r})") from error
-    # tonic renames the fields by their place in just this way.
+    # the reader's fields lie in this order, under other names
     columns = dict(zip(("t", "x", "y", "p"), (raw[f] for f in raw.dtype.names), strict=True))
     return _checked(columns, sensor_size, name)
 

@@ -26,7 +26,7 @@ __all__ = [
     "known_classes",
 ]
 
-_AT_ONCE = 256
+AT_ONCE = 256  # samples that are read together
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ class Labelled(Protocol):
 
 @runtime_checkable
 class Recorded(Protocol):
-    """A set that has its raw recordings, so that a trigger may change events."""
+    """A set that has its raw recordings, so that a trigger can change events."""
 
     def events(self, index: int, /) -> Any: ...
 
@@ -65,7 +65,7 @@ class Recorded(Protocol):
 
 @runtime_checkable
 class Targeted(Protocol):
-    """A set that tells its labels beside its samples, as torchvision's and tonic's do."""
+    """A set that gives its labels beside its samples, as torchvision's and tonic's do."""
 
     targets: Any
 
@@ -121,17 +121,17 @@ class Batches:
         if isinstance(self.data, Labelled):
             return _as_row(self.data.labels)
         rows = np.arange(len(self.data))
-        chunks = np.split(rows, rows[_AT_ONCE::_AT_ONCE])
+        chunks = np.split(rows, rows[AT_ONCE::AT_ONCE])
         return [label for chunk in chunks for label in self.take(chunk, shape)[1]]
 
 
 def known_classes(data: Any) -> int | Sequence[str] | None:
-    """What a set says of its classes: their number, or their names."""
+    """What a set says of its classes: their number or names; None where it says nothing."""
     if isinstance(data, Subset):
         return known_classes(data.dataset)
     if isinstance(data, ConcatDataset):
         found = [known_classes(part) for part in data.datasets]
-        return found[0] if all(one == found[0] for one in found) else None
+        return found[0] if all(said == found[0] for said in found) else None
     said = getattr(data, "classes", None)
     if isinstance(said, Mapping | Sequence | np.ndarray) and not isinstance(said, str):
         return [str(name) for name in said] or None
@@ -157,7 +157,7 @@ def _check_shape(found: tuple[int, ...], shape: tuple[int, ...], row: int) -> No
 
 
 def _known_labels(data: Any) -> npt.NDArray[Any] | None:
-    """The labels where a set that is known to tell them right does; None: read the samples."""
+    """The labels that a set gives without its samples; None where only the samples tell them."""
     if isinstance(data, SampleSet):
         return data.labels
     if type(data) is Subset:
@@ -169,7 +169,7 @@ def _known_labels(data: Any) -> npt.NDArray[Any] | None:
         return np.concatenate(known) if len(known) == len(parts) else None
     if type(data) is TensorDataset and len(data.tensors) == 2:
         return _as_row(data.tensors[1])
-    # Somebody's subclass may relabel in __getitem__ (a poisoned set does), so only these.
+    # a subclass of somebody's may give other labels in __getitem__, as a poisoned set does
     library = type(data).__module__.partition(".")[0] in ("torchvision", "tonic")
     plain = library and getattr(data, "target_transform", None) is None
     return _as_row(data.targets) if plain and isinstance(data, Targeted) else None

@@ -117,7 +117,7 @@ def found_out(rows: np.ndarray, data: Any) -> dict[str, Rate]:
     """The share of poisoned samples among rows; nothing of a set that does not know them."""
     if not hasattr(data, "poisoned_indices"):
         return {}
-    return {"isolated_poisoned": Rate(int(np.isin(rows, data.poisoned_indices).sum()), len(rows))}
+    return {"isolated_poisoned": Rate.of(np.isin(rows, data.poisoned_indices))}
 
 
 def held_back(floor: float) -> Callable[[Tensor, Tensor], Tensor]:

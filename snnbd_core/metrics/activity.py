@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core.view import ADAPTERS
+from snnbd_core.view import ADAPTERS, Adapter
 from snnbd_core.view.trace import adapter_of
 
 __all__ = ["Activity", "fan_out", "measure"]
@@ -27,8 +27,8 @@ _COUNTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 class Activity:
     """Totals over all forward passes since `measure` began; None for what cannot be counted.
 
-    `spikes` and `synops` are 0-dim tensors once something ran, so that a GPU need not be waited
-    for in every layer; `float()` reads them.
+    Once something ran, `spikes` and `synops` are 0-dim tensors, so that no layer waits for the GPU;
+    `float()` reads them.
     """
 
     def __init__(self) -> None:
@@ -55,50 +55,20 @@ def measure(net: nn.Module) -> Iterator[Activity]:
     where a layer is not called itself while others are (its weights may be used by hand).
     """
     activity = Activity()
-    maps: dict[tuple[Any, ...], Tensor] = {}
-    idle: set[nn.Module] = set()
     neurons = {module: adapter_of(module, ADAPTERS) for module in net.modules()}
-
-    def count_spikes(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        adapter = neurons[module]
-        assert adapter is not None and activity.spikes is not None  # registered on such only
-        activity.spikes = activity.spikes + _total(adapter.output(output))
-
-    def add(module: nn.Module, operations: Tensor) -> None:
-        assert activity.synops is not None
-        activity.synops = activity.synops + operations
-        idle.discard(module)
-
-    def count_dense(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        assert isinstance(module, nn.Linear)  # registered on such only
-        add(module, _total(_events(inputs[0])) * module.out_features)
-
-    def count_convolution(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        assert isinstance(module, nn.Conv1d | nn.Conv2d)  # registered on such only
-        size = inputs[0].shape[-len(module.kernel_size) :]
-        key = (module, *size)
-        if key not in maps:
-            maps[key] = fan_out(module, *size).to(inputs[0].device)
-        per_pixel = _events(inputs[0]).sum(dim=tuple(range(inputs[0].dim() - len(size))))
-        add(module, _total(per_pixel * maps[key]))
-
+    seen = {module: adapter for module, adapter in neurons.items() if adapter is not None}
     ran: list[bool] = []
     hooks = [net.register_forward_hook(lambda *_: ran.append(True))]
-    seen = [adapter for adapter in neurons.values() if adapter is not None]
-    if not seen or any(one.unknown(module) for module in neurons for one in ADAPTERS):
+    if not seen or any(adapter.unknown(module) for module in neurons for adapter in ADAPTERS):
         activity.spikes = None
     else:
-        spiking = [module for module, one in neurons.items() if one is not None and one.spikes]
-        hooks += [module.register_forward_hook(count_spikes) for module in spiking]
-    if any(_weighs(module) and neurons[module] is None for module in neurons):
+        hooks += _counting_spikes(activity, seen)
+    counted: set[nn.Module] = {module for module in neurons if isinstance(module, _COUNTED)}
+    idle = set(counted)
+    if any(_weighs(module) and module not in seen for module in neurons):
         activity.synops = None
     else:
-        idle |= {module for module in neurons if isinstance(module, _COUNTED)}
-        for module in idle:
-            if isinstance(module, nn.Linear):
-                hooks.append(module.register_forward_pre_hook(count_dense))
-            else:
-                hooks.append(module.register_forward_pre_hook(count_convolution))
+        hooks += _counting_synops(activity, counted, idle)
     try:
         yield activity
         if idle and ran:
@@ -106,6 +76,40 @@ def measure(net: nn.Module) -> Iterator[Activity]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _counting_spikes(activity: Activity, neurons: dict[nn.Module, Adapter]) -> list[Any]:
+    """Hooks on the neurons that spike."""
+
+    def count(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        assert activity.spikes is not None
+        activity.spikes = activity.spikes + _total(neurons[module].output(output))
+
+    return [each.register_forward_hook(count) for each in neurons if neurons[each].spikes]
+
+
+def _counting_synops(activity: Activity, layers: set[nn.Module], idle: set[nn.Module]) -> list[Any]:
+    """Hooks on layers with weights; those that run are taken out of `idle`."""
+    maps: dict[tuple[Any, ...], Tensor] = {}
+
+    def count(module: Any, inputs: tuple[Any, ...]) -> None:
+        assert activity.synops is not None
+        activity.synops = activity.synops + _operations(module, inputs[0], maps)
+        idle.discard(module)
+
+    return [layer.register_forward_pre_hook(count) for layer in layers]
+
+
+def _operations(module: Any, inputs: Tensor, maps: dict[tuple[Any, ...], Tensor]) -> Tensor:
+    """Synaptic operations of one call; `maps` keeps fan-outs."""
+    if isinstance(module, nn.Linear):
+        return _total(_events(inputs)) * module.out_features
+    size = inputs.shape[-len(module.kernel_size) :]
+    key = (module, *size)
+    if key not in maps:
+        maps[key] = fan_out(module, *size).to(inputs.device)
+    per_pixel = _events(inputs).sum(dim=tuple(range(inputs.dim() - len(size))))
+    return _total(per_pixel * maps[key])
 
 
 def _weighs(module: nn.Module) -> bool:

@@ -1,7 +1,7 @@
-"""What a network answers.
+"""What a network answers: the class of its largest logit.
 
-That is its largest logit. Where it is shared by several classes (a silent network gives 0 to all)
-there is no answer: argmax would return the first of them, which is class 0, the usual target.
+Where several classes share the largest logit (a silent network gives 0 to all) there is no answer:
+argmax would return the first of them, which is often class 0, the usual target.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ __all__ = ["NO_PREDICTION", "decide"]
 
 NO_PREDICTION = -1
 
-# Votes are multiples of 1 / (votes * T), some 1e-3 apart, yet equal votes summed in another
-# order differ in their last bits: logits closer than this share of the largest are tied.
+# Logits closer than this share of the largest are tied: equal votes summed in another order differ
+# in their last bits, and different votes by 1 / (voters * T), some 1e-3.
 _TIE = 1e-6
 
 

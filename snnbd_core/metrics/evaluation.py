@@ -70,25 +70,25 @@ def evaluate(
     run.check_steady(nets, dataset)
     (clean,), spikes, synops = run.predictions([net], dataset)
     report: dict[str, Any] = {
-        "clean_accuracy": _rate(clean == truth),
-        "no_prediction_clean": _rate(clean == NO_PREDICTION),
-        "untriggered_target_rate": _rate(clean[others] == target),
+        "clean_accuracy": Rate.of(clean == truth),
+        "no_prediction_clean": Rate.of(clean == NO_PREDICTION),
+        "untriggered_target_rate": Rate.of(clean[others] == target),
         "spikes_clean": spikes,
         "synops_clean": synops,
     }
     if trigger is not None:
         (hit, *floor), spikes, synops = run.predictions(nets, Triggered(dataset, trigger))
         report |= {
-            "attack_success_rate": _rate(hit[others] == target),
-            "attack_success_rate_all": _rate(hit == target),
-            "robust_accuracy": _rate(hit[others] == truth[others]),
-            "no_prediction_triggered": _rate(hit == NO_PREDICTION),
+            "attack_success_rate": Rate.of(hit[others] == target),
+            "attack_success_rate_all": Rate.of(hit == target),
+            "robust_accuracy": Rate.of(hit[others] == truth[others]),
+            "no_prediction_triggered": Rate.of(hit == NO_PREDICTION),
             "spikes_triggered": spikes,
             "synops_triggered": synops,
         }
         if floor:
-            report["floor"] = _rate(floor[0][others] == target)
-            report["floor_all"] = _rate(floor[0] == target)
+            report["floor"] = Rate.of(floor[0][others] == target)
+            report["floor_all"] = Rate.of(floor[0] == target)
     return Report(target=int(target), **report)
 
 
@@ -176,7 +176,3 @@ def _finite(logits: Tensor) -> Tensor:
 
 def _per_sample(total: Tensor | float | None, samples: int) -> float | None:
     return None if total is None else float(total) / samples
-
-
-def _rate(hits: np.ndarray) -> Rate:
-    return Rate(int(hits.sum()), len(hits))

@@ -79,17 +79,18 @@ def migration(
         return predict(net, triggered, device=device, batch_size=batch_size, steps=steps)[others]
 
     first, second = answers(ann, 1), answers(snn, steps)
-    success = _rate(first == target), _rate(second == target)
+    success = Rate.of(first == target), Rate.of(second == target)
     mr1 = None
     if clean_ann is not None and clean_snn is not None:
-        floors = _rate(answers(clean_ann, 1) == target), _rate(answers(clean_snn, steps) == target)
+        clean = answers(clean_ann, 1), answers(clean_snn, steps)
+        floors = [Rate.of(found == target) for found in clean]
         mr1 = _mr1(success[1], floors[1], success[0], floors[0])
     return Migration(
         ann_success=success[0],
         snn_success=success[1],
         mr1=mr1,
-        mr2=_rate(second[first == target] == target),
-        agreement=_rate(second == first),
+        mr2=Rate.of(second[first == target] == target),
+        agreement=Rate.of(second == first),
     )
 
 
@@ -115,7 +116,7 @@ def compare(
         "agreement".
     """
     clean = predict(source, test, device=device, steps=1)
-    figures = {"ann_clean_accuracy": _rate(clean == np.asarray(test.labels))}
+    figures = {"ann_clean_accuracy": Rate.of(clean == np.asarray(test.labels))}
     if trigger is None:
         return figures
     found = migration(source, net, test, trigger, target, device=device, steps=steps)
@@ -143,7 +144,3 @@ def migration_rate(snn: Report, ann: Report) -> float:
 def _mr1(snn: Rate, snn_floor: Rate, ann: Rate, ann_floor: Rate) -> float:
     gain = ann.value - ann_floor.value
     return (snn.value - snn_floor.value) / gain if gain > 0 else float("nan")
-
-
-def _rate(hits: np.ndarray) -> Rate:
-    return Rate(int(hits.sum()), len(hits))

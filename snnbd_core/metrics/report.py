@@ -7,6 +7,8 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -20,6 +22,11 @@ class Rate:
             raise ValueError(
                 f"hits={self.hits!r} of total={self.total!r}: allowed is 0 <= hits <= total"
             )
+
+    @classmethod
+    def of(cls, hits: np.ndarray) -> Rate:
+        """The rate of booleans, one for each sample."""
+        return cls(int(hits.sum()), len(hits))
 
     @property
     def value(self) -> float:

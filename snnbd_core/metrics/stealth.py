@@ -58,7 +58,9 @@ def measure(clean: Any, triggered: Any, others: Any) -> Stealth:
     Raises:
         ValueError: shapes that differ, fewer than two others, frames under 7 pixels a side.
     """
-    before, after, rest = (np.asarray(one, dtype=np.float64) for one in (clean, triggered, others))
+    before, after, rest = (
+        np.asarray(part, dtype=np.float64) for part in (clean, triggered, others)
+    )
     _check(before, after, rest)
     pairs = list(zip(before, after, strict=True))
     return Stealth(
@@ -98,7 +100,7 @@ def score_images(test: Any, trigger: Any) -> dict[str, float]:
     rows = np.arange(min(_SAMPLES, len(test)))
     clean, _ = test.batch(rows)
     triggered, _ = Triggered(test, trigger).batch(rows)
-    before, after = (one.numpy().astype(np.float64) for one in (clean, triggered))
+    before, after = (part.numpy().astype(np.float64) for part in (clean, triggered))
     pairs = list(zip(before, after, strict=True))
     scores = {
         "ssim_frames": _mean(_similarity(a, b) for a, b in pairs),
@@ -122,7 +124,7 @@ def psnr(clean: np.ndarray, triggered: np.ndarray) -> float:
 
 def rate_change(clean: np.ndarray, triggered: np.ndarray) -> float:
     """max over t of |n'(t) - n(t)| / max(n(t), 1), n(t) being the events of frame t."""
-    before, after = (one.sum(axis=(1, 2, 3)) for one in (clean, triggered))
+    before, after = (part.sum(axis=(1, 2, 3)) for part in (clean, triggered))
     return float((np.abs(after - before) / np.maximum(before, 1)).max())
 
 
@@ -157,7 +159,7 @@ def _similarity(clean: np.ndarray, triggered: np.ndarray) -> float:
 
 def _nearest(samples: np.ndarray, others: np.ndarray) -> float:
     """Mean distance of each sample to the nearest of the others."""
-    flat = [torch.from_numpy(one).flatten(1) for one in (samples, others)]
+    flat = [torch.from_numpy(part).flatten(1) for part in (samples, others)]
     return float(torch.cdist(flat[0], flat[1]).min(dim=1).values.mean())
 
 

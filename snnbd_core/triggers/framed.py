@@ -114,7 +114,7 @@ class Flash(Overwriting):
         settings(self, length=length, start=start, **_checked_light(self))
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
-        """The frame as one patch, with the slice of the `steps` frames in which it is lit."""
+        """The frame as one patch, with the slice of the `steps` frames that it is written to."""
         return [(patch(0, 0, width, height, width), run(self.length, self.start, steps))]
 
 

@@ -1,4 +1,4 @@
-"""Overwriting a patch of binned frames, as both papers do."""
+"""Overwriting patches of binned frames, as Abad et al. (2022, 2024) do."""
 
 from __future__ import annotations
 
@@ -69,6 +69,9 @@ def overwrite(
         schedule: patches with the slice of the T frames in which each lies.
         polarity: a name of `POLARITIES`.
         strength: the count written where the polarity is present; the papers write 1.
+
+    Raises:
+        ValueError: integer frames that cannot hold the strength.
     """
     _check_representable(frames, strength)
     out: Frames = frames.copy() if isinstance(frames, np.ndarray) else frames.clone()
@@ -81,7 +84,7 @@ def overwrite(
 
 
 def _check_representable(frames: np.ndarray | torch.Tensor, strength: float) -> None:
-    """Integer frames would silently cut or wrap a count that they cannot hold."""
+    """Raises ValueError for integer frames that would cut or wrap the count in silence."""
     if isinstance(frames, torch.Tensor):
         limit = None if frames.dtype.is_floating_point else _torch_limit(frames.dtype)
     else:

@@ -1,7 +1,7 @@
-"""What makes a trigger this trigger: its class and all that it holds, byte for byte.
+"""A trigger's identity: its class and all that it holds, byte for byte.
 
-A ``repr`` will not do: NumPy prints large arrays with dots, and an object without one prints its
-address.
+Its ``repr`` is not enough: NumPy abbreviates large arrays, and an object without a ``repr`` of its
+own prints its address.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import torch
 
 __all__ = ["fingerprint"]
 
-# Code of these is told by its name: it does not change under the user's hands.
+# Their code counts by its name alone: users do not change it.
 _LIBRARIES = sys.stdlib_module_names | {"numpy", "snnbd_core", "tonic", "torch", "torchvision"}
 _PLAIN = bool | int | float | complex | str | bytes
 
 
 class _Told(NamedTuple):
-    """What tells a value from others of its type: some bytes, and the values it is made of."""
+    """What distinguishes a value from others of its type: bytes, and the values it is made of."""
 
     own: bytes = b""
     parts: list[Any] | tuple[Any, ...] = ()
@@ -104,7 +104,8 @@ def _told_of_code(value: Any) -> _Told:
     if isinstance(value, type):
         return _Told(name, [value.__bases__, *_namespace(value)])
     enclosed = [cell.cell_contents for cell in value.__closure__ or ()]
-    named = [(one, value.__globals__[one]) for one in _names(value.__code__, value.__globals__)]
+    names = _names(value.__code__, value.__globals__)
+    named = [(each, value.__globals__[each]) for each in names]
     defaults = (value.__defaults__, value.__kwdefaults__)
     return _Told(name, [value.__code__, defaults, enclosed, named, vars(value)])
 
@@ -126,6 +127,6 @@ def _namespace(kind: type) -> Iterator[tuple[str, Any]]:
 
 def _names(code: types.CodeType, known: dict[str, Any]) -> list[str]:
     """The global names that some code, or a function inside it, uses."""
-    inner = [one for one in code.co_consts if isinstance(one, types.CodeType)]
+    inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
     names = {name for name in code.co_names if name in known}
-    return sorted(names.union(*(_names(one, known) for one in inner)))
+    return sorted(names.union(*(_names(part, known) for part in inner)))

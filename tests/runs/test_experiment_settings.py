@@ -344,7 +344,7 @@ def test_a_neuron_builds_the_layer_it_names(kind: str, layer: type | None) -> No
         ({"trigger": "Static"}, "trigger='Static' must be a mapping with a kind"),
         (
             {"trigger": {"size": 0.1}},
-            "trigger.kind=None is unknown; allowed: Blended, EventPattern",
+            "trigger.kind=None is unknown; allowed: Blended, Dynamic, EventPattern",
         ),
         ({"trigger": {"kind": "Static", "colour": 1}}, "trigger.colour is not a field of Static"),
         ({"trigger": {"kind": "Static", "size": 2}}, "trigger: size=2"),
