@@ -339,7 +339,11 @@ class Remembering(nn.Module):
 
     def forward(self, sequence: torch.Tensor) -> torch.Tensor:
         self.calls += 1
-        return self.calls * sequence.mean(0).flatten(1)[:, : self.classes]
+        return (
+            self.calls
+            * (1 + sequence.mean((0, 2, 3, 4)).abs())[:, None]
+            * torch.arange(self.classes)
+        )
 
 
 def test_a_network_that_answers_differently_the_second_time_is_refused_with_both_answers(codes):
