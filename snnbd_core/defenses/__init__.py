@@ -1,6 +1,6 @@
 """Defences, one module each.
 
-Repairs change a network, detectors say whether one is attacked, and `AntiBackdoorLearning` is a
+Repairs change a network, detectors say whether it is attacked, and `AntiBackdoorLearning` is a
 learning rule for a set that may be poisoned.
 
     repaired = FineTuning().repair(net, clean, seed=0, device="auto", steps=8)
@@ -14,8 +14,6 @@ attack meets all of them without a line here: they see networks and clean sample
 
 from __future__ import annotations
 
-from typing import Any
-
 from snnbd_core.defenses.abl import AntiBackdoorLearning
 from snnbd_core.defenses.anp import AdversarialPruning
 from snnbd_core.defenses.clamps import PotentialClamps
@@ -28,12 +26,13 @@ from snnbd_core.defenses.guarding import ThresholdGuarding
 from snnbd_core.defenses.nad import AttentionDistillation
 from snnbd_core.defenses.onp import OptimisedPruning
 from snnbd_core.defenses.rating import defence_effectiveness
+from snnbd_core.defenses.repair import Pruning, Repair
 from snnbd_core.defenses.settings import Mismatch, RandomThreshold, Reestimated
 from snnbd_core.defenses.shortcuts import ShortcutSuppression
 from snnbd_core.defenses.suspicion import SuspiciousNeurons
 from snnbd_core.defenses.unlearning import TwoStage, UnlearnRecoverPrune
 
-REPAIRS: dict[str, type[Any]] = {
+REPAIRS: dict[str, type[Repair]] = {
     kind.__name__: kind
     for kind in (
         FineTuning,
@@ -68,8 +67,10 @@ __all__ = [
     "Mismatch",
     "OptimisedPruning",
     "PotentialClamps",
+    "Pruning",
     "RandomThreshold",
     "Reestimated",
+    "Repair",
     "ShortcutSuppression",
     "SuspiciousNeurons",
     "ThresholdGuarding",

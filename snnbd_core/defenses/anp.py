@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.masks import chosen_by, learnt_masks
 from snnbd_core.defenses.pruning import pruned
+from snnbd_core.defenses.repair import Pruning
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
 __all__ = ["AdversarialPruning"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdversarialPruning:
+class AdversarialPruning(Pruning):
     """Prunes the channels that a small disturbance turns against the network.
 
     A channel's current is w x + b (behind batch norm: its scaled and its shifted part). Masks m in
@@ -45,8 +46,6 @@ class AdversarialPruning:
         ValueError: for any argument outside what is said above.
     """
 
-    data_free: ClassVar[bool] = False
-
     eps: float = 0.4
     alpha: float = 0.5
     threshold: float = 0.8
@@ -65,33 +64,11 @@ class AdversarialPruning:
             loss=checks.choice("loss", self.loss, LOSSES),
         )
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A pruned copy of the network."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         return pruned(bench, self._choice(bench.copied(), clean, seed).keep)
 
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
-        """The learnt masks, and which channels they leave; the network is not changed."""
-        return self._choice(*repairing(net, clean_samples, device=device, steps=steps), seed)
-
     def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
-        """As `choose`; the weights of the bench lose their gradients."""
+        """The learnt masks, and which channels they leave."""
         bench.net.requires_grad_(False)
         shifted = bench.view.biases()
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from snnbd_core import checks
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
-from snnbd_core.view import View, evaluating, fixed
+from snnbd_core.view import Layer, View, evaluating, fixed
 
 __all__ = [
     "BATCH",
@@ -23,7 +23,6 @@ __all__ = [
     "check_clean",
     "copied",
     "frozen",
-    "repairing",
     "taken",
 ]
 
@@ -88,6 +87,17 @@ class Bench:
         """Number of channels of each hidden layer."""
         return [layer.channels for layer in self.view.hidden]
 
+    @property
+    def spiking_layers(self) -> tuple[Layer, ...]:
+        """The layers of neurons that have a threshold.
+
+        Raises:
+            NotVisible: there is none.
+        """
+        if not self.view.spiking:
+            raise self.view.blind("a threshold", "it has no spiking layer")
+        return self.view.spiking_layers
+
     def copied(self) -> Bench:
         """A copy of the network on a bench of its own."""
         self.view.reset()  # state that hangs on a graph cannot be copied
@@ -95,9 +105,7 @@ class Bench:
         return Bench(net, View(net, self.view.like), self.device, self.steps)
 
 
-def copied(
-    net: nn.Module, data: Any, *, device: str | torch.device, steps: int, done: str = "repaired"
-) -> Bench:
+def copied(net: nn.Module, data: Any, *, device: str | torch.device, steps: int) -> Bench:
     """A copy of a network, evaluating; the network itself is left where and as it is.
 
     Args:
@@ -105,28 +113,16 @@ def copied(
         data: samples as it reads them; None where there are none.
         device: "auto" is CUDA, MPS or CPU, in this order.
         steps: T for static images.
-        done: what is being done, for the error.
 
     Raises:
         ValueError: weights that are not finite, a device that is not here, steps below 1.
     """
-    checks.finite(net, done)
+    checks.finite(net, "repaired")
     place = choose_device(device)
     seen = View(net)
     seen.reset()
     out = copy.deepcopy(seen.net).to(place).eval()
     return Bench(out, View(out, _like(data, steps)), place, checks.whole("steps", steps, 1))
-
-
-def repairing(
-    net: nn.Module, clean_samples: Any, *, device: str | torch.device, steps: int
-) -> tuple[Bench, Any]:
-    """A copy of a network to be repaired, and the clean samples as a set of this library.
-
-    Args, Raises: as `copied` and `check_clean`.
-    """
-    clean = check_clean(net, clean_samples)
-    return copied(net, clean, device=device, steps=steps), clean
 
 
 @contextmanager

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks, guards
-from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.defenses.bench import Bench
+from snnbd_core.defenses.repair import Repair
 from snnbd_core.view import View
 
 __all__ = ["PotentialClamps", "largest_currents"]
@@ -29,7 +30,7 @@ class Whole(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PotentialClamps:
+class PotentialClamps(Repair):
     """Upper bounds on the currents of hidden layers, per channel and time step.
 
     Weights are frozen. Bounds u start at the largest clean current and minimise
@@ -51,8 +52,6 @@ class PotentialClamps:
         NotVisible: when repairing, a network without spiking layers.
     """
 
-    data_free: ClassVar[bool] = False
-
     weight: float = 0.1
     iterations: int = 60
     learning_rate: float = 0.05
@@ -68,17 +67,8 @@ class PotentialClamps:
         if self.suspected is not None:
             checks.settings(self, suspected=checks.whole("suspected", self.suspected, 0))
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A clamped copy of the network, for sequences of as many steps as the samples have."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+        """Clamped for sequences of as many steps as the samples have."""
         bench.net.requires_grad_(False)
         clamped = bench.copied()
         found = _learnt(self, bench, _drawn(bench, clean, seed))
@@ -100,7 +90,7 @@ class PotentialClamps:
         steps: int = 4,
     ) -> list[Tensor]:
         """The learnt bounds of each hidden layer's currents, [T, C]."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        bench, clean = self._bench(net, clean_samples, device, steps)
         bench.net.requires_grad_(False)
         return _learnt(self, bench, _drawn(bench, clean, seed))
 

@@ -11,15 +11,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from snnbd_core import checks, guards
-from snnbd_core.defenses.bench import Bench, copied, taken
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.choice import Choice
+from snnbd_core.defenses.repair import Pruning
 from snnbd_core.view import NotVisible
 
 __all__ = ["ChannelLipschitz", "lipschitz_bounds"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChannelLipschitz:
+class ChannelLipschitz(Pruning):
     """Silences channels whose bound on the Lipschitz constant stands out of their layer.
 
     The bound of channel k is the spectral norm of its kernel, as a matrix [inputs, places], times
@@ -44,18 +45,8 @@ class ChannelLipschitz:
         checks.settings(self, u=checks.above("u", self.u, 0))
 
     @torch.no_grad()
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A pruned copy of the network; seed is not used, samples only for their shape."""
-        bench = _looked_at(net, clean_samples, device, steps)
-        found = self._choice(bench)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+        found = self._choice(bench, clean, seed)
         for (convolution, norm), keep in zip(_pairs(bench), found.keep, strict=True):
             if norm.affine:
                 norm.weight[~keep] = 0
@@ -66,22 +57,8 @@ class ChannelLipschitz:
         return bench.net
 
     @torch.no_grad()
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
-        """Bounds of the channels of each convolution with batch norm, and which of them stay.
-
-        The limit is mean + u standard deviations; seed is not used, samples only for their shape.
-        """
-        return self._choice(_looked_at(net, clean_samples, device, steps))
-
-    def _choice(self, bench: Bench) -> Choice:
+    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+        """Bounds of each convolution with batch norm; the limit is mean + u deviations."""
         bounds = [lipschitz_bounds(convolution, norm) for convolution, norm in _pairs(bench)]
         limits = [bound.mean() + self.u * bound.std(correction=0) for bound in bounds]
         keep = (~(bound > limit) for bound, limit in zip(bounds, limits, strict=True))
@@ -103,23 +80,18 @@ def lipschitz_bounds(convolution: Any, norm: Any) -> Tensor:
     return largest * (gamma / (norm.running_var + norm.eps).sqrt()).abs()
 
 
-def _looked_at(net: nn.Module, samples: Any, device: str | torch.device, steps: int) -> Bench:
-    """A copy of the network that has what is looked at."""
-    bench = copied(net, taken(samples), device=device, steps=steps)
-    if not any(isinstance(module, _BatchNorm) for module in net.modules()) or not _pairs(bench):
+def _pairs(bench: Bench) -> list[tuple[Any, Any]]:
+    """Each convolution and the batch norm behind it."""
+    normed = any(isinstance(module, _BatchNorm) for module in bench.net.modules())
+    found = dict.fromkeys(
+        (layer.module, layer.norm)
+        for layer in (bench.view.weights if normed else ())
+        if isinstance(layer.module, _ConvNd) and layer.norm is not None
+    )
+    if not found:
         raise bench.view.blind(
             "a Lipschitz bound of its channels", "it has no convolution with batch norm behind it"
         )
-    return bench
-
-
-def _pairs(bench: Bench) -> list[tuple[Any, Any]]:
-    """Each convolution and the batch norm behind it."""
-    found = dict.fromkeys(
-        (layer.module, layer.norm)
-        for layer in bench.view.weights
-        if isinstance(layer.module, _ConvNd) and layer.norm is not None
-    )
     names = {module: name for name, module in bench.net.named_modules()}
     for _, norm in found:
         if getattr(norm, "running_var", None) is None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-import torch
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import repairing
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.clamps import PotentialClamps
 from snnbd_core.defenses.detectors.tmpbd import PotentialMargins
+from snnbd_core.defenses.repair import Repair
 
 __all__ = ["DetectedClamps"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectedClamps:
+class DetectedClamps(Repair):
     """`PotentialMargins` asks first; only a network that it accuses gets `PotentialClamps`.
 
     As in the paper (arXiv 2510.06629), inputs [T, B, C, H, W] that the network sends to the class
@@ -34,8 +34,6 @@ class DetectedClamps:
         ValueError: for any argument outside what is said above.
         NotVisible: when repairing, a network without spiking layers.
     """
-
-    data_free: ClassVar[bool] = False
 
     weight: float = PotentialClamps.weight
     high: float = PotentialMargins.high
@@ -60,21 +58,11 @@ class DetectedClamps:
         """What accuses a network, or does not."""
         return PotentialMargins(high=self.high, frames=self.frames)
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A copy of the network, clamped if it is accused."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         verdict = self.detector.inspect(
             bench.net, clean, seed=seed, device=bench.device, steps=bench.steps
         )
         if not verdict.backdoored:
             return bench.net
         clamps = PotentialClamps(weight=self.weight, suspected=verdict.target)
-        return clamps.repair(net, clean_samples, seed=seed, device=device, steps=steps)
+        return clamps._repaired(bench, clean, seed)

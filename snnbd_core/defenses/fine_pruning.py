@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.choice import Choice, all_but_lowest
 from snnbd_core.defenses.pruning import pruned
+from snnbd_core.defenses.repair import Pruning
 
 __all__ = ["FinePruning"]
 
@@ -19,7 +20,7 @@ ORDERS = ("quiet", "loud")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinePruning:
+class FinePruning(Pruning):
     """Fine-pruning (Liu et al. 2018), by rates; HS-FP of the SNN literature is this one.
 
     In the last hidden layer the channels with the lowest rate on clean samples are silenced: what
@@ -37,8 +38,6 @@ class FinePruning:
         ValueError: for any argument outside what is said above.
     """
 
-    data_free: ClassVar[bool] = False
-
     share: float = 0.3
     order: str = "quiet"
     epochs: int = 30
@@ -53,39 +52,18 @@ class FinePruning:
             learning_rate=checks.above("learning_rate", self.learning_rate, 0),
         )
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A pruned and fine-tuned copy of the network."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         return pruned(
             bench,
-            self._choice(bench, clean).keep,
+            self._choice(bench, clean, seed).keep,
             clean,
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             seed=seed,
         )
 
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
-        """Rates on clean samples, mean or largest, and which channels stay; seed is not used."""
-        return self._choice(*repairing(net, clean_samples, device=device, steps=steps))
-
-    def _choice(self, bench: Bench, clean: Any) -> Choice:
+    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+        """Rates on clean samples, mean or largest, and which channels stay."""
         loud = self.order == "loud"
         found = bench.rates(clean, largest=loud)
         keep = [torch.ones_like(rate, dtype=torch.bool) for rate in found]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-import torch
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.defenses.bench import Bench
+from snnbd_core.defenses.repair import Repair
 from snnbd_core.learning import train
 from snnbd_core.view import override
 
@@ -18,7 +18,7 @@ __all__ = ["FineTuning", "tuned"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineTuning:
+class FineTuning(Repair):
     """Trains on for some epochs, on clean samples only; through spikes by surrogate gradients.
 
     Args:
@@ -32,8 +32,6 @@ class FineTuning:
         ValueError: for any argument outside what is said above; when repairing with a threshold,
             a network without spiking layers.
     """
-
-    data_free: ClassVar[bool] = False
 
     epochs: int = 30
     learning_rate: float = 1e-2
@@ -50,17 +48,7 @@ class FineTuning:
         if self.threshold is not None:
             checks.settings(self, threshold=checks.above("threshold", self.threshold, 0))
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A fine-tuned copy of the network."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         with ExitStack() as stack:
             if self.threshold is not None:
                 stack.enter_context(override(bench.net, threshold=self.threshold))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import repairing
+from snnbd_core.defenses.bench import Bench
+from snnbd_core.defenses.repair import Repair
 from snnbd_core.learning import train
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.view import View
@@ -19,7 +20,7 @@ __all__ = ["ThresholdGuarding", "crowding", "gaps"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ThresholdGuarding:
+class ThresholdGuarding(Repair):
     """Fine-tuning with a penalty on neurons whose potential comes close to the threshold.
 
     Neurons near their threshold are the weak spot of directly trained SNNs: little is needed to
@@ -37,8 +38,6 @@ class ThresholdGuarding:
         NotVisible: when repairing, a network without spiking layers.
     """
 
-    data_free: ClassVar[bool] = False
-
     weight: float = 0.1
     margin: float = 0.25
     epochs: int = 30
@@ -55,24 +54,11 @@ class ThresholdGuarding:
             batch_size=checks.whole("batch_size", self.batch_size, 1),
         )
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A fine-tuned copy of the network."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
-        view = bench.view
-        if not view.spiking:
-            raise view.blind("a threshold", "it has no spiking layer")
-        with view.read(view.spiking_layers, "potential") as potentials:
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+        with bench.view.read(bench.spiking_layers, "potential") as potentials:
 
             def loss(logits: Tensor, labels: Tensor) -> Tensor:
-                distances = _less_threshold(view, potentials)
+                distances = _less_threshold(bench.view, potentials)
                 close = torch.stack(
                     [crowding(distance, self.margin) for distance in distances]
                 ).mean()

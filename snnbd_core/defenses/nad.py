@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from snnbd_core import checks
 from snnbd_core.data.batches import shuffled
-from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.fine_tuning import tuned
+from snnbd_core.defenses.repair import Repair
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
@@ -22,7 +23,7 @@ __all__ = ["AttentionDistillation", "attention"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttentionDistillation:
+class AttentionDistillation(Repair):
     """A fine-tuned copy teaches the network where to look.
 
     The attention of a layer is the sum over its channels of squared rates (averaged over time), as
@@ -37,8 +38,6 @@ class AttentionDistillation:
         ValueError: for any argument outside what is said above.
     """
 
-    data_free: ClassVar[bool] = False
-
     beta: float = 10.0
     epochs: int = 10
     learning_rate: float = 1e-2
@@ -51,28 +50,18 @@ class AttentionDistillation:
             learning_rate=checks.above("learning_rate", self.learning_rate, 0),
         )
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A distilled copy of the network."""
-        student, clean = repairing(net, clean_samples, device=device, steps=steps)
-        teacher = student.copied()
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+        teacher = bench.copied()
         tuned(teacher, clean, self.epochs, self.learning_rate, seed)
 
         def step(rows: np.ndarray) -> Step:
-            batch, labels = student.samples(clean, rows)
-            return self._step(student, teacher, student.sequence(batch), labels)
+            batch, labels = bench.samples(clean, rows)
+            return self._step(bench, teacher, bench.sequence(batch), labels)
 
         deque(
             epochs_of(
-                student.net,
-                torch.optim.Adam(student.net.parameters(), lr=self.learning_rate),
+                bench.net,
+                torch.optim.Adam(bench.net.parameters(), lr=self.learning_rate),
                 lambda epoch: list(shuffled(len(clean), 32, seed, epoch)),
                 step,
                 epochs=self.epochs,
@@ -80,7 +69,7 @@ class AttentionDistillation:
             ),
             maxlen=0,
         )
-        return student.net.eval()
+        return bench.net.eval()
 
     @property
     def rounds(self) -> str:
@@ -97,7 +86,7 @@ class AttentionDistillation:
         steps: int = 4,
     ) -> nn.Module:
         """The fine-tuned copy whose attention the student is to take over."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+        bench, clean = self._bench(net, clean_samples, device, steps)
         return tuned(bench, clean, self.epochs, self.learning_rate, seed)
 
     def _step(self, student: Bench, teacher: Bench, sequence: Tensor, labels: Tensor) -> Step:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse, anomaly
 from snnbd_core.defenses.detectors.patches import stamped
 from snnbd_core.defenses.pruning import pruned
+from snnbd_core.defenses.repair import Pruning
 from snnbd_core.defenses.suspicion import standard
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
@@ -76,7 +77,7 @@ def _mean(weights: Tensor, states: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimisedPruning:
+class OptimisedPruning(Pruning):
     """ONP: which channels to silence is learnt by trial, over a graph of channels.
 
     A channel is a node, with its rate on clean samples, how that changes under a suspected trigger,
@@ -102,8 +103,6 @@ class OptimisedPruning:
         NotVisible: when repairing, a network that is not one chain of layers.
     """
 
-    data_free: ClassVar[bool] = False
-
     episodes: int = 300
     learning_rate: float = 0.02
     search: int = 80
@@ -118,17 +117,7 @@ class OptimisedPruning:
             samples=checks.whole("samples", self.samples, 1),
         )
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A pruned copy of the network: the best of all that were tried."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         return pruned(bench, self._choice(bench.copied(), clean, seed).keep)
 
     @property
@@ -136,24 +125,8 @@ class OptimisedPruning:
         """What it repeats, for a table of costs."""
         return f"{self.search} iterations for each class, {self.episodes} episodes"
 
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
-        """The graph network's last probabilities of pruning, and the best pruning that was tried.
-
-        Raises:
-            NotVisible: a network that is not one chain of layers.
-        """
-        return self._choice(*repairing(net, clean_samples, device=device, steps=steps), seed)
-
     def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
-        """As `choose`; the weights of the bench lose their gradients."""
+        """The last probabilities of pruning, and the best pruning that was tried."""
         edges = bench.view.connections()
         bench.net.requires_grad_(False)
         batch, labels = bench.samples(clean)

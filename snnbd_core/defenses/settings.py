@@ -12,14 +12,15 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from snnbd_core import checks, guards
-from snnbd_core.defenses.bench import Bench, copied, repairing, taken
+from snnbd_core.defenses.bench import Bench
+from snnbd_core.defenses.repair import Repair
 from snnbd_core.view import override
 
 __all__ = ["Mismatch", "RandomThreshold", "Reestimated"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reestimated:
+class Reestimated(Repair):
     """Batch norm's running statistics, measured again on clean samples; no weight is changed.
 
     Args:
@@ -31,8 +32,6 @@ class Reestimated:
         NotVisible: when repairing, a network without batch norm that has running statistics.
     """
 
-    data_free: ClassVar[bool] = False
-
     threshold: float | None = None
 
     def __post_init__(self) -> None:
@@ -40,17 +39,7 @@ class Reestimated:
             checks.settings(self, threshold=checks.above("threshold", self.threshold, 0))
 
     @torch.no_grad()
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A copy of the network with other statistics."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         norms = [
             module
             for module in bench.net.modules()
@@ -78,7 +67,7 @@ class Reestimated:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mismatch:
+class Mismatch(Repair):
     """Thresholds as a chip has them: each neuron's is off by a Gaussian factor, drawn once.
 
     The factor multiplies whatever threshold is in force, also one that is set at inference.
@@ -98,18 +87,8 @@ class Mismatch:
     def __post_init__(self) -> None:
         checks.settings(self, std=checks.within("std", self.std, 0, 10))
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A copy of the network on such a chip; samples are used for their shape only."""
-        bench = _spiking(net, clean_samples, device, steps)
-        for number, layer in enumerate(bench.view.spiking_layers):
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+        for number, layer in enumerate(bench.spiking_layers):
             generator = torch.Generator().manual_seed(1000 * seed + number)
             draws = torch.randn(layer.shape, generator=generator).to(bench.device)
             bench.view.guard(layer, "factor", (1 + self.std * draws).clamp_min(0.1))
@@ -117,7 +96,7 @@ class Mismatch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RandomThreshold:
+class RandomThreshold(Repair):
     """Inference at a random threshold: one factor for each sample and layer, drawn anew each time.
 
     An attacker who counts on one threshold finds another.
@@ -139,26 +118,8 @@ class RandomThreshold:
         checks.settings(self, low=checks.above("low", self.low, 0))
         checks.settings(self, high=checks.within("high", self.high, self.low, 100))
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A copy that draws its thresholds; samples are used for their shape only."""
-        bench = _spiking(net, clean_samples, device, steps)
-        for number, layer in enumerate(bench.view.spiking_layers):
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+        for number, layer in enumerate(bench.spiking_layers):
             limits = guards.noise(self.low, self.high, 1000 * seed + number)
             bench.view.guard(layer, "noise", limits.to(bench.device))
         return bench.net
-
-
-def _spiking(net: nn.Module, samples: Any, device: str | torch.device, steps: int) -> Bench:
-    """A copy of a network that has thresholds."""
-    bench = copied(net, taken(samples), device=device, steps=steps)
-    if not bench.view.spiking:
-        raise bench.view.blind("a threshold", "it has no spiking layer")
-    return bench

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import nn
 
 from snnbd_core import checks, guards
-from snnbd_core.defenses.bench import repairing
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.fine_tuning import tuned
+from snnbd_core.defenses.repair import Repair
 from snnbd_core.networks.layers import Residual
 
 __all__ = ["ShortcutSuppression"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShortcutSuppression:
+class ShortcutSuppression(Repair):
     """Scales the shortcuts down, where the backdoor travels, then fine-tunes.
 
     The current of a residual block's neurons becomes body(x) + factor * shortcut(x). Which
@@ -35,8 +36,6 @@ class ShortcutSuppression:
             alone can be told from other sums.
     """
 
-    data_free: ClassVar[bool] = False
-
     factor: float = 0.5
     blocks: int = 1
     epochs: int = 30
@@ -51,17 +50,7 @@ class ShortcutSuppression:
             learning_rate=checks.above("learning_rate", self.learning_rate, 0),
         )
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A copy of the network with weaker shortcuts, fine-tuned."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         found = [module for module in bench.net.modules() if isinstance(module, Residual)]
         if len(found) < self.blocks:
             raise bench.view.blind(

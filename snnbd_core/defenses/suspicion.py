@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.choice import Choice, all_but_lowest
 from snnbd_core.defenses.pruning import pruned
+from snnbd_core.defenses.repair import Pruning
 
 __all__ = ["SuspiciousNeurons", "standard", "suspiciousness"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SuspiciousNeurons:
+class SuspiciousNeurons(Pruning):
     """Silences the channels with the highest suspiciousness, then fine-tunes.
 
     The score's idea is a channel's activation, its weights and how both stand to those of its
@@ -37,8 +38,6 @@ class SuspiciousNeurons:
         NotVisible: when repairing, a network that is not one chain of layers.
     """
 
-    data_free: ClassVar[bool] = False
-
     share: float = 0.4
     epochs: int = 30
     learning_rate: float = 1e-2
@@ -51,39 +50,18 @@ class SuspiciousNeurons:
             learning_rate=checks.above("learning_rate", self.learning_rate, 0),
         )
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A pruned, and if asked for fine-tuned, copy of the network."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         return pruned(
             bench,
-            self._choice(bench, clean).keep,
+            self._choice(bench, clean, seed).keep,
             clean,
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             seed=seed,
         )
 
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
-        """The suspiciousness of all channels, and which of them stay; seed is not used."""
-        return self._choice(*repairing(net, clean_samples, device=device, steps=steps))
-
-    def _choice(self, bench: Bench, clean: Any) -> Choice:
+    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+        """The suspiciousness of all channels, and which of them stay."""
         scores = suspiciousness(bench, clean)
         keep = (all_but_lowest(-score, self.share) for score in scores)
         return Choice(tuple(scores), tuple(keep), (None,) * len(scores))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from snnbd_core import checks
 from snnbd_core.data.batches import shuffled
-from snnbd_core.defenses.bench import Bench, repairing
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.choice import Choice, all_but_lowest
 from snnbd_core.defenses.fine_tuning import tuned
 from snnbd_core.defenses.masks import chosen_by, learnt_masks
 from snnbd_core.defenses.pruning import pruned
+from snnbd_core.defenses.repair import Pruning
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
@@ -25,7 +26,7 @@ _FORGOTTEN = 0.2  # unlearning stops when so few clean samples are still right
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnlearnRecoverPrune:
+class UnlearnRecoverPrune(Pruning):
     """RNP (Li et al. 2023): unlearn at the neurons, recover at the filters, prune what does not.
 
     A copy forgets the clean samples by gradient ascent; what it still does is the backdoor. Then
@@ -44,8 +45,6 @@ class UnlearnRecoverPrune:
         ValueError: for any argument outside what is said above.
     """
 
-    data_free: ClassVar[bool] = False
-
     threshold: float = 0.8
     unlearning_rate: float = 0.02
     epochs: int = 20
@@ -62,32 +61,11 @@ class UnlearnRecoverPrune:
             learning_rate=checks.above("learning_rate", self.learning_rate, 0),
         )
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A pruned copy of the network."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         return pruned(bench, self._choice(bench, clean, seed).keep)
 
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
-        """The masks that bring the clean task back, and which channels they leave."""
-        return self._choice(*repairing(net, clean_samples, device=device, steps=steps), seed)
-
     def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+        """The masks that bring the clean task back, and which channels they leave."""
         forgot = unlearnt(bench, clean, self.unlearning_rate, self.epochs, seed)
 
         def loss(masks: list[Tensor], rows: np.ndarray) -> Tensor:
@@ -109,7 +87,7 @@ class UnlearnRecoverPrune:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TwoStage:
+class TwoStage(Pruning):
     """TSBD (Lin et al. 2024): clean unlearning finds the neurons, reinitialising cleans them.
 
     Neurons whose weights change most while the clean task is unlearnt are, by the paper, those of
@@ -126,8 +104,6 @@ class TwoStage:
     Raises:
         ValueError: for any argument outside what is said above.
     """
-
-    data_free: ClassVar[bool] = False
 
     neurons: float = 0.15
     weights: float = 0.7
@@ -147,38 +123,19 @@ class TwoStage:
             learning_rate=checks.above("learning_rate", self.learning_rate, 0),
         )
 
-    def repair(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> nn.Module:
-        """A cleaned and fine-tuned copy of the network."""
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
+    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         changes = self._changes(bench, clean, seed)
         with torch.no_grad():
             for weight, change in zip(_weights(bench), changes, strict=True):
                 weight.mul_(self._kept(change))
         return tuned(bench, clean, self.epochs, self.learning_rate, seed)
 
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
+    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
         """How far unlearning moves the weights of each neuron, and which neurons stay whole.
 
         Scores are sums of absolute changes, for each layer with weights but the read-out; of a
         neuron that is not kept, the first stage sets weights to zero.
         """
-        bench, clean = repairing(net, clean_samples, device=device, steps=steps)
         scores = [moved(change) for change in self._changes(bench, clean, seed)]
         keep = (all_but_lowest(-score, self.neurons) for score in scores)
         return Choice(tuple(scores), tuple(keep), (None,) * len(scores))
