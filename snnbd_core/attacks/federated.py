@@ -22,7 +22,7 @@ from snnbd_core.learning import History, Rule, Task, Trained
 from snnbd_core.poisoning import poison
 from snnbd_core.triggers.checks import as_position
 from snnbd_core.triggers.frames import Overwriting
-from snnbd_core.triggers.placement import Patch, patch, place
+from snnbd_core.triggers.placement import Rectangle, place
 from snnbd_core.triggers.polarity import check_polarity
 
 __all__ = ["Federated", "TimeSliced", "average"]
@@ -70,10 +70,10 @@ class TimeSliced(Overwriting):
                 )
             checks.settings(self, owner=owner)
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """The square with the frames of each slice that is written."""
         x, y, w, h = place(self.position, self.size, width, height)
-        square = patch(x, y, w, h, width)
+        square = Rectangle.at(x, y, w, h, width)
         frames = [slice(round(low * steps), round(high * steps)) for low, high in self.slices]
         for number, part in enumerate(frames):
             if part.start == part.stop:

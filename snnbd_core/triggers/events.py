@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from snnbd_core.triggers.placement import Patch
+from snnbd_core.triggers.placement import Rectangle
 from snnbd_core.triggers.polarity import POLARITIES
 
 __all__ = ["Changed", "changed", "check_recording", "rewrite"]
 
-Window = tuple[Patch, int, int]  # a patch, its first microsecond and the one after its last
+Window = tuple[Rectangle, int, int]  # a patch, its first microsecond and the one after its last
 
 _FIELDS = {"x", "y", "t", "p"}
 
@@ -54,7 +54,7 @@ def changed(before: np.ndarray, after: np.ndarray) -> Changed:
 
 def rewrite(
     events: np.ndarray,
-    schedule: Iterable[tuple[Patch, slice]],
+    schedule: Iterable[tuple[Rectangle, slice]],
     steps: int,
     *,
     sensor_size: tuple[int, int, int],

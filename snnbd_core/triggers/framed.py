@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from snnbd_core.checks import settings, whole
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.frames import Overwriting
-from snnbd_core.triggers.placement import Patch, patch, place
+from snnbd_core.triggers.placement import Rectangle, place
 
 __all__ = ["STARTS", "Flash", "Framed", "Strobe", "run"]
 
@@ -51,10 +51,10 @@ class Framed(Overwriting):
             **_checked_light(self),
         )
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """The square with the slice of the `steps` frames in which it lies."""
         x, y, w, h = place(self.position, self.size, width, height)
-        return [(patch(x, y, w, h, width), run(self.length, self.start, steps))]
+        return [(Rectangle.at(x, y, w, h, width), run(self.length, self.start, steps))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +82,12 @@ class Strobe(Overwriting):
         on, off = whole("on", self.on, 1), whole("off", self.off, 1)
         settings(self, on=on, off=off, **_checked_square(self), **_checked_light(self))
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """The square with each run of the `steps` frames in which it lies."""
         if self.on > steps:
             raise ValueError(f"on={self.on!r} is longer than the {steps} frames: allowed is less")
         x, y, w, h = place(self.position, self.size, width, height)
-        square = patch(x, y, w, h, width)
+        square = Rectangle.at(x, y, w, h, width)
         starts = range(0, steps, self.on + self.off)
         return [(square, slice(start, min(start + self.on, steps))) for start in starts]
 
@@ -113,9 +113,9 @@ class Flash(Overwriting):
         length, start = whole("length", self.length, 1), _checked_start(self.start)
         settings(self, length=length, start=start, **_checked_light(self))
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """The frame as one patch, with the slice of the `steps` frames that it is written to."""
-        return [(patch(0, 0, width, height, width), run(self.length, self.start, steps))]
+        return [(Rectangle.at(0, 0, width, height, width), run(self.length, self.start, steps))]
 
 
 def run(length: int, start: str | int, steps: int) -> slice:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from snnbd_core.triggers.placement import Patch
+from snnbd_core.triggers.placement import Rectangle
 from snnbd_core.triggers.polarity import POLARITIES
 
 __all__ = ["Frames", "Overwriting", "frame_shape", "overwrite"]
@@ -51,14 +51,14 @@ class Overwriting:
         assert self.polarity is not None  # `schedule` refuses a trigger that is not fitted
         return overwrite(data, schedule, self.polarity, self.strength)
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """Patches with the slice of the `steps` frames in which each lies."""
         raise NotImplementedError  # each trigger has its own
 
 
 def overwrite(
     frames: Frames,
-    schedule: Iterable[tuple[Patch, slice]],
+    schedule: Iterable[tuple[Rectangle, slice]],
     polarity: str,
     strength: float,
 ) -> Frames:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from snnbd_core.checks import choice, settings, whole
 from snnbd_core.triggers import checks
-from snnbd_core.triggers.placement import Patch, patch
+from snnbd_core.triggers.placement import Rectangle
 from snnbd_core.triggers.square import Square
 
 __all__ = ["MOTIONS", "Moving"]
@@ -64,13 +64,14 @@ class Moving(Square):
         """How many equal time windows a recording is cut in."""
         return self.steps
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """Patches with the slice of the `steps` frames or windows in which each lies."""
         x, y, w, h = self.place(width, height)
         if self.motion == "wrap":
             self._check_round_trip(width)
             return [
-                (patch(x + self.speed * t, y, w, h, width), slice(t, t + 1)) for t in range(steps)
+                (Rectangle.at(x + self.speed * t, y, w, h, width), slice(t, t + 1))
+                for t in range(steps)
             ]
         if steps < 2:
             raise ValueError(
@@ -79,7 +80,7 @@ class Moving(Square):
             )
         columns = self._cycle(x, w, width)
         return [
-            (patch(column, y, w, h, width), slice(start, steps - 1, len(columns)))
+            (Rectangle.at(column, y, w, h, width), slice(start, steps - 1, len(columns)))
             for start, column in enumerate(columns)
         ]
 

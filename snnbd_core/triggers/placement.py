@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["POSITIONS", "Patch", "patch", "place", "side"]
+__all__ = ["POSITIONS", "Rectangle", "place", "side"]
 
 POSITIONS: tuple[str, ...] = ("top-left", "top-right", "middle", "bottom-left", "bottom-right")
 
 
-class Patch(NamedTuple):
+class Rectangle(NamedTuple):
     """A rectangle of pixels; `columns` may wrap around the right edge."""
 
     columns: tuple[int, ...]
     rows: slice
+
+    @classmethod
+    def at(cls, x: int, y: int, w: int, h: int, width: int) -> Rectangle:
+        """Placed in a frame of `width` pixels; what leaves at its right comes in at its left."""
+        return cls(tuple((x + i) % width for i in range(w)), slice(y, y + h))
 
     @property
     def pixels(self) -> int:
@@ -59,8 +64,3 @@ def place(
             f"x must lie in 0..{right}, y in 0..{bottom}"
         )
     return x, y, w, h
-
-
-def patch(x: int, y: int, w: int, h: int, width: int) -> Patch:
-    """The pixels of a placed rectangle; columns past the right edge come in again at the left."""
-    return Patch(tuple((x + i) % width for i in range(w)), slice(y, y + h))

@@ -12,7 +12,7 @@ from snnbd_core.checks import choice, settings
 from snnbd_core.data.anybody import as_set
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.frames import Overwriting
-from snnbd_core.triggers.placement import Patch, patch, side
+from snnbd_core.triggers.placement import Rectangle, side
 
 __all__ = ["AREAS", "MASKS", "Smart"]
 
@@ -105,7 +105,7 @@ class Smart(Overwriting):
         less = "off" if more == "on" else "on"
         return replace(self, mask=(column, row), polarity=more if self.common == "most" else less)
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """The square's place in each of the `steps` frames."""
         if self.mask is None:
             raise ValueError("mask=None: Smart must see training data first, by fit(train)")
@@ -119,7 +119,7 @@ class Smart(Overwriting):
         xs = _walk(across, w, steps, [self.seed, 0])
         ys = _walk(down, h, steps, [self.seed, 1])
         return [
-            (patch(x, y, w, h, width), slice(step, step + 1))
+            (Rectangle.at(x, y, w, h, width), slice(step, step + 1))
             for step, (x, y) in enumerate(zip(xs, ys, strict=True))
         ]
 

@@ -9,7 +9,7 @@ from snnbd_core.checks import settings
 from snnbd_core.triggers import checks
 from snnbd_core.triggers.events import rewrite
 from snnbd_core.triggers.frames import frame_shape, overwrite
-from snnbd_core.triggers.placement import Patch, place
+from snnbd_core.triggers.placement import Rectangle, place
 
 __all__ = ["Square"]
 
@@ -101,7 +101,7 @@ class Square:
             seed=self.seed,
         )
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """Patches with the slice of the `steps` frames or windows in which each lies."""
         raise NotImplementedError  # each square has its own
 

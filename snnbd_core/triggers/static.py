@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from snnbd_core.triggers.placement import Patch, patch
+from snnbd_core.triggers.placement import Rectangle
 from snnbd_core.triggers.square import Square
 
 __all__ = ["Static"]
@@ -29,6 +29,6 @@ class Static(Square):
         ValueError: as `Square`.
     """
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Patch, slice]]:
+    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """Patches with the slice of the `steps` frames in which each lies: one, at all times."""
-        return [(patch(*self.place(width, height), width), slice(None))]
+        return [(Rectangle.at(*self.place(width, height), width), slice(None))]

@@ -15,7 +15,7 @@ from snnbd_book.claims import Judgement
 from snnbd_book.figures import style
 from snnbd_book.figures.events import Box
 from snnbd_book.runs import Experiment
-from snnbd_core.triggers.placement import Patch
+from snnbd_core.triggers.placement import Rectangle
 
 __all__ = [
     "claims_table",
@@ -43,7 +43,7 @@ def patch_boxes(trigger: Any, frames: torch.Tensor | np.ndarray) -> list[Box | N
     return boxes
 
 
-def _box(patch: Patch) -> Box | None:
+def _box(patch: Rectangle) -> Box | None:
     first, count = patch.columns[0], len(patch.columns)
     if patch.columns[-1] != first + count - 1:
         return None
