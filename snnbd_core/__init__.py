@@ -1,8 +1,11 @@
-"""snnbd_core: backdoors in spiking neural networks, measured one way.
+"""Backdoors in spiking neural networks and their defences, for anybody's network and data.
 
-    events -> trigger -> poisoning -> learning rule -> network -> evaluation -> record -> book
+    events -> trigger -> poisoning -> learning -> network -> defence -> report
 
-Each arrow is an import direction; a room to the left never imports one to its right.
+The rooms, from low to high; each imports only those before it:
+
+    files and checks, kernels, guards, neurons, networks, view, data, triggers, poisoning, metrics,
+    learning, attacks, defenses
 """
 
 from __future__ import annotations

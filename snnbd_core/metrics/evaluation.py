@@ -25,6 +25,8 @@ from snnbd_core.poisoning import Triggered, check_target
 from snnbd_core.triggers import Trigger
 from snnbd_core.view import View, checked_logits, evaluating
 
+__all__ = ["check_batch_axis", "evaluate", "predict"]
+
 _FEW = 8  # samples on which a network is asked twice
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+__all__ = ["Rate", "Report", "revived"]
+
 
 @dataclass(frozen=True)
 class Rate:

@@ -17,6 +17,17 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from snnbd_core.poisoning import Triggered
 
+__all__ = [
+    "Stealth",
+    "measure",
+    "psnr",
+    "rate_change",
+    "score",
+    "score_images",
+    "ssim_frames",
+    "van_rossum",
+]
+
 _WINDOW = 7  # scikit-image's default side of the SSIM window, in pixels
 _SAMPLES = 16  # as in Sneaky Spikes
 _OTHERS = 200

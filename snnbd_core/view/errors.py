@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["NotVisible"]
+
 
 class NotVisible(ValueError):  # noqa: N818 - the name is part of the public contract
     """Something was asked of a network that it does not show.

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from snnbd_core.neurons import LIF
 from snnbd_core.view.adapter import Adapter, Settings, Value, shadowed
 
+__all__ = ["Ours", "Rectified"]
+
 
 class Ours(Adapter):
     """`LIF`, `IF` and `ParametricLIF`: all steps at once, no state between calls."""

@@ -25,6 +25,8 @@ from snnbd_core.view.logits import brief, checked_logits
 from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, sample, traced
 from snnbd_core.view.watch import Edit, Watch
 
+__all__ = ["View"]
+
 
 class View:
     """A network and what it shows.
