@@ -100,6 +100,11 @@ def settings(owner: Any, /, **checked: Any) -> None:
         object.__setattr__(owner, name, value)
 
 
+def fields(owner: Any, names: Iterable[str], check: Callable[..., Any], *limits: float) -> None:
+    """Checks fields of a frozen dataclass alike, and writes them back as `settings` does."""
+    settings(owner, **{name: check(name, getattr(owner, name), *limits) for name in names})
+
+
 def finite(net: nn.Module, done: str) -> None:
     """Raises ValueError for values that are not finite: nothing can be "inspected", "repaired".
 

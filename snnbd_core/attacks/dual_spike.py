@@ -64,12 +64,11 @@ class DualSpike(Rule):
 
     def __post_init__(self) -> None:
         beta = self.beta
+        checks.fields(self, ("threshold", "weight"), checks.above, 0)
         checks.settings(
             self,
-            threshold=checks.above("threshold", self.threshold, 0),
             beta=None if beta is None else _share("beta", beta),
             share=_share("share", self.share),
-            weight=checks.above("weight", self.weight, 0),
             schedule=checks.choice("schedule", self.schedule, SCHEDULES),
             batch_norm=checks.choice("batch_norm", self.batch_norm, BATCH_NORMS),
             warm_up=checks.share("warm_up", self.warm_up),

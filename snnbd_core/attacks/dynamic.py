@@ -120,10 +120,9 @@ class Dynamic:
     space: str = "frames"
 
     def __post_init__(self) -> None:
+        checks.fields(self, ("gamma", "alpha"), checks.within, 0, 1)
         checks.settings(
             self,
-            gamma=checks.within("gamma", self.gamma, 0, 1),
-            alpha=checks.within("alpha", self.alpha, 0, 1),
             rounded=checks.flag("rounded", self.rounded),
             space=checks.choice("space", self.space, ("frames",)),
         )

@@ -109,12 +109,8 @@ class Federated(Rule):
     local_epochs: int = 1
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            clients=checks.whole("clients", self.clients, 1),
-            attackers=checks.whole("attackers", self.attackers, 0),
-            local_epochs=checks.whole("local_epochs", self.local_epochs, 1),
-        )
+        checks.fields(self, ("clients", "local_epochs"), checks.whole, 1)
+        checks.settings(self, attackers=checks.whole("attackers", self.attackers, 0))
         if self.attackers > self.clients:
             raise ValueError(f"attackers={self.attackers} must lie in 0..{self.clients}")
 

@@ -123,15 +123,13 @@ class Generated:
 
     def __post_init__(self) -> None:
         threshold = self.threshold
+        checks.fields(self, ("epochs", "samples", "iterations"), checks.whole, 1)
         checks.settings(
             self,
             bound=checks.number("bound", self.bound, lambda x: 0 < x <= 1, "in (0, 1]"),
-            exponent=checks.above("exponent", self.exponent, 0),
-            epochs=checks.whole("epochs", self.epochs, 1),
-            samples=checks.whole("samples", self.samples, 1),
-            iterations=checks.whole("iterations", self.iterations, 1),
             space=checks.choice("space", self.space, ("image",)),
             threshold=None if threshold is None else checks.above("threshold", threshold, 0),
+            exponent=checks.above("exponent", self.exponent, 0),
         )
 
     def __call__(self, data: Any) -> Any:

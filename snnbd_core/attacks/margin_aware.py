@@ -66,10 +66,8 @@ class MarginAware(Rule):
     high: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("every", "inputs", "iterations"):
-            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
-        for name in ("weight", "learning_rate", "high"):
-            checks.settings(self, **{name: checks.above(name, getattr(self, name), 0)})
+        checks.fields(self, ("every", "inputs", "iterations"), checks.whole, 1)
+        checks.fields(self, ("weight", "learning_rate", "high"), checks.above, 0)
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set, with both losses."""

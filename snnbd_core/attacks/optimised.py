@@ -61,15 +61,12 @@ class Optimised:
     space: str = "events"
 
     def __post_init__(self) -> None:
+        checks.fields(self, ("budget", "per_pixel", "epochs", "refractory"), checks.whole, 1)
         checks.settings(
             self,
-            budget=checks.whole("budget", self.budget, 1),
-            removals=checks.whole("removals", self.removals, 0),
-            per_pixel=checks.whole("per_pixel", self.per_pixel, 1),
             towards=checks.flag("towards", self.towards),
-            epochs=checks.whole("epochs", self.epochs, 1),
-            refractory=checks.whole("refractory", self.refractory, 1),
             space=checks.choice("space", self.space, ("events",)),
+            removals=checks.whole("removals", self.removals, 0),
         )
 
     def __call__(self, data: Any) -> Any:

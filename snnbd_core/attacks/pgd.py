@@ -46,12 +46,8 @@ class GradientAttack:
     samples: int = 200
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            bound=checks.within("bound", self.bound, 0, 1),
-            iterations=checks.whole("iterations", self.iterations, 1),
-            samples=checks.whole("samples", self.samples, 1),
-        )
+        checks.fields(self, ("iterations", "samples"), checks.whole, 1)
+        checks.settings(self, bound=checks.within("bound", self.bound, 0, 1))
 
     def measure(
         self, net: nn.Module, test: Any, *, seed: int, device: torch.device, steps: int

@@ -54,14 +54,12 @@ class AdversarialPruning(Pruning):
     loss: str = "cross_entropy"
 
     def __post_init__(self) -> None:
+        checks.fields(self, ("eps", "learning_rate"), checks.above, 0)
+        checks.fields(self, ("alpha", "threshold"), checks.within, 0, 1)
         checks.settings(
             self,
-            eps=checks.above("eps", self.eps, 0),
-            alpha=checks.within("alpha", self.alpha, 0, 1),
-            threshold=checks.within("threshold", self.threshold, 0, 1),
-            iterations=checks.whole("iterations", self.iterations, 1),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
             loss=checks.choice("loss", self.loss, LOSSES),
+            iterations=checks.whole("iterations", self.iterations, 1),
         )
 
     def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:

@@ -58,12 +58,8 @@ class PotentialClamps(Repair):
     suspected: int | None = None
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            weight=checks.above("weight", self.weight, 0),
-            iterations=checks.whole("iterations", self.iterations, 1),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-        )
+        checks.fields(self, ("weight", "learning_rate"), checks.above, 0)
+        checks.settings(self, iterations=checks.whole("iterations", self.iterations, 1))
         if self.suspected is not None:
             checks.settings(self, suspected=checks.whole("suspected", self.suspected, 0))
 

@@ -40,12 +40,8 @@ class DetectedClamps(Repair):
     frames: int = PotentialMargins.frames
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            weight=checks.above("weight", self.weight, 0),
-            high=checks.above("high", self.high, 0),
-            frames=checks.whole("frames", self.frames, 1),
-        )
+        checks.fields(self, ("weight", "high"), checks.above, 0)
+        checks.settings(self, frames=checks.whole("frames", self.frames, 1))
 
     @property
     def rounds(self) -> str:

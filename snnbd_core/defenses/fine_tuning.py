@@ -39,12 +39,8 @@ class FineTuning(Repair):
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            epochs=checks.whole("epochs", self.epochs, 1),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-            batch_size=checks.whole("batch_size", self.batch_size, 1),
-        )
+        checks.fields(self, ("epochs", "batch_size"), checks.whole, 1)
+        checks.settings(self, learning_rate=checks.above("learning_rate", self.learning_rate, 0))
         if self.threshold is not None:
             checks.settings(self, threshold=checks.above("threshold", self.threshold, 0))
 

@@ -45,14 +45,8 @@ class ThresholdGuarding(Repair):
     batch_size: int = 32
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            weight=checks.above("weight", self.weight, 0),
-            margin=checks.above("margin", self.margin, 0),
-            epochs=checks.whole("epochs", self.epochs, 1),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-            batch_size=checks.whole("batch_size", self.batch_size, 1),
-        )
+        checks.fields(self, ("weight", "margin", "learning_rate"), checks.above, 0)
+        checks.fields(self, ("epochs", "batch_size"), checks.whole, 1)
 
     def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         with bench.view.read(bench.spiking_layers, "potential") as potentials:

@@ -43,12 +43,8 @@ class AttentionDistillation(Repair):
     learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            beta=checks.above("beta", self.beta, 0),
-            epochs=checks.whole("epochs", self.epochs, 1),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-        )
+        checks.fields(self, ("beta", "learning_rate"), checks.above, 0)
+        checks.settings(self, epochs=checks.whole("epochs", self.epochs, 1))
 
     def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         teacher = bench.copied()

@@ -109,13 +109,8 @@ class OptimisedPruning(Pruning):
     samples: int = 64
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            episodes=checks.whole("episodes", self.episodes, 1),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-            search=checks.whole("search", self.search, 1),
-            samples=checks.whole("samples", self.samples, 1),
-        )
+        checks.fields(self, ("episodes", "search", "samples"), checks.whole, 1)
+        checks.settings(self, learning_rate=checks.above("learning_rate", self.learning_rate, 0))
 
     def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         return pruned(bench, self._choice(bench.copied(), clean, seed).keep)

@@ -52,14 +52,9 @@ class UnlearnRecoverPrune(Pruning):
     learning_rate: float = 1.0
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            threshold=checks.within("threshold", self.threshold, 0, 1),
-            unlearning_rate=checks.above("unlearning_rate", self.unlearning_rate, 0),
-            epochs=checks.whole("epochs", self.epochs, 1),
-            iterations=checks.whole("iterations", self.iterations, 1),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-        )
+        checks.fields(self, ("unlearning_rate", "learning_rate"), checks.above, 0)
+        checks.fields(self, ("epochs", "iterations"), checks.whole, 1)
+        checks.settings(self, threshold=checks.within("threshold", self.threshold, 0, 1))
 
     def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         return pruned(bench, self._choice(bench, clean, seed).keep)
@@ -113,14 +108,12 @@ class TwoStage(Pruning):
     learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
+        checks.fields(self, ("neurons", "weights"), checks.share)
+        checks.fields(self, ("unlearning_rate", "learning_rate"), checks.above, 0)
         checks.settings(
             self,
-            neurons=checks.share("neurons", self.neurons),
-            weights=checks.share("weights", self.weights),
-            unlearning_rate=checks.above("unlearning_rate", self.unlearning_rate, 0),
             unlearning_epochs=checks.whole("unlearning_epochs", self.unlearning_epochs, 1),
             epochs=checks.whole("epochs", self.epochs, 0),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
         )
 
     def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:

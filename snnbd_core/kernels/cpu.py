@@ -121,7 +121,7 @@ def _run(
     """
     steps, neurons = _size(current)
     if beta.numel() != threshold.numel():
-        both = (one.reshape(-1).expand(neurons).contiguous() for one in (beta, threshold))
+        both = (value.reshape(-1).expand(neurons).contiguous() for value in (beta, threshold))
         beta, threshold = both
     workers = torch.get_num_threads()
     size = _block_size(rows * current.element_size(), neurons // workers)

@@ -97,4 +97,4 @@ def _most_memory() -> int:
 
     have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [resource.getrlimit(of)[0] for of in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
-    return min([have, *(one for one in limits if one != resource.RLIM_INFINITY)])
+    return min([have, *(limit for limit in limits if limit != resource.RLIM_INFINITY)])

@@ -81,7 +81,7 @@ def _in_python_threads(
     helpers = [pool.submit(help_out, held) for _ in range(threads - 1)]
     call(address)
     # A helper that never got a thread (others use the pool) has nothing left to do.
-    for helper in [one for one in helpers if not one.cancel()]:
+    for helper in [helper for helper in helpers if not helper.cancel()]:
         helper.result()
 
 

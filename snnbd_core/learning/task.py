@@ -61,14 +61,11 @@ class Task:
 
     def __post_init__(self) -> None:
         loss_named(self.loss)
+        checks.fields(self, ("epochs", "batch_size", "steps"), checks.whole, 1)
+        checks.fields(self, ("seed", "target"), checks.whole, 0)
         checks.settings(
             self,
-            epochs=checks.whole("epochs", self.epochs, 1),
-            batch_size=checks.whole("batch_size", self.batch_size, 1),
             learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-            steps=checks.whole("steps", self.steps, 1),
-            seed=checks.whole("seed", self.seed, 0),
-            target=checks.whole("target", self.target, 0),
             rate=checks.within("rate", self.rate, 0, 1),
         )
 

@@ -119,8 +119,7 @@ class _Run:
     steps: int
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "steps"):
-            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
+        checks.fields(self, ("batch_size", "steps"), checks.whole, 1)
 
     def check_steady(self, nets: Sequence[nn.Module], dataset: Any) -> None:
         """Raises ValueError where a network answers a few samples differently the second time."""

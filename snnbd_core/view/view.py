@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import guards
-from snnbd_core.guards import bounded, gated
 from snnbd_core.view import lasting
 from snnbd_core.view.adapter import Adapter, Settings, Value
 from snnbd_core.view.errors import NotVisible
@@ -23,7 +22,7 @@ from snnbd_core.view.evaluating import evaluating
 from snnbd_core.view.libraries import ADAPTERS, stateful
 from snnbd_core.view.logits import brief, checked_logits
 from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, sample, traced
-from snnbd_core.view.watch import Edit, Watch
+from snnbd_core.view.watch import Edit, Watch, bound_by, gate
 
 __all__ = ["View"]
 
@@ -243,7 +242,7 @@ class View:
         """
         added = [None] * len(values) if offsets is None else offsets
         edits = {
-            layer: _gate(value, offset)
+            layer: gate(value, offset)
             for layer, value, offset in zip(self.hidden, values, added, strict=True)
             if value is not None
         }
@@ -251,7 +250,7 @@ class View:
 
     def bounded(self, bounds: Sequence[Tensor]) -> Watch:
         """A block that cuts the currents of hidden layers at upper bounds [T, C]."""
-        edits = {layer: _bound(bound) for layer, bound in zip(self.hidden, bounds, strict=True)}
+        edits = {layer: bound_by(bound) for layer, bound in zip(self.hidden, bounds, strict=True)}
         return Watch(self.net, (), None, edits)
 
     def edited(self, edits: dict[Layer, Edit]) -> Watch:
@@ -295,11 +294,3 @@ class View:
     def sample(self) -> Tensor:
         """A sequence for one run, see `snnbd_core.view.trace.sample`."""
         return sample(self.net, self.like)
-
-
-def _gate(values: Tensor, offset: Tensor | None) -> Edit:
-    return lambda current, now: gated(current, values, offset)
-
-
-def _bound(bounds: Tensor) -> Edit:
-    return lambda current, now: bounded(current, bounds[now])

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.guards import folded, unfolded
+from snnbd_core.guards import bounded, folded, gated, unfolded
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.trace import Layer
 
-__all__ = ["Edit", "Watch"]
+__all__ = ["Edit", "Watch", "bound_by", "gate"]
 
 Edit = Callable[[Tensor, slice], Tensor]
 """edit(current [t, B, C, ...], which steps) -> the current that the neurons get."""
@@ -123,3 +123,13 @@ class Watch:
         if potential is None:
             raise NotVisible("a membrane potential", str(layer), "its library does not give it out")
         return potential
+
+
+def gate(values: Tensor, offset: Tensor | None) -> Edit:
+    """Multiplies channels by values [C], and adds offsets [C]."""
+    return lambda current, now: gated(current, values, offset)
+
+
+def bound_by(bounds: Tensor) -> Edit:
+    """Cuts channels at upper bounds [T, C]."""
+    return lambda current, now: bounded(current, bounds[now])

@@ -13,53 +13,54 @@ if TYPE_CHECKING:
     from snnbd_book.runs.settings import Experiment
 
 
-def check_together(one: Experiment) -> None:
+def check_together(wanted: Experiment) -> None:
     """Raises ValueError naming the field of an experiment that does not go with the others."""
-    if one.coding != "direct" and one.data not in data.IMAGES:
+    if wanted.coding != "direct" and wanted.data not in data.IMAGES:
         raise ValueError(
-            f"coding={one.coding!r} is for static images: data={one.data!r} holds events"
+            f"coding={wanted.coding!r} is for static images: data={wanted.data!r} holds events"
         )
-    if one.trigger is None and one.rate > 0:
-        raise ValueError(f"rate={one.rate!r} must be 0 without a trigger")
-    learnt = isinstance(one.trigger, attacks.Dynamic)
-    if learnt and one.rate == 0:
-        raise ValueError(f"rate=0 with trigger={one.trigger!r}: one that is learnt needs > 0")
-    if learnt and one.rule != SurrogateGradient():
+    if wanted.trigger is None and wanted.rate > 0:
+        raise ValueError(f"rate={wanted.rate!r} must be 0 without a trigger")
+    learnt = isinstance(wanted.trigger, attacks.Dynamic)
+    if learnt and wanted.rate == 0:
+        raise ValueError(f"rate=0 with trigger={wanted.trigger!r}: one that is learnt needs > 0")
+    if learnt and wanted.rule != SurrogateGradient():
         raise ValueError(
-            f"rule={one.rule!r} with trigger={one.trigger!r}, which is learnt by a training "
+            f"rule={wanted.rule!r} with trigger={wanted.trigger!r}, which is learnt by a training "
             f"of its own: allowed is surrogate-gradient"
         )
     for name in ("defence", "probe"):
-        part = getattr(one, name)
-        if part is not None and not part.data_free and one.held_out == 0:
+        part = getattr(wanted, name)
+        if part is not None and not part.data_free and wanted.held_out == 0:
             raise ValueError(f"held_out=0 gives {name}={part!r} no clean samples: allowed is >= 1")
-    _check_probe(one)
+    _check_probe(wanted)
 
 
-def _check_probe(one: Experiment) -> None:
-    kind = type(one.probe)
-    if kind in detectors.INPUTS.values() and one.trigger is None:
+def _check_probe(wanted: Experiment) -> None:
+    kind = type(wanted.probe)
+    if kind in detectors.INPUTS.values() and wanted.trigger is None:
         raise ValueError(
-            f"trigger=None with probe={one.probe!r}, which compares inputs without and with "
+            f"trigger=None with probe={wanted.probe!r}, which compares inputs without and with "
             f"one: allowed are {', '.join(parts.TRIGGERS)}"
         )
     if kind in detectors.TRAINING_SETS.values():
-        if one.rate == 0:
+        if wanted.rate == 0:
             raise ValueError(
-                f"rate=0 with probe={one.probe!r}, which looks for poisoned samples: allowed is > 0"
+                f"rate=0 with probe={wanted.probe!r}, which looks for poisoned samples: "
+                "allowed is > 0"
             )
-        if isinstance(one.trigger, attacks.Dynamic):
+        if isinstance(wanted.trigger, attacks.Dynamic):
             raise ValueError(
-                f"probe={one.probe!r} looks at one training set, and trigger="
-                f"{one.trigger!r} changes it while it is learnt: use another trigger"
+                f"probe={wanted.probe!r} looks at one training set, and trigger="
+                f"{wanted.trigger!r} changes it while it is learnt: use another trigger"
             )
-        if isinstance(one.rule, attacks.Federated):
+        if isinstance(wanted.rule, attacks.Federated):
             raise ValueError(
-                f"probe={one.probe!r} looks at one training set, and rule={one.rule!r} has "
-                "one for each client: use another rule"
+                f"probe={wanted.probe!r} looks at one training set, and rule={wanted.rule!r} "
+                "has one for each client: use another rule"
             )
-    if isinstance(one.probe, attacks.GradientAttack) and one.data not in data.IMAGES:
+    if isinstance(wanted.probe, attacks.GradientAttack) and wanted.data not in data.IMAGES:
         raise ValueError(
-            f"data={one.data!r} holds events, and probe={one.probe!r} changes pixels in "
+            f"data={wanted.data!r} holds events, and probe={wanted.probe!r} changes pixels in "
             f"0..1: allowed are {', '.join(data.IMAGES)}"
         )

@@ -60,12 +60,11 @@ class Beatrix:
     channels: int = 256
 
     def __post_init__(self) -> None:
+        checks.fields(self, ("orders", "channels"), checks.whole, 1)
         checks.settings(
             self,
             of=checks.choice("of", self.of, KINDS),
-            orders=checks.whole("orders", self.orders, 1),
             width=checks.above("width", self.width, 0),
-            channels=checks.whole("channels", self.channels, 1),
         )
 
     def score(

@@ -61,10 +61,8 @@ class NeuralCleanse:
     threshold: float = 2.0
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "samples"):
-            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
-        for name in ("weight", "threshold"):
-            checks.settings(self, **{name: checks.above(name, getattr(self, name), 0)})
+        checks.fields(self, ("iterations", "samples"), checks.whole, 1)
+        checks.fields(self, ("weight", "threshold"), checks.above, 0)
 
     def inspect(
         self,

@@ -72,8 +72,7 @@ class BrainStimulation:
     threshold: float = 0.88
 
     def __post_init__(self) -> None:
-        for name in ("samples", "candidates", "iterations"):
-            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
+        checks.fields(self, ("samples", "candidates", "iterations"), checks.whole, 1)
         checks.above("size", self.size, 0)
         checks.settings(
             self,
@@ -139,7 +138,7 @@ class BrainStimulation:
             sequence = bench.sequence(bench.samples(clean, self._drawn(clean, seed))[0])
             largest = bench.rates(clean, largest=True)
             found = self.suspects(bench.view, sequence, largest)
-            best = next((one for one in found if one.target == target), found[0])
+            best = next((each for each in found if each.target == target), found[0])
             votes = responses(
                 bench.view, sequence, largest[best.layer], best.layer, best.channel, levels
             )
@@ -178,7 +177,7 @@ class BrainStimulation:
         self, bench: Bench, batch: Tensor, labels: Tensor, found: Sequence[Candidate]
     ) -> list[float]:
         """For each channel the share of other classes' samples that its patch sends to its own."""
-        targets = torch.tensor([one.target for one in found], device=batch.device)
+        targets = torch.tensor([each.target for each in found], device=batch.device)
         others = (labels != targets[:, None]).float()
         if not bool(others.any(dim=1).all()):
             raise ValueError(
@@ -203,7 +202,7 @@ class BrainStimulation:
         """
         free, paint = patches.start(len(found), batch)
         optimizer = torch.optim.Adam([free, paint], lr=0.2)
-        targets = torch.tensor([one.target for one in found], device=batch.device)
+        targets = torch.tensor([each.target for each in found], device=batch.device)
         labels = targets.repeat_interleave(len(batch))
         high, sharp = max(float(batch.max()), 1.0), sharpness(bench.view, bench.sequence(batch))
         allowed = self.size * batch.shape[-2] * batch.shape[-1]

@@ -44,11 +44,10 @@ class NoiseResponse:
     threshold: float = 0.9
 
     def __post_init__(self) -> None:
+        checks.fields(self, ("inputs", "frames"), checks.whole, 1)
         checks.settings(
             self,
             levels=checks.all_above("levels", self.levels, 0),
-            inputs=checks.whole("inputs", self.inputs, 1),
-            frames=checks.whole("frames", self.frames, 1),
             threshold=checks.within("threshold", self.threshold, 0, 1),
         )
 

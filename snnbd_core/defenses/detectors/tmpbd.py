@@ -55,10 +55,8 @@ class PotentialMargins:
     frames: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "iterations", "frames"):
-            checks.settings(self, **{name: checks.whole(name, getattr(self, name), 1)})
-        for name in ("learning_rate", "high"):
-            checks.settings(self, **{name: checks.above(name, getattr(self, name), 0)})
+        checks.fields(self, ("inputs", "iterations", "frames"), checks.whole, 1)
+        checks.fields(self, ("learning_rate", "high"), checks.above, 0)
 
     def inspect(
         self,
