@@ -7,6 +7,7 @@ only where that is imported already: who brings such a network has imported it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,9 +133,14 @@ class Adapter:
 
         Nothing is imported for that: the library of a module that exists is imported already.
         """
-        bases = type(module).__mro__
-        found = (kind.__name__ for kind in bases if kind.__module__.startswith(self.packages))
-        return next(found, None)
+        return _named(type(module), self.packages)
+
+
+@functools.lru_cache(maxsize=4096)
+def _named(kind: type, packages: tuple[str, ...]) -> str | None:
+    """Name of the first class, from `kind` upwards, that lies in one of the packages."""
+    found = (base.__name__ for base in kind.__mro__ if base.__module__.startswith(packages))
+    return next(found, None)
 
 
 @contextmanager
