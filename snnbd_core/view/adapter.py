@@ -133,7 +133,8 @@ class Adapter:
 
         Nothing is imported for that: the library of a module that exists is imported already.
         """
-        return _named(type(module), self.packages)
+        kind: Any = type(module)
+        return _named(kind, self.packages)
 
 
 @functools.lru_cache(maxsize=4096)
