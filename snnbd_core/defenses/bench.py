@@ -115,7 +115,7 @@ def copied(
     place = choose_device(device)
     View(net).reset()
     out = copy.deepcopy(net).to(place).eval()
-    return Bench(out, View(out, _like(data, steps)), place, checks.whole("steps", steps, 1))
+    return _bench(out, data, place, steps)
 
 
 def repairing(
@@ -145,7 +145,7 @@ def frozen(
     place = choose_device(device)
     try:
         net.eval().requires_grad_(False).to(place)
-        yield Bench(net, View(net, _like(data, steps)), place, checks.whole("steps", steps, 1))
+        yield _bench(net, data, place, steps)
     finally:
         View(net).reset()
         if home is not None:
@@ -179,6 +179,16 @@ def check_clean(net: nn.Module, clean: Any) -> Any:
             f"clean_samples have shape {tuple(clean.input_shape)}, the network reads {tuple(shape)}"
         )
     return clean
+
+
+def _bench(net: nn.Module, data: Any, place: torch.device, steps: int) -> Bench:
+    """A network on a bench, if it answers the same samples alike twice."""
+    steps = checks.whole("steps", steps, 1)
+    view = View(net, _like(data, steps))
+    if view.like is not None:
+        with torch.random.fork_rng(devices=[]):
+            view.check_steady(view.sample())
+    return Bench(net, view, place, steps)
 
 
 def _like(data: Any, steps: int) -> Tensor | None:

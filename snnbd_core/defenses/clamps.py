@@ -79,9 +79,7 @@ class PotentialClamps:
     ) -> nn.Module:
         """A clamped copy of the network, for sequences of as many steps as the samples have."""
         bench, clean = repairing(net, clean_samples, device=device, steps=steps)
-        bench.net.requires_grad_(False)
-        clamped = bench.copied()
-        found = _learnt(self, bench, _drawn(bench, clean, seed))
+        clamped, found = bench.copied(), _learnt(self, bench, _drawn(bench, clean, seed))
         for layer, bounds in zip(clamped.view.hidden, found, strict=True):
             clamped.view.guard(layer, "bound", bounds)
         if self.suspected is None:
@@ -101,7 +99,6 @@ class PotentialClamps:
     ) -> list[Tensor]:
         """The learnt bounds of each hidden layer's currents, [T, C]."""
         bench, clean = repairing(net, clean_samples, device=device, steps=steps)
-        bench.net.requires_grad_(False)
         return _learnt(self, bench, _drawn(bench, clean, seed))
 
 
@@ -112,6 +109,8 @@ def _drawn(bench: Bench, clean: Any, seed: int) -> Tensor:
 
 
 def _learnt(clamps: PotentialClamps, bench: Bench, sequence: Tensor) -> list[Tensor]:
+    bench = bench.copied()
+    bench.net.requires_grad_(False)
     start = largest_currents(bench.net, sequence)
     with torch.no_grad():
         wanted = _mean_potential(bench, sequence)

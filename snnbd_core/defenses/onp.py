@@ -154,7 +154,7 @@ class OptimisedPruning:
 
     def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
         """As `choose`; the weights of the bench lose their gradients."""
-        edges = bench.view.connections()
+        edges = [strength.float() for strength in bench.view.connections()]
         bench.net.requires_grad_(False)
         batch, labels = bench.samples(clean)
         with seeded(seed):
@@ -219,7 +219,7 @@ def _features(bench: Bench, clean: Any, triggered: Tensor, edges: list[Tensor]) 
     for number, (rate, under_trigger) in enumerate(zip(*rates, strict=True)):
         arriving, leaving = edges[number].norm(dim=1), edges[number + 1].norm(dim=0)
         values = (rate, under_trigger - rate, arriving, leaving)
-        found.append(torch.stack([standard(value) for value in values], dim=1))
+        found.append(torch.stack([standard(value) for value in values], dim=1).float())
     return found
 
 
