@@ -111,8 +111,27 @@ def finite(net: nn.Module, done: str) -> None:
     Buffers count too: a neuron whose batch norm has a mean of NaN never fires, and looks harmless.
     """
     for name, values in (*net.named_parameters(), *net.named_buffers()):
+        if nn.parameter.is_lazy(values):
+            raise ValueError(
+                f"the weights {name} have no shape yet: nothing can be {done}; run the network "
+                "once on a batch, or train it"
+            )
+        if values.dtype in (torch.float16, torch.bfloat16):
+            raise ValueError(
+                f"the weights {name} are {values.dtype}: allowed is float32 or float64, as "
+                "net.float() gives them"
+            )
         if not bool(torch.isfinite(values).all()):
             raise ValueError(f"the weights {name} are not finite: nothing can be {done}")
+
+
+def trainable(net: nn.Module) -> None:
+    """Raises ValueError for a network all of whose weights are frozen, or that has none."""
+    if not any(weight.requires_grad for weight in net.parameters()):
+        raise ValueError(
+            f"net={type(net).__name__} has no weights to train: needed are parameters with "
+            "requires_grad=True, as net.requires_grad_(True) sets it; quantised layers have none"
+        )
 
 
 def classes(count: int, least: int, method: str) -> None:

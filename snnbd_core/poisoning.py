@@ -71,6 +71,10 @@ class Triggered(_View):
                 f"trigger={self.trigger!r} gives samples of shape {tuple(triggered.shape[1:])}: "
                 f"allowed is that of the data set, {tuple(clean.shape[1:])}"
             )
+        if not torch.isfinite(triggered).all():
+            raise ValueError(
+                f"trigger={self.trigger!r} gives NaN or infinite values: allowed are finite numbers"
+            )
         return triggered.to(torch.float32), labels
 
     def events(self, index: int) -> np.ndarray:

@@ -31,6 +31,7 @@ __all__ = [
 
 Kind = Literal["frames", "image"]
 Labels = npt.NDArray[np.int64]
+_MOST_CLASSES = 100_000
 Indices = Sequence[int] | npt.NDArray[Any] | Tensor
 
 
@@ -133,11 +134,23 @@ def check_labels(labels: Any, count: int, classes: int, name: str) -> Labels:
 
 
 def named_classes(classes: int | Sequence[str] | None, labels: Any) -> tuple[str, ...]:
-    """The classes' names: those given, or numbers; as many as the labels need for None."""
-    if isinstance(classes, Sequence):
+    """The classes' names: those given, or numbers; as many as the labels need for None.
+
+    Raises:
+        CorruptData: a label so large that it is no class, such as a time stamp.
+        ValueError: as for `checks.whole`.
+    """
+    if isinstance(classes, Sequence | np.ndarray) and not isinstance(classes, str):
         return tuple(map(str, classes))
     if classes is None:
-        return named_classes(int(np.max(labels, initial=0)) + 1, labels)
+        largest = int(np.max(labels, initial=0))
+        if largest >= _MOST_CLASSES:
+            raise CorruptData(
+                f"sample {int(np.argmax(labels))} has label {largest}: the largest label + 1 is "
+                f"the number of classes, and at most {_MOST_CLASSES} are allowed; number them "
+                "from 0 on"
+            )
+        return named_classes(largest + 1, labels)
     return tuple(str(number) for number in range(checks.whole("classes", classes, 1)))
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from snnbd_core import checks
 from snnbd_core.data.conversion import as_float
-from snnbd_core.data.samples import SampleSet, whole_label
+from snnbd_core.data.samples import SampleSet, named_classes, whole_label
 
 __all__ = [
     "Batched",
@@ -126,9 +126,14 @@ class Batches:
 
 
 def known_classes(data: Any) -> int | Sequence[str] | None:
-    """What a set says of its classes: their number or names; None where it says nothing."""
+    """What a set says of its classes: their number, or their names.
+
+    A part has the classes of the whole, also those of which it has no sample.
+    """
     if isinstance(data, Subset):
-        return known_classes(data.dataset)
+        said = known_classes(data.dataset)
+        whole = _known_labels(data.dataset) if said is None else None
+        return said if whole is None else len(named_classes(None, whole))
     if isinstance(data, ConcatDataset):
         found = [known_classes(part) for part in data.datasets]
         return found[0] if all(said == found[0] for said in found) else None

@@ -121,8 +121,7 @@ def copied(net: nn.Module, data: Any, *, device: str | torch.device, steps: int)
     place = choose_device(device)
     seen = View(net)
     seen.reset()
-    out = copy.deepcopy(seen.net).to(place).eval()
-    return Bench(out, View(out, _like(data, steps)), place, checks.whole("steps", steps, 1))
+    return _bench(copy.deepcopy(seen.net).to(place).eval(), data, place, steps)
 
 
 @contextmanager
@@ -134,10 +133,10 @@ def frozen(
     Args, Raises: as `copied`.
     """
     checks.finite(net, "inspected")
-    view, place = View(net, _like(data, steps)), choose_device(device)
+    view, place = View(net), choose_device(device)
     with evaluating(view.net, place), fixed(view.net):
         try:
-            yield Bench(view.net, view, place, checks.whole("steps", steps, 1))
+            yield _bench(view.net, data, place, steps)
         finally:
             view.reset()
 
@@ -165,6 +164,16 @@ def check_clean(net: nn.Module, clean: Any) -> Any:
             f"clean_samples have shape {tuple(clean.input_shape)}, the network reads {tuple(shape)}"
         )
     return clean
+
+
+def _bench(net: nn.Module, data: Any, place: torch.device, steps: int) -> Bench:
+    """A network on a bench, if it answers the same samples alike twice."""
+    steps = checks.whole("steps", steps, 1)
+    view = View(net, _like(data, steps))
+    if view.like is not None:
+        with torch.random.fork_rng(devices=[]):
+            view.check_steady(view.sample())
+    return Bench(net, view, place, steps)
 
 
 def _like(data: Any, steps: int) -> Tensor | None:

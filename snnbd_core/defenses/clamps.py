@@ -65,8 +65,8 @@ class PotentialClamps(Repair):
 
     def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         """Clamped for sequences of as many steps as the samples have."""
-        bench.net.requires_grad_(False)
         clamped = bench.copied()
+        bench.net.requires_grad_(False)
         found = _learnt(self, bench, _drawn(bench, clean, seed))
         for layer, bounds in zip(clamped.view.hidden, found, strict=True):
             clamped.view.guard(layer, "bound", bounds)
@@ -98,6 +98,8 @@ def _drawn(bench: Bench, clean: Any, seed: int) -> Tensor:
 
 
 def _learnt(clamps: PotentialClamps, bench: Bench, sequence: Tensor) -> list[Tensor]:
+    bench = bench.copied()
+    bench.net.requires_grad_(False)
     start = largest_currents(bench.net, sequence)
     with torch.no_grad():
         wanted = _mean_potential(bench, sequence)

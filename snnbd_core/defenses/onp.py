@@ -122,7 +122,7 @@ class OptimisedPruning(Pruning):
 
     def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
         """The last probabilities of pruning, and the best pruning that was tried."""
-        edges = bench.view.connections()
+        edges = [strength.float() for strength in bench.view.connections()]
         bench.net.requires_grad_(False)
         batch, labels = bench.samples(clean)
         with seeded(seed):
@@ -187,7 +187,7 @@ def _features(bench: Bench, clean: Any, triggered: Tensor, edges: list[Tensor]) 
     for number, (rate, under_trigger) in enumerate(zip(*rates, strict=True)):
         arriving, leaving = edges[number].norm(dim=1), edges[number + 1].norm(dim=0)
         values = (rate, under_trigger - rate, arriving, leaving)
-        found.append(torch.stack([standard(value) for value in values], dim=1))
+        found.append(torch.stack([standard(value) for value in values], dim=1).float())
     return found
 
 

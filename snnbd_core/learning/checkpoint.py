@@ -82,7 +82,14 @@ class Checkpoint:
     def _read(self) -> dict[str, Any]:
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        except (
+            OSError,
+            RuntimeError,
+            pickle.UnpicklingError,
+            EOFError,
+            KeyError,
+            ValueError,
+        ) as error:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} cannot be read, the file is damaged or not a "
                 f"checkpoint ({type(error).__name__}); remove it to start afresh"

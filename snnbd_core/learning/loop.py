@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
+from snnbd_core import checks
 from snnbd_core.kernels import memory
 from snnbd_core.learning.history import History
 from snnbd_core.metrics.answers import decide
 from snnbd_core.view import View, checked_logits
+from snnbd_core.view.logits import as_read
 
 __all__ = ["Step", "answers_of", "epochs_of", "mixed_seed", "scored"]
 
@@ -65,7 +67,7 @@ def answers_of(net: nn.Module, sequence: Tensor, classes: int | None = None) -> 
     place = sequence.device
     half = place.type == "cuda" and torch.cuda.is_bf16_supported()
     with torch.autocast(place.type, torch.bfloat16, enabled=half):
-        logits = checked_logits(net(sequence), sequence.shape[1], classes)
+        logits = checked_logits(net(as_read(net, sequence)), sequence.shape[1], classes)
     return logits.float() if logits.dtype in _HALF else logits
 
 
@@ -102,8 +104,10 @@ def epochs_of(
         progress: shows a bar, on a terminal and in a notebook.
 
     Raises:
+        ValueError: a network without weights to train.
         FloatingPointError: the loss or a weight is no longer finite.
     """
+    checks.trainable(net)
     memory.keep()
     place = next(net.parameters()).device
     history = History() if history is None else history

@@ -82,8 +82,8 @@ def train(
         The history, of a resumed run from its first epoch on.
 
     Raises:
-        ValueError: an argument out of range, an empty data set, an answer that is not
-            [B, classes], a checkpoint that is damaged.
+        ValueError: an argument out of range, an empty data set, no weights to train, an answer that
+            is not [B, classes], a checkpoint that is damaged.
         FloatingPointError: the loss or a weight is no longer finite.
     """
     epochs = checks.whole("epochs", epochs, 1)
@@ -95,6 +95,7 @@ def train(
     dataset = as_set(dataset)
     if not len(dataset):
         raise ValueError("dataset has no samples; training needs at least one")
+    checks.trainable(net)
     net.to(choose_device(device))
     optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
     begun, saved = History(), None

@@ -117,7 +117,8 @@ def _weighs(module: nn.Module) -> bool:
     counted = isinstance(module, _COUNTED)
     norms = _BatchNorm | nn.LayerNorm | nn.GroupNorm | nn.PReLU
     own = next(module.parameters(recurse=False), None)
-    return own is not None and not counted and not isinstance(module, norms)
+    packed = callable(getattr(module, "weight", None))  # a quantised layer gives them by a method
+    return packed or (own is not None and not counted and not isinstance(module, norms))
 
 
 def fan_out(convolution: nn.Conv1d | nn.Conv2d, *size: int) -> Tensor:

@@ -60,7 +60,7 @@ def evaluate(
             batch_size or steps below 1, clean_net without a trigger, or a trigger that does not
             fit the set; a network that answers a batch differently the second time, see `View`.
     """
-    dataset = as_set(dataset)
+    dataset = _filled(dataset)
     check_target(target, dataset.classes)
     if clean_net is not None and trigger is None:
         raise ValueError("clean_net without trigger=...: the floor is its success rate under one")
@@ -103,7 +103,7 @@ def predict(
     steps: int = 4,
 ) -> np.ndarray:
     """A network's answers, int64 [N]; `NO_PREDICTION` (-1) for silent or tied outputs."""
-    dataset = as_set(dataset)
+    dataset = _filled(dataset)
     run = _Run(choose_device(device), batch_size, steps)
     run.check_steady([net], dataset)
     (answers,), _, _ = run.predictions([net], dataset)
@@ -145,7 +145,7 @@ class _Run:
                 sequence = self._sequence(dataset, rows)
                 for view, answer in zip(views, answers, strict=True):
                     logits = checked_logits(view(sequence), len(rows), dataset.classes)
-                    answer[rows] = decide(_finite(logits)).cpu().numpy()
+                    answer[rows] = decide(logits).cpu().numpy()
         return answers, _per_sample(activity.spikes, total), _per_sample(activity.synops, total)
 
     def _sequence(self, dataset: Any, rows: np.ndarray) -> Tensor:
@@ -169,10 +169,12 @@ def check_batch_axis(net: nn.Module, sequence: Tensor, classes: int | None) -> N
             checked_logits(net(sequence[:, 1:]), batch - 1, classes)
 
 
-def _finite(logits: Tensor) -> Tensor:
-    if not torch.isfinite(logits).all():
-        raise ValueError("net gives logits that are NaN or infinite: allowed are finite numbers")
-    return logits
+def _filled(dataset: Any) -> Any:
+    """A data set of any kind as one of this library's; ValueError if it is empty."""
+    dataset = as_set(dataset)
+    if not len(dataset):
+        raise ValueError("dataset is empty: at least one sample is needed")
+    return dataset
 
 
 def _per_sample(total: Tensor | float | None, samples: int) -> float | None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from snnbd_core.data.batches import as_sequence
 from snnbd_core.view import View
 
-__all__ = ["ascended", "margins", "per_class"]
+__all__ = ["ascended", "margins", "per_class", "slope_of"]
 
 Numbers = TypeVar("Numbers", Tensor, np.ndarray)
 
@@ -34,10 +34,24 @@ def ascended(
     """
     point = inputs.detach().requires_grad_()
     margin = margins(view, as_sequence(point, 1), target)
-    (slope,) = torch.autograd.grad(margin.sum(), point)
+    slope = slope_of(view, margin, point)
     length = slope.flatten(1).norm(dim=1).clamp_min(1e-12)
     step = slope / length.reshape(-1, 1, 1, 1, 1)
     return margin.detach(), (point.detach() + learning_rate * step).clamp(0, high)
+
+
+def slope_of(view: View, values: Tensor, inputs: Tensor) -> Tensor:
+    """Gradient of the sum of what a network gave, in the shape of its inputs.
+
+    Raises:
+        NotVisible: the network cuts it off.
+    """
+    slope = None
+    if values.requires_grad:
+        (slope,) = torch.autograd.grad(values.sum(), inputs, allow_unused=True)
+    if slope is None:
+        raise view.blind("a gradient down to its input", "quantised layers give none")
+    return slope
 
 
 def margins(view: View, sequence: Tensor, target: int | Tensor) -> Tensor:

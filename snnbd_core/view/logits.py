@@ -1,12 +1,18 @@
-"""What a network has to give: logits [B, classes]."""
+"""What a network is given, a sequence, and has to give: logits [B, classes]."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["checked_logits"]
+__all__ = ["as_read", "brief", "checked_logits", "finite"]
+
+
+def as_read(net: nn.Module, sequence: Tensor) -> Tensor:
+    """The sequence in the precision of the network's weights, as float64."""
+    kinds = (weight.dtype for weight in net.parameters() if weight.dtype.is_floating_point)
+    return sequence.to(next(kinds, sequence.dtype))
 
 
 def checked_logits(logits: Any, batch: int, classes: int | None = None) -> Tensor:
@@ -31,7 +37,16 @@ def checked_logits(logits: Any, batch: int, classes: int | None = None) -> Tenso
         remedy = "; average over time: logits.mean(0)" if len(shape) == 3 else ""
         if len(shape) == 2 and shape[0] != batch:
             remedy = "; the first axis must be the samples, not time"
+        elif len(shape) == 2:
+            remedy = "; name the data set's classes by snnbd_core.data.as_set(data, classes=...)"
         raise ValueError(f"net gives logits of shape {shape}: {wanted}{remedy}")
+    return logits
+
+
+def finite(logits: Tensor) -> Tensor:
+    """The logits, if none of them is NaN or infinite; ValueError otherwise."""
+    if not bool(logits.isfinite().all()):
+        raise ValueError("net gives logits that are NaN or infinite: allowed are finite numbers")
     return logits
 
 

@@ -124,16 +124,15 @@ def traced(
     watched = [
         m for m in known if known[m] is not None or (isinstance(m, _WEIGHTED) and m not in inner)
     ]
-    calls: list[_Call] = []
-    hooks = [module.register_forward_hook(_noting(calls)) for module in watched]
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            logits = run(sequence)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    # samples alike and frames that differ: the order of the rows [T * B] shows
+    brighter = 1 + torch.arange(len(sequence), device=sequence.device) / len(sequence)
+    alike = sequence[:, :1] * brighter.reshape(-1, 1, *[1] * (sequence.dim() - 2))
+    sequence = alike.expand_as(sequence).contiguous()
     steps, batch = sequence.shape[:2]
+    calls, logits = _calls(watched, run, sequence)
     counted = Counter(call.module for call in calls)
+    unsure = any(adapter is not None and adapter.axes(m) is None for m, adapter in known.items())
+    longer = _longer(watched, run, sequence) if unsure else {}
     seen: Counter[nn.Module] = Counter()
     names = {module: name for name, module in net.named_modules()}
     layers: list[Layer] = []
@@ -143,13 +142,15 @@ def traced(
         module, use = call.module, seen[call.module]
         seen[module] += 1
         stepwise = call.given.shape[0] == batch and steps > 1 and counted[module] % steps == 0
+        again = longer.get(module, [])
+        stepwise = stepwise and len(again) != counted[module]
         uses = counted[module] // steps if stepwise else counted[module]
         if use >= uses:
             continue  # a later time step
         name = names[module] + (f"#{use + 1}" if use else "")
         adapter = known[module]
         if adapter is not None:
-            axes = adapter.axes(module) or _axes(call.given.shape, steps, batch, stepwise)
+            axes = adapter.axes(module) or _axes(call.given, steps, batch, again[:1])
             shape = tuple(call.gave.shape[2 if axes in ("time", "batch") else 1 :])
             layers.append(Layer(name, module, adapter, axes, use, uses, shape))
         elif isinstance(module, _BatchNorm):
@@ -176,17 +177,54 @@ def _noting(calls: list[_Call]) -> Any:
     return note
 
 
-def _axes(shape: torch.Size, steps: int, batch: int, stepwise: bool) -> str:
+def _calls(
+    watched: Sequence[nn.Module], run: Callable[[Tensor], Any], sequence: Tensor
+) -> tuple[list[_Call], Tensor]:
+    """The calls of modules in one run, and its logits."""
+    calls: list[_Call] = []
+    hooks = [module.register_forward_hook(_noting(calls)) for module in watched]
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            return calls, run(sequence)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _longer(
+    watched: Sequence[nn.Module], run: Callable[[Tensor], Any], sequence: Tensor
+) -> dict[nn.Module, list[torch.Size]]:
+    """Shapes of all currents with a step more: what grows with T is time.
+
+    Nothing for a network that is built for its number of steps.
+    """
+    try:
+        calls, _ = _calls(watched, run, torch.cat([sequence, sequence[-1:]]))
+    except (IndexError, RuntimeError, ValueError):
+        return {}
+    found: dict[nn.Module, list[torch.Size]] = {}
+    for call in calls:
+        found.setdefault(call.module, []).append(call.given.shape)
+    return found
+
+
+def _axes(current: Tensor, steps: int, batch: int, longer: Sequence[torch.Size]) -> str:
+    shape = current.shape
     if len(shape) > 2 and shape[1] == batch and shape[0] in (steps, 1):
         return "time"
     if shape[0] == steps * batch and steps > 1:
-        return "folded"
+        rows = current.unflatten(0, (batch, steps))
+        alike = torch.allclose(rows, rows[:1].expand_as(rows), rtol=1e-4, atol=1e-6)
+        same = torch.allclose(current, current[:1].expand_as(current), rtol=1e-4, atol=1e-6)
+        return "folded-batch" if alike and not same else "folded"
+    if shape[0] == batch and any(one[:2] == (batch, steps + 1) for one in longer):
+        return "batch"
     if shape[0] == batch:
         return "step"
     raise NotVisible(
         "how its neurons lie in time",
         f"a layer with a current of shape {list(shape)}",
-        f"needed is [T, B, ...], [T * B, ...] or [B, ...] with T={steps}, B={batch}",
+        f"needed is [T, B, ...], [B, T, ...], [T * B, ...] or [B, ...] with T={steps}, B={batch}",
     )
 
 

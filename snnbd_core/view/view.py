@@ -20,7 +20,7 @@ from snnbd_core.view.adapter import Adapter, Settings, Value
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.evaluating import evaluating
 from snnbd_core.view.libraries import ADAPTERS, stateful
-from snnbd_core.view.logits import brief, checked_logits
+from snnbd_core.view.logits import as_read, brief, checked_logits, finite
 from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, sample, traced
 from snnbd_core.view.watch import Edit, Watch, bound_by, gate
 
@@ -55,11 +55,12 @@ class View:
         """Logits [B, classes] of a sequence [T, B, C, H, W], from a fresh state.
 
         Raises:
-            ValueError: an output that is no [B, classes].
+            ValueError: an output that is no [B, classes], or not of finite numbers.
         """
         self.reset()
         try:
-            return checked_logits(self.net(sequence), sequence.shape[1])
+            logits = self.net(as_read(self.net, sequence))
+            return finite(checked_logits(logits, sequence.shape[1]))
         finally:
             self.reset()  # states that hang on a graph can be neither copied nor saved
 

@@ -309,6 +309,7 @@ def replaced(sample: Any, at: int = 3) -> list[Any]:
         (replaced((FRAMES[3], "cat")), "sample 3 has label 'cat'; a whole number"),
         (replaced((FRAMES[3], np.eye(4)[0])), "sample 3 has label array("),
         (replaced((FRAMES[3], float("nan"))), "sample 3 has label nan"),
+        (replaced((FRAMES[3], 10**9)), "sample 3 has label 1000000000: the largest label + 1 is"),
         (replaced((FRAMES[3], -1)), "sample 3 has label -1; 0..3 is allowed"),
         (replaced((FRAMES[3] + np.inf, 1)), "sample 3 has numbers that are not finite"),
         (replaced((FRAMES[3] * 1j, 1)), "sample 3 holds complex64: real numbers are allowed"),
@@ -333,3 +334,26 @@ def test_a_batch_of_the_wrong_length_is_named() -> None:
 
     with pytest.raises(ValueError, match="gives 1 samples and 2 labels for 2 indices"):
         as_set(Short()).batch([0, 1])
+
+
+def test_a_part_has_the_classes_of_the_whole_also_those_that_it_lacks() -> None:
+    whole = TensorDataset(torch.from_numpy(FRAMES), torch.from_numpy(LABELS))
+    part = as_set(Subset(Subset(whole, range(8)), [0, 2, 4]))
+    assert part.classes == 4 and part.labels.tolist() == [0, 2, 0]
+
+
+def test_names_of_classes_are_taken_from_an_array_and_not_from_the_letters_of_a_word() -> None:
+    assert as_set(Map(), classes=np.array(["a", "b", "c", "d"])).class_names == ("a", "b", "c", "d")
+    with pytest.raises(ValueError, match="classes='abcd' must be a whole number"):
+        as_set(Map(), classes="abcd")
+
+
+def test_a_trigger_that_gives_no_numbers_is_named() -> None:
+    class Broken:
+        space = "frames"
+
+        def __call__(self, samples: torch.Tensor) -> torch.Tensor:
+            return samples * torch.nan
+
+    with pytest.raises(ValueError, match="gives NaN or infinite values"):
+        poison(Map(), Broken(), rate=0.5, target=0)

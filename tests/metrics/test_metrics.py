@@ -13,6 +13,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix
 from torch import nn
 
+from snnbd_core.data import as_set
 from snnbd_core.metrics import NO_PREDICTION, Rate, Report, decide, evaluate, predict
 from snnbd_core.networks import build
 from snnbd_core.neurons import LIF
@@ -356,6 +357,14 @@ def test_a_network_that_answers_differently_the_second_time_is_refused_with_both
 
 def test_a_network_that_is_declared_stochastic_is_measured(codes):
     data = codes[0]
-    net = Remembering(data.classes)
+    few = data.images[data.labels < 3], torch.from_numpy(data.labels[data.labels < 3])
+    net = Remembering(3)
     net.stochastic = True
-    assert evaluate(net, data).clean_accuracy.total == len(data)
+    measured = evaluate(net, torch.utils.data.TensorDataset(*few))
+    assert measured.clean_accuracy.total == len(few[0])
+
+
+def test_a_part_without_samples_is_refused():
+    data = torch.utils.data.TensorDataset(torch.rand(4, 1, 1, 3), torch.arange(4))
+    with pytest.raises(ValueError, match="dataset is empty: at least one sample is needed"):
+        evaluate(Reads(), as_set(data).subset([]))

@@ -96,6 +96,7 @@ class NeuralCleanse:
             steps: T for static images.
         """
         view = View(net, as_sequence(batch[:1], max(2, steps)))
+        patches.check_gradient(view, as_sequence(batch[:1], steps))
         sharp = sharpness(view, as_sequence(batch, steps))
         labels = torch.tensor(list(targets), device=batch.device)
         found = [

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-__all__ = ["FRAMES", "groups", "stamped", "start"]
+from snnbd_core import guards
+from snnbd_core.metrics.margins import slope_of
+from snnbd_core.view import View
+
+__all__ = ["FRAMES", "check_gradient", "groups", "stamped", "start"]
 
 FRAMES = 1280  # that go through the network at once: ten classes on 32 images of four steps
 
@@ -21,6 +25,13 @@ def start(count: int, batch: Tensor) -> tuple[Tensor, Tensor]:
     free = torch.full((count, *shape[1:]), -2.0, device=batch.device)
     paint = torch.stack([torch.randn(shape, device=batch.device) for _ in range(count)])
     return free.requires_grad_(), paint.requires_grad_()
+
+
+def check_gradient(view: View, sequence: Tensor) -> None:
+    """Raises NotVisible for a network down to whose input, [T, B, C, H, W], no gradient comes."""
+    asked = sequence.detach().clone().requires_grad_()
+    with guards.undrawn(view.net), torch.random.fork_rng(devices=[]):
+        slope_of(view, view(asked), asked)
 
 
 def stamped(batch: Tensor, masks: Tensor, patterns: Tensor) -> Tensor:

@@ -200,6 +200,7 @@ class BrainStimulation:
         Args:
             others: weights [K, B] of the samples, 0 for those of the channel's own class.
         """
+        patches.check_gradient(bench.view, bench.sequence(batch[:1]))
         free, paint = patches.start(len(found), batch)
         optimizer = torch.optim.Adam([free, paint], lr=0.2)
         targets = torch.tensor([each.target for each in found], device=batch.device)

@@ -1,0 +1,127 @@
+"""Networks that people bring are worked with as they are, or the reason why not is named."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import TensorDataset
+
+import snnbd_core as sb
+from snnbd_core import defenses
+from snnbd_core.defenses import detectors
+from snnbd_core.metrics.activity import measure
+
+STEPS, CLASSES = 3, 3
+GIVEN = {"seed": 0, "device": "cpu", "steps": STEPS}
+
+
+class Net(nn.Module):
+    """One hidden layer, a linear read-out."""
+
+    def __init__(self, first=None):
+        super().__init__()
+        self.first = nn.Linear(8, 6) if first is None else first
+        self.hidden, self.last = sb.LIF(0.5, 0.3), nn.Linear(6, CLASSES)
+
+    def forward(self, sequence):
+        return self.last(self.hidden(self.first(sequence.flatten(2)))).mean(0)
+
+
+class Endless(Net):
+    def forward(self, sequence):
+        return super().forward(sequence) / 0
+
+
+class Dropping(Net):
+    def forward(self, sequence):
+        return functional.dropout(super().forward(sequence), 0.5, training=True)
+
+
+class Cut(Net):
+    def forward(self, sequence):
+        return super().forward(sequence.detach())
+
+
+class Packed(nn.Module):
+    """As quantised layers, it gives its weights by a method."""
+
+    def weight(self):
+        return torch.eye(8)[:6]
+
+    def forward(self, rows):
+        return rows @ self.weight().T
+
+
+def seeded(kind, *given):
+    torch.manual_seed(0)
+    return kind(*given)
+
+
+def data():
+    draw = torch.Generator().manual_seed(0)
+    return TensorDataset(torch.rand(12, STEPS, 2, 2, 2, generator=draw), torch.arange(12) % CLASSES)
+
+
+def test_a_network_in_double_precision_answers_as_in_single():
+    single, double = seeded(Net), seeded(Net).double()
+    sequence = torch.rand(STEPS, 5, 2, 2, 2)
+    with torch.no_grad():
+        assert torch.allclose(sb.view(double)(sequence).float(), sb.view(single)(sequence))
+    assert sb.evaluate(double, data()) == sb.evaluate(single, data())
+    sb.learning.train(double, data(), epochs=1, progress=False)
+    defenses.OptimisedPruning(episodes=2, search=2).repair(double, data(), **GIVEN)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (Net().bfloat16(), r"first.weight are torch.bfloat16: allowed is float32 or float64"),
+        (Net(nn.LazyLinear(6)), r"first.weight have no shape yet: .* run the network once"),
+        (Endless(), r"net gives logits that are NaN or infinite"),
+        (Dropping(), r"net=Dropping answers the same batch differently the second time"),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_what_defences_cannot_work_with_is_named(net, message):
+    with pytest.raises(ValueError, match=message):
+        defenses.Mismatch().repair(net, data(), **GIVEN)
+    with pytest.raises(ValueError, match=message):
+        detectors.Strip(overlays=2).score(net, data(), data(), **GIVEN)
+
+
+def test_frozen_weights_are_named_where_they_are_to_be_trained():
+    frozen = Net().requires_grad_(False)
+    with pytest.raises(ValueError, match="net=Net has no weights to train"):
+        sb.learning.train(frozen, data(), epochs=1, progress=False)
+    with pytest.raises(ValueError, match="net=Net has no weights to train"):
+        defenses.FineTuning(epochs=1).repair(frozen, data(), **GIVEN)
+    with pytest.raises(ValueError, match="net=Net has no weights to train"):
+        defenses.AttentionDistillation(epochs=1).repair(frozen, data(), **GIVEN)
+
+
+def test_a_network_that_cuts_gradients_is_not_called_clean():
+    for detector in (
+        detectors.NeuralCleanse(iterations=2, samples=4),
+        detectors.BrainStimulation(iterations=2, samples=4, candidates=2),
+        detectors.PotentialMargins(iterations=2, inputs=2),
+    ):
+        with pytest.raises(sb.NotVisible, match="a gradient down to its input"):
+            detector.inspect(seeded(Cut), data(), **GIVEN)
+
+
+def test_operations_on_weights_that_are_not_seen_are_not_counted_as_none():
+    with measure(Net(Packed())) as packed:
+        pass
+    assert packed.synops is None
+    net = Net(Packed())
+    assert sb.evaluate(net, data()).synops_clean is None
+
+
+@pytest.mark.parametrize("suspected", [None, 1])
+def test_a_clamped_network_can_be_trained_on(suspected):
+    repair = defenses.PotentialClamps(iterations=1, suspected=suspected)
+    repaired = repair.repair(seeded(Net), data(), **GIVEN)
+    assert all(weight.requires_grad for weight in repaired.parameters())
+    before = repaired.first.weight.clone()
+    sb.learning.train(repaired, data(), epochs=1, progress=False)
+    assert not torch.equal(repaired.first.weight, before)
