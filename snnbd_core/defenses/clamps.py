@@ -66,7 +66,6 @@ class PotentialClamps(Repair):
     def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
         """Clamped for sequences of as many steps as the samples have."""
         clamped = bench.copied()
-        bench.net.requires_grad_(False)
         found = _learnt(self, bench, _drawn(bench, clean, seed))
         for layer, bounds in zip(clamped.view.hidden, found, strict=True):
             clamped.view.guard(layer, "bound", bounds)
@@ -87,7 +86,6 @@ class PotentialClamps(Repair):
     ) -> list[Tensor]:
         """The learnt bounds of each hidden layer's currents, [T, C]."""
         bench, clean = self._bench(net, clean_samples, device, steps)
-        bench.net.requires_grad_(False)
         return _learnt(self, bench, _drawn(bench, clean, seed))
 
 
