@@ -59,7 +59,7 @@ def evaluate(
             fit the set; a network that answers a batch differently the second time, see `View`.
     """
     dataset = _filled(dataset)
-    check_target(target, dataset.classes)
+    target = check_target(target, dataset.classes)
     if clean_net is not None and trigger is None:
         raise ValueError("clean_net without trigger=...: the floor is its success rate under one")
     run = _Run(choose_device(device), batch_size, steps)
@@ -89,7 +89,7 @@ def evaluate(
         if floor:
             report["floor"] = _rate(floor[0][others] == target)
             report["floor_all"] = _rate(floor[0] == target)
-    return Report(target=int(target), **report)
+    return Report(target=target, **report)
 
 
 def predict(
@@ -154,6 +154,7 @@ class _Run:
 @contextmanager
 def evaluating(net: nn.Module, device: torch.device) -> Iterator[None]:
     """Eval mode on a device; every module's own mode and the network's device come back."""
+    checks.network(net)
     modes = {module: module.training for module in net.modules()}
     tensors = [*net.parameters(), *net.buffers()]
     home = tensors[0].device if tensors else None
