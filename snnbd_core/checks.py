@@ -105,11 +105,20 @@ def fields(owner: Any, names: Iterable[str], check: Callable[..., Any], *limits:
     settings(owner, **{name: check(name, getattr(owner, name), *limits) for name in names})
 
 
+def network(net: Any) -> None:
+    """Raises ValueError for what is no network, as a function, a class or a state dict."""
+    if not isinstance(net, nn.Module):
+        raise ValueError(
+            f"net is a {type(net).__name__}: needed is a torch.nn.Module, with its weights loaded"
+        )
+
+
 def finite(net: nn.Module, done: str) -> None:
     """Raises ValueError for values that are not finite: nothing can be "inspected", "repaired".
 
     Buffers count too: a neuron whose batch norm has a mean of NaN never fires, and looks harmless.
     """
+    network(net)
     for name, values in (*net.named_parameters(), *net.named_buffers()):
         if nn.parameter.is_lazy(values):
             raise ValueError(
@@ -127,6 +136,7 @@ def finite(net: nn.Module, done: str) -> None:
 
 def trainable(net: nn.Module) -> None:
     """Raises ValueError for a network all of whose weights are frozen, or that has none."""
+    network(net)
     if not any(weight.requires_grad for weight in net.parameters()):
         raise ValueError(
             f"net={type(net).__name__} has no weights to train: needed are parameters with "

@@ -64,7 +64,7 @@ def _search(
         first = answers_of(net, as_sequence(batch, steps))
     classes = first.shape[1]
     if target is not None:
-        check_target(target, classes)
+        target = check_target(target, classes)
     start = first.argmax(dim=1)  # the first class of a tie: a step must lead away from a class
     for _ in range(iterations):
         point = (batch + (1 + overshoot) * change).requires_grad_()

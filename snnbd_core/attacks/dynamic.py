@@ -157,7 +157,7 @@ class Dynamic:
             ValueError: a target that is no class, settings out of range.
         """
         train = as_set(train)
-        check_target(target, train.classes)
+        target = check_target(target, train.classes)
         net = untrained(train, seed) if net is None else net
         settings = {"rate": 1.0, **settings}
         task = Task.of(net, train, target=target, seed=seed, epochs=epochs, **settings)

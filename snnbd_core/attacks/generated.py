@@ -161,7 +161,7 @@ class Generated:
                 `threshold` is given.
         """
         train = as_set(train)
-        check_target(target, train.classes)
+        target = check_target(target, train.classes)
         net = surrogate(train, seed, 5, steps) if net is None else net
         return self.against(net, train, target=target, steps=steps, seed=seed)
 

@@ -81,7 +81,7 @@ class Optimised:
             seed: of the attacker's network, its training, and which recordings are looked at.
         """
         train = as_set(train)
-        check_target(target, train.classes)
+        target = check_target(target, train.classes)
         width, height, _ = train.sensor_size
         room = 2 * width * height * self.per_pixel
         if self.budget > room:

@@ -61,7 +61,7 @@ def evaluate(
             fit the set; a network that answers a batch differently the second time, see `View`.
     """
     dataset = _filled(dataset)
-    check_target(target, dataset.classes)
+    target = check_target(target, dataset.classes)
     if clean_net is not None and trigger is None:
         raise ValueError("clean_net without trigger=...: the floor is its success rate under one")
     run = _Run(choose_device(device), batch_size, steps)
@@ -91,7 +91,7 @@ def evaluate(
         if floor:
             report["floor"] = Rate.of(floor[0][others] == target)
             report["floor_all"] = Rate.of(floor[0] == target)
-    return Report(target=int(target), **report)
+    return Report(target=target, **report)
 
 
 def predict(

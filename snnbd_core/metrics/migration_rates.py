@@ -69,7 +69,7 @@ def migration(
         ValueError: as `snnbd_core.evaluate`, or one clean network without the other.
     """
     test = as_set(test)
-    check_target(target, test.classes)
+    target = check_target(target, test.classes)
     if (clean_ann is None) != (clean_snn is None):
         raise ValueError("clean_ann and clean_snn: MR1 needs a floor for both networks or neither")
     others = np.asarray(test.labels) != target

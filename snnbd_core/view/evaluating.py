@@ -9,6 +9,8 @@ from itertools import chain
 import torch
 from torch import nn
 
+from snnbd_core import checks
+
 __all__ = ["evaluating", "fixed"]
 
 
@@ -19,7 +21,11 @@ def evaluating(net: nn.Module, device: torch.device | None = None) -> Iterator[N
     Args:
         net: the network.
         device: where it runs inside the block; None leaves it where it is.
+
+    Raises:
+        ValueError: what is no network.
     """
+    checks.network(net)
     modes = {module: module.training for module in net.modules()}
     first = next(chain(net.parameters(), net.buffers()), None)
     home = None if first is None or device is None else first.device

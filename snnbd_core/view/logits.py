@@ -10,7 +10,21 @@ __all__ = ["as_read", "brief", "checked_logits", "finite"]
 
 
 def as_read(net: nn.Module, sequence: Tensor) -> Tensor:
-    """The sequence in the precision of the network's weights, as float64."""
+    """The sequence [T, B, ...] in the precision of the network's weights, as float64.
+
+    Raises:
+        ValueError: layers that are built for another T or B, whose neurons would mix samples.
+    """
+    steps, batch = sequence.shape[:2]
+    for module in net.modules():
+        for name, given in (("num_timesteps", steps), ("batch_size", batch)):
+            built = getattr(module, name, -1)
+            if type(module).__name__.endswith("Squeeze") and built not in (-1, None, given):
+                raise ValueError(
+                    f"net={type(net).__name__} has a {type(module).__name__} with {name}={built} "
+                    f"and is given T={steps} steps of B={batch} samples: needed is num_timesteps=T "
+                    "alone"
+                )
     kinds = (weight.dtype for weight in net.parameters() if weight.dtype.is_floating_point)
     return sequence.to(next(kinds, sequence.dtype))
 

@@ -13,6 +13,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix
 from torch import nn
 
+from snnbd_core import defenses, learning
 from snnbd_core.data import as_set
 from snnbd_core.metrics import NO_PREDICTION, Rate, Report, decide, evaluate, predict
 from snnbd_core.networks import build
@@ -368,3 +369,21 @@ def test_a_part_without_samples_is_refused():
     data = torch.utils.data.TensorDataset(torch.rand(4, 1, 1, 3), torch.arange(4))
     with pytest.raises(ValueError, match="dataset is empty: at least one sample is needed"):
         evaluate(Reads(), as_set(data).subset([]))
+
+
+def test_a_target_may_be_a_number_of_any_library(codes):
+    wanted = evaluate(Reads(), codes[0], Switch(), target=1)
+    for target in (torch.tensor(1), np.int64(1), np.array(1)):
+        assert evaluate(Reads(), codes[0], Switch(), target=target) == wanted
+
+
+@pytest.mark.parametrize("net", [None, nn.Linear(3, 3).state_dict(), nn.Linear, abs])
+def test_what_is_no_network_is_named(net):
+    data = torch.utils.data.TensorDataset(torch.rand(4, 1, 1, 3), torch.arange(4))
+    message = f"net is a {type(net).__name__}: needed is a torch.nn.Module"
+    with pytest.raises(ValueError, match=message):
+        evaluate(net, data)
+    with pytest.raises(ValueError, match=message):
+        learning.train(net, data, epochs=1)
+    with pytest.raises(ValueError, match=message):
+        defenses.FineTuning(epochs=1).repair(net, data)

@@ -381,3 +381,30 @@ def test_a_view_leaves_a_network_that_can_be_copied(spiking):
     copied = copy.deepcopy(spiking).eval()
     with torch.no_grad():
         assert torch.equal(copied(sequence), spiking.eval()(sequence))
+
+
+@pytest.mark.parametrize(
+    ("built", "message"),
+    [
+        ({"num_timesteps": 4}, r"num_timesteps=4 and is given T=6 steps of B=8"),
+        ({"batch_size": 4}, r"batch_size=4 and is given T=6 steps of B=8"),
+    ],
+)
+def test_squeezed_layers_of_sinabs_for_another_t_or_b_would_mix_samples_and_are_refused(
+    built, message
+):
+    """Both have room for the 48 rows, as 12 samples of 4 steps and as 4 samples of 12 steps."""
+    layers = load("sinabs.layers")
+
+    class Squeezed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(2, 3), layers.IAFSqueeze(**built))
+
+        def forward(self, sequence):
+            rows = sequence.transpose(0, 1).flatten(2).flatten(0, 1)
+            return self.net(rows).unflatten(0, (sequence.shape[1], -1)).mean(1)
+
+    samples = torch.rand(8, 6, 2, 1, 1)
+    with pytest.raises(ValueError, match=message):
+        sb.evaluate(Squeezed(), torch.utils.data.TensorDataset(samples, torch.arange(8) % 3))
