@@ -84,14 +84,15 @@ def test_no_function_takes_many_parameters_by_position(project: Path) -> None:
 def imported(then: str) -> str:
     """What a fresh process prints after ``import torch, snnbd_core``."""
     code = (
-        "import sys, time; import torch; start = time.perf_counter(); import snnbd_core; "
-        f"seconds = time.perf_counter() - start; print({then})"
+        "import sys, time; import torch; start = time.process_time(); import snnbd_core; "
+        f"seconds = time.process_time() - start; print({then})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
 def test_the_library_is_imported_quickly() -> None:
+    """In seconds of the processor: those on the clock depend on what else the machine does."""
     assert min(float(imported("seconds")) for _ in range(3)) <= SECONDS
 
 
