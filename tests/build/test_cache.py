@@ -56,7 +56,7 @@ def test_a_change_in_the_library_changes_every_key(book: Book, library: Path, na
 
 
 @pytest.mark.parametrize(
-    "name", ["constraints.txt", "claims/poster.yaml", "results/recorded/a.json"]
+    "name", ["constraints.txt", "claims/poster.yaml", "results/recorded/a.jsonl"]
 )
 def test_a_change_in_pins_claims_or_recorded_results_changes_every_key(
     book: Book, name: str
@@ -72,7 +72,7 @@ def test_compiled_files_and_results_of_local_runs_change_no_key(book: Book, libr
     before = keys(book)
     (library / "a.pyc").write_bytes(b"compiled")
     (book.root / "results").mkdir()
-    (book.root / "results" / "run.json").write_text("{}", encoding="utf-8")
+    (book.root / "results" / "run.jsonl").write_text("{}", encoding="utf-8")
     assert keys(book) == before
 
 

@@ -74,6 +74,6 @@ def _inputs(root: Path) -> Iterable[Path]:
         if path.suffix not in (".pyc", ".nbc", ".nbi")
     ]
     files += (root / "claims").rglob("*.yaml")
-    files += (root / "results" / "recorded").rglob("*.json")
+    files += (root / "results" / "recorded").glob("*.jsonl")
     files.append(root / "constraints.txt")
     return sorted(path for path in files if path.is_file())

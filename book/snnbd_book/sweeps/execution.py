@@ -121,6 +121,29 @@ def run(
     return to_frame(items, records, errors)
 
 
+def records(experiments: Sequence[Experiment], *, device: str = "auto") -> dict[str, Record]:
+    """The records that the book shows of some experiments, by hash, see `runs.at_hand`.
+
+    What has none is run, side by side.
+
+    Args:
+        experiments: in any number, also none.
+        device: as for `run`.
+
+    Raises:
+        RuntimeError: a run failed; has its traceback.
+        CorruptRecord, DataNotFound, SchedulerUnreachable: as `run`.
+    """
+    found = {item.hash: runs.at_hand(item) for item in experiments}
+    missing = [item for item in experiments if found[item.hash] is None]
+    if missing:
+        errors = run(missing, device=device)["error"].dropna()
+        if len(errors):
+            raise RuntimeError(f"a run failed:\n{errors.iloc[0]}")
+        found |= {item.hash: runs.stored(item) for item in missing}
+    return {hash_: record for hash_, record in found.items() if record is not None}
+
+
 def _ordered(todo: Sequence[Experiment]) -> list[Experiment]:
     """One run for each training first, so that as few workers as can be wait for another's network.
 
