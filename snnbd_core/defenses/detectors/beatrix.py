@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from snnbd_core import checks
-from snnbd_core.defenses.bench import check_clean, frozen, taken
-from snnbd_core.defenses.detectors.features import KINDS
+from snnbd_core.checks import Count, Positive
+from snnbd_core.defenses.bench import Bench
+from snnbd_core.defenses.detectors.detector import InputDetector
+from snnbd_core.defenses.detectors.features import Kind
 from snnbd_core.metrics import decide
 from snnbd_core.view import View
 
@@ -22,7 +23,7 @@ TINY = 1e-6  # added to what a deviation is divided by, as in the authors' code
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beatrix:
+class Beatrix(InputDetector):
     """How far an input's Gram matrices lie outside those of clean samples with the same answer.
 
     A Gram matrix of order p has the entries sign(s) |s|^(1/p), s = sum over x of (v_ix v_jx)^p, v
@@ -41,49 +42,27 @@ class Beatrix:
 
     Args:
         of: "rates" or "potentials".
-        orders: the largest p, at least 1; the authors' code has 8.
-        width: of the bounds, > 0; 10 in the authors' code.
-        channels: of a layer with more, this many are drawn, at least 1 (ours).
+        orders: the largest p; the authors' code has 8.
+        width: of the bounds; 10 in the authors' code.
+        channels: of a layer with more, this many are drawn (ours).
 
     Raises:
-        ValueError: for any argument outside what is said above; clean samples as for repairs, or a
-            single one.
-        NotVisible: "rates" of a network without a hidden layer of neurons, "potentials" of one
-            that does not show them.
+        ValueError: when scoring, a single clean sample.
+        NotVisible: when scoring, "rates" of a network without a hidden layer of neurons,
+            "potentials" of one that does not show them.
     """
 
-    data_free: ClassVar[bool] = False
+    of: Kind = "rates"
+    orders: Count = 8
+    width: Positive = 10.0
+    channels: Count = 256
 
-    of: str = "rates"
-    orders: int = 8
-    width: float = 10.0
-    channels: int = 256
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("orders", "channels"), checks.whole, 1)
-        checks.settings(
-            self,
-            of=checks.choice("of", self.of, KINDS),
-            width=checks.above("width", self.width, 0),
-        )
-
-    def score(
-        self,
-        net: nn.Module,
-        data: Any,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> np.ndarray:
-        """One number for each sample of `data`, larger is more suspicious, float64 [N]."""
-        clean = check_clean(net, clean_samples)
-        if len(clean) < 2:
+    def _scores(self, bench: Bench, data: Any) -> np.ndarray:
+        if len(bench.data) < 2:
             raise ValueError("clean_samples holds 1 sample: bounds need at least 2")
-        known, known_answers = self._traces(net, clean, device, steps)
-        asked, answers = self._traces(net, taken(data), device, steps)
-        drawn = _drawn(known.shape[1], self.channels, seed)
+        known, known_answers = self._traces(bench, bench.data)
+        asked, answers = self._traces(bench, data)
+        drawn = _drawn(known.shape[1], self.channels, bench.seed)
         scores = np.zeros(len(answers))
         for answer in np.unique(answers):
             rows, same = answers == answer, known_answers == answer
@@ -102,20 +81,17 @@ class Beatrix:
                 held_out[fold] += deviations(others, entries[fold], self.width) / self.orders
         return np.asarray(found / (np.quantile(held_out, 0.95, method="higher") + TINY))
 
-    def _traces(
-        self, net: nn.Module, data: Any, device: str | torch.device, steps: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _traces(self, bench: Bench, data: Any) -> tuple[np.ndarray, np.ndarray]:
         """What channels do, [N, C, X], and answers, [N]."""
         found, answers = [], []
-        with frozen(net, data, device=device, steps=steps) as bench, torch.no_grad():
-            for sequence in bench.batches(data):
-                if self.of == "rates":
-                    votes, trace = map_rates(bench.view, sequence)
-                else:
-                    votes, potential = bench.view.potentials(sequence)
-                    trace = potential.permute(1, 2, 0)
-                found.append(trace.cpu())
-                answers.append(decide(votes).cpu())
+        for sequence in bench.batches(data):
+            if self.of == "rates":
+                votes, trace = map_rates(bench.view, sequence)
+            else:
+                votes, potential = bench.view.potentials(sequence)
+                trace = potential.permute(1, 2, 0)
+            found.append(trace.cpu())
+            answers.append(decide(votes).cpu())
         return torch.cat(found).numpy(), torch.cat(answers).numpy()
 
 

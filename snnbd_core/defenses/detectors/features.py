@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from snnbd_core.defenses.bench import Bench, frozen, taken
 from snnbd_core.view import NotVisible, View
 
-__all__ = ["FEW", "KINDS", "Features", "features", "sharpness"]
+__all__ = ["FEW", "Features", "Kind", "features", "features_of", "sharpness"]
 
-KINDS = ("rates", "potentials")
-SHARP = 10.0
+Kind = Literal["rates", "potentials"]
 FEW = 8  # samples on which it is seen how large logits are
+_SHARP = 10.0
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,15 @@ def features(
             asked for.
     """
     data = taken(data)
-    with frozen(net, data, device=device, steps=steps) as bench, torch.no_grad():
-        seen = [_traces(bench, sequence, of) for sequence in bench.batches(data)]
-    return Features(
-        *(torch.cat(part).numpy().astype(np.float64) for part in zip(*seen, strict=True))
-    )
+    with frozen(net, data, device=device, steps=steps) as bench:
+        return features_of(bench, data, of)
+
+
+@torch.no_grad()
+def features_of(bench: Bench, data: Any, of: str = "rates") -> Features:
+    """Features of all samples of a set on a bench, see `features`."""
+    seen = [_traces(bench, sequence, of) for sequence in bench.batches(data)]
+    return Features(*(torch.cat(part).double().numpy() for part in zip(*seen, strict=True)))
 
 
 def _traces(bench: Bench, sequence: Tensor, of: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,5 +96,5 @@ def sharpness(view: View, sequence: Tensor) -> float:
     """
     readout = view.readout
     if readout is not None and not readout.adapter.spikes:
-        return SHARP
-    return SHARP / max(1.0, float(view(sequence[:, :FEW]).abs().max()))
+        return _SHARP
+    return _SHARP / max(1.0, float(view(sequence[:, :FEW]).abs().max()))

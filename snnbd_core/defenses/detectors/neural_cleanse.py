@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -12,9 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
+from snnbd_core.checks import Count, Positive
 from snnbd_core.data.batches import as_sequence
-from snnbd_core.defenses.bench import check_clean, frozen
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.detectors import patches
+from snnbd_core.defenses.detectors.detector import ModelDetector
 from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.metrics import decide
@@ -27,7 +28,7 @@ CONSISTENT = 1.4826  # makes the median absolute deviation a standard deviation 
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuralCleanse:
+class NeuralCleanse(ModelDetector):
     """For each class a mask m in [H, W] and a pattern p in [C, H, W] are sought so that
 
         x' = (1 - m) x + m p
@@ -43,43 +44,26 @@ class NeuralCleanse:
     verdict no alarm.
 
     Args:
-        iterations: of the search for each class, at least 1.
-        samples: clean samples used, at least 1.
-        weight: of |m| to begin with, > 0; it follows the success as in the paper.
-        threshold: of the anomaly index, > 0.
+        iterations: of the search for each class.
+        samples: clean ones used.
+        weight: of |m| to begin with; it follows the success as in the paper.
+        threshold: of the anomaly index.
 
     Raises:
-        ValueError: for any argument outside what is said above; clean samples as for repairs;
-            fewer than three classes, of which the index is always 0.67.
+        ValueError: when inspecting, fewer than three classes, of which the index is always 0.67.
     """
 
-    data_free: ClassVar[bool] = False
+    iterations: Count = 80
+    samples: Count = 64
+    weight: Positive = 0.01
+    threshold: Positive = 2.0
 
-    iterations: int = 80
-    samples: int = 64
-    weight: float = 0.01
-    threshold: float = 2.0
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("iterations", "samples"), checks.whole, 1)
-        checks.fields(self, ("weight", "threshold"), checks.above, 0)
-
-    def inspect(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Verdict:
-        """Masks of all classes, and what they say; the network is left as it was."""
-        clean = check_clean(net, clean_samples)
-        draw = np.random.default_rng(seed).permutation(len(clean))[: self.samples]
-        with frozen(net, clean, device=device, steps=steps) as bench, seeded(seed):
-            checks.classes(bench.view.classes, 3, "Neural Cleanse")
-            batch, _ = bench.samples(clean, draw)
-            masks, _ = self.search(net, batch, range(bench.view.classes), steps)
+    def _verdict(self, bench: Bench) -> Verdict:
+        rows = np.random.default_rng(bench.seed).permutation(len(bench.data))[: self.samples]
+        classes = bench.view.classes
+        checks.classes(classes, 3, "Neural Cleanse")
+        with seeded(bench.seed):
+            masks, _ = self.search(bench.net, bench.samples(rows)[0], range(classes), bench.steps)
         sizes = masks.sum(dim=(1, 2)).tolist()
         index, target = anomaly(sizes, full=masks[0].numel())
         return Verdict(index > self.threshold, target, index, self.threshold, values=tuple(sizes))

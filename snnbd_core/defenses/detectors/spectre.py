@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import numpy as np
-import torch
-from torch import nn
 
-from snnbd_core import checks
-from snnbd_core.defenses.bench import taken
-from snnbd_core.defenses.detectors.features import KINDS, features
-from snnbd_core.defenses.detectors.training_set import by_label
+from snnbd_core.checks import Count, fitting
+from snnbd_core.defenses.detectors.detector import SetDetector
+from snnbd_core.defenses.detectors.features import Kind
 
 __all__ = ["Spectre", "projections", "quantum_entropy", "standing_out", "whitened"]
 
@@ -32,7 +29,7 @@ TOLD = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spectre:
+class Spectre(SetDetector):
     """Hayase et al. 2021: quantum entropy (QUE) scores of a label's whitened features.
 
     The features of a label are projected on their first k singular directions and whitened with a
@@ -49,48 +46,16 @@ class Spectre:
 
     Args:
         of: "rates" of the last hidden layer's neurons, or mean "potentials" of the read-out's.
-        components: k, at least 1; None searches it.
+        components: k; None searches it.
         share: of a label that may be poisoned, in (0, 0.5); only the search uses it, which puts 1.5
             times as much aside.
 
-    Raises:
-        ValueError: for any argument outside what is said above; weights that are not finite.
-        NotVisible: "potentials" of a network that does not show them, such as an ANN.
+    Labels with fewer than 5 samples, or whose samples are all alike, get scores of 0.
     """
 
-    data_free: ClassVar[bool] = True
-
-    of: str = "rates"
-    components: int | None = None
-    share: float = 0.2
-
-    def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            of=checks.choice("of", self.of, KINDS),
-            share=checks.above("share", self.share, 0),
-        )
-        if self.components is not None:
-            checks.settings(self, components=checks.whole("components", self.components, 1))
-        if self.share >= 0.5:
-            raise ValueError(f"share={self.share!r} must be less than 0.5: most are clean")
-
-    def score(
-        self,
-        net: nn.Module,
-        data: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> np.ndarray:
-        """One number for each training sample, larger is more suspicious, float64 [N].
-
-        Labels with fewer than 5 samples, or whose samples are all alike, get 0.
-        """
-        data = taken(data)
-        rows = features(net, data, device=device, steps=steps, of=self.of).of(self.of)
-        return by_label(rows, np.asarray(data.labels), lambda some: self._judged(some, seed))
+    of: Kind = "rates"
+    components: Count | None = None
+    share: Annotated[float, fitting(lambda x: 0 < x < 0.5, "in (0, 0.5)")] = 0.2
 
     def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:
         """Scores of one label's features, [n]."""
