@@ -50,8 +50,8 @@ def against(given: Resolved, net: nn.Module) -> Any:
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
         return wanted.trigger.restored(state, train.input_shape)
-    made = wanted.trigger.against(
-        net, train, target=wanted.target, steps=wanted.frames, seed=wanted.seed
+    made = wanted.trigger.fit(
+        train, target=wanted.target, seed=wanted.seed, net=net, steps=wanted.frames
     )
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: torch.save(made.state_dict(), file), "SNNBD_CACHE")
