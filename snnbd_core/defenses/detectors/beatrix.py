@@ -27,29 +27,26 @@ class Beatrix(InputDetector):
     """How far an input's Gram matrices lie outside those of clean samples with the same answer.
 
     A Gram matrix of order p has the entries sign(s) |s|^(1/p), s = sum over x of (v_ix v_jx)^p, v
-    being what channels i and j do at x. The bounds of an entry are its median over the clean
-    samples with the same answer, minus and plus `width` times their median absolute deviation. Of
-    an entry outside counts the distance to the bound over the bound's size; an input's deviation is
-    the mean over the entries i <= j and the orders p. The score is the deviation over the threshold
-    of the answer: the 95th percentile of its clean samples' deviations, in five folds. An answer
-    that fewer than five clean samples have is judged by all of them.
+    being what channels i and j do at x. An entry is bounded by its median over the clean samples
+    with the same answer, minus and plus `width` times their median absolute deviation; beyond, it
+    counts the distance to the bound over the bound's size. An input's deviation is the mean over
+    the entries i <= j and the orders p. The score is the deviation over the answer's threshold, the
+    95th percentile of its clean samples' deviations in five folds. Fewer than five clean samples
+    with the answer are replaced by all.
 
-    As in the authors' code v is a feature map, here of the last hidden layer that has places x (of
-    the last hidden layer where none has any), of spikes their rate; of potentials, those of the
-    read-out's neurons, x is the time step. The paper goes on to test the classes, by the
-    regularised maximum mean discrepancy (RMMD) of what is above and below the threshold; what is
-    asked here is one number an input. It has 30 clean samples of a class.
+    v is a feature map, as in the authors' code, here the spikes' rates in the last hidden layer
+    that has places x (in the last where none has any); of the read-out's potentials, x is the time
+    step. The paper goes on to test whole classes (RMMD), with 30 clean samples each.
 
     Args:
-        of: "rates" or "potentials".
+        of: "rates", which needs a hidden layer of neurons, or "potentials", which a network must
+            show.
         orders: the largest p; the authors' code has 8.
         width: of the bounds; 10 in the authors' code.
         channels: of a layer with more, this many are drawn (ours).
 
     Raises:
         ValueError: when scoring, a single clean sample.
-        NotVisible: when scoring, "rates" of a network without a hidden layer of neurons,
-            "potentials" of one that does not show them.
     """
 
     of: Kind = "rates"
@@ -71,7 +68,7 @@ class Beatrix(InputDetector):
         return scores
 
     def _judged(self, known: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        """Scores of asked traces [n, C, X] among known ones [m, C, X], [n]."""
+        """Scores [n] of asked traces [n, C, X] among known ones [m, C, X]."""
         found, held_out = np.zeros(len(asked)), np.zeros(len(known))
         for order in range(1, self.orders + 1):
             entries = gram(known, order)
@@ -98,7 +95,7 @@ class Beatrix(InputDetector):
 def map_rates(view: View, sequence: Tensor) -> tuple[Tensor, Tensor]:
     """Logits [B, classes], and rates [B, C, places] of the last hidden layer that has places.
 
-    Where none has any, it is the last hidden layer, each channel of which is one place.
+    Where none has any, each channel of the last hidden layer is one place.
     """
     mapped = next((layer for layer in reversed(view.hidden) if len(layer.shape) > 1), None)
     with view.read([mapped or view.hidden[-1]], "spikes") as spikes:

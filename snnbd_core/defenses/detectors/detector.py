@@ -22,13 +22,9 @@ __all__ = ["InputDetector", "ModelDetector", "SetDetector"]
 
 
 class ModelDetector(Settings):
-    """Says whether a network is attacked; each writes `_verdict`.
+    """Says whether a network is attacked; each writes `_verdict`."""
 
-    Attributes:
-        data_free: True for a detector that works without samples, and reads at most their shape.
-    """
-
-    data_free: ClassVar[bool] = False
+    data_free: ClassVar[bool] = False  # True reads at most the shape of samples
 
     def inspect(
         self,
@@ -52,7 +48,7 @@ class ModelDetector(Settings):
         Raises:
             ValueError: weights that are not finite, a class without a sample, samples of another
                 shape than the network's, a device that is not here, steps below 1.
-            NotVisible: a network that does not show what the detector needs.
+            NotVisible: a network that does not show what the detector needs, and says it needs.
         """
         with self._bench(net, clean_samples, seed, device, steps) as bench:
             return self._verdict(bench)
@@ -90,13 +86,7 @@ class InputDetector(Settings):
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N].
 
-        Args:
-            data: the inputs, any set that `snnbd_core.data.as_set` takes.
-            net, clean_samples, seed, device, steps: as for `ModelDetector.inspect`.
-
-        Raises:
-            ValueError: as `ModelDetector.inspect`; inputs of another shape than the clean samples.
-            NotVisible: a network that does not show what the detector needs.
+        Args, Raises: as `ModelDetector.inspect`; `data` is any set too, of the clean samples' shape.
         """
         data, clean = taken(data), check_clean(net, clean_samples)
         if tuple(data.input_shape) != tuple(clean.input_shape):
@@ -113,11 +103,7 @@ class InputDetector(Settings):
 
 
 class SetDetector(Settings):
-    """Says which samples of a training set are poisoned; each writes `_judged`.
-
-    Attributes:
-        of: what is looked at, see `Features`: "rates" or "potentials".
-    """
+    """Says which samples of a training set are poisoned; each writes `_judged`."""
 
     data_free: ClassVar[bool] = True
 
@@ -136,13 +122,7 @@ class SetDetector(Settings):
 
         A sample is judged among those of its own label.
 
-        Args:
-            data: the training set, any that `snnbd_core.data.as_set` takes.
-            net, seed, device, steps: as for `ModelDetector.inspect`.
-
-        Raises:
-            ValueError: as `ModelDetector.inspect`.
-            NotVisible: a network that does not show what the detector needs.
+        Args, Raises: as `ModelDetector.inspect`; `data` is any set.
         """
         data = taken(data)
         found = features(net, data, device=device, steps=steps, of=self.of).of(self.of)

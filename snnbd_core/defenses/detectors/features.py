@@ -21,7 +21,7 @@ _SHARP = 10.0
 
 @dataclass(frozen=True)
 class Features:
-    """Of N samples.
+    """What N samples leave.
 
     Attributes:
         hidden: rates of the last hidden layer's neurons, [N, neurons].
@@ -88,11 +88,8 @@ def sharpness(view: View, sequence: Tensor) -> float:
     """What logits are multiplied by before a softmax: 10 for votes, which lie in 0..1.
 
     Logits that go beyond, as those of a linear read-out or summed spikes may, are multiplied by 10
-    over the largest of them; those of ReLU, which are trained to be votes, by 10.
-
-    Args:
-        view: of the network.
-        sequence: clean samples, [T, B, C, H, W], of which the first `FEW` are looked at.
+    over the largest on the first 8 samples of a sequence [T, B, C, H, W]; those of ReLU, which are
+    trained to be votes, by 10.
     """
     readout = view.readout
     if readout is not None and not readout.adapter.spikes:

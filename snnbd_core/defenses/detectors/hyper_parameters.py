@@ -23,7 +23,7 @@ Card = tuple[tuple[str, float, float], ...]
 def card(net: nn.Module) -> Card:
     """(layer, threshold, decay) of each spiking layer as in force, overrides included.
 
-    Of settings per neuron the mean is given.
+    Settings per neuron are averaged.
 
     Raises:
         NotVisible: a network without spiking layers, or with one that has no threshold or decay.
@@ -37,9 +37,8 @@ def card(net: nn.Module) -> Card:
         settings = adapter.settings(module).detached()
         if settings.threshold is None or settings.decay is None:
             raise adapter.blind(module, "a threshold and a decay", "needed are neurons with both")
-        found.append(
-            (names[module], float(settings.threshold.mean()), float(settings.decay.mean()))
-        )
+        means = float(settings.threshold.mean()), float(settings.decay.mean())
+        found.append((names[module], *means))
     return tuple(found)
 
 

@@ -34,23 +34,21 @@ class Spectre(SetDetector):
 
     The features of a label are projected on their first k singular directions and whitened with a
     robust mean and covariance, so that a direction in which clean samples vary much hides nothing;
-    `quantum_entropy` then weighs the directions by what spread is left. Of k = 1, 4, 9, ..., 100
-    that one is taken after which the samples that are put aside stand out most, as in the authors'
-    code; a label has at least 5 samples for each dimension.
+    `quantum_entropy` then weighs the directions by what spread is left. As in the authors' code, k
+    is that of 1, 4, 9, ..., 100 after which the samples that are put aside stand out most; a label
+    has at least 5 samples for each dimension.
 
-    Other than in the paper: the mean and covariance are those of the minimum covariance determinant
-    (Rousseeuw and Van Driessen 1999), taken of half of the samples and then again of all that are
-    near to these, not of the filter of Diakonikolas et al. (2017); the share of poison, which the
-    paper knows, is assumed. Where a label's samples are mostly one and the same, the plain mean and
-    covariance stand in.
+    Other than in the paper: mean and covariance are those of the minimum covariance determinant
+    (Rousseeuw and Van Driessen 1999), not of the filter of Diakonikolas et al. (2017); the plain
+    ones stand in where most samples of a label are the same. The share of poison is assumed, while
+    the paper knows it. Labels with fewer than 5 samples, or with all alike, get scores of 0.
 
     Args:
-        of: "rates" of the last hidden layer's neurons, or mean "potentials" of the read-out's.
+        of: "rates" of the last hidden layer's neurons, or mean "potentials" of the read-out's,
+            which a network must show.
         components: k; None searches it.
         share: of a label that may be poisoned, in (0, 0.5); only the search uses it, which puts 1.5
             times as much aside.
-
-    Labels with fewer than 5 samples, or whose samples are all alike, get scores of 0.
     """
 
     of: Kind = "rates"
@@ -73,7 +71,7 @@ class Spectre(SetDetector):
 def projections(rows: np.ndarray) -> np.ndarray:
     """Centred rows on their singular directions, the widest first, [n, most].
 
-    As many as there is variance for, samples for (5 each), and 100 at most.
+    As many as have variance, 100 at most, and one for every 5 samples.
     """
     centred = rows - rows.mean(axis=0)
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
@@ -101,9 +99,8 @@ def quantum_entropy(rows: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
     """QUE scores of whitened rows h: h' Q h / tr Q, [n] (Dong et al. 2019).
 
     Q = exp(alpha (S - 1) / (|S| - 1)), S being the rows' second moments and |S| its largest
-    eigenvalue: between the squared length (alpha = 0, over k) and the squared projection on the
-    widest direction (alpha without end). Where |S| is not above 1 no direction stands out, and the
-    score is that of alpha = 0.
+    eigenvalue. alpha = 0, which is also taken where |S| <= 1, gives the squared length over k; a
+    large alpha the squared projection on the widest direction.
     """
     from scipy.linalg import expm
 
@@ -115,14 +112,11 @@ def quantum_entropy(rows: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
 
 
 def standing_out(projected: np.ndarray, scores: np.ndarray, share: float) -> float:
-    """The mean QUE score of all after whitening by those that are not put aside.
-
-    Put aside are the samples with the highest scores, 1.5 times `share` of them.
-    """
+    """The mean QUE score of all after whitening without the 1.5 `share` with the highest scores."""
     from sklearn.covariance import EmpiricalCovariance
 
-    kept = projected[np.argsort(scores)[: len(scores) - round(REMOVED * share * len(scores))]]
-    fitted = EmpiricalCovariance().fit(kept)
+    count = len(scores) - round(REMOVED * share * len(scores))
+    fitted = EmpiricalCovariance().fit(projected[np.argsort(scores)[:count]])
     white = _white(projected - fitted.location_, fitted.covariance_)
     return float(quantum_entropy(white).mean())
 

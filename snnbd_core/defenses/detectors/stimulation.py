@@ -21,7 +21,7 @@ from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
-from snnbd_core.view import Layer, View
+from snnbd_core.view import View
 
 __all__ = ["BrainStimulation", "Candidate", "currents", "responses"]
 
@@ -40,15 +40,12 @@ class Candidate:
 class BrainStimulation(ModelDetector):
     """Stimulates one channel after the other and seeks a patch that drives the suspected ones.
 
-    A channel is suspected that raises a class whatever the input is.
-
-    ABS sets an activation to a range of values. A spiking channel's is its rate; it is driven by a
-    constant current of `levels` times the threshold, one of an ANN by `levels` times the largest
-    activation of its layer on clean samples. For the channels that lead their class most, a
-    mask and a pattern are sought that drive the channel and, as in the authors' later code, raise
-    the class, with at most `size` of the image masked.
-    The score is the largest share of clean samples that such a patch sends to the class (the
-    paper's REASR).
+    A channel is suspected that raises a class whatever the input is. Where ABS sets an activation,
+    a spiking channel is driven by a constant current of `levels` times the threshold, one of an ANN
+    by `levels` times the largest activation of its layer on clean samples. For the channels that
+    lead their class most, a mask and a pattern are sought that drive the channel and, as in the
+    authors' later code, raise the class, with at most `size` of the image masked. The score is the
+    largest share of clean samples that such a patch sends to the class (the paper's REASR).
 
     Args:
         samples: clean ones used.
@@ -125,9 +122,6 @@ class BrainStimulation(ModelDetector):
             view: of a network in evaluation mode.
             sequence: clean samples, [T, B, C, H, W].
             largest: activation of each hidden layer's channels, one [C] for each.
-
-        Raises:
-            ValueError: a network with a single class.
         """
         plain = view(sequence).mean(dim=0)
         checks.classes(len(plain), 2, "brain stimulation")
@@ -171,27 +165,22 @@ class BrainStimulation(ModelDetector):
     ) -> tuple[Tensor, Tensor]:
         """Masks [K, H, W] and patterns [K, C, H, W] that drive the channels.
 
-        Args:
-            others: weights [K, B] of the samples, 0 for those of the channel's own class.
+        `others` are weights [K, B] of the samples, 0 for those of the channel's own class.
         """
         patches.check_gradient(bench.view, bench.sequence(batch[:1]))
-        free, paint = patches.start(len(found), batch)
-        optimizer = torch.optim.Adam([free, paint], lr=0.2)
         targets = torch.tensor([each.target for each in found], device=batch.device)
-        labels = targets.repeat_interleave(len(batch))
-        high, sharp = max(float(batch.max()), 1.0), sharpness(bench.view, bench.sequence(batch))
         allowed = self.size * batch.shape[-2] * batch.shape[-1]
         with currents(bench.view, found) as driven:
-            for _ in range(self.iterations):
-                masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
-                logits = bench(patches.stamped(batch, masks, patterns))
-                away = functional.cross_entropy(sharp * logits, labels, reduction="none")
-                aims = (away.view(others.shape) - driven()) * others
+
+            def aim(masks: Tensor, patterns: Tensor, logits: Tensor, away: Tensor) -> Tensor:
+                """Cross-entropy less the channel's current, and what the mask is too large."""
                 too_large = functional.relu(masks.sum(dim=(1, 2)) - allowed)
-                optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(too_large.sum() + aims.sum())
-                optimizer.step()
-        return masks.detach(), patterns.detach()
+                return too_large.sum() + ((away - driven()) * others).sum()
+
+            sharp = sharpness(bench.view, bench.sequence(batch))
+            return patches.sought(
+                bench, batch, targets, aim, iterations=self.iterations, sharp=sharp
+            )
 
 
 @contextmanager
@@ -237,17 +226,14 @@ def responses(
     driven = view.hidden[layer]
     threshold = driven.adapter.settings(driven.module).threshold
     unit = float((largest if threshold is None else threshold).max())
-    votes = [_stimulated(view, driven, channel, level * unit, sequence) for level in levels]
-    return torch.stack(votes)
 
+    def votes(level: float) -> Tensor:
+        def edit(current: Tensor, now: slice) -> Tensor:
+            current = current.clone()
+            current[:, :, channel] = level * unit
+            return current
 
-def _stimulated(view: View, layer: Layer, channel: int, level: float, sequence: Tensor) -> Tensor:
-    """Mean votes [classes] with one channel's current at a constant level."""
+        with view.edited({driven: edit}):
+            return view(sequence).mean(dim=0)
 
-    def edit(current: Tensor, now: slice) -> Tensor:
-        current = current.clone()
-        current[:, :, channel] = level
-        return current
-
-    with view.edited({layer: edit}):
-        return view(sequence).mean(dim=0)
+    return torch.stack([votes(level) for level in levels])

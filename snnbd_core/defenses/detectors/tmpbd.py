@@ -93,8 +93,7 @@ def gamma_p_value(values: Sequence[float]) -> float:
     Where all values are alike none stands out, and p is 1.
 
     Raises:
-        ValueError: values that are alike but for the largest, or fewer than three: no distribution
-            can be fitted.
+        ValueError: fewer than three values, or values that are alike but for the largest.
     """
     from scipy import stats
 
