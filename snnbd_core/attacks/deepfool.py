@@ -47,35 +47,22 @@ def deepfool(
     """
     iterations = checks.whole("iterations", iterations, 1)
     overshoot = checks.number("overshoot", overshoot, lambda x: x >= 0, ">= 0")
-    with evaluating(net, batch.device):
-        return _search(net, batch, target, steps, iterations, overshoot)
-
-
-def _search(
-    net: nn.Module,
-    batch: Tensor,
-    target: int | None,
-    steps: int,
-    iterations: int,
-    overshoot: float,
-) -> Tensor:
     change = torch.zeros_like(batch)
-    with torch.no_grad():
-        first = answers_of(net, as_sequence(batch, steps))
-    classes = first.shape[1]
-    if target is not None:
-        target = check_target(target, classes)
-    start = first.argmax(dim=1)  # the first class of a tie: a step must lead away from a class
-    for _ in range(iterations):
-        point = (batch + (1 + overshoot) * change).requires_grad_()
-        logits = answers_of(net, as_sequence(point, steps))
-        answer = decide(logits.detach())  # -1 for silence and ties: no class is reached
-        missed = (answer == start) | (answer < 0) if target is None else answer != target
-        if not bool(missed.any()):
-            break
-        source = start if target is None else _rival(logits, target)
-        step = _nearest_step(logits, point, source, target)
-        change = change + step * _per_sample(missed, batch)
+    with evaluating(net, batch.device):
+        with torch.no_grad():
+            first = answers_of(net, as_sequence(batch, steps))
+        target = None if target is None else check_target(target, first.shape[1])
+        start = first.argmax(dim=1)  # the first class of a tie: a step must lead away from a class
+        for _ in range(iterations):
+            point = (batch + (1 + overshoot) * change).requires_grad_()
+            logits = answers_of(net, as_sequence(point, steps))
+            answer = decide(logits.detach())  # -1 for silence and ties: no class is reached
+            missed = (answer == start) | (answer < 0) if target is None else answer != target
+            if not bool(missed.any()):
+                break
+            source = start if target is None else _rival(logits, target)
+            step = _nearest_step(logits, point, source, target)
+            change = change + step * _per_sample(missed, batch)
     return (1 + overshoot) * change
 
 

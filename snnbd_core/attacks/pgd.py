@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
+from snnbd_core.checks import Count, Settings, Unit
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
 from snnbd_core.metrics import Rate, decide
@@ -26,28 +27,21 @@ _BATCH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientAttack:
+class GradientAttack(Settings):
     """How many test images a network still names rightly after `pgd`.
 
     Args:
-        bound: largest change of a pixel, 0..1; 0 leaves the images as they are.
-        iterations: at least 1; one is FGSM.
-        samples: the first so many test images, at least 1.
-
-    Raises:
-        ValueError: for any argument outside what is said above.
+        bound: largest change of a pixel; 0 leaves the images as they are.
+        iterations: of `pgd`; one is FGSM.
+        samples: the first so many test images.
     """
 
     data_free: ClassVar[bool] = True
     figures: ClassVar[tuple[str, ...]] = ("adversarial_accuracy",)
 
-    bound: float = 0.1
-    iterations: int = 10
-    samples: int = 200
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("iterations", "samples"), checks.whole, 1)
-        checks.settings(self, bound=checks.within("bound", self.bound, 0, 1))
+    bound: Unit = 0.1
+    iterations: Count = 10
+    samples: Count = 200
 
     def measure(
         self, net: nn.Module, test: Any, *, seed: int, device: torch.device, steps: int

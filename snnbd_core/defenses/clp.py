@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from snnbd_core import checks, guards
+from snnbd_core import guards
+from snnbd_core.checks import Positive
 from snnbd_core.defenses.bench import Bench
-from snnbd_core.defenses.choice import Choice
-from snnbd_core.defenses.repair import Pruning
+from snnbd_core.defenses.pruning import Choice, Pruning
 from snnbd_core.view import NotVisible
 
 __all__ = ["ChannelLipschitz", "lipschitz_bounds"]
+
+_ASKED = "a Lipschitz bound of its channels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,22 +34,17 @@ class ChannelLipschitz(Pruning):
             and in BadSNN's Table 2.
 
     Raises:
-        ValueError: u not above 0.
         NotVisible: when repairing, a network without convolution and batch norm, or whose batch
             norm has no running statistics.
     """
 
     data_free: ClassVar[bool] = True
 
-    u: float = 3.0
-
-    def __post_init__(self) -> None:
-        checks.settings(self, u=checks.above("u", self.u, 0))
+    u: Positive = 3.0
 
     @torch.no_grad()
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
-        found = self._choice(bench, clean, seed)
-        for (convolution, norm), keep in zip(_pairs(bench), found.keep, strict=True):
+    def _repaired(self, bench: Bench) -> nn.Module:
+        for (convolution, norm), keep in zip(_pairs(bench), self._choice(bench).keep, strict=True):
             if norm.affine:
                 norm.weight[~keep] = 0
                 norm.bias[~keep] = 0
@@ -57,7 +54,7 @@ class ChannelLipschitz(Pruning):
         return bench.net
 
     @torch.no_grad()
-    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+    def _choice(self, bench: Bench) -> Choice:
         """Bounds of each convolution with batch norm; the limit is mean + u deviations."""
         bounds = [lipschitz_bounds(convolution, norm) for convolution, norm in _pairs(bench)]
         limits = [bound.mean() + self.u * bound.std(correction=0) for bound in bounds]
@@ -89,14 +86,12 @@ def _pairs(bench: Bench) -> list[tuple[Any, Any]]:
         if isinstance(layer.module, _ConvNd) and layer.norm is not None
     )
     if not found:
-        raise bench.view.blind(
-            "a Lipschitz bound of its channels", "it has no convolution with batch norm behind it"
-        )
+        raise bench.view.blind(_ASKED, "it has no convolution with batch norm behind it")
     names = {module: name for name, module in bench.net.named_modules()}
     for _, norm in found:
         if getattr(norm, "running_var", None) is None:
             raise NotVisible(
-                "a Lipschitz bound of its channels",
+                _ASKED,
                 f"{names[norm]} ({type(norm).__name__})",
                 "needed are running statistics (track_running_stats=True)",
             )

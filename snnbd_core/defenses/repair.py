@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from snnbd_core.checks import Settings
 from snnbd_core.defenses.bench import Bench, check_clean, copied, taken
-from snnbd_core.defenses.choice import Choice
+from snnbd_core.learning import train
 
-__all__ = ["Pruning", "Repair"]
+__all__ = ["Repair", "tuned"]
 
 
-class Repair:
+class Repair(Settings):
     """A frozen dataclass of a repair's settings; each repair writes `_repaired`.
 
     Attributes:
@@ -46,38 +47,34 @@ class Repair:
                 shape than the network's, a device that is not here, steps below 1.
             NotVisible: a network that does not show what the repair needs.
         """
-        return self._repaired(*self._bench(net, clean_samples, device, steps), seed)
+        return self._repaired(self._bench(net, clean_samples, seed, device, steps))
 
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+    def _repaired(self, bench: Bench) -> nn.Module:
         """The network of the bench, changed."""
         raise NotImplementedError  # each repair has its own
 
     def _bench(
-        self, net: nn.Module, clean_samples: Any, device: str | torch.device, steps: int
-    ) -> tuple[Bench, Any]:
-        """A copy of the network, and the samples as a set of this library."""
-        clean = taken(clean_samples) if self.data_free else check_clean(net, clean_samples)
-        return copied(net, clean, device=device, steps=steps), clean
-
-
-class Pruning(Repair):
-    """A repair that silences channels, and can show which; each writes `_choice` too."""
-
-    def choose(
         self,
         net: nn.Module,
-        clean_samples: Any,
-        *,
+        clean: Any,
         seed: int = 0,
         device: str | torch.device = "auto",
         steps: int = 4,
-    ) -> Choice:
-        """Scores of all channels, and which of them stay; the network is not changed.
+    ) -> Bench:
+        """A copy of the network, with the samples as a set of this library."""
+        data = taken(clean) if self.data_free else check_clean(net, clean)
+        return copied(net, data, device=device, steps=steps, seed=seed)
 
-        Args, Raises: as `repair`.
-        """
-        return self._choice(*self._bench(net, clean_samples, device, steps), seed)
 
-    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
-        """Made on a bench of its own, whose weights may lose their gradients."""
-        raise NotImplementedError  # each repair has its own
+def tuned(bench: Bench, epochs: int, learning_rate: float, **settings: Any) -> nn.Module:
+    """The network of a bench after fine-tuning in place on its samples; with 0 epochs as it is.
+
+    Args:
+        bench, epochs, learning_rate: what is tuned, and how.
+        settings: others of `snnbd_core.learning.train`; batch_size is 32 unless given.
+    """
+    if epochs:
+        settings = {"batch_size": 32, "progress": False, **settings}
+        settings |= {"steps": bench.steps, "seed": bench.seed, "device": bench.device}
+        train(bench.net, bench.data, epochs=epochs, learning_rate=learning_rate, **settings)
+    return bench.net

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
+from snnbd_core.checks import Natural, Positive, Share
 from snnbd_core.defenses.bench import Bench
-from snnbd_core.defenses.choice import Choice, all_but_lowest
-from snnbd_core.defenses.pruning import pruned
-from snnbd_core.defenses.repair import Pruning
+from snnbd_core.defenses.pruning import Choice, Pruning, all_but_lowest, pruned
 
 __all__ = ["SuspiciousNeurons", "standard", "suspiciousness"]
 
@@ -29,49 +26,31 @@ class SuspiciousNeurons(Pruning):
     what could say much and is hardly heard on clean samples.
 
     Args:
-        share: of each hidden layer's channels, in [0, 1), rounded down.
-        epochs: of the fine-tuning after it; 0 prunes only.
-        learning_rate: of the fine-tuning, > 0.
+        share: of each hidden layer's channels, rounded down.
+        epochs, learning_rate: of the fine-tuning after it; 0 epochs prunes only.
 
     Raises:
-        ValueError: for any argument outside what is said above.
         NotVisible: when repairing, a network that is not one chain of layers.
     """
 
-    share: float = 0.4
-    epochs: int = 30
-    learning_rate: float = 1e-2
+    share: Share = 0.4
+    epochs: Natural = 30
+    learning_rate: Positive = 1e-2
 
-    def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            share=checks.share("share", self.share),
-            epochs=checks.whole("epochs", self.epochs, 0),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-        )
+    def _repaired(self, bench: Bench) -> nn.Module:
+        return pruned(bench, self._choice(bench).keep, self.epochs, self.learning_rate)
 
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
-        return pruned(
-            bench,
-            self._choice(bench, clean, seed).keep,
-            clean,
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            seed=seed,
-        )
-
-    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+    def _choice(self, bench: Bench) -> Choice:
         """The suspiciousness of all channels, and which of them stay."""
-        scores = suspiciousness(bench, clean)
-        keep = (all_but_lowest(-score, self.share) for score in scores)
-        return Choice(tuple(scores), tuple(keep), (None,) * len(scores))
+        scores = suspiciousness(bench)
+        return Choice.of(scores, [all_but_lowest(-score, self.share) for score in scores])
 
 
-def suspiciousness(bench: Bench, clean: Any) -> list[Tensor]:
+def suspiciousness(bench: Bench) -> list[Tensor]:
     """The score of each channel, one [C] for each hidden layer."""
     leaving = [strength.norm(dim=0) for strength in bench.view.connections()[1:]]
-    heard = bench.rates(clean)
-    return [standard(weight) - standard(rate) for weight, rate in zip(leaving, heard, strict=True)]
+    rates = bench.rates(bench.data)
+    return [standard(weight) - standard(rate) for weight, rate in zip(leaving, rates, strict=True)]
 
 
 def standard(values: Tensor) -> Tensor:

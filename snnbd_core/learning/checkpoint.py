@@ -82,14 +82,7 @@ class Checkpoint:
     def _read(self) -> dict[str, Any]:
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (
-            OSError,
-            RuntimeError,
-            pickle.UnpicklingError,
-            EOFError,
-            KeyError,
-            ValueError,
-        ) as error:
+        except (OSError, RuntimeError, pickle.PickleError, EOFError, KeyError, ValueError) as error:
             raise ValueError(
                 f"checkpoint={str(self.path)!r} cannot be read, the file is damaged or not a "
                 f"checkpoint ({type(error).__name__}); remove it to start afresh"
@@ -105,10 +98,8 @@ class Checkpoint:
 
 def network_identity(net: nn.Module) -> str:
     """A hash of structure, weights' shapes and neuron settings, not of the weights themselves."""
-    digest = hashlib.sha256()
-    digest.update(
-        repr([(name, type(part).__name__) for name, part in net.named_modules()]).encode()
-    )
+    parts = [(name, type(part).__name__) for name, part in net.named_modules()]
+    digest = hashlib.sha256(repr(parts).encode())
     digest.update(repr([(name, tuple(p.shape)) for name, p in net.state_dict().items()]).encode())
     for layer in spiking_layers(net):
         digest.update(repr(layer.rule).encode())

@@ -38,9 +38,7 @@ class Rate:
     @property
     def confidence_interval(self) -> tuple[float, float]:
         """Wilson's score interval, 95 %; (0, 1) where there are no samples."""
-        if not self.total:
-            return 0.0, 1.0
-        return _wilson(self.hits, self.total)
+        return _wilson(self.hits, self.total) if self.total else (0.0, 1.0)
 
     def __float__(self) -> float:
         return self.value
@@ -125,13 +123,10 @@ class Report:
         Raises:
             ValueError: a list of numbers, which is no single figure.
         """
-        found = self.extra.get(name)
+        found: Rate | float | list[float] | None = self.extra.get(name, getattr(self, name, None))
         if isinstance(found, list):
             raise ValueError(f"{name} is a list of {len(found)} numbers: read it from extra")
-        if found is not None:
-            return found
-        value: Rate | float | None = getattr(self, name, None)
-        return value
+        return found
 
 
 def revived(value: Any) -> Any:

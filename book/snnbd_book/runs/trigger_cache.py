@@ -51,8 +51,8 @@ def against(given: Resolved, net: nn.Module) -> Any:
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
         return wanted.trigger.restored(state, train.input_shape)
-    made = wanted.trigger.against(
-        net, train, target=wanted.target, steps=wanted.frames, seed=wanted.seed
+    made = wanted.trigger.fit(
+        train, target=wanted.target, seed=wanted.seed, net=net, steps=wanted.frames
     )
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: torch.save(made.state_dict(), file), "SNNBD_CACHE")
@@ -73,12 +73,12 @@ def stealth_of(given: Resolved, trigger: Any) -> dict[str, float]:
     if trigger is None or wanted.defence is not None or wanted.probe is not None:
         return {}
     if trigger is not wanted.trigger:
-        return _scores(test, trigger, train)
+        return stealth.score(test, trigger, train)
     settings = codec.canonical(codec.part_to_dict(trigger))
     # The class itself, for one of the same name may be written anew in a notebook.
     key = (test.fingerprint, train.fingerprint, type(trigger), settings)
     if key not in _SHOWN:
-        _SHOWN[key] = _scores(test, trigger, train)
+        _SHOWN[key] = stealth.score(test, trigger, train)
     return dict(_SHOWN[key])
 
 
@@ -87,12 +87,6 @@ def made_with(given: Resolved) -> str:
     code = lineage.fingerprint(given.experiment.training)
     data = given.fingerprint.replace("-", "")
     return f"{code[:8]}{data[:4]}{data[16:20]}-torch{torch.__version__}"
-
-
-def _scores(test: Any, trigger: Any, train: Any) -> dict[str, float]:
-    if trigger.space == "image":
-        return stealth.score_images(test, trigger)
-    return stealth.score(test, trigger, train)
 
 
 def _key(given: Resolved, seen: Any) -> str:

@@ -54,11 +54,7 @@ def roc(clean: Sequence[float] | np.ndarray, attacked: Sequence[float] | np.ndar
 
 
 def scored(clean: np.ndarray, attacked: np.ndarray) -> dict[str, Any]:
-    """Scores of samples as `Report.extra` holds them, with the area under their curve.
-
-    Raises:
-        ValueError: as `roc`.
-    """
+    """Scores of samples as `Report.extra` holds them, with the area under their curve; see `roc`."""
     return {
         "detection_area": roc(clean, attacked).area,
         "clean_scores": clean.tolist(),
@@ -67,11 +63,7 @@ def scored(clean: np.ndarray, attacked: np.ndarray) -> dict[str, Any]:
 
 
 def pooled(found: Iterable[Mapping[str, Any]]) -> Roc:
-    """One curve for the samples of several reports, see `pooled_scores`.
-
-    Raises:
-        ValueError: as `pooled_scores`.
-    """
+    """One curve for the samples of several reports; raises as `pooled_scores`."""
     return roc(*pooled_scores(found))
 
 
@@ -87,11 +79,8 @@ def pooled_scores(found: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, np.nd
             raise ValueError(
                 f"figures {sorted(figures)} hold no scores: they need the probe of samples"
             )
-    clean, attacked = (
-        np.concatenate([figures[name] for figures in reports])
-        for name in ("clean_scores", "attacked_scores")
-    )
-    return clean, attacked
+    clean = np.concatenate([figures["clean_scores"] for figures in reports])
+    return clean, np.concatenate([figures["attacked_scores"] for figures in reports])
 
 
 def _error(area: float, clean: int, attacked: int) -> float:

@@ -36,10 +36,7 @@ class Verdict:
     values: tuple[float, ...] = ()
 
     def figures(self) -> dict[str, Any]:
-        """As `Report.extra` holds it; what the method does not give is left out.
-
-        "alarm" is a share of one network, so that several seeds give the share of all. An infinite
-        score is written as `LARGEST`.
+        """As `Report.extra` holds it: "alarm" is a share, of one network; None is left out.
 
         Raises:
             ValueError: a score that is NaN.
