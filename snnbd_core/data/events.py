@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from snnbd_core import checks
 from snnbd_core.data.errors import CorruptData, DataNotFound
 
 __all__ = [
@@ -48,16 +49,15 @@ MAX_FILE_BYTES = 16 * 2**20 * RECORD_BYTES
 """16 Mi events, more than an ATIS can send while the 23-bit clock runs once."""
 
 
-def check_sensor_size(sensor_size: SensorSize) -> SensorSize:
+def check_sensor_size(sensor_size: Any) -> SensorSize:
     """Give ``(width, height, 2)`` back as plain integers, or raise ``ValueError``."""
-    given = tuple(sensor_size)
-    sound = len(given) == 3 and all(int(side) == side and side > 0 for side in given)
-    if not sound or given[2] != 2:
+    sides = checks.whole_row(sensor_size)
+    if sides is None or len(sides) != 3 or min(sides) < 1 or sides[2] != 2:
         raise ValueError(
-            f"sensor_size={given} must be (width, height, 2): positive whole pixels and the "
-            "two polarities"
+            f"sensor_size={sensor_size!r} is not a sensor: allowed is (width, height, 2) in whole "
+            "pixels, 2 being the polarities"
         )
-    return int(given[0]), int(given[1]), 2
+    return sides[0], sides[1], sides[2]
 
 
 def check_events(events: Events, sensor_size: SensorSize) -> Events:
