@@ -15,31 +15,34 @@ PAGE = "book/repeating"
 _UNKNOWN = "a processor that was not written down"
 _HEAD = """# How far figures repeat
 
-Every table and figure of a chapter comes from **records**: runs that were made once and committed,
-each with its code, data, versions, processor, seed and time. A build reads them. It trains only the
-small networks that a chapter looks into. So the same figures stand on every machine, and text and
-figures belong together.
+Every table and figure of a chapter comes from **records**: runs that were made once and
+committed, each with its code, data, versions, processor, seed and time. A build reads them. It
+trains only the small networks that a chapter looks into. So the same figures stand on every
+machine, and text and figures belong together.
 
 Whether the records still hold is proved apart from the build:
 
-- `snnbd verify --minutes 5` runs a random sample again, drawn by the day's date, and compares. Every
-  check of this project does so for three minutes, and a weekly job goes through all records in parts.
+- `snnbd verify --minutes 5` runs a random sample again, drawn by the day's date, and compares.
+  Every check of this project does so for three minutes, and a job goes through all
+  records in parts.
 - `snnbd stale` lists the records that other code made. A record knows the modules that its own
-  trigger, rule, network and defence use: an edit of one defence makes that defence's records stale.
+  trigger, rule, network and defence use: an edit of one defence makes that defence's records
+  stale.
 - `make reproduce` runs every run of the book on your machine and says what agrees.
 
 ## What agrees
 
 On the kind of processor that made a record, the same code gives **equal bits**.
 
-Other kinds add numbers in another order. Trainings then drift apart, as with another seed. There,
-these must be equal: sizes of samples, epochs, the schedule; what no training stands behind (how much
-a trigger shows, to {untrained:g}); the loss of the first epoch, before rounding has grown (to
-{beginning:g}). No two seeds of a setting may share their losses. Every other figure is tested: the
-variance of a difference of two rates is that of two binomial ones plus twice that over seeds, of two
-numbers twice that over seeds, with Satterthwaite's degrees of freedom. One more test for each figure
-sums over all records and finds a change that is small in each and the same in all. Holm's correction
-holds the whole sample at {level:g}: of a hundred samples in which nothing changed, one is accused.
+Other kinds add numbers in another order. Trainings then drift apart, as with another seed.
+There, these must be equal: sizes of samples, epochs, the schedule; what no training stands
+behind (how much a trigger shows, to {untrained:g}); the loss of the first epoch, before
+rounding has grown (to {beginning:g}). No two seeds of a setting may share their losses. Every
+other figure is tested: the variance of a difference of two rates is that of two binomial ones
+plus twice that over seeds, of two numbers twice that over seeds, with Satterthwaite's degrees
+of freedom. One more test for each figure sums over all records and finds a change that is small
+in each and the same in all. Holm's correction holds the whole sample at {level:g}: of a hundred
+samples in which nothing changed, one is accused.
 
 {power}
 
@@ -53,9 +56,10 @@ holds the whole sample at {level:g}: of a hundred samples in which nothing chang
 
 {history}
 """
-_POWER = """What a sample finds depends on its size; each verification says so at its end. The tests of
-this project put four faults in and find each: a trigger that moved by one pixel, a surrogate of half
-the slope, a seed that was used twice, a success rate that counts the target class in."""
+_POWER = """What a sample finds depends on its size; each verification says so at its end. The
+tests of this project put four faults in and find each: a trigger that moved by one
+pixel, a surrogate of half the slope, a seed that was used twice, a success rate
+that counts the target class in."""
 _NONE = "None is recorded yet: `snnbd verify --record` adds a line."
 
 
