@@ -1,0 +1,8 @@
+"""Networks from and for other people: NIR files, state dicts, safetensors, folders of a zoo."""
+
+from __future__ import annotations
+
+from snnbd_core.exchange.errors import CorruptNetwork
+from snnbd_core.exchange.reading import read_nir
+
+__all__ = ["CorruptNetwork", "read_nir"]
