@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from snnbd_core.exchange.errors import CorruptNetwork
 from snnbd_core.networks.layers import Folded
 
-__all__ = ["SOURCE", "Graph"]
+__all__ = ["SOURCE", "Graph", "Shape"]
 
 SOURCE = "input"
 Shape = tuple[int, ...]
 
 
 class Graph(nn.Module):
-    """Nodes in the order in which they run; what leads to one node is added up.
+    """Nodes in the order in which they run; what leads to a node is added up.
 
     Args:
         shape: of one frame, usually (C, H, W).
@@ -34,14 +34,14 @@ class Graph(nn.Module):
         output: the node whose values the network gives.
     """
 
-    def __init__(self, shape: Sequence[int], limit: int = 2**40) -> None:
+    def __init__(self, shape: Shape, limit: int = 2**40) -> None:
         super().__init__()
         self.nodes = nn.ModuleDict()
         self.sources: dict[str, tuple[str, ...]] = {}
         self.shapes: dict[str, Shape] = {}
         self.output = SOURCE
         self.limit, self.left = limit, limit
-        self._take(SOURCE, tuple(shape))
+        self._take(SOURCE, shape)
 
     def add(self, name: str, module: nn.Module, sources: Sequence[str]) -> str:
         """Puts a node behind others, takes it for the output, and gives the name it now has.
@@ -60,24 +60,14 @@ class Graph(nn.Module):
         return key
 
     def met(self, sources: Sequence[str]) -> Shape:
-        """The shape that nodes have in common.
-
-        Raises:
-            CorruptNetwork: different shapes, or no node.
-        """
+        """The shape that nodes have in common; CorruptNetwork where they have none."""
         shapes = [self.shapes[source] for source in sources]
-        if not shapes:
-            raise CorruptNetwork("no edge leads to it")
-        if len(set(shapes)) > 1:
-            raise CorruptNetwork(f"it gets values of different shapes: {shapes}")
+        if len(set(shapes)) != 1:
+            raise CorruptNetwork(f"edges lead to it with the shapes {shapes}: allowed is one shape")
         return shapes[0]
 
     def forward(self, sequence: Tensor) -> Tensor:
-        """What the output gives, [T, B, ...].
-
-        Raises:
-            ValueError: a sequence of other frames than the network is for.
-        """
+        """What the output gives, [T, B, ...]; ValueError for frames of another size."""
         values = {SOURCE: self._fitted(sequence)}
         waiting = Counter(chain.from_iterable(self.sources.values()))
         waiting[self.output] += 1
@@ -89,18 +79,14 @@ class Graph(nn.Module):
         return values[self.output]
 
     def _fitted(self, sequence: Tensor) -> Tensor:
-        """The sequence with its frames in the shape of the input, where only axes differ."""
-        own, given = self.shapes[SOURCE], tuple(sequence.shape[2:])
+        """The sequence in frames of the input's shape; axes of 1 may differ, or be flattened."""
+        own, given = self.shapes[SOURCE], sequence.shape[2:]
         axes = [size for size in own if size > 1]
-        if given == own:
-            return sequence
-        if math.prod(given) == math.prod(own) and (
-            len(axes) < 2 or axes == [size for size in given if size > 1]
-        ):
-            return sequence.reshape(*sequence.shape[:2], *own)
-        raise ValueError(
-            f"sequence of shape {list(sequence.shape)} must be [T, B, {', '.join(map(str, own))}]"
-        )
+        alike = len(axes) < 2 or axes == [size for size in given if size > 1]
+        if not alike or math.prod(given) != math.prod(own):
+            wanted = ", ".join(map(str, own))
+            raise ValueError(f"sequence of shape {list(sequence.shape)} must be [T, B, {wanted}]")
+        return sequence.reshape(*sequence.shape[:2], *own)
 
     def _take(self, name: str, shape: Shape) -> None:
         size = 4 * math.prod(shape)
@@ -117,10 +103,7 @@ def _given(module: nn.Module, shape: Shape) -> Shape:
     """The shape of what a module gives for a frame, found without taking memory for values."""
     if not isinstance(module, Folded):
         return shape
-    state = {
-        name: value.to("meta")
-        for name, value in chain(module.named_parameters(), module.named_buffers())
-    }
+    held = chain(module.named_parameters(), module.named_buffers())
+    state = {name: value.to("meta") for name, value in held}
     frame = torch.empty(1, 1, *shape, device="meta")
-    given: Tensor = torch.func.functional_call(module, state, (frame,))
-    return tuple(given.shape[2:])
+    return tuple(torch.func.functional_call(module, state, (frame,)).shape[2:])

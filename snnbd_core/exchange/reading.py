@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -11,13 +10,11 @@ import numpy as np
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.exchange import stored
-from snnbd_core.exchange.errors import CorruptNetwork
-from snnbd_core.exchange.graph import SOURCE, Graph
+from snnbd_core.exchange.errors import CorruptNetwork, named
+from snnbd_core.exchange.graph import SOURCE, Graph, Shape
 from snnbd_core.exchange.membranes import RESETS, UPDATES
-from snnbd_core.exchange.modules import Rule, modules, sizes
-from snnbd_core.exchange.stored import Node
-from snnbd_core.exchange.structure import Edge, flattened, loops
+from snnbd_core.exchange.modules import KINDS, Rule, modules, sizes
+from snnbd_core.exchange.structure import Edge, Node, flattened, loops
 from snnbd_core.networks.layers import Folded
 from snnbd_core.view import Adapted, adapt
 
@@ -33,24 +30,24 @@ def read_nir(
     classes: int | None = None,
     limit: int = 2**30,
 ) -> Adapted:
-    """The network in a NIR file, as `sb.view` and everything on it takes it.
+    """The network in a NIR file, as `sb.view` and all that uses it take it.
 
-    NIR describes neurons in continuous time and knows no reset but to `v_reset`, so `dt` and
-    `reset` have no default: other values make another network. A step is one of the forward Euler
-    method, dv = dt / tau (v_leak - v + r x), from the resting potential. Whatever the step gives
-    is averaged over time for the logits. Spikes that recurrent edges send back arrive in the next
-    step; a cycle must run through exactly one layer of spiking neurons.
+    NIR describes neurons in continuous time and knows no reset but to `v_reset`: `dt` and `reset`
+    decide which network it is, and have no default. A step is one of the forward Euler method,
+    dv = dt / tau (v_leak - v + r x), from the resting potential. Logits are the mean over time of
+    what the output gives. A cycle must run through one layer of spiking neurons, whose spikes
+    arrive in the next step.
 
     Args:
         path: of the file. Nothing in it is executed.
-        dt: length of a step in the file's unit of time. NIR says seconds: snnTorch and
-            SpikingJelly write with 1e-4, norse 1e-3; sinabs counts steps, dt=1.
+        dt: length of a step in the file's unit of time. NIR says seconds, and snnTorch and
+            SpikingJelly write for 1e-4; sinabs counts steps, dt=1.
         reset: "zero", to the file's `v_reset`; "subtract", by the threshold; "multispike", as
-            sinabs: floor(v / threshold) spikes in a step, subtracted, and for IF no potential
+            sinabs does: floor(v / threshold) spikes in a step, subtracted, and of IF no potential
             below -threshold.
-        update: "nir", spikes above the threshold, reset in the same step; "snntorch", subtraction
-            in the next step; "spikingjelly", spikes at the threshold too.
-        classes: number of logits, where a class has several outputs; see `sb.adapt`.
+        update: "nir", spikes above the threshold and a reset in the same step; "snntorch",
+            subtraction in the next step; "spikingjelly", spikes at the threshold too.
+        classes: number of logits, where a class has several outputs, see `sb.adapt`.
         limit: bytes that the file's values, and the values of one step, may take.
 
     Raises:
@@ -61,61 +58,50 @@ def read_nir(
     rule = Rule(
         checks.number("dt", dt, lambda step: step > 0, "> 0, a step in the file's unit of time"),
         checks.choice("reset", reset, RESETS),
-        checks.choice("update", update, UPDATES),
+        checks.choice("update", update, UPDATES if reset != "multispike" else UPDATES[:1]),
     )
-    if rule.reset == "multispike" and rule.update != "nir":
-        raise ValueError(f"update={update!r} must be 'nir' with reset='multispike'")
-    limit = checks.whole("limit", limit, 1)
-    try:
-        graph = _graph(stored.read(Path(path), limit), rule, limit)
-    except CorruptNetwork as error:
-        raise CorruptNetwork(f"path={str(path)!r} holds no sound network: {error}") from error
-    shape = graph.shapes[SOURCE]
-    frame = (*shape, *[1] * (3 - len(shape)))
+    path, limit = Path(path), checks.whole("limit", limit, 1)
+    if not path.is_file():
+        raise FileNotFoundError(f"path={str(path)!r} is no file")
+    with named(f"path={str(path)!r}"):
+        from snnbd_core.exchange import stored  # brings h5py
+
+        flat, first, last = flattened(stored.read(path, KINDS, limit))
+    _check_step(flat.nodes, rule.dt)
+    with named(f"path={str(path)!r}"):
+        graph = Graph(sizes(flat.nodes[first].fields["shape"]), limit)
+        keys = _lay(graph, flat.nodes, flat.edges, first, rule)
+        graph.output = keys[last]
+        if len(graph.shapes[graph.output]) > 1:
+            graph.add("flat", Folded(nn.Flatten()), [graph.output])
+    frame = graph.shapes[SOURCE] + (1,) * (3 - len(graph.shapes[SOURCE]))
     return adapt(graph, input_shape=frame, classes=classes)  # type: ignore[arg-type]
 
 
-def _graph(root: Node, rule: Rule, limit: int) -> Graph:
-    flat = flattened(root)
-    _check_step(flat.nodes, rule.dt)
-    start = flat.nodes[flat.first]
-    with _named(flat.first, start.kind):
-        graph = Graph(sizes(start.fields["shape"]), limit)
-    keys = {flat.first: SOURCE}
-    _lay(graph, flat.nodes, flat.edges, keys, rule)
-    graph.output = keys[flat.last]
-    if len(graph.shapes[graph.output]) > 1:
-        graph.add("flat", Folded(nn.Flatten()), [graph.output])
-    return graph
-
-
 def _lay(
-    graph: Graph, nodes: Mapping[str, Node], edges: list[Edge], keys: dict[str, str], rule: Rule
-) -> None:
-    """Adds nodes to a graph in the order in which they run.
+    graph: Graph, nodes: Mapping[str, Node], edges: Sequence[Edge], first: str, rule: Rule
+) -> dict[str, str]:
+    """Adds nodes to a graph in the order in which they run; gives their names in it.
 
     Args:
-        graph: where.
-        nodes: which, and those that are there already.
-        edges: that lead to the nodes.
-        keys: names in the graph of nodes that are there; gets the others'.
+        graph: with its input only, for which `first` stands.
+        nodes, edges: which, and what leads to them.
         rule: how neurons are stepped.
     """
-    inner = loops(nodes, edges)
-    within = set().union(*inner.values())
+    keys, inner = {first: SOURCE}, loops(nodes, edges)
+    within = set[str]().union(*inner.values())
     sources: dict[str, list[str]] = {name: [] for name in nodes if name not in within}
     for before, after in edges:
         if before != after and not {before, after} & within:
             sources[after].append(before)
+    if sources[first]:
+        raise CorruptNetwork(f"an edge leads to node {first} ({nodes[first].kind})")
     for name in TopologicalSorter(sources).static_order():
-        with _named(name, nodes[name].kind):
-            if name in keys:
-                if sources[name]:
-                    raise CorruptNetwork("an edge leads to it")
-                continue
+        if name == first:
+            continue
+        with named(f"node {name} ({nodes[name].kind})"):
             given = [keys[source] for source in sources[name]]
-            shape = graph.met(given)
-            feedback = None
+            shape, feedback = graph.met(given), None
             if name in inner:
                 members = {key: nodes[key] for key in (name, *inner[name])}
                 feedback = _feedback(members, edges, name, shape, rule)
@@ -123,26 +109,24 @@ def _lay(
             for scale in scales:
                 given = [graph.add(f"{name}_scale", scale, given)]
             keys[name] = graph.add(name, last, given)
+    return keys
 
 
 def _feedback(
-    nodes: dict[str, Node], edges: list[Edge], neurons: str, shape: tuple[int, ...], rule: Rule
+    nodes: Mapping[str, Node], edges: Sequence[Edge], neurons: str, shape: Shape, rule: Rule
 ) -> Graph:
     """What leads from neurons back to themselves."""
-    graph, keys = Graph(shape), {neurons: SOURCE}
+    graph = Graph(shape)
     own = [(a, b) for a, b in edges if a in nodes and b in nodes]
-    _lay(graph, nodes, [(a, b) for a, b in own if b != neurons], keys, rule)
+    keys = _lay(graph, nodes, [(a, b) for a, b in own if b != neurons], neurons, rule)
     graph.add("back", nn.Identity(), [keys[a] for a, b in own if b == neurons])
     if graph.shapes[graph.output] != shape:
-        raise CorruptNetwork(
-            f"its recurrent edges bring the shape {list(graph.shapes[graph.output])}, others "
-            f"{list(shape)}"
-        )
+        raise CorruptNetwork(f"recurrent edges lead to it with {graph.shapes}, others with {shape}")
     return graph
 
 
 def _check_step(nodes: Mapping[str, Node], dt: float) -> None:
-    """Raises ValueError where a step is longer than a time constant: Euler's method would swing."""
+    """Raises ValueError for a step longer than a time constant: Euler's method would swing."""
     for name, node in nodes.items():
         for key in ("tau", "tau_mem", "tau_syn"):
             tau = node.fields.get(key)
@@ -151,14 +135,3 @@ def _check_step(nodes: Mapping[str, Node], dt: float) -> None:
                     f"dt={dt!r} must be at most {key}={tau.min():.6g} of node {name} "
                     f"({node.kind}), and in the same unit of time"
                 )
-
-
-@contextmanager
-def _named(name: str, kind: str) -> Iterator[None]:
-    """Names the node in the message of an error inside the block."""
-    try:
-        yield
-    except CorruptNetwork as error:
-        raise CorruptNetwork(f"node {name} ({kind}): {error}") from error
-    except (OverflowError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise CorruptNetwork(f"node {name} ({kind}) cannot be built: {error}") from error

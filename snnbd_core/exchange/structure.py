@@ -3,131 +3,111 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from snnbd_core.exchange.errors import CorruptNetwork
-from snnbd_core.exchange.stored import GRAPH, Node
 
-__all__ = ["SPIKING", "Flat", "flattened", "loops"]
+__all__ = ["GRAPH", "SPIKING", "STATEFUL", "Edge", "Node", "Value", "flattened", "loops"]
 
+GRAPH = "NIRGraph"
 SPIKING = ("CubaLIF", "IF", "LIF")
 STATEFUL = (*SPIKING, "I", "LI")
 Edge = tuple[str, str]
+Value = np.ndarray | str
 
 
 @dataclass(frozen=True)
-class Flat:
-    """A graph without sub-graphs: their nodes are named "sub-graph.node".
+class Node:
+    """A node as it is stored.
 
     Attributes:
-        nodes: by name.
-        edges: between them.
-        first, last: names of its Input and its Output.
+        kind: NIR's name of it.
+        fields: its values by name.
+        nodes, edges: of a graph.
     """
 
-    nodes: dict[str, Node]
-    edges: list[Edge]
-    first: str
-    last: str
+    kind: str
+    fields: dict[str, Value] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    edges: list[Edge] = field(default_factory=list)
 
 
-def flattened(graph: Node, prefix: str = "") -> Flat:
-    """A graph with its sub-graphs laid open.
+def flattened(graph: Node, prefix: str = "") -> tuple[Node, str, str]:
+    """A graph with its sub-graphs laid open, and the names of its Input and its Output.
 
     Raises:
         CorruptNetwork: an edge to a node that is missing, twice the same edge or name, or other
             than one Input and one Output in a graph.
     """
-    nodes: dict[str, Node] = {}
-    edges: list[Edge] = []
+    flat = Node(GRAPH)
     ends: dict[str, Edge] = {}
     for name, node in graph.nodes.items():
-        inner = Flat({prefix + name: node}, [], prefix + name, prefix + name)
+        inner, first, last = Node(GRAPH, nodes={prefix + name: node}), prefix + name, prefix + name
         if node.kind == GRAPH:
-            inner = flattened(node, f"{prefix}{name}.")
-        twice = nodes.keys() & inner.nodes.keys()
-        if twice:
-            raise CorruptNetwork(f"the name {min(twice)!r} stands for two nodes")
-        nodes |= inner.nodes
-        edges += inner.edges
-        ends[name] = (inner.first, inner.last)
+            inner, first, last = flattened(node, f"{prefix}{name}.")
+        if flat.nodes.keys() & inner.nodes.keys():
+            raise CorruptNetwork(f"the name {prefix + name!r} stands for two nodes")
+        flat.nodes.update(inner.nodes)
+        flat.edges.extend(inner.edges)
+        ends[name] = (first, last)
     for before, after in graph.edges:
-        missing = [name for name in (before, after) if name not in ends]
-        if missing:
-            raise CorruptNetwork(
-                f"its edge {before!r} -> {after!r} names the node {missing[0]!r}, which is missing"
-            )
-        edges.append((ends[before][1], ends[after][0]))
-    twice_drawn = [edge for edge, times in Counter(edges).items() if times > 1]
-    if twice_drawn:
-        raise CorruptNetwork(f"its edge {_arrows(twice_drawn[0])} is there twice")
-    first, last = (_only(graph, kind, prefix) for kind in ("Input", "Output"))
-    return Flat(nodes, edges, first, last)
+        if not {before, after} <= ends.keys():
+            raise CorruptNetwork(f"the edge {before!r} -> {after!r} names a node that is missing")
+        flat.edges.append((ends[before][1], ends[after][0]))
+    twice = [edge for edge, times in Counter(flat.edges).items() if times > 1]
+    if twice:
+        raise CorruptNetwork("the edge {!r} -> {!r} is there twice".format(*twice[0]))
+    return flat, _only(graph, "Input", prefix), _only(graph, "Output", prefix)
 
 
-def loops(nodes: dict[str, Node], edges: Iterable[Edge]) -> dict[str, set[str]]:
-    """Spiking neurons with recurrent connections: name -> the nodes between them and themselves.
+def loops(nodes: Mapping[str, Node], edges: Sequence[Edge]) -> dict[str, set[str]]:
+    """Spiking neurons with recurrent edges: name -> the nodes from them back to themselves.
 
     A cycle needs a delay, and a spike is one: what it sends back arrives in the next step.
 
     Raises:
-        CorruptNetwork: a cycle without spiking neurons, through several layers of neurons, or with
-            a way in or out beside the neurons.
+        CorruptNetwork: a cycle through other than one layer of neurons, which spike, or one with a
+            way in or out beside them.
     """
     found = {}
-    for members in _cycles(list(nodes), list(edges)):
+    for members in _cycles(list(nodes), edges):
         told = ", ".join(f"{name} ({nodes[name].kind})" for name in sorted(members))
         neurons = [name for name in members if nodes[name].kind in STATEFUL]
-        if not any(nodes[name].kind in SPIKING for name in neurons):
+        if len(neurons) != 1 or nodes[neurons[0]].kind not in SPIKING:
             raise CorruptNetwork(
-                f"the cycle of {told} has no delay: needed is one of {', '.join(SPIKING)} in it, "
-                "whose spikes arrive in the next step"
-            )
-        if len(neurons) > 1:
-            raise CorruptNetwork(
-                f"the cycle of {told} runs through several layers of neurons, and the file does "
-                "not say which of them delays: allowed is one"
+                f"the cycle of {told} has {'several delays' if neurons else 'no delay'}: needed is "
+                f"exactly one layer of neurons, {', '.join(SPIKING)}, whose spikes arrive in the "
+                "next step"
             )
         inner = members - set(neurons)
-        beside = [edge for edge in edges if inner & set(edge) and not members >= set(edge)]
-        if beside:
-            raise CorruptNetwork(
-                f"the edge {_arrows(beside[0])} enters or leaves the cycle of {told} beside its "
-                f"neurons: allowed are edges of {neurons[0]}"
-            )
+        if any(inner & set(edge) and not members >= set(edge) for edge in edges):
+            raise CorruptNetwork(f"an edge enters or leaves the cycle of {told} beside its neurons")
         found[neurons[0]] = inner
     return found
 
 
-def _cycles(names: list[str], edges: list[Edge]) -> list[set[str]]:
+def _cycles(names: list[str], edges: Sequence[Edge]) -> list[set[str]]:
     """Sets of nodes each of which can be reached from each: strongly connected components."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    if not edges:
-        return []
     number = {name: place for place, name in enumerate(names)}
-    rows, columns = zip(*((number[a], number[b]) for a, b in edges), strict=True)
-    matrix = coo_array(([1] * len(edges), (rows, columns)), shape=(len(names), len(names)))
+    ends = np.array([(number[a], number[b]) for a, b in edges], dtype=int).reshape(-1, 2)
+    matrix = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=[len(names)] * 2)
     _, labels = connected_components(matrix, connection="strong")
-    groups: dict[int, set[str]] = {}
-    for name, label in zip(names, labels.tolist(), strict=True):
-        groups.setdefault(label, set()).add(name)
+    groups = [set[str]() for _ in names]
+    for name, label in zip(names, labels, strict=True):
+        groups[label].add(name)
     alone = {a for a, b in edges if a == b}
-    return [group for group in groups.values() if len(group) > 1 or group & alone]
+    return [group for group in groups if len(group) > 1 or group & alone]
 
 
 def _only(graph: Node, kind: str, prefix: str) -> str:
     """The one node of a kind in a graph."""
     found = [prefix + name for name, node in graph.nodes.items() if node.kind == kind]
     if len(found) != 1:
-        raise CorruptNetwork(
-            f"its {'sub-graph ' + repr(prefix[:-1]) if prefix else 'graph'} has "
-            f"{len(found)} nodes of kind {kind}: allowed is one"
-        )
+        raise CorruptNetwork(f"graph {prefix!r} has {len(found)} {kind} nodes: allowed is one")
     return found[0]
-
-
-def _arrows(edge: Edge) -> str:
-    return " -> ".join(map(repr, edge))

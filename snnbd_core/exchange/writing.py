@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.exchange.graph import SOURCE, Graph
+from snnbd_core.exchange.graph import SOURCE, Graph, Shape
 from snnbd_core.exchange.membranes import UPDATES, Step, SynapticLIF
-from snnbd_core.exchange.nodes import nir_node
 from snnbd_core.files import write_atomically
 from snnbd_core.learning.folding import folded
 from snnbd_core.networks import Network
@@ -23,15 +22,11 @@ from snnbd_core.view import Adapted
 
 __all__ = ["write_nir"]
 
-Shape = tuple[int, ...]
+Edge = tuple[str, str]
 
 
 def write_nir(
-    net: nn.Module,
-    path: str | Path,
-    input_shape: tuple[int, int, int] | None = None,
-    *,
-    dt: float = 1e-3,
+    net: nn.Module, path: str | Path, input_shape: Shape | None = None, *, dt: float = 1e-3
 ) -> dict[str, Any]:
     """Writes a network to a NIR file and gives the arguments with which `read_nir` restores it.
 
@@ -42,7 +37,7 @@ def write_nir(
         net: a network of `sb.networks`, one that `read_nir` gave, or an `nn.Sequential` over
             [T, B, ...] of layers as those of the former.
         path: of the file; one that is there is replaced.
-        input_shape: (C, H, W); only an `nn.Sequential` needs it.
+        input_shape: (C, H, W), which only an `nn.Sequential` needs.
         dt: length of a step in seconds, by which decays become time constants.
 
     Raises:
@@ -52,30 +47,27 @@ def write_nir(
     import nir
 
     dt = checks.above("dt", dt, 0)
-    graph, classes = _graph(net, input_shape)
+    graph = _graph(net, input_shape)
+    reset, update = _rule(graph)
     nodes: dict[str, Any] = {SOURCE: nir.Input(np.array(graph.shapes[SOURCE]))}
-    edges: list[tuple[str, str]] = []
-    ends = _lay(graph, nodes, edges, dt, "", SOURCE)
+    edges: list[Edge] = []
+    ends = _lay(graph, nodes, edges, dt, SOURCE)
     nodes["output"] = nir.Output(np.array(graph.shapes[graph.output]))
     edges += [(end, "output") for end in ends]
-    reset, update = _rule(graph)
     file = io.BytesIO()
     nir.write(file, nir.NIRGraph(nodes, edges, type_check=False))
     write_atomically(Path(path), lambda out: out.write(file.getvalue()))
-    return {"dt": dt, "reset": reset, "update": update, "classes": classes}
+    return {"dt": dt, "reset": reset, "update": update, "classes": getattr(net, "classes", None)}
 
 
-def _graph(net: nn.Module, input_shape: Shape | None) -> tuple[Graph, int | None]:
-    """The network as a graph, and its number of classes."""
-    guarded = [name for name in net.state_dict() if "guard_" in name]
-    if guarded:
-        raise ValueError(f"net has {guarded[0]}: NIR holds no guards; allowed is a net without any")
-    classes = getattr(net, "classes", None)
-    net = net.net if isinstance(net, Adapted) else net
-    if isinstance(net, Graph):
-        return net, classes
+def _graph(net: nn.Module, input_shape: Shape | None) -> Graph:
+    guards = [name for name in net.state_dict() if "guard_" in name]
+    if guards:
+        raise ValueError(f"net holds {guards[0]}: NIR has no node for what repairs put on layers")
+    if isinstance(net, Adapted) and isinstance(net.net, Graph):
+        return net.net
     if isinstance(net, nn.Sequential) and input_shape is not None:
-        net = Network(list(net), input_shape, 1, voters=1)  # type: ignore[arg-type]
+        net = Network(list(net), tuple(input_shape), 1, voters=1)  # type: ignore[arg-type]
     if not isinstance(net, Network) or net.encoder is not None:
         raise ValueError(
             f"net={type(net).__name__} cannot be written: allowed is a network of sb.networks "
@@ -84,7 +76,7 @@ def _graph(net: nn.Module, input_shape: Shape | None) -> tuple[Graph, int | None
     graph, end = Graph(net.input_shape), SOURCE
     for layer in folded(net).layers:
         end = _append(graph, layer, end)
-    return graph, classes
+    return graph
 
 
 def _append(graph: Graph, layer: nn.Module, source: str) -> str:
@@ -102,7 +94,7 @@ def _append(graph: Graph, layer: nn.Module, source: str) -> str:
     if isinstance(layer, LIF | Gain):
         return graph.add(name, layer, [source])
     if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size == 1:
-        layer = nn.AvgPool2d(graph.shapes[source][1:])
+        layer = nn.AvgPool2d(graph.shapes[source][1:])  # type: ignore[arg-type]
     if not isinstance(layer, nn.MaxPool2d):
         return graph.add(name, Folded(layer), [source])
     if not isinstance(graph.nodes[source], LIF) or layer.ceil_mode or layer.dilation != 1:
@@ -113,37 +105,34 @@ def _append(graph: Graph, layer: nn.Module, source: str) -> str:
 
 
 def _lay(
-    graph: Graph,
-    nodes: dict[str, Any],
-    edges: list[tuple[str, str]],
-    dt: float,
-    prefix: str,
-    source: str,
+    graph: Graph, nodes: dict[str, Any], edges: list[Edge], dt: float, source: str, prefix: str = ""
 ) -> list[str]:
-    """Adds NIR's nodes and edges of a graph and gives those that lead to its output."""
+    """Adds NIR's nodes and edges of a graph and gives the nodes that lead to its output."""
+    from snnbd_core.exchange.nodes import nir_node  # brings nir
+
     ends = {SOURCE: [source]}
     for name, module in graph.nodes.items():
         before = [end for key in graph.sources[name] for end in ends[key]]
-        ends[name] = before
         if isinstance(module, nn.Identity):
+            ends[name] = before
             continue
         own = prefix + name
         nodes[own] = nir_node(module, graph.met(graph.sources[name]), dt)
-        if isinstance(module, SynapticLIF) and module.feedback is not None:
-            before = before + _lay(module.feedback, nodes, edges, dt, f"{own}_", own)
+        if isinstance(module, SynapticLIF) and isinstance(module.feedback, Graph):
+            before += _lay(module.feedback, nodes, edges, dt, own, f"{own}_")
         edges += [(end, own) for end in before]
         ends[name] = [own]
     return ends[graph.output]
 
 
 def _rule(graph: Graph) -> tuple[str, str]:
-    """The reset and the update with which all neurons step as they do now."""
+    """The reset and the update with which all neurons would step as they do."""
     rules = [_rules(part) for part in graph.modules() if isinstance(part, LIF)]
     common = set.intersection(*rules) if rules else {("zero", "nir")}
     if not common or any(reset == "none" for reset, _ in common):
         raise ValueError(
-            f"net has neurons that reset by {sorted(set.union(*rules))}: NIR holds no reset, so "
-            "that all must reset alike, to zero or by subtraction"
+            f"net holds neurons that reset as {sorted(set.union(*rules))}: NIR says nothing of "
+            "resets, so that all must be alike, to zero or by subtraction"
         )
     return min(common, key=lambda rule: UPDATES.index(rule[1]))
 
@@ -152,6 +141,7 @@ def _rules(neurons: LIF) -> set[tuple[str, str]]:
     reset, update = neurons.rule.reset, neurons.rule.update
     if isinstance(neurons, SynapticLIF):
         reset, update = "multispike" if neurons.multiple else reset, neurons.update
-    alike = reset == "zero" or (reset == "subtract" and bool((neurons.in_force()[1] == 1).all()))
-    updates = ("nir", "snntorch") if alike and update != "spikingjelly" else (update,)
-    return {(reset, update) for update in updates}
+    same_step = reset == "zero" or bool((neurons.in_force()[1] == 1).all())
+    alike = ("nir", "snntorch")
+    updates = alike if same_step and update in alike and reset != "multispike" else (update,)
+    return {(reset, name) for name in updates}
