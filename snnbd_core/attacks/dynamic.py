@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.attacks.surrogate import untrained
+from snnbd_core import networks
 from snnbd_core.checks import Flag, Settings, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
@@ -145,7 +145,7 @@ class Dynamic(Settings):
         """
         train = as_set(train)
         target = check_target(target, train.classes)
-        net = untrained(train, seed) if net is None else net
+        net = net or networks.build("quick-conv", train.input_shape, train.classes, seed=seed)
         settings = {"rate": 1.0, "epochs": 10, **settings}
         learnt = self.learn(Task.of(net, train, target=target, seed=seed, **settings))
         trigger: Perturbation = learnt.trigger

@@ -15,13 +15,9 @@ __all__ = ["Repair", "tuned"]
 
 
 class Repair(Settings):
-    """A frozen dataclass of a repair's settings; each repair writes `_repaired`.
+    """A frozen dataclass of a repair's settings; each repair writes `_repaired`."""
 
-    Attributes:
-        data_free: True for a repair that works without samples, and reads at most their shape.
-    """
-
-    data_free: ClassVar[bool] = False
+    data_free: ClassVar[bool] = False  # True reads at most the shape of samples
 
     def repair(
         self,
@@ -69,9 +65,7 @@ class Repair(Settings):
 def tuned(bench: Bench, epochs: int, learning_rate: float, **settings: Any) -> nn.Module:
     """The network of a bench after fine-tuning in place on its samples; with 0 epochs as it is.
 
-    Args:
-        bench, epochs, learning_rate: what is tuned, and how.
-        settings: others of `snnbd_core.learning.train`; batch_size is 32 unless given.
+    `settings` are others of `snnbd_core.learning.train`; batch_size is 32 unless given.
     """
     if epochs:
         settings = {"batch_size": 32, "progress": False, **settings}

@@ -13,7 +13,6 @@ from typing import Any
 
 from snnbd_core.defenses.bench import frozen
 from snnbd_core.defenses.detectors.beatrix import Beatrix
-from snnbd_core.defenses.detectors.curves import Roc, pooled, pooled_scores, roc, scored
 from snnbd_core.defenses.detectors.features import Features, features
 from snnbd_core.defenses.detectors.hyper_parameters import HyperParameters, card
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse
@@ -23,7 +22,14 @@ from snnbd_core.defenses.detectors.strip import Strip
 from snnbd_core.defenses.detectors.titration import NoiseResponse
 from snnbd_core.defenses.detectors.tmpbd import PotentialMargins
 from snnbd_core.defenses.detectors.training_set import ActivationClustering, SpectralSignatures
-from snnbd_core.defenses.detectors.verdict import Verdict
+from snnbd_core.defenses.detectors.verdict import (
+    Roc,
+    Verdict,
+    pooled,
+    pooled_scores,
+    roc,
+    scored,
+)
 from snnbd_core.defenses.detectors.voltage import Voltage
 
 MODELS: dict[str, type[Any]] = {

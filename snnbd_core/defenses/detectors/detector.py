@@ -86,7 +86,7 @@ class InputDetector(Settings):
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N].
 
-        Args, Raises: as `ModelDetector.inspect`; `data` is any set too, of the clean samples' shape.
+        Args, Raises: as `ModelDetector.inspect`; `data` has the shape of the clean samples.
         """
         data, clean = taken(data), check_clean(net, clean_samples)
         if tuple(data.input_shape) != tuple(clean.input_shape):
