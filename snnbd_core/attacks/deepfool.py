@@ -36,9 +36,8 @@ def deepfool(
 
     Args:
         net: [T, B, C, H, W] -> logits [B, classes]; left as it was.
-        batch: images [B, C, H, W] (repeated over T) or frames [B, T, C, H, W].
+        batch: images [B, C, H, W] (repeated over T = `steps`) or frames [B, T, C, H, W].
         target: the class to reach; None takes the nearest other class at each step.
-        steps: T for images.
         iterations: at most so many steps, at least 1; 50 in the paper.
         overshoot: share of the change that is added beyond the boundary, >= 0; 0.02 in the paper.
 

@@ -38,14 +38,9 @@ _VALIDATION = 0.1  # share of the training set on which the best epoch is chosen
 
 
 class Perturbation(nn.Module):
-    """The learnt trigger, frames in and frames out: x + gamma g(x).
+    """The learnt trigger, frames in and frames out: x + gamma g(x), `rounded` to events >= 0.
 
     g: two convolutions 3x3 of stride 2 with IF neurons, two transposed ones back, tanh.
-
-    Args:
-        input_shape: (2, H, W).
-        gamma: largest change of a count.
-        rounded: whether the result is rounded to whole events, at least 0.
     """
 
     space = "frames"

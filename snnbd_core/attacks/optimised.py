@@ -64,7 +64,7 @@ class Optimised(Settings):
 
         Args:
             train: event recordings with frames, as `snnbd_core.data` gives them.
-            target: class whose logit is moved; one of the set's.
+            target: class whose logit is moved.
             seed: of the attacker's network, its training, and which recordings are looked at.
 
         Raises:

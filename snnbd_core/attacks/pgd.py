@@ -46,11 +46,7 @@ class GradientAttack(Settings):
     def measure(
         self, net: nn.Module, test: Any, *, seed: int, device: torch.device, steps: int
     ) -> dict[str, Rate]:
-        """The share of images that keep their label; nothing is drawn, so the seed has no part.
-
-        Raises:
-            ValueError: fewer test images than `samples`.
-        """
+        """The share of images that keep their label; nothing is drawn, so the seed has no part."""
         if self.samples > len(test):
             raise ValueError(
                 f"samples={self.samples} is more than the test set has: allowed is 1..{len(test)}"
@@ -85,8 +81,7 @@ def pgd(
 
     Args:
         net: [T, B, C, H, W] -> logits [B, classes]; left as it was.
-        images: [B, C, H, W] in 0..1.
-        labels: [B], the true classes.
+        images, labels: [B, C, H, W] in 0..1, and their true classes [B].
         bound: largest change of a pixel, 0..1.
         iterations: at least 1.
         steps: T.

@@ -13,14 +13,7 @@ __all__ = ["surrogate"]
 
 
 def surrogate(data: Any, seed: int, epochs: int, steps: int = 4) -> nn.Module:
-    """ "quick-conv" with its default neurons, trained on a set on the CPU.
-
-    Args:
-        data: the attacker's training data.
-        seed: of the weights and the training.
-        epochs: of the training.
-        steps: T for static images.
-    """
+    """ "quick-conv" with its default neurons, trained on the attacker's data, on the CPU."""
     net = networks.build("quick-conv", data.input_shape, data.classes, seed=seed)
     settings: dict[str, Any] = {"batch_size": 32, "learning_rate": 2e-3, "device": "cpu"}
     train(net, data, epochs=epochs, seed=seed, steps=steps, progress=False, **settings)

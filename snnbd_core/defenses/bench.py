@@ -101,16 +101,11 @@ class Bench:
 
 
 def copied(
-    net: nn.Module, data: Any, *, device: str | torch.device, steps: int, seed: int = 0
+    net: nn.Module, data: Any, *, device: str | torch.device = "auto", steps: int = 4, seed: int = 0
 ) -> Bench:
-    """A copy of a network, evaluating; the network itself is left where and as it is.
-
-    Raises:
-        ValueError: weights that are not finite, a device that is not here, steps below 1.
-    """
+    """A copy of a network, evaluating; the network itself is left as it is. See `frozen`."""
     checks.finite(net, "repaired")
-    place = choose_device(device)
-    view = View(net)
+    place, view = choose_device(device), View(net)
     view.reset()
     return _bench(copy.deepcopy(view.net).to(place).eval(), data, place, steps, seed)
 

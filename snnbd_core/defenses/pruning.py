@@ -39,20 +39,9 @@ class Choice:
 class Pruning(Repair):
     """A repair that silences channels, and can show which; each writes `_choice`."""
 
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
-        """Scores of all channels, and which of them stay; the network is not changed.
-
-        Args, Raises: as `repair`.
-        """
-        return self._choice(self._bench(net, clean_samples, seed, device, steps))
+    def choose(self, net: nn.Module, clean_samples: Any, **settings: Any) -> Choice:
+        """Scores of all channels, and which of them stay; arguments and errors are `repair`'s."""
+        return self._choice(self._bench(net, clean_samples, **settings))
 
     def _choice(self, bench: Bench) -> Choice:
         """Made on a bench of its own, whose weights may lose their gradients."""

@@ -43,23 +43,17 @@ class Repair(Settings):
                 shape than the network's, a device that is not here, steps below 1.
             NotVisible: a network that does not show what the repair needs.
         """
-        return self._repaired(self._bench(net, clean_samples, seed, device, steps))
+        return self._repaired(
+            self._bench(net, clean_samples, seed=seed, device=device, steps=steps)
+        )
 
     def _repaired(self, bench: Bench) -> nn.Module:
         """The network of the bench, changed."""
         raise NotImplementedError  # each repair has its own
 
-    def _bench(
-        self,
-        net: nn.Module,
-        clean: Any,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Bench:
+    def _bench(self, net: nn.Module, clean: Any, **settings: Any) -> Bench:
         """A copy of the network, with the samples as a set of this library."""
-        data = taken(clean) if self.data_free else check_clean(net, clean)
-        return copied(net, data, device=device, steps=steps, seed=seed)
+        return copied(net, taken(clean) if self.data_free else check_clean(net, clean), **settings)
 
 
 def tuned(bench: Bench, epochs: int, learning_rate: float, **settings: Any) -> nn.Module:

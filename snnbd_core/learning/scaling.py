@@ -29,10 +29,7 @@ def folded(net: Network) -> Network:
     """A copy without dropout and with each batch norm in the layer of weights before it.
 
     A module or a weight that is used several times has a copy for each use, so that each can be
-    scaled by itself.
-
-    Raises:
-        ValueError: a batch norm that follows no layer of weights.
+    scaled by itself. A batch norm that follows no layer of weights is a ValueError.
     """
     out = copy.deepcopy(net).eval()
     _separate(out, set())
@@ -133,22 +130,16 @@ class _Signal:
 def rescale(net: Network, scales: Mapping[nn.Module, float]) -> None:
     """Scales all weights in place: each ReLU gives its activation over its scale.
 
-    Weights after the last ReLU, a linear read-out, give what they gave before.
-
-    Raises:
-        ValueError: a ReLU whose input no weights can scale.
+    Weights after the last ReLU, a linear read-out, give what they gave before. A ReLU whose input
+    no weights can scale is a ValueError.
     """
     _walk(net.layers, _Signal(), scales).scaled(1.0)
 
 
 def activations(net: Network, calibration: Any, share: float, steps: int) -> dict[nn.Module, float]:
-    """The activation of each ReLU that becomes a rate of 1.
+    """The activation of each ReLU that becomes a rate of 1: a quantile of those on some samples.
 
-    Args:
-        net: with ReLU.
-        calibration: samples, with the protocol of `snnbd_core.data`.
-        share: quantile of the activations; 1 is their largest. A QCFS has its learnt limit.
-        steps: T for static images.
+    A share of 1 is the largest; a QCFS has its learnt limit. `steps` is T for static images.
     """
     seen: dict[nn.Module, list[Tensor]] = {
         layer: [] for layer in net.modules() if isinstance(layer, nn.ReLU)

@@ -130,12 +130,10 @@ class Report:
 
 
 def defence_effectiveness(before: Report, after: Report) -> float:
-    """DER (Zhu et al. 2023): (max(0, dASR) - max(0, dCA) + 1) / 2, in 0..1.
+    """DER (Zhu et al. 2023) of a repair: (max(0, dASR) - max(0, dCA) + 1) / 2, in 0..1.
 
-    d is before less after. 1 is a perfect attack undone for nothing, 0.5 nothing gained.
-
-    Raises:
-        ValueError: a report without a success rate.
+    d is before less after. 1 is a perfect attack undone for nothing, 0.5 nothing gained. A report
+    without a success rate is a ValueError.
     """
     if before.attack_success_rate is None or after.attack_success_rate is None:
         raise ValueError("a report has no attack_success_rate: it needs a trigger")
