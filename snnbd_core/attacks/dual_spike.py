@@ -65,9 +65,7 @@ class DualSpike(Settings, Rule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.batch_norm == "mixed" and self.schedule != "joint":
-            raise ValueError(
-                f"schedule={self.schedule!r} has no common batch: batch_norm='mixed' is for 'joint'"
-            )
+            raise ValueError(f"schedule={self.schedule!r}: batch_norm='mixed' is for 'joint'")
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its clean set, with both kinds of neurons."""

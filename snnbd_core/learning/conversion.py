@@ -227,9 +227,7 @@ class Hybrid(Migrating):
 
 def _check(ann: nn.Module, calibration: Any) -> None:
     if not isinstance(ann, Network | nn.Sequential):
-        raise ValueError(
-            f"ann={type(ann).__name__} must be a Network of snnbd_core.networks or an nn.Sequential"
-        )
+        raise ValueError(f"ann={type(ann).__name__} must be a Network or an nn.Sequential")
     for name, layer in (ann.layers if isinstance(ann, Network) else ann).named_modules():
         named = f"layer {name} ({type(layer).__name__})"
         if isinstance(layer, LIF):

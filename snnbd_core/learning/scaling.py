@@ -172,10 +172,7 @@ def _walk(layer: nn.Module, signal: _Signal, scales: Mapping[nn.Module, float]) 
         signal = signal.scaled(1.0)
         branches = [_walk(part, signal, scales) for part in (layer.body, layer.shortcut)]
         if not all(branch.waiting for branch in branches):
-            raise ValueError(
-                "a Residual whose body or shortcut ends without weights: allowed are "
-                "Conv2d, Linear and Gain"
-            )
+            raise ValueError("a Residual must end with Conv2d, Linear or Gain in body and shortcut")
         joined = _Signal(waiting=branches[0].waiting + branches[1].waiting)
         return _walk(layer.neuron, joined, scales)
     for child in layer.children():

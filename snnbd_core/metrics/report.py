@@ -21,9 +21,7 @@ class Rate:
 
     def __post_init__(self) -> None:
         if not 0 <= self.hits <= self.total:
-            raise ValueError(
-                f"hits={self.hits!r} of total={self.total!r}: allowed is 0 <= hits <= total"
-            )
+            raise ValueError(f"hits={self.hits!r} of total={self.total!r}: allowed is 0..total")
 
     @classmethod
     def of(cls, hits: np.ndarray) -> Rate:

@@ -48,7 +48,7 @@ class ModelDetector(Settings):
         Raises:
             ValueError: weights that are not finite, a class without a sample, samples of another
                 shape than the network's, a device that is not here, steps below 1.
-            NotVisible: a network that does not show what the detector needs, and says it needs.
+            NotVisible: a network that does not show what the detector needs.
         """
         settings = {"seed": seed, "device": device, "steps": steps}
         with self._bench(net, clean_samples, **settings) as bench:

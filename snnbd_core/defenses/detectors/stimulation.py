@@ -140,10 +140,7 @@ class BrainStimulation(ModelDetector):
         targets = torch.tensor([each.target for each in found], device=batch.device)
         others = (labels != targets[:, None]).float()
         if not bool(others.any(dim=1).all()):
-            raise ValueError(
-                f"samples={self.samples}: all that are drawn are of a suspected channel's class, "
-                "needed are some of another"
-            )
+            raise ValueError(f"samples={self.samples}: all that are drawn are of a suspected class")
         others /= others.sum(dim=1, keepdim=True)
         masks, patterns = self._patches(bench, batch, others, found)
         with torch.no_grad():

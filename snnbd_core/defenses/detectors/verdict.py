@@ -70,9 +70,7 @@ class Verdict:
             ValueError: figures of something else than a detector of models.
         """
         if "suspicion" not in figures:
-            raise ValueError(
-                f"figures {sorted(figures)} hold no verdict: they need the probe of a model"
-            )
+            raise ValueError(f"figures {sorted(figures)} hold no verdict: probe a model")
         return cls(
             backdoored=figures["alarm"].hits == 1,
             target=figures.get("suspected_class"),
@@ -144,9 +142,7 @@ def pooled_scores(found: Iterable[Mapping[str, Any]]) -> tuple[np.ndarray, np.nd
     reports = list(found)
     for figures in reports:
         if "clean_scores" not in figures:
-            raise ValueError(
-                f"figures {sorted(figures)} hold no scores: they need the probe of samples"
-            )
+            raise ValueError(f"figures {sorted(figures)} hold no scores: probe samples")
     clean = np.concatenate([figures["clean_scores"] for figures in reports])
     return clean, np.concatenate([figures["attacked_scores"] for figures in reports])
 
