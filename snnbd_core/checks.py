@@ -67,6 +67,19 @@ def all_above(name: str, values: Any, least: float) -> tuple[float, ...]:
     return tuple(above(name, value, least) for value in values)
 
 
+def whole_row(values: Any) -> tuple[int, ...] | None:
+    """A tuple, list, array or tensor of whole numbers as ints; None for anything else."""
+    row = (
+        values.tolist() if isinstance(values, np.ndarray | torch.Tensor) and values.ndim else values
+    )
+    if not isinstance(row, tuple | list):
+        return None
+    plain_row = [plain(value) for value in row]
+    if not all(isinstance(x, Integral) and not isinstance(x, bool) for x in plain_row):
+        return None
+    return tuple(map(int, plain_row))
+
+
 def flag(name: str, value: Any) -> bool:
     """The value as a bool; ValueError unless it is True or False."""
     if not isinstance(value, bool | np.bool_):

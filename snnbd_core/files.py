@@ -15,7 +15,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def write_atomically(
-    path: Path | str, write: Callable[[BinaryIO], None], variable: str | None = None
+    path: Path | str, write: Callable[[BinaryIO], object], variable: str | None = None
 ) -> None:
     """Write a file so that readers see the old one or the whole new one, never a part.
 

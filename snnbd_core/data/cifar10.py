@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from snnbd_core.data import cache
-from snnbd_core.data.errors import CorruptData, DataNotFound
-from snnbd_core.data.event_sets import CIFAR10_CLASSES
+from snnbd_core.data.errors import CorruptData, missing
+from snnbd_core.data.event_sets import CIFAR10_CLASSES, class_of
 from snnbd_core.data.images import ImageDataset
 from snnbd_core.data.stores import File, Folder, digests, hidden
 
@@ -51,15 +51,17 @@ def load_cifar10(root: Path) -> tuple[ImageDataset, ImageDataset]:
             counts = len(train), len(test)
             _log.info("cifar10: %d + %d images in %s, of 50000 + 10000", *counts, source)
             return train, test
-    raise DataNotFound(
-        f"cifar10: {root} holds neither cifar-10-binary.tar.gz nor train/<class>/*.jpg nor an "
-        "archive of such images (the Python version, made of pickles, is not opened). Pass "
-        "download=True (162 MB), or pass root=, or set $SNNBD_DATA, to the folder that holds it"
+    raise missing(
+        "cifar10",
+        root,
+        "cifar-10-binary.tar.gz nor train/<class>/*.jpg nor an archive of such images (the Python "
+        "version, made of pickles, is not opened)",
+        "Pass download=True (162 MB)",
     )
 
 
 def _sources(place: Path) -> Iterator[Path]:
-    """Give what in a folder holds CIFAR-10, the lossless first."""
+    """What in a folder holds CIFAR-10, the lossless first."""
     if not place.is_dir():
         return
     for folder in (place / "cifar-10-batches-bin", place):
@@ -74,12 +76,11 @@ def _sources(place: Path) -> Iterator[Path]:
 
 
 def _parts(source: Path) -> tuple[ImageDataset, ImageDataset]:
-    """Give both parts, from the cache after the first time (unpacking takes a while)."""
+    """Both parts, from the cache after the first time (unpacking takes a while)."""
     key = hashlib.sha256("\n".join(digests(_contents(source))).encode()).hexdigest()
     found = [cache.find(f"cifar10-{split}", key) for split in ("train", "test")]
     entries = [entry for entry in found if entry is not None]
-    if len(entries) < 2:
-        entries = _store(source, key)
+    entries = entries if len(entries) == 2 else _store(source, key)
     if entries[0].facts["lossy"]:
         _log.info("cifar10: the images in %s are JPEG, slightly lossy", source)
     train, test = (
@@ -93,30 +94,29 @@ def _store(source: Path, key: str) -> list[cache.Entry]:
     rows: dict[str, list[Row]] = {"train": [], "test": []}
     lossy = False
     for name, data in _files_of(source):
+        where = f"{source}!{name}"
         if batch := _BATCH.search(name):
-            split = "test" if batch[1] == "test_batch" else "train"
-            rows[split] += _batch(data, f"{source}!{name}")
+            rows["test" if batch[1] == "test_batch" else "train"] += _batch(data, where)
         elif picture := _PICTURE.search(name):
             lossy |= picture[4].lower() != "png"
-            label = _label(picture[3], f"{source}!{name}")
-            rows[picture[2].lower()].append((label, _picture(data, f"{source}!{name}")))
+            label = class_of(picture[3], CIFAR10_CLASSES, where)
+            rows[picture[2].lower()].append((label, _picture(data, where)))
     if not any(rows.values()):
         raise CorruptData(f"{source}: holds no CIFAR-10 batch or image")
-    return [_store_rows(f"cifar10-{split}", key, part, lossy) for split, part in rows.items()]
 
+    def stored(split: str) -> cache.Entry:
+        def make(facts: cache.Facts) -> Iterator[cache.Array]:
+            facts.update(lossy=lossy, labels=[label for label, _ in rows[split]])
+            yield from (pixels[None] for _, pixels in rows[split])
 
-def _store_rows(name: str, key: str, rows: list[Row], lossy: bool) -> cache.Entry:
-    def make(facts: cache.Facts) -> Iterator[cache.Array]:
-        facts["lossy"] = lossy
-        facts["labels"] = [label for label, _ in rows]
-        for start in range(0, len(rows), 1024):
-            yield np.stack([pixels for _, pixels in rows[start : start + 1024]])
+        shape = (len(rows[split]), 3, 32, 32)
+        return cache.store(f"cifar10-{split}", key, shape, (np.dtype(np.uint8),), make)
 
-    return cache.store(name, key, (len(rows), 3, 32, 32), (np.dtype(np.uint8),), make)
+    return [stored("train"), stored("test")]
 
 
 def _files_of(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Give path and contents of each file of a folder or tar archive, sorted or as packed."""
+    """Path and contents of each file of a folder or tar archive, sorted or as packed."""
     if source.is_dir():
         yield from ((file.member, file.read()) for file in _contents(source))
         return
@@ -131,7 +131,7 @@ def _files_of(source: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _contents(source: Path) -> list[File]:
-    """Give the files that a folder's images come from, sorted, or the archive."""
+    """The files that a folder's images come from, sorted, or the archive."""
     if not source.is_dir():
         return [File(Folder(source.parent), source.name)]
     folder = Folder(source)
@@ -141,10 +141,11 @@ def _contents(source: Path) -> list[File]:
 
 def _batch(data: bytes, name: str) -> list[Row]:
     """Decode a binary batch: records of one label byte and 3 x 32 x 32 pixels."""
-    if not data or len(data) % _RECORD:
+    whole, rest = divmod(len(data), _RECORD)
+    if rest or not whole:
         raise CorruptData(
-            f"{name}: {len(data)} bytes are not records of {_RECORD}; record "
-            f"{len(data) // _RECORD} (byte {len(data) // _RECORD * _RECORD}) is cut short"
+            f"{name}: {len(data)} bytes are not records of {_RECORD}; record {whole} (byte "
+            f"{whole * _RECORD}) is cut short"
         )
     table = np.frombuffer(data, dtype=np.uint8).reshape(-1, _RECORD)
     bad = np.flatnonzero(table[:, 0] >= len(CIFAR10_CLASSES))
@@ -154,13 +155,6 @@ def _batch(data: bytes, name: str) -> list[Row]:
             f"0..{len(CIFAR10_CLASSES) - 1} is allowed"
         )
     return [(int(row[0]), row[1:].reshape(3, 32, 32)) for row in table]
-
-
-def _label(folder: str, name: str) -> int:
-    if folder not in CIFAR10_CLASSES:
-        known = ", ".join(CIFAR10_CLASSES)
-        raise CorruptData(f"{name}: its folder {folder!r} is none of the classes {known}")
-    return CIFAR10_CLASSES.index(folder)
 
 
 def _picture(data: bytes, name: str) -> Pixels:

@@ -1,4 +1,4 @@
-"""Static images, kept as the whole numbers that they were."""
+"""Static images, stored as the whole numbers that they were."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from snnbd_core import checks
-from snnbd_core.data.samples import Indices, StoredSet, check_labels, checked_indices, digest_of
+from snnbd_core.data.samples import Rows, StoredSet, digest_of
 
 __all__ = ["ImageDataset"]
 
@@ -49,29 +47,22 @@ class ImageDataset(StoredSet):
             ValueError: images of another shape or type, or with values outside 0..white.
             CorruptData: labels that do not match.
         """
-        white = checks.whole("white", white, 1)
-        images = _checked_images(images, white)
+        self._white = checks.whole("white", white, 1)
+        self._images = images = _checked_images(images, self._white)
         self.name, self.split = name, split
-        self.labels = check_labels(labels, len(images), len(class_names), f"{name} {split}")
-        self.class_names = tuple(class_names)
-        self.classes = len(self.class_names)
+        self._label(labels, class_names, f"{name} {split}", len(images))
         self.input_shape = images.shape[1:]
-        self._images, self._white = images, white
-        self._rows = np.arange(len(images))
         self.fingerprint = digest_of(
             name=name,
             split=split,
             shape=images.shape,
             images=hashlib.sha256(images.tobytes()).hexdigest(),
             labels=self.labels.tolist(),
-            white=white,
+            white=self._white,
         )
 
-    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        """Give float32 [B, C, H, W] in 0..1 and int64 [B] for the samples asked for."""
-        chosen = checked_indices(indices, len(self))
-        images = self._images[self._rows[chosen]].astype(np.float32) / np.float32(self._white)
-        return torch.from_numpy(images), torch.from_numpy(self.labels[chosen])
+    def _read(self, rows: Rows) -> npt.NDArray[np.float32]:
+        return self._images[rows].astype(np.float32) / np.float32(self._white)
 
     def __repr__(self) -> str:
         return (

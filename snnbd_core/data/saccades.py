@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from snnbd_core.data.events import EVENT_DTYPE, Events, SensorSize
 __all__ = ["Camera", "path", "record"]
 
 Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.integer | np.bool_]
 
 # The picture's way, in pixels (x, y): the triangle that tonic's `stabilize` takes out of N-MNIST.
 _WAY = ((0.0, 0.0), (3.5, 7.0), (7.0, 0.0), (0.0, 0.0))
@@ -120,11 +120,11 @@ def _record_chunk(
     light = _log_light(images, camera)
     place, time, polarity = _crossings(light, times, pixels, phase * camera.threshold)
     recording, pixel = np.divmod(place, height * width)
-    rows = []
     order = np.lexsort((pixel, time, recording))
     bounds = np.searchsorted(recording[order], np.arange(len(images) + 1))
-    for i, draw in enumerate(draws):
-        mine = order[bounds[i] : bounds[i + 1]]
+    rows = []
+    for draw, (low, high) in zip(draws, pairwise(bounds), strict=True):
+        mine = order[low:high]
         rows.append(_with_noise(pixel[mine], time[mine], polarity[mine], draw, camera))
     return rows
 
@@ -152,7 +152,7 @@ def _spline(sensor: int, picture: int, shifts: Floats, pitch: float) -> Floats:
 
 def _crossings(
     light: Floats, times: Floats, pixels: tuple[Floats, Floats], phase: Floats
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+) -> tuple[Whole, Whole, Whole]:
     """Give place (recording * H * W + pixel), time (us) and polarity of all threshold crossings.
 
     ``reference`` is the light at a pixel's last event. Between two moments the light is a
@@ -181,11 +181,7 @@ def _crossings(
 
 
 def _with_noise(
-    pixel: npt.NDArray[Any],
-    time: npt.NDArray[Any],
-    polarity: npt.NDArray[Any],
-    draw: np.random.Generator,
-    camera: Camera,
+    pixel: Whole, time: Whole, polarity: Whole, draw: np.random.Generator, camera: Camera
 ) -> Events:
     width, height, _ = camera.sensor_size
     lasts = 3 * camera.saccade_us

@@ -13,18 +13,9 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from snnbd_core import checks
 from snnbd_core.data.conversion import as_float
-from snnbd_core.data.samples import SampleSet, named_classes, whole_label
+from snnbd_core.data.samples import Rows, SampleSet, named_classes, whole_label
 
-__all__ = [
-    "Batched",
-    "Batches",
-    "Items",
-    "Labelled",
-    "OneByOne",
-    "Recorded",
-    "Targeted",
-    "known_classes",
-]
+__all__ = ["Batched", "Batches", "Items", "OneByOne", "Recorded", "all_labels", "known_classes"]
 
 AT_ONCE = 256  # samples that are read together
 
@@ -48,13 +39,6 @@ class Batched(Protocol):
 
 
 @runtime_checkable
-class Labelled(Protocol):
-    """A set whose labels are known without its samples, as this library's protocol has it."""
-
-    labels: Any
-
-
-@runtime_checkable
 class Recorded(Protocol):
     """A set that has its raw recordings, so that a trigger can change events."""
 
@@ -63,14 +47,6 @@ class Recorded(Protocol):
     def bin(self, events: Any, /) -> Any: ...
 
 
-@runtime_checkable
-class Targeted(Protocol):
-    """A set that gives its labels beside its samples, as torchvision's and tonic's do."""
-
-    targets: Any
-
-
-Rows = npt.NDArray[np.int64]
 Samples = npt.NDArray[np.float32]
 Shape = tuple[int, ...] | None
 
@@ -90,12 +66,6 @@ class OneByOne:
             labels.append(whole_label(label, f"sample {row}"))
             _check_shape(samples[-1].shape, shape or samples[0].shape, row)
         return np.stack(samples), labels
-
-    def labels(self, shape: Shape) -> Any:
-        known = _known_labels(self.data)
-        if known is not None:
-            return known
-        return [self.take(np.array([row]), shape)[1][0] for row in range(len(self.data))]
 
 
 @dataclass(frozen=True)
@@ -117,12 +87,16 @@ class Batches:
         pairs = zip(_as_row(labels).tolist(), rows, strict=True)
         return samples, [whole_label(label, f"sample {row}") for label, row in pairs]
 
-    def labels(self, shape: Shape) -> Any:
-        if isinstance(self.data, Labelled):
-            return _as_row(self.data.labels)
-        rows = np.arange(len(self.data))
-        chunks = np.split(rows, rows[AT_ONCE::AT_ONCE])
-        return [label for chunk in chunks for label in self.take(chunk, shape)[1]]
+
+def all_labels(source: Batches | OneByOne, shape: Shape) -> Any:
+    """All labels, of samples of one shape; the samples are read where only they tell them."""
+    known = _known_labels(source.data)
+    if known is not None:
+        return known
+    at_once = AT_ONCE if isinstance(source, Batches) else 1
+    rows = np.arange(len(source.data))
+    chunks = np.split(rows, rows[at_once::at_once])
+    return [label for chunk in chunks for label in source.take(chunk, shape)[1]]
 
 
 def known_classes(data: Any) -> int | Sequence[str] | None:
@@ -174,10 +148,13 @@ def _known_labels(data: Any) -> npt.NDArray[Any] | None:
         return np.concatenate(known) if len(known) == len(parts) else None
     if type(data) is TensorDataset and len(data.tensors) == 2:
         return _as_row(data.tensors[1])
+    if isinstance(data, Batched):
+        told = getattr(data, "labels", None)
+        return None if told is None else _as_row(told)
     # a subclass of somebody's may give other labels in __getitem__, as a poisoned set does
     library = type(data).__module__.partition(".")[0] in ("torchvision", "tonic")
     plain = library and getattr(data, "target_transform", None) is None
-    return _as_row(data.targets) if plain and isinstance(data, Targeted) else None
+    return _as_row(data.targets) if plain and hasattr(data, "targets") else None
 
 
 def _as_row(labels: Any) -> npt.NDArray[Any]:

@@ -81,29 +81,26 @@ def _step(
     threshold: Tensor,
     rule: Rule,
     return_potential: bool,
-    kernel: str | None,
+    name: str | None,
 ) -> tuple[Tensor, Tensor | None]:
     device, dtype = current.device, compute_dtype(current)
-    chosen = _chosen(kernel or _default(), device.type)
+    chosen = _chosen(name or _default(), device.type)
     # Asked for first: even a conversion that does nothing takes as long as a small layer.
     if beta.dtype != dtype or beta.device != device:
         beta = beta.to(device, dtype)
     if threshold.dtype != dtype or threshold.device != device:
         threshold = threshold.to(device, dtype)
-    if chosen == "cuda" and current.numel():
-        return fused.step(_fused("cuda"), current, beta, threshold, rule, return_potential)
+    kernel = _fused(chosen) if chosen != "reference" and current.numel() else None
     given = current.dtype
-    if given != dtype:
+    if given != dtype and (kernel is None or given not in kernel.DTYPES):
         current = current.to(dtype)
-    if chosen == "cpu" and current.numel():
-        spikes, potential = fused.step(
-            _fused("cpu"), current, beta, threshold, rule, return_potential
-        )
-    else:
+    if kernel is None:
         spikes, potential = reference.step(
             current, beta, threshold, rule, return_potential=return_potential
         )
-    if given == dtype:
+    else:
+        spikes, potential = fused.step(kernel, current, beta, threshold, rule, return_potential)
+    if spikes.dtype == given:
         return spikes, potential
     return spikes.to(given), None if potential is None else potential.to(given)
 

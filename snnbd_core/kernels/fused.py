@@ -27,7 +27,12 @@ class Kernel(Protocol):
     Currents, and what has their shape, are contiguous, [T, M] or [T, ...] with M neurons in the
     other axes; a current may also be one row for all steps, whose stride is 0. Parameters are [M]
     or one number. ``learns`` says whether beta or the threshold needs a gradient.
+
+    Attributes:
+        DTYPES: of the currents that it takes.
     """
+
+    DTYPES: frozenset[torch.dtype]
 
     def forward(
         self,

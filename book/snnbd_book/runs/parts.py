@@ -14,6 +14,8 @@ from snnbd_core.attacks import badsnn
 from snnbd_core.defenses.detectors import verdict
 from snnbd_core.metrics.stealth import Stealth
 
+CHANGES_NO_NUMBER = True
+
 TRIGGERS: dict[str, type[Any]] = {
     name: kind
     for room in (triggers, attacks)

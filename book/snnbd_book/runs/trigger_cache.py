@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from snnbd_book.runs import codec, parts
-from snnbd_book.runs.provenance import code_fingerprint
-from snnbd_book.runs.resolving import Resolved
+from snnbd_book.runs import codec, lineage, parts
 from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.files import cache_dir, write_atomically
 from snnbd_core.metrics import stealth
 from snnbd_core.triggers import Recipe
+
+if TYPE_CHECKING:
+    from snnbd_book.runs.resolving import Resolved
 
 # All that `fit` is told, by the fields of an experiment.
 _SEEN = ("data", "frames", "binning", "samples", "trigger", "target", "seed")
@@ -83,8 +84,9 @@ def stealth_of(given: Resolved, trigger: Any) -> dict[str, float]:
 
 def made_with(given: Resolved) -> str:
     """What else a trained network or trigger depends on: code, data and torch."""
+    code = lineage.fingerprint(given.experiment.training)
     data = given.fingerprint.replace("-", "")
-    return f"{code_fingerprint()[:8]}{data[:4]}{data[16:20]}-torch{torch.__version__}"
+    return f"{code[:8]}{data[:4]}{data[16:20]}-torch{torch.__version__}"
 
 
 def _key(given: Resolved, seen: Any) -> str:
