@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core.attacks.deepfool import deepfool
+from snnbd_core.attacks.adversarial import deepfool
 from snnbd_core.attacks.surrogate import surrogate
 from snnbd_core.checks import Count, Part, Positive, Settings
 from snnbd_core.data import as_set
