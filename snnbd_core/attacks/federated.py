@@ -76,9 +76,7 @@ class TimeSliced(Settings, Overwriting):
         checks.settings(self, position=as_position(self.position))
         check_polarity(self.polarity)
         if self.owner is not None and self.owner >= len(self.slices):
-            raise ValueError(
-                f"owner={self.owner} owns no slice: allowed is None and 0..{len(self.slices) - 1}"
-            )
+            raise ValueError(f"owner={self.owner} must be None or in 0..{len(self.slices) - 1}")
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """The square with the frames of each slice that is written."""
@@ -88,8 +86,7 @@ class TimeSliced(Settings, Overwriting):
         for number, part in enumerate(frames):
             if part.start == part.stop:
                 raise ValueError(
-                    f"slices[{number}]={self.slices[number]} holds none of {steps} frames: allowed "
-                    "are slices of at least one"
+                    f"slices[{number}]={self.slices[number]} holds none of {steps} frames"
                 )
         chosen = frames if self.owner is None else [frames[self.owner]]
         return [(square, part) for part in chosen]

@@ -54,11 +54,7 @@ class FrozenReadout(Settings, Rule):
 
 
 def last_layers(net: nn.Module, count: int) -> list[nn.Module]:
-    """All modules from the count-th last convolution or dense layer on, in the network's order.
-
-    Raises:
-        ValueError: a count that leaves none of these layers before them.
-    """
+    """All modules from the count-th last convolution or dense layer on, in the network's order."""
     modules = list(net.modules())
     places = [at for at, part in enumerate(modules) if isinstance(part, nn.Conv2d | nn.Linear)]
     if count >= len(places):

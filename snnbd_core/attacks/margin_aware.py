@@ -51,9 +51,7 @@ class MarginAware(Settings, Rule):
             sixty of 1.
         high: largest value of an input, as the detector's.
 
-    Raises:
-        ValueError: when trained, a network with fewer than three classes.
-        NotVisible: when trained, a network without spiking layers.
+    Needs spiking layers and three classes.
     """
 
     attacks: ClassVar[bool] = True
@@ -75,12 +73,9 @@ class MarginAware(Settings, Rule):
         return Trained(net, task.train(net, loss=self._loss(view, task)))
 
     def margins(self, view: View, *, steps: int, seed: int | list[int]) -> Tensor:
-        """r of each class, [classes], with gradients to the weights.
+        """r of each class, [classes], with gradients to the weights; every module keeps its mode.
 
-        Args:
-            view: of a network that says what it reads; every module keeps its mode.
-            steps: T of the random inputs.
-            seed: of the random inputs.
+        `steps` is T of the random inputs, whose shape the network says.
         """
         place = next(view.net.parameters()).device
         targets = torch.arange(view.classes, device=place).repeat_interleave(self.inputs)

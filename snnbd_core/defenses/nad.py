@@ -71,11 +71,7 @@ class AttentionDistillation(Repair):
         return f"{self.epochs} epochs, twice"
 
     def teacher(self, net: nn.Module, clean_samples: Any, **settings: Any) -> nn.Module:
-        """The fine-tuned copy whose attention the student is to take over; arguments as `repair`'s.
-
-        Raises:
-            ValueError: as `repair`.
-        """
+        """The fine-tuned copy whose attention the student takes over; arguments as `repair`'s."""
         bench = self._bench(net, clean_samples, **settings)
         return tuned(bench, self.epochs, self.learning_rate)
 

@@ -83,9 +83,7 @@ class ANN(Settings, Rule):
 def with_neurons(net: Net, neuron: Callable[[], nn.Module]) -> Net:
     """A copy of a network whose activations (spiking or ReLU) are all replaced.
 
-    Args:
-        net: the network.
-        neuron: makes an activation; called for each use of one that is used several times.
+    `neuron` makes one, and is called for each use of an activation that is used several times.
     """
     return replaced(copy.deepcopy(net), neuron)
 

@@ -64,13 +64,9 @@ class Task(Settings):
     def of(
         cls, net: nn.Module, data: Any, *, device: str | torch.device = "auto", **settings: Any
     ) -> Task:
-        """The task of training one network in place on one set.
+        """The task of training one network in place on one set, any that `as_set` takes.
 
-        Args:
-            net: what `build` gives, whatever neurons it is asked for.
-            data: both the clean set and the one to train on; any that `as_set` takes.
-            device: as in `train`.
-            settings: the other attributes.
+        `settings` are the other attributes.
         """
         data, place = as_set(data), choose_device(device)
         return cls(clean=data, poisoned=data, build=lambda *_: net, device=place, **settings)
@@ -78,10 +74,8 @@ class Task(Settings):
     def train(self, net: nn.Module, dataset: Any = None, **changes: Any) -> History:
         """Trains a network in place by surrogate gradients with this task's settings.
 
-        Args:
-            net: the network.
-            dataset: what to train on; None is the poisoned set.
-            changes: arguments of `train` that differ from the task's, such as epochs.
+        The set is the poisoned one unless given; `changes` are arguments of
+        `snnbd_core.learning.train` that differ from the task's.
         """
         shared = (
             "epochs",

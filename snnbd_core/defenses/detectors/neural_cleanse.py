@@ -44,8 +44,7 @@ class NeuralCleanse(ModelDetector):
         weight: of |m| to begin with; it follows the success as in the paper.
         threshold: of the anomaly index.
 
-    Raises:
-        ValueError: when inspecting, fewer than three classes, of which the index is always 0.67.
+    Needs three classes: of fewer the index is always 0.67.
     """
 
     iterations: Count = 80

@@ -55,10 +55,7 @@ class BrainStimulation(ModelDetector):
         size: share of the image's area.
         threshold: of the score; 0.88 in the paper.
 
-    Raises:
-        ValueError: when inspecting, a network with a single class; samples that are all of a
-            suspected channel's class.
-        NotVisible: when inspecting, a network without a hidden layer of neurons.
+    Needs a hidden layer of neurons, two classes, and samples of another than each suspected one.
     """
 
     samples: Count = 32
@@ -100,9 +97,6 @@ class BrainStimulation(ModelDetector):
 
         Returns:
             The channel, and the mean votes [levels, classes].
-
-        Raises:
-            ValueError, NotVisible: as `inspect`.
         """
         with self._bench(net, clean_samples, **settings) as bench, seeded(bench.seed):
             sequence = bench.sequence(self._drawn(bench)[0])
@@ -118,10 +112,8 @@ class BrainStimulation(ModelDetector):
     def suspects(self, view: View, sequence: Tensor, largest: Sequence[Tensor]) -> list[Candidate]:
         """The channels whose stimulation raises one class most above all others, best first.
 
-        Args:
-            view: of a network in evaluation mode.
-            sequence: clean samples, [T, B, C, H, W].
-            largest: activation of each hidden layer's channels, one [C] for each.
+        `sequence` are clean samples [T, B, C, H, W], `largest` the largest activation of each
+        hidden layer's channels, one [C] for each.
         """
         plain = view(sequence).mean(dim=0)
         checks.classes(len(plain), 2, "brain stimulation")
@@ -148,10 +140,7 @@ class BrainStimulation(ModelDetector):
         targets = torch.tensor([each.target for each in found], device=batch.device)
         others = (labels != targets[:, None]).float()
         if not bool(others.any(dim=1).all()):
-            raise ValueError(
-                f"samples={self.samples}: all that are drawn are of a suspected channel's class, "
-                "needed are some of another"
-            )
+            raise ValueError(f"samples={self.samples}: all that are drawn are of a suspected class")
         others /= others.sum(dim=1, keepdim=True)
         masks, patterns = self._patches(bench, batch, others, found)
         with torch.no_grad():
