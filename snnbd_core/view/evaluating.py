@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import nn
 
 from snnbd_core import checks
 
-__all__ = ["evaluating", "fixed"]
+__all__ = ["evaluating", "fixed", "hooked"]
 
 
 @contextmanager
@@ -51,3 +52,18 @@ def fixed(net: nn.Module) -> Iterator[None]:
     finally:
         for weight in learned:
             weight.requires_grad_(True)
+
+
+@contextmanager
+def hooked(
+    modules: Iterable[nn.Module],
+    after: Callable[..., Any],
+    before: Callable[..., Any] | None = None,
+) -> Iterator[None]:
+    """Calls after(module, inputs, output) of each module, and before(module, inputs)."""
+    with ExitStack() as stack:
+        for module in modules:
+            if before is not None:
+                stack.callback(module.register_forward_pre_hook(before).remove)
+            stack.callback(module.register_forward_hook(after).remove)
+        yield

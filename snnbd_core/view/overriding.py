@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from torch import Tensor, nn
+from torch import nn
 
 from snnbd_core.neurons import checked_beta, checked_threshold
 from snnbd_core.view.adapter import Value
+from snnbd_core.view.libraries import spiking
 from snnbd_core.view.ours import Ours
-from snnbd_core.view.view import View
 
 __all__ = ["override"]
 
@@ -38,17 +38,17 @@ def override(
         raise ValueError("override needs threshold= or beta=; both are None")
     threshold = None if threshold is None else checked_threshold(threshold)
     beta = None if beta is None else checked_beta(beta)
-    seen = View(net)
-    if not seen.spiking:
+    per_sample = any(
+        value is not None and value.dim() == 2 and value.shape[1] == 1
+        for value in (threshold, beta)
+    )
+    neurons = spiking(getattr(net, "_orig_mod", net))
+    if not neurons:
         raise ValueError(f"net={type(net).__name__} has no spiking layer to override")
-    if _per_sample(threshold) or _per_sample(beta):
-        for module, adapter in seen.neurons:
-            if not isinstance(adapter, Ours):
+    with ExitStack() as stack:
+        for module, adapter in neurons:
+            if per_sample and not isinstance(adapter, Ours):
                 what = "a setting of its own for each sample"
                 raise adapter.blind(module, what, "needed are neurons of snnbd_core")
-    with seen.override(threshold=threshold, beta=beta):
+            stack.enter_context(adapter.overridden(module, threshold, beta))
         yield net
-
-
-def _per_sample(value: Tensor | None) -> bool:
-    return value is not None and value.dim() == 2 and value.shape[1] == 1
