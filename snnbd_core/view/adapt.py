@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from snnbd_core import checks, guards
 from snnbd_core.guards import unfolded
+from snnbd_core.view.blocks import hooked
 from snnbd_core.view.errors import NotVisible
-from snnbd_core.view.evaluating import hooked
 from snnbd_core.view.libraries import reset, spiking
 
 __all__ = ["Adapted", "adapt"]

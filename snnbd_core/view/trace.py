@@ -18,8 +18,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from snnbd_core import guards
 from snnbd_core.view.adapter import Adapter
+from snnbd_core.view.blocks import hooked
 from snnbd_core.view.errors import NotVisible
-from snnbd_core.view.evaluating import hooked
 from snnbd_core.view.libraries import adapter_of
 
 __all__ = ["Layer", "Trace", "Weights", "sample", "traced"]
@@ -106,12 +106,9 @@ class _Call:
 
 
 def traced(net: nn.Module, sequence: Tensor, run: Callable[[Tensor], Tensor]) -> Trace:
-    """Runs a network once and says what ran.
+    """Runs a network in evaluation mode once, and says what ran.
 
-    Args:
-        net: in evaluation mode.
-        sequence: [T, B, C, H, W], with B other than T and 1.
-        run: runs the network, from a fresh state, to logits.
+    The sequence [T, B, C, H, W] has a B other than T and 1; `run` starts from a fresh state.
     """
     neurons = {m: adapter for m in net.modules() if (adapter := adapter_of(m)) is not None}
     inner = {part for neuron in neurons for part in neuron.modules() if part is not neuron}
@@ -212,12 +209,7 @@ def _axes(current: Tensor, steps: int, batch: int, longer: Sequence[torch.Size])
 def sample(net: nn.Module, like: Tensor | None) -> Tensor:
     """A sequence for one run of a network: of a few samples, as many as no other axis has.
 
-    Args:
-        net: the network.
-        like: a sequence as it reads it; None draws one of its `input_shape`.
-
-    Raises:
-        NotVisible: neither is there.
+    Its samples are those of `like`; None draws one of the network's `input_shape`.
     """
     place = next((p.device for p in net.parameters()), torch.device("cpu"))
     if like is None:

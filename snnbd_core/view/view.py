@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from snnbd_core import guards
 from snnbd_core.view import lasting, libraries
 from snnbd_core.view.adapter import Adapter, Settings
+from snnbd_core.view.blocks import evaluating
 from snnbd_core.view.errors import NotVisible
-from snnbd_core.view.evaluating import evaluating
 from snnbd_core.view.logits import as_read, brief, checked_logits, finite
 from snnbd_core.view.trace import Layer, Trace, Weights, sample, traced
 from snnbd_core.view.watch import Edits, watch

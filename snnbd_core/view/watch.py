@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.guards import folded, unfolded
-from snnbd_core.view.evaluating import hooked
+from snnbd_core.view.blocks import hooked
 from snnbd_core.view.trace import Layer
 
 __all__ = ["Edit", "Edits", "watch"]
