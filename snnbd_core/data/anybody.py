@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, Subset
 
-from snnbd_core.data.conversion import as_float
 from snnbd_core.data.events import Events
 from snnbd_core.data.samples import (
     Indices,
@@ -30,6 +29,7 @@ from snnbd_core.data.sources import (
     OneByOne,
     Recorded,
     all_labels,
+    as_float,
     known_classes,
 )
 

@@ -141,15 +141,7 @@ def parse_bin(data: bytes, sensor_size: SensorSize, name: str) -> Events:
     """Decode the bytes of one recording: x, y, then 1 bit polarity and 23 bits microseconds.
 
     The decoding is tonic's ``read_mnist_file`` (with its meaning of y = 240, see
-    ``OVERFLOW_ROW``); all that it takes on trust is checked here.
-
-    Args:
-        data: the file's contents.
-        sensor_size: (width, height, 2), height at most 240.
-        name: what to call the file in errors.
-
-    Raises:
-        CorruptData: naming the file and the first bad byte or record (counted from 0).
+    ``OVERFLOW_ROW``); all that it takes on trust is checked here, as for ``read_bin``.
     """
     sensor_size = check_sensor_size(sensor_size)
     if sensor_size[0] > 256 or sensor_size[1] > OVERFLOW_ROW:

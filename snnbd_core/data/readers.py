@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def gesture_npy(data: bytes, sensor_size: SensorSize, name: str) -> Events:
             row = int(bad.argmax())
             raise CorruptData(f"{name}: record {row} is {table[row].tolist()}, {words}")
     x, y, p, t = table.T
-    return _checked(x, y, t * 1000.0, p, sensor_size, name)
+    return _checked((x, y, t * 1000.0, p), sensor_size, name)
 
 
 def aedat2_cifar10(data: bytes, sensor_size: SensorSize, name: str) -> Events:
@@ -77,7 +78,7 @@ def aedat2_cifar10(data: bytes, sensor_size: SensorSize, name: str) -> Events:
     records = np.frombuffer(data, ">u4", offset=start).reshape(-1, 2).astype(np.int64)
     address, times = records[records[:, 0] & _SPECIAL == 0].T
     x, y = 127 - ((address >> 8) & 0x7F), 127 - ((address >> 1) & 0x7F)
-    return _checked(x, y, times, 1 - (address & 1), sensor_size, name)
+    return _checked((x, y, times, 1 - (address & 1)), sensor_size, name)
 
 
 def aedat4(data: bytes, sensor_size: SensorSize, name: str) -> Events:
@@ -104,20 +105,14 @@ def aedat4(data: bytes, sensor_size: SensorSize, name: str) -> Events:
         except Exception as error:
             raise CorruptData(f"{name}: cannot be decoded from byte 0 on ({error!r})") from error
     t, x, y, p = (raw[field] for field in raw.dtype.names)  # in this order, under other names
-    return _checked(x, y, t, p, sensor_size, name)
+    return _checked((x, y, t, p), sensor_size, name)
 
 
-def _checked(
-    x: npt.ArrayLike,
-    y: npt.ArrayLike,
-    t: npt.ArrayLike,
-    p: npt.ArrayLike,
-    sensor_size: SensorSize,
-    name: str,
-) -> Events:
-    """The events, checked before they are narrowed to ``EVENT_DTYPE``, where they might wrap."""
-    events = np.empty(np.size(t), dtype=_WIDE)
-    events["x"], events["y"], events["t"], events["p"] = x, y, t, p
+def _checked(columns: Sequence[npt.ArrayLike], sensor_size: SensorSize, name: str) -> Events:
+    """Events of x, y, t and p, checked before ``EVENT_DTYPE`` narrows them and they might wrap."""
+    events = np.empty(np.shape(columns[0]), dtype=_WIDE)
+    for field, column in zip(_WIDE.names or (), columns, strict=True):
+        events[field] = column
     try:
         return check_events(events, sensor_size)
     except ValueError as error:
