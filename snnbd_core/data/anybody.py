@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, Subset
 
-from snnbd_core.data.conversion import as_float
 from snnbd_core.data.events import Events
 from snnbd_core.data.samples import (
     Indices,
+    Rows,
     SampleSet,
-    check_labels,
+    StoredSet,
     checked_indices,
     named_classes,
 )
@@ -27,6 +28,8 @@ from snnbd_core.data.sources import (
     Items,
     OneByOne,
     Recorded,
+    all_labels,
+    as_float,
     known_classes,
 )
 
@@ -88,20 +91,18 @@ def _ours(data: Any) -> SampleSet | None:
     return None if whole is None else whole.subset(checked_indices(data.indices, len(whole)))
 
 
-class AdoptedSet(SampleSet):
+class AdoptedSet(StoredSet):
     """Somebody else's set; made by ``as_set``.
 
     Attributes:
-        labels, classes, input_shape, kind, spaces: as in ``SampleSet``.
-        class_names: their names, or their numbers.
         frames: T, of frames.
         sensor_size: (W, H, C) in pixels.
+        others: as in ``SampleSet``.
     """
 
     def __init__(self, source: Batches | OneByOne, classes: int | Sequence[str] | None) -> None:
         self._source, self._digest = source, ""
-        self._rows = np.arange(len(source.data))
-        self._shape = source.take(self._rows[:1])[0].shape[1:]
+        self._shape = source.take(np.arange(1))[0].shape[1:]
         *steps, channels, height, width = self._shape
         self.kind = "frames" if steps else "image"
         self.spaces = (self.kind,)
@@ -110,49 +111,42 @@ class AdoptedSet(SampleSet):
             self.spaces += ("events",) if isinstance(source.data, Recorded) else ()
         self.input_shape = (channels, height, width)
         self.sensor_size = (width, height, channels)
-        labels = source.labels(self._shape)
+        labels = all_labels(source, self._shape)
         known = known_classes(source.data) if classes is None else classes
-        self.class_names = named_classes(known, labels)
-        self.classes = len(self.class_names)
-        self.labels = check_labels(labels, len(self._rows), self.classes, "data")
+        self._label(labels, named_classes(known, labels), "data", len(source.data))
+        self._told = self.labels
 
     @property
-    def fingerprint(self) -> str:
+    def fingerprint(self) -> str:  # type: ignore[override]  # computed when asked for
         """sha256 (hex) of all samples as float32 and their labels; reads them the first time."""
         if not self._digest:
             digest = hashlib.sha256(f"{self._shape} {self.classes}".encode())
             for start in range(0, len(self), AT_ONCE):
-                samples, _ = self.batch(range(start, min(start + AT_ONCE, len(self))))
+                samples, _ = self.batch(range(len(self))[start : start + AT_ONCE])
                 digest.update(samples.numpy().tobytes())
             digest.update(self.labels.tobytes())
             self._digest = digest.hexdigest()
         return self._digest
 
-    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        """Give samples, float32 [B, T, C, H, W] or [B, C, H, W], and labels, int64 [B]."""
-        chosen = checked_indices(indices, len(self))
-        labels = self.labels[chosen]
-        if not len(chosen):
-            return torch.empty(0, *self._shape), torch.from_numpy(labels)
-        rows = self._rows[chosen]
-        samples, found = self._source.take(rows, self._shape)
-        for row, now, before in zip(rows, found, labels, strict=True):
+    def _read(self, rows: Rows) -> npt.NDArray[np.float32]:
+        if not len(rows):
+            return np.empty((0, *self._shape), np.float32)
+        samples, labels = self._source.take(rows, self._shape)
+        for row, now, before in zip(rows, labels, self._told[rows], strict=True):
             if now != before:
                 raise ValueError(f"sample {row} has label {now} now, and had {before} before")
-        return torch.from_numpy(samples), torch.from_numpy(labels)
+        return samples
 
     def subset(self, indices: Indices) -> Self:
         """Give a set of these samples, in this order; nothing is copied but the labels."""
-        chosen = checked_indices(indices, len(self))
-        part = object.__new__(type(self))
-        part.__dict__.update(self.__dict__, _digest="")
-        part._rows, part.labels = self._rows[chosen], self.labels[chosen]
+        part = self._chosen(checked_indices(indices, len(self)))
+        part._digest = ""
         return part
 
     def events(self, index: int) -> Events:
         """Give the raw recording; ValueError where the set has none."""
-        (chosen,) = checked_indices([index], len(self))
-        recording: Events = self._recorded().events(int(self._rows[chosen]))
+        (row,) = self._rows[checked_indices([index], len(self))]
+        recording: Events = self._recorded().events(int(row))
         return recording
 
     def bin(self, events: Events) -> Tensor:

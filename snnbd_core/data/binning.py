@@ -6,7 +6,7 @@ choice of Abad et al. 2022 (their code: T = 16, no normalisation).
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -46,8 +46,10 @@ def bin_events(
     """
     frames = check_binning(frames, by)
     events = check_events(events, sensor_size)
+    if frames > len(events):
+        raise ValueError(f"frames={frames} is more than the recording's {len(events)} events")
     width, height, _ = sensor_size
-    index = _by_number(len(events), frames) if by == "number" else _by_time(events["t"], frames)
+    index = _by_time(events["t"], frames) if by == "time" else _by_number(len(events), frames)
     cell = ((index * 2 + events["p"]) * height + events["y"]) * width + events["x"]
     counts = np.bincount(cell, minlength=frames * 2 * height * width)
     return counts.astype(np.int64, copy=False).reshape(frames, 2, height, width)
@@ -59,15 +61,11 @@ def check_binning(frames: int, by: str) -> int:
     return checks.whole("frames", frames, 1)
 
 
-def _by_number(count: int, frames: int) -> npt.NDArray[Any]:
-    if frames > count:
-        raise ValueError(f"frames={frames} is more than the recording's {count} events")
+def _by_number(count: int, frames: int) -> npt.NDArray[np.int64]:
     return np.minimum(np.arange(count) // (count // frames), frames - 1)
 
 
-def _by_time(times: npt.NDArray[Any], frames: int) -> npt.NDArray[Any]:
-    if frames > len(times):
-        raise ValueError(f"frames={frames} is more than the recording's {len(times)} events")
+def _by_time(times: npt.NDArray[np.int64], frames: int) -> npt.NDArray[np.int64]:
     lasts = int(times[-1] - times[0])
     if frames > lasts + 1:
         raise ValueError(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import importlib.util
 import io
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from snnbd_core.data.errors import CorruptData
 from snnbd_core.data.events import Events, SensorSize, check_events, parse_bin
@@ -23,6 +24,8 @@ _LARGEST = 2.0**52
 
 # Bit 15 of an address marks a special event of the camera (a cable, a clock), which has no pixel.
 _SPECIAL = 0x8000
+
+_WIDE = np.dtype([(field, np.int64) for field in ("x", "y", "t", "p")])
 
 
 def five_bytes(data: bytes, sensor_size: SensorSize, name: str) -> Events:
@@ -44,22 +47,14 @@ def gesture_npy(data: bytes, sensor_size: SensorSize, name: str) -> Events:
         raise CorruptData(f"{name}: is no numeric .npy array ({error})") from error
     if table.ndim != 2 or table.shape[1] != 4 or table.dtype.kind not in "iuf":
         raise CorruptData(f"{name}: has shape {table.shape}; rows of x, y, p, t are needed")
-    bad = np.flatnonzero(~np.isfinite(table).all(axis=1) | (table[:, :3] % 1 != 0).any(axis=1))
-    if bad.size:
-        raise CorruptData(f"{name}: record {bad[0]} is {table[bad[0]].tolist()}, not whole numbers")
-    bad = np.flatnonzero((np.abs(table) > _LARGEST).any(axis=1))
-    if bad.size:
-        raise CorruptData(f"{name}: record {bad[0]} is {table[bad[0]].tolist()}, out of range")
-    return _checked(
-        {
-            "x": table[:, 0].astype(np.int64),
-            "y": table[:, 1].astype(np.int64),
-            "t": (table[:, 3] * 1000.0).astype(np.int64),
-            "p": table[:, 2].astype(np.int64),
-        },
-        sensor_size,
-        name,
-    )
+    fractions = ~np.isfinite(table).all(axis=1) | (table[:, :3] % 1 != 0).any(axis=1)
+    beyond = (np.abs(table) > _LARGEST).any(axis=1)
+    for bad, words in ((fractions, "not whole numbers"), (beyond, "out of range")):
+        if bad.any():
+            row = int(bad.argmax())
+            raise CorruptData(f"{name}: record {row} is {table[row].tolist()}, {words}")
+    x, y, p, t = table.T
+    return _checked((x, y, t * 1000.0, p), sensor_size, name)
 
 
 def aedat2_cifar10(data: bytes, sensor_size: SensorSize, name: str) -> Events:
@@ -81,18 +76,9 @@ def aedat2_cifar10(data: bytes, sensor_size: SensorSize, name: str) -> Events:
     if (len(data) - start) % 8:
         raise CorruptData(f"{name}: byte {len(data)}: cut short within an 8-byte record")
     records = np.frombuffer(data, ">u4", offset=start).reshape(-1, 2).astype(np.int64)
-    records = records[records[:, 0] & _SPECIAL == 0]
-    address = records[:, 0]
-    return _checked(
-        {
-            "x": 127 - ((address >> 8) & 0x7F),
-            "y": 127 - ((address >> 1) & 0x7F),
-            "t": records[:, 1],
-            "p": 1 - (address & 1),
-        },
-        sensor_size,
-        name,
-    )
+    address, times = records[records[:, 0] & _SPECIAL == 0].T
+    x, y = 127 - ((address >> 8) & 0x7F), 127 - ((address >> 1) & 0x7F)
+    return _checked((x, y, times, 1 - (address & 1)), sensor_size, name)
 
 
 def aedat4(data: bytes, sensor_size: SensorSize, name: str) -> Events:
@@ -118,17 +104,15 @@ def aedat4(data: bytes, sensor_size: SensorSize, name: str) -> Events:
         # the reader does not check its input, and a damaged file raises errors of any kind
         except Exception as error:
             raise CorruptData(f"{name}: cannot be decoded from byte 0 on ({error!r})") from error
-    # the reader's fields lie in this order, under other names
-    columns = dict(zip(("t", "x", "y", "p"), (raw[f] for f in raw.dtype.names), strict=True))
-    return _checked(columns, sensor_size, name)
+    t, x, y, p = (raw[field] for field in raw.dtype.names)  # in this order, under other names
+    return _checked((x, y, t, p), sensor_size, name)
 
 
-def _checked(columns: dict[str, Any], sensor_size: SensorSize, name: str) -> Events:
-    """Check wide columns before they are narrowed to ``EVENT_DTYPE``, where they might wrap."""
-    wide = np.dtype([(field, np.int64) for field in ("x", "y", "t", "p")])
-    events = np.empty(len(columns["t"]), dtype=wide)
-    for field in wide.names or ():
-        events[field] = columns[field]
+def _checked(columns: Sequence[npt.ArrayLike], sensor_size: SensorSize, name: str) -> Events:
+    """Events of x, y, t and p, checked before ``EVENT_DTYPE`` narrows them and they might wrap."""
+    events = np.empty(np.shape(columns[0]), dtype=_WIDE)
+    for field, column in zip(_WIDE.names or (), columns, strict=True):
+        events[field] = column
     try:
         return check_events(events, sensor_size)
     except ValueError as error:

@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from snnbd_core.data.cache import Entry
 from snnbd_core.data.events import Events, SensorSize, check_events
+from snnbd_core.data.samples import Rows
 from snnbd_core.data.stores import File, digests
 
 __all__ = ["CachedRecordings", "FileRecordings", "ListedRecordings", "Reader", "Recordings"]
@@ -42,13 +42,7 @@ class Recordings(Protocol):
 
 @dataclass(frozen=True)
 class FileRecordings:
-    """One file each.
-
-    Attributes:
-        files: the files.
-        reader: decodes and checks a file's bytes.
-        sensor_size: (W, H, 2) in pixels.
-    """
+    """One file each; the reader decodes and checks a file's bytes."""
 
     files: Sequence[File]
     reader: Reader
@@ -64,24 +58,15 @@ class FileRecordings:
         return len(self.files)
 
     def name(self, index: int) -> str:
-        """Give the file's name."""
         return str(self.files[index])
 
     def read(self, index: int) -> Events:
-        """Read and check one file."""
-        file = self.files[index]
-        return self.reader(file.read(), self.sensor_size, str(file))
+        return self.reader(self.files[index].read(), self.sensor_size, self.name(index))
 
 
 @dataclass(frozen=True)
 class ListedRecordings:
-    """All in memory.
-
-    Attributes:
-        arrays: one structured array of ``EVENT_DTYPE`` each.
-        sensor_size: (W, H, 2) in pixels.
-        label: a name for messages.
-    """
+    """All in memory, as arrays of ``EVENT_DTYPE``; the label is for messages."""
 
     arrays: Sequence[Events]
     sensor_size: SensorSize
@@ -110,11 +95,9 @@ class ListedRecordings:
         return len(self.arrays)
 
     def name(self, index: int) -> str:
-        """Give a name for messages."""
         return f"{self.label}, recording {index}"
 
     def read(self, index: int) -> Events:
-        """Copy one recording."""
         return self.arrays[index].copy()
 
 
@@ -126,13 +109,12 @@ class CachedRecordings:
         entry: the array.
         offsets: [N + 1], recording i is ``offsets[i]:offsets[i + 1]``.
         rows: which of them, in this order.
-        sensor_size: (W, H, 2) in pixels.
-        key: digest of what they were made from.
+        sensor_size, key: as in `Recordings`.
     """
 
     entry: Entry
-    offsets: npt.NDArray[np.int64]
-    rows: npt.NDArray[np.int64]
+    offsets: Rows
+    rows: Rows
     sensor_size: SensorSize
     key: str
 
@@ -140,10 +122,8 @@ class CachedRecordings:
         return len(self.rows)
 
     def name(self, index: int) -> str:
-        """Give a name for messages."""
         return f"{self.entry.path.name}, recording {self.rows[index]}"
 
     def read(self, index: int) -> Events:
-        """Copy one recording out of the memory map."""
         row = self.rows[index]
         return np.array(self.entry.open()[self.offsets[row] : self.offsets[row + 1]])

@@ -38,10 +38,7 @@ def fingerprint(trigger: Any) -> str:
 
     A dataclass counts with its fields, arrays and tensors with their bytes, the user's own
     functions and classes with their code and all that it names, other objects with what they
-    would be pickled as.
-
-    Raises:
-        ValueError: it holds something without comparable contents, such as an open file.
+    would be pickled as. ValueError where it holds what has no contents, such as an open file.
     """
     try:
         return _digest(trigger, ()).hex()

@@ -43,10 +43,7 @@ def place(
     Corners touch the edges and the middle is centred, rounded to the top left: int((W - s) / 2)
     as in the static trigger of both papers' code. The moving trigger's code starts at
     int(W / 2) - 2 whatever its size; we centre it too, which is the same pixel for 0.1 of 34.
-    A pair of pixels is the patch's top-left (x, y).
-
-    Raises:
-        ValueError: the patch does not lie wholly inside.
+    ValueError where the patch does not lie wholly inside.
     """
     w, h = side(size, width), side(size, height)
     right, bottom = width - w, height - h

@@ -39,8 +39,7 @@ def check_polarity(polarity: str) -> str:
 def polarity_from_code(paper: str, code: int) -> str:
     """The name of a paper's numeric polarity, for example ("ndss-2024", 2) -> "off".
 
-    Raises:
-        ValueError: unknown paper or a code that the paper does not have.
+    ValueError for an unknown paper, or a code that the paper does not have.
     """
     if paper not in POLARITY_CODES:
         raise ValueError(f"paper={paper!r} is unknown: choose from {', '.join(POLARITY_CODES)}")

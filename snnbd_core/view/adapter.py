@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -39,10 +39,12 @@ class Settings:
 
     def detached(self) -> Settings:
         """The values alone, also of settings that are learned."""
-        threshold, decay = (
-            None if value is None else value.detach() for value in (self.threshold, self.decay)
+        threshold, decay = self.threshold, self.decay
+        return Settings(
+            None if threshold is None else threshold.detach(),
+            None if decay is None else decay.detach(),
+            self.reset,
         )
-        return Settings(threshold, decay, self.reset)
 
 
 class Adapter:
@@ -74,7 +76,7 @@ class Adapter:
         """Whether the module, of neurons or not, has a state that `reset` forgets."""
         return self.claims(module)
 
-    def axes(self, module: nn.Module) -> str | None:
+    def axes(self, module: Any) -> str | None:
         """How current and output of one call lie, see `snnbd_core.guards.axes`.
 
         None: either of "time", "folded" and "step", seen from the shapes of the first run.
@@ -83,26 +85,27 @@ class Adapter:
 
     def output(self, output: Any) -> Tensor:
         """The spikes (or activations) in what a call gave."""
-        result: Tensor = output[0] if isinstance(output, tuple) else output
-        return result
+        return output[0] if isinstance(output, tuple) else output
 
     @contextmanager
-    def potentials(self, module: nn.Module) -> Iterator[None]:
-        """Makes the module keep its potentials inside the block, where a library does not."""
-        yield
+    def potentials(self, module: Any) -> Iterator[None]:
+        """Makes the module record its potentials inside the block, where a library does not."""
+        with shadowed(module, **self.recording(module)):
+            yield
 
-    def potential(self, module: nn.Module, current: Tensor, output: Any) -> Tensor | None:
-        """Membrane potentials after a call, laid out as its spikes; None for neurons without.
+    def recording(self, module: Any) -> dict[str, Any]:
+        """Attributes of the module with which it records its potentials."""
+        return {}
 
-        Called right after the call, inside `potentials`.
-        """
-        return None
+    def potential(self, module: Any, output: Any) -> Tensor:
+        """Membrane potentials right after a call, inside `potentials`, laid out as its spikes."""
+        raise NotImplementedError  # each library's spiking neurons have their own
 
-    def settings(self, module: nn.Module) -> Settings:
+    def settings(self, module: Any) -> Settings:
         """What is in force now."""
         return Settings()
 
-    def scales(self, module: nn.Module) -> bool:
+    def scales(self, module: Any) -> bool:
         """Whether neurons with a current divided by f spike as with a threshold times f.
 
         So it is where the potential starts from 0, is reset to 0 or by the threshold, and is
@@ -119,9 +122,22 @@ class Adapter:
         Raises:
             NotVisible: a setting that the neurons do not have.
         """
-        yield
+        with ExitStack() as stack:
+            if threshold is not None:
+                stack.enter_context(shadowed(module, **self.with_threshold(module, threshold)))
+            if decay is not None:
+                stack.enter_context(shadowed(module, **self.with_decay(module, decay)))
+            yield
 
-    def reset(self, module: nn.Module) -> None:
+    def with_threshold(self, module: Any, threshold: Value) -> dict[str, Any]:
+        """The module's attributes that hold its threshold, for another threshold."""
+        return {}
+
+    def with_decay(self, module: Any, decay: Value) -> dict[str, Any]:
+        """Likewise for another decay."""
+        return {}
+
+    def reset(self, module: Any) -> None:
         """Forgets the state that a run has left in the module."""
 
     def blind(self, module: nn.Module, asked: str, needed: str) -> NotVisible:
