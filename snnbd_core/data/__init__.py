@@ -8,13 +8,19 @@ from typing import Literal, TypedDict, Unpack, overload
 
 from snnbd_core import checks, files
 from snnbd_core.data.anybody import as_set
-from snnbd_core.data.binning import Binning, bin_events, check_binning
 from snnbd_core.data.datasets import FrameDataset, ImageDataset, from_events
 from snnbd_core.data.digits import load_digits, load_digits_events
 from snnbd_core.data.downloads import download as _download
 from snnbd_core.data.errors import CorruptData, DataNotFound
 from snnbd_core.data.event_sets import WHOLE, load_event_set
-from snnbd_core.data.events import EVENT_DTYPE, check_events, read_bin
+from snnbd_core.data.events import (
+    EVENT_DTYPE,
+    Binning,
+    bin_events,
+    check_binning,
+    check_events,
+    read_bin,
+)
 from snnbd_core.data.image_sets import load_cifar10, load_mnist
 from snnbd_core.data.saccades import Camera
 from snnbd_core.data.samples import SampleSet

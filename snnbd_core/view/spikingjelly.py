@@ -77,9 +77,6 @@ class SpikingJelly(Adapter):
 
     def _number(self, module: nn.Module, name: str, value: Value) -> float:
         if torch.as_tensor(value).numel() != 1:
-            raise self.blind(
-                module,
-                f"a {name} of its own for each neuron or sample",
-                "its settings are one number for a layer",
-            )
+            asked = f"a {name} of its own for each neuron or sample"
+            raise self.blind(module, asked, "its settings are one number for a layer")
         return float(value)

@@ -21,7 +21,7 @@ import pytest
 from snnbd_core.data import CorruptData, DataNotFound, ImageDataset, load
 from snnbd_core.data.downloads import Source, fetch
 from snnbd_core.data.image_sets import read_idx
-from snnbd_core.data.readers import gesture_npy
+from snnbd_core.data.recordings import gesture_npy
 
 from .conftest import five_bytes, random_events, write_nmnist
 from .test_load import aedat2, cifar_records, idx
