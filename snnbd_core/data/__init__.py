@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack, overload
 
 from snnbd_core import checks, files
 from snnbd_core.data.anybody import as_set
@@ -53,32 +52,6 @@ IMAGES = ("digits", *_IMAGES)
 """Those of static images; the others are event recordings."""
 
 
-EventSet = Literal["digits-events", "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101"]
-ImageSet = Literal["digits", "mnist", "cifar10"]
-EventParts = tuple[FrameDataset, FrameDataset]
-ImageParts = tuple[ImageDataset, ImageDataset]
-
-
-class _Options(TypedDict, total=False):
-    frames: int
-    seed: int
-    root: str | os.PathLike[str] | None
-    binning: Binning
-    download: bool
-
-
-@overload
-def load(name: EventSet, **options: Unpack[_Options]) -> EventParts: ...
-
-
-@overload
-def load(name: ImageSet, **options: Unpack[_Options]) -> ImageParts: ...
-
-
-@overload
-def load(name: str, **options: Unpack[_Options]) -> EventParts | ImageParts: ...
-
-
 def load(
     name: str,
     *,
@@ -87,7 +60,7 @@ def load(
     root: str | os.PathLike[str] | None = None,
     binning: Binning = "number",
     download: bool = False,
-) -> EventParts | ImageParts:
+) -> tuple[FrameDataset, FrameDataset] | tuple[ImageDataset, ImageDataset]:
     """Give the training and the test part of a data set.
 
     Event sets (frames [T, 2, H, W], channel 0 OFF, channel 1 ON): "digits-events" (embedded,

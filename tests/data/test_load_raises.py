@@ -51,7 +51,7 @@ def test_a_bad_seed_or_rule_is_refused() -> None:
     with pytest.raises(ValueError, match="seed=-1 must be a whole number >= 0"):
         load("digits-events", seed=-1)
     with pytest.raises(ValueError, match="binning='x' is unknown; allowed: number, time"):
-        load("digits-events", binning="x")  # type: ignore[call-overload]  # the test
+        load("digits-events", binning="x")
 
 
 @pytest.mark.parametrize("name", FILE_SETS)
