@@ -46,7 +46,7 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
         train = sb.data.as_set([(frames, 3), ...])   # frames [T, 2, H, W] of any number type
         train = sb.data.as_set(torchvision.datasets.ImageFolder("pictures", to_tensor))
 
-    Samples with four axes are frames [T, C, H, W], kept as counts. Samples with three are images
+    Samples with four axes are frames [T, C, H, W] of counts. Samples with three are images
     [C, H, W], with two [1, H, W]: PIL images and ``uint8`` are 0..255 and divided by 255, ``bool``
     is 0 or 1, floats are taken as they are. Triggers in space "image" work on 0..1, so they
     refuse a set whose pixels are normalised otherwise: normalise in the network's first layer. All

@@ -96,7 +96,7 @@ class Guard:
             )
 
     def _drawn(self, module: Any, values: Tensor, current: Tensor, step: int) -> Tensor:
-        """One factor for each sample, which it keeps over all steps, [B, 1] or [rows, 1]."""
+        """One factor for each sample, the same over all steps, [B, 1] or [rows, 1]."""
         if self.axes == "step" and step and self.drawn is not None:
             return self.drawn
         low, high, seed = values.cpu().view(torch.float64).tolist()

@@ -174,7 +174,7 @@ def adapt(
     try:
         takes.bind("one input")
     except TypeError:
-        needed = [one.name for one in takes.parameters.values() if one.default is one.empty]
+        needed = [name for name, given in takes.parameters.items() if given.default is given.empty]
         raise ValueError(
             f"net={type(net).__name__} must be called with {', '.join(needed) or 'nothing'}: "
             "allowed is one input; let its forward start from a state of its own, as by "
@@ -193,8 +193,9 @@ def adapt(
 def _states(net: nn.Module) -> list[str]:
     """What a network may be given after its input, from None on: its state, step by step."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    given = [one for one in inspect.signature(net.forward).parameters.values() if one.kind in kinds]
-    return [one.name for one in given[1:] if one.default is None]
+    takes = inspect.signature(net.forward).parameters
+    given = [name for name in takes if takes[name].kind in kinds]
+    return [name for name in given[1:] if takes[name].default is None]
 
 
 def _told(given: Any) -> str:

@@ -31,7 +31,7 @@ class SpikingJelly(Adapter):
     )
 
     def stateful(self, module: nn.Module) -> bool:
-        """Also dropout, which keeps its mask."""
+        """Also dropout, which stores its mask."""
         return any(base.__name__ == "MemoryModule" for base in type(module).__mro__)
 
     def axes(self, module: Any) -> str:

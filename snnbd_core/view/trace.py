@@ -188,7 +188,7 @@ def _axes(current: Tensor, steps: int, batch: int, longer: Sequence[torch.Size])
         alike = torch.allclose(rows, rows[:1].expand_as(rows), rtol=1e-4, atol=1e-6)
         same = torch.allclose(current, current[:1].expand_as(current), rtol=1e-4, atol=1e-6)
         return "folded-batch" if alike and not same else "folded"
-    if shape[0] == batch and any(one[:2] == (batch, steps + 1) for one in longer):
+    if shape[0] == batch and any(size[:2] == (batch, steps + 1) for size in longer):
         return "batch"
     if shape[0] == batch:
         return "step"
