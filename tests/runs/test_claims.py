@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from snnbd_book import claims
 from snnbd_book.claims import ClaimError, Judgement
 from snnbd_book.claims.verdict import NOT_RUN
-from snnbd_book.runs import Experiment, Record, run
+from snnbd_book.runs import Experiment, Record, commit, records_in, run
 from snnbd_book.runs.profiles import PROFILES
 from snnbd_core.metrics import Rate
 
@@ -134,21 +134,18 @@ def test_without_the_data_the_claim_is_not_run(
     assert "nmnist" in item.reason and "empty" in item.reason
 
 
-def test_recorded_runs_count_where_asked_and_are_marked(
+def test_committed_runs_count_whichever_code_made_them(
     results: Path, toy: Callable[..., claims.Paper]
 ) -> None:
     paper = toy()
     for item in claims.experiments(paper, "quick"):
         record = run(item, progress=False)
         perfect = dataclasses.replace(record.report, clean_accuracy=Rate(30, 30))
-        kept = dataclasses.replace(record, report=perfect)
-        (results / record.file_name).unlink()
-        kept.write(results / "recorded")
-    assert judged(paper, run=False).verdict == NOT_RUN
-    found = judged(paper, run=False, recorded=True)
+        older = dataclasses.replace(record.provenance, code="c" * 16, commit="0123456789")
+        commit([dataclasses.replace(record, report=perfect, provenance=older)])
+    found = judged(paper, run=False)
     assert found.figures[0].value == 1.0
-    assert found.recorded == {record.experiment.hash for record in found.records}
-    assert "(recorded at " in claims.status_page([found])
+    assert "(made at 0123456)" in claims.status_page([found])
 
 
 def test_profiles_change_sizes_for_all_or_for_one(toy: Callable[..., claims.Paper]) -> None:
@@ -259,7 +256,7 @@ def test_the_status_page_has_a_row_per_claim_with_links(
     assert "It \\| learns. ([chapter](../notebooks/02_toy.md))" in rows[0]
     assert "| partly, on nmnist (was reproduced) |" in rows[0]
     first = items[0].records[0]
-    assert f"[{first.experiment.hash[:6]}](../results/{first.file_name})" in rows[0]
+    assert f"[{first.experiment.hash[:6]}](../results/{first.key}.json)" in rows[0]
     assert "<code>clean.<wbr>clean_<wbr>accuracy</code>" in rows[0]
     assert " %" not in rows[0] and "&nbsp;%" in rows[0].replace("\u00a0", "&nbsp;")
     assert page.startswith("2 claims: 1 partly, 1 not run in this profile.")
@@ -311,7 +308,7 @@ def test_the_command_gives_json(
     )
     assert learns["figures"][0]["paper"] == 0.9
     assert len(learns["records"]) == 4
-    assert all((results / name).is_file() for name in learns["records"])
+    assert {record.key for record in records_in(results)} >= set(learns["records"])
     assert (later["verdict"], later["figures"][0]["value"]) == (NOT_RUN, None)
 
 

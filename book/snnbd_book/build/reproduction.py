@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from snnbd_book import claims
 from snnbd_book.build import plan, recorded
 from snnbd_book.build.settings import Book, Parameters
 from snnbd_book.claims import Claim, Judgement
-from snnbd_book.runs import Record, all_recorded, results_dir
+from snnbd_book.runs import Record, all_recorded
 
 PAGE = "book/reproduction"
 RECORDED_PAGE = "book/reproduction-recorded"
@@ -96,7 +97,7 @@ def write(book: Book, parameters: Parameters, folder: Path) -> None:
     now = [
         claims.judge(one, parameters.profile, seeds=_seeds(parameters), run=False) for one in every
     ]
-    kept = [claims.judge(one, RECORDED_PROFILE, run=False, recorded=True) for one in every]
+    kept = [claims.judge(one, RECORDED_PROFILE, run=False) for one in every]
     pages = (
         (PAGE, _HEAD.format(profile=parameters.profile), now),
         (RECORDED_PAGE, _RECORDED_HEAD.format(profile=RECORDED_PROFILE), kept),
@@ -105,7 +106,6 @@ def write(book: Book, parameters: Parameters, folder: Path) -> None:
         text = head + claims.status_page(
             judgements,
             record_link=f"{_RECORDS}/{{file}}",
-            recorded_link=f"{_RECORDS}/{{file}}",
             chapter_link="/{chapter}.ipynb",
         )
         if page == RECORDED_PAGE:
@@ -129,9 +129,8 @@ def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for item in judgements:
         for record in item.records:
-            committed = record.experiment.hash in item.recorded
-            source = results_dir() / ("recorded" if committed else "") / record.file_name
-            (folder / record.file_name).write_bytes(source.read_bytes())
+            text = json.dumps(record.to_dict(), indent=1)
+            (folder / f"{record.key}.json").write_text(text, encoding="utf-8")
 
 
 def _claims(book: Book) -> list[Claim]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from snnbd_book.claims.pages import summary, table, to_json
 from snnbd_book.claims.paper import Claim, load, load_all
 from snnbd_book.claims.verdict import Judgement, experiments, judge
-from snnbd_book.runs import Experiment, recorded, stored
+from snnbd_book.runs import Experiment, at_hand
 from snnbd_book.runs.profiles import sizes
 from snnbd_core.data import DataNotFound
 
@@ -76,11 +76,7 @@ def run_missing(
         scheduler: gives the address of one whose workers run them; asked if there are any to run.
         console: where progress is shown; default: the standard error.
     """
-    todo = [
-        item
-        for item in experiments(claims, profile, seeds)
-        if _is_missing(item, recorded_too=profile != "quick")
-    ]
+    todo = [item for item in experiments(claims, profile, seeds) if _is_missing(item)]
     if todo:
         # Dask is slow to import and not needed to read records, as the chapters do.
         from snnbd_book import sweeps
@@ -90,20 +86,12 @@ def run_missing(
         sweeps.run(todo, scheduler=address, workers=workers or None, device=device, console=shown)
 
 
-def _is_missing(item: Experiment, recorded_too: bool) -> bool:
+def _is_missing(item: Experiment) -> bool:
     """Whether it must be run, and can be: without its data set there is nothing to do."""
     try:
-        if stored(item) is not None:
-            return False
+        return at_hand(item) is None
     except DataNotFound:
         return False
-    if recorded_too:
-        try:
-            recorded(item)
-        except LookupError:
-            return True
-        return False
-    return True
 
 
 def _print(judgements: list[Judgement], as_json: bool) -> None:

@@ -52,7 +52,6 @@ def status_page(
     judgements: Sequence[Judgement],
     *,
     record_link: str = "{file}",
-    recorded_link: str = "recorded/{file}",
     chapter_link: str = "/{chapter}",
 ) -> str:
     """The body of the book's page *Reproduction status*, in MyST Markdown.
@@ -61,8 +60,7 @@ def status_page(
 
     Args:
         judgements: of any papers, in order.
-        record_link: the address of a record of this build; ``{file}`` is its file name.
-        recorded_link: likewise for a committed record.
+        record_link: the address of a record; ``{file}`` is its file name.
         chapter_link: the address of a chapter; ``{chapter}`` is as in the claims file. A claim
             whose chapter is not written has no such link.
     """
@@ -74,21 +72,19 @@ def status_page(
         lines += [":::{table}", ":class: claims", ""]
         lines += ["| claim | the paper | ours, mean (95 %) | verdict | reason | runs |"]
         lines += ["|---|---|---|---|---|---|"]
-        lines += [_row(item, record_link, recorded_link, chapter_link) for item in chosen]
+        lines += [_row(item, record_link, chapter_link) for item in chosen]
         lines += [":::", ""]
     return "\n".join(lines)
 
 
-def _row(item: Judgement, record_link: str, recorded_link: str, chapter_link: str) -> str:
-    links, commits = [], set()
-    for record in item.records:
-        kept = record.experiment.hash in item.recorded
-        address = (recorded_link if kept else record_link).format(file=record.file_name)
-        links.append(f"[{record.experiment.hash[:6]}]({address})")
-        if kept:
-            commits.add((record.provenance.commit or "no commit")[:7])
+def _row(item: Judgement, record_link: str, chapter_link: str) -> str:
+    links = [
+        f"[{record.experiment.hash[:6]}]({record_link.format(file=f'{record.key}.json')})"
+        for record in item.records
+    ]
+    commits = sorted({(record.provenance.commit or "no commit")[:7] for record in item.records})
     if commits:
-        links.append(f"(recorded at {', '.join(sorted(commits))})")
+        links.append(f"(made at {', '.join(commits)})")
     claim = f"**{item.claim.where}.** {item.claim.statement}"
     if item.claim.chapter:
         claim += f" ([chapter]({chapter_link.format(chapter=item.claim.chapter)}))"
@@ -148,6 +144,5 @@ def _plain(item: Judgement) -> dict[str, Any]:
             for figure in item.figures
         ],
         "reason": item.reason,
-        "records": [record.file_name for record in item.records],
-        "recorded": sorted(item.recorded),
+        "records": [record.key for record in item.records],
     }

@@ -67,7 +67,6 @@ class Judgement:
         figures: ours beside the paper's, in the claim's order.
         reason: the test that decided, with its numbers, or why nothing was run.
         records: all runs that it rests on.
-        recorded: hashes of those that were read from ``results/recorded``.
     """
 
     claim: Claim
@@ -76,7 +75,6 @@ class Judgement:
     figures: tuple[Figure, ...]
     reason: str
     records: tuple[Record, ...] = ()
-    recorded: frozenset[str] = frozenset()
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -109,22 +107,20 @@ def judge(
     *,
     seeds: Sequence[int] | None = None,
     run: bool = True,
-    recorded: bool | None = None,
     results: Path | str | None = None,
     device: str | torch.device = "auto",
     progress: bool = True,
 ) -> Judgement:
     """Judges a claim by the records of its experiments.
 
-    A record is looked for among the results; then, with `recorded`, among the committed records
-    of long runs, whichever code made them; then, with `run`, the experiment is run.
+    A record is looked for among the committed ones, whichever code made them, then among those
+    of this machine; then, with `run`, the experiment is run.
 
     Args:
         claim: what to judge.
         profile: "quick", "sample" or "paper".
         seeds: default: the paper's.
         run: False only reads.
-        recorded: default: in every profile but "quick".
         results, device, progress: as for `snnbd_book.runs.run`.
 
     Raises:
@@ -133,9 +129,7 @@ def judge(
     if profile not in claim.expected or claim.reproduced is None:
         reason = claim.why or f"no experiments for the {profile} profile"
         return _not_run(claim, profile, reason)
-    source = _Source(
-        run, profile != "quick" if recorded is None else recorded, results, device, progress
-    )
+    source = _Source(run, results, device, progress)
     found: dict[str, list[Record]] = {}
     for name, settings in claim.settings.items():
         for item in _seeded(settings[profile], seeds or claim.seeds):
@@ -155,7 +149,6 @@ def judge(
         figures=tuple(_figure(quoted, lookup) for quoted in claim.figures),
         reason=f"{reason} {claim.why}".strip(),
         records=tuple(record for records in found.values() for record in records),
-        recorded=frozenset(source.from_recorded),
     )
 
 
@@ -165,24 +158,16 @@ class _Source:
     def __init__(
         self,
         run: bool,
-        recorded: bool,
         results: Path | str | None,
         device: str | torch.device,
         progress: bool,
     ) -> None:
-        self.may_run, self.may_read_recorded = run, recorded
-        self.results, self.device, self.progress = results, device, progress
-        self.from_recorded: set[str] = set()
+        self.may_run, self.results = run, results
+        self.device, self.progress = device, progress
         self.missing_data: DataNotFound | None = None
 
     def record(self, item: Experiment) -> Record | None:
-        found = self._without_data(lambda: runs.stored(item, self.results))
-        if found is None and self.may_read_recorded:
-            try:
-                found = runs.recorded(item, self.results)
-                self.from_recorded.add(item.hash)
-            except LookupError:
-                found = None
+        found = self._without_data(lambda: runs.at_hand(item, self.results))
         if found is None and self.may_run:
             found = self._without_data(
                 lambda: runs.run(
