@@ -28,7 +28,7 @@ _HOUSES = ("snnbd_core", "snnbd_book")
 _TRUNK = tuple(f"snnbd_book.runs.{name}" for name in ("computing", "resolving", "twins"))
 # What is loaded is compared by its content.
 _LOADED = "snnbd_core.data.load"
-_SETS = ("snnbd_core.data.datasets", "snnbd_core.data.images")
+_SETS = ("snnbd_core.data.datasets",)
 
 
 def fingerprint(experiment: Experiment) -> str:
