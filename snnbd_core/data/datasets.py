@@ -18,8 +18,14 @@ from tqdm import tqdm
 
 from snnbd_core import checks
 from snnbd_core.data import cache
-from snnbd_core.data.binning import Binning, bin_events, check_binning
-from snnbd_core.data.events import Events, SensorSize, check_sensor_size
+from snnbd_core.data.events import (
+    Binning,
+    Events,
+    SensorSize,
+    bin_events,
+    check_binning,
+    check_sensor_size,
+)
 from snnbd_core.data.recordings import ListedRecordings, Recordings
 from snnbd_core.data.samples import Rows, StoredSet, checked_indices, digest_of, named_classes
 
@@ -51,7 +57,7 @@ class FrameDataset(StoredSet):
         frames: T.
         sensor_size: (W, H, 2) in pixels, as in tonic.
         input_shape: (2, H, W); channel 0 counts OFF, channel 1 ON events.
-        binning: the rule, "number" or "time" (see ``binning.bin_events``).
+        binning: the rule, "number" or "time" (see ``bin_events``).
         kind, spaces: "frames"; a trigger may change frames or events.
         fingerprint: sha256 of all events, labels and settings; independent of where they lie.
     """

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from snnbd_core.data import cache, saccades
-from snnbd_core.data.binning import Binning
 from snnbd_core.data.datasets import FrameDataset, ImageDataset
-from snnbd_core.data.events import EVENT_DTYPE
+from snnbd_core.data.events import EVENT_DTYPE, Binning
 from snnbd_core.data.recordings import CachedRecordings
 from snnbd_core.data.samples import Rows, stratified
 

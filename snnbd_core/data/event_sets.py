@@ -15,11 +15,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from snnbd_core.data import readers, stores
-from snnbd_core.data.binning import Binning
+from snnbd_core.data import recordings, stores
 from snnbd_core.data.datasets import FrameDataset
 from snnbd_core.data.errors import CorruptData, missing
-from snnbd_core.data.events import SensorSize
+from snnbd_core.data.events import Binning, SensorSize
 from snnbd_core.data.recordings import FileRecordings, Reader
 from snnbd_core.data.samples import stratified
 from snnbd_core.data.stores import File
@@ -85,7 +84,7 @@ def _nmnist(root: Path) -> _Found:
         where = "(https://www.garrickorchard.com/datasets/n-mnist) into it"
         raise missing("nmnist", root, f"{what} {where}, or pass download=True (1.1 GB)")
     labels = [_by_folder(files, NMNIST_CLASSES) for files in parts]
-    return _Found(readers.five_bytes, (34, 34, 2), NMNIST_CLASSES, parts, labels)
+    return _Found(recordings.five_bytes, (34, 34, 2), NMNIST_CLASSES, parts, labels)
 
 
 def _dvs_gesture(root: Path) -> _Found:
@@ -102,7 +101,7 @@ def _dvs_gesture(root: Path) -> _Found:
     parts: list[list[File]] = list(found.values())
     if any(parts):
         labels = [[_by_name(file) for file in part] for part in parts]
-        return _Found(readers.gesture_npy, (128, 128, 2), GESTURE_CLASSES, parts, labels)
+        return _Found(recordings.gesture_npy, (128, 128, 2), GESTURE_CLASSES, parts, labels)
     tables = stores.find(root, (*folders, "dvs_gesture_clips"), ("labels.csv",))["labels.csv"]
     if not tables:
         what = "ibmGestureTrain/<user>_<light>/<class>.npy nor clips with a labels.csv"
@@ -110,7 +109,7 @@ def _dvs_gesture(root: Path) -> _Found:
         raise missing("dvs-gesture", root, f"{what}. {get}")
     clips, numbers = _clips(tables[0])
     parts, labels = [[], clips], [[], numbers]
-    return _Found(readers.five_bytes, (128, 128, 2), GESTURE_CLASSES, parts, labels)
+    return _Found(recordings.five_bytes, (128, 128, 2), GESTURE_CLASSES, parts, labels)
 
 
 def _cifar10_dvs(root: Path) -> _Found:
@@ -120,7 +119,7 @@ def _cifar10_dvs(root: Path) -> _Found:
     unpacked or as one .zip archive per class. There is no official split: 90/10, fixed and
     stratified (the usual shares).
     """
-    for suffix, reader in ((".aedat4", readers.aedat4), (".aedat", readers.aedat2_cifar10)):
+    for suffix, reader in ((".aedat4", recordings.aedat4), (".aedat", recordings.aedat2_cifar10)):
         patterns = [f"{name}/*{suffix}" for name in CIFAR10_CLASSES]
         found = stores.find(root, ("CIFAR10DVS", "cifar10-dvs"), patterns)
         files = [file for some in found.values() for file in some]
@@ -145,7 +144,7 @@ def _ncaltech101(root: Path) -> _Found:
         get = f"Unpack N-Caltech101-archive.zip ({address}) into it"
         raise missing("ncaltech101", root, f"{pattern} nor Caltech101.zip. {get}")
     names = tuple(sorted({file.folder for file in files}))
-    return _split(files, readers.five_bytes, (240, 180, 2), names, 0.2)
+    return _split(files, recordings.five_bytes, (240, 180, 2), names, 0.2)
 
 
 def _split(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,16 +13,7 @@ from torch.utils.data import ConcatDataset, Subset, TensorDataset
 from snnbd_core import checks
 from snnbd_core.data.samples import Rows, SampleSet, named_classes, whole_label
 
-__all__ = [
-    "Batched",
-    "Batches",
-    "Items",
-    "OneByOne",
-    "Recorded",
-    "all_labels",
-    "as_float",
-    "known_classes",
-]
+__all__ = ["Batched", "Items", "Recorded", "all_labels", "as_float", "known_classes", "take"]
 
 AT_ONCE = 256  # samples that are read together
 _CHANNELS = 4  # at most, where they could be mistaken for a side
@@ -61,32 +51,10 @@ Samples = npt.NDArray[np.float32]
 Shape = tuple[int, ...] | None
 
 
-@dataclass(frozen=True)
-class OneByOne:
-    """Samples that come one by one."""
-
-    data: Items
-
-    def take(self, rows: Rows, shape: Shape = None) -> tuple[Samples, list[int]]:
-        """The samples, all of one shape (the first one's for None), and their labels."""
-        samples, labels = [], []
-        for row in rows.tolist():
-            sample, label = _pair(self.data[row], row)
-            samples.append(as_float(sample, f"sample {row}"))
-            labels.append(whole_label(label, f"sample {row}"))
-            _check_shape(samples[-1].shape, shape or samples[0].shape, row)
-        return np.stack(samples), labels
-
-
-@dataclass(frozen=True)
-class Batches:
-    """Samples that come many at once."""
-
-    data: Batched
-
-    def take(self, rows: Rows, shape: Shape = None) -> tuple[Samples, list[int]]:
-        """The samples and their labels."""
-        given, labels = self.data.batch(rows)
+def take(data: Items | Batched, rows: Rows, shape: Shape = None) -> tuple[Samples, list[int]]:
+    """Samples, all of one shape (the first one's for None), and their labels."""
+    if isinstance(data, Batched):
+        given, labels = data.batch(rows)
         samples = as_float(given, f"the batch of sample {rows[0]}", batch=True)
         _check_shape(samples.shape[1:], shape or samples.shape[1:], rows[0])
         if len(samples) != len(rows) or len(labels) != len(rows):
@@ -96,17 +64,24 @@ class Batches:
             )
         pairs = zip(_as_row(labels).tolist(), rows, strict=True)
         return samples, [whole_label(label, f"sample {row}") for label, row in pairs]
+    found, numbers = [], []
+    for row in rows.tolist():
+        sample, label = _pair(data[row], row)
+        found.append(as_float(sample, f"sample {row}"))
+        numbers.append(whole_label(label, f"sample {row}"))
+        _check_shape(found[-1].shape, shape or found[0].shape, row)
+    return np.stack(found), numbers
 
 
-def all_labels(source: Batches | OneByOne, shape: Shape) -> Any:
+def all_labels(data: Items | Batched, shape: Shape) -> Any:
     """All labels, of samples of one shape; the samples are read where only they tell them."""
-    known = _known_labels(source.data)
+    known = _known_labels(data)
     if known is not None:
         return known
-    at_once = AT_ONCE if isinstance(source, Batches) else 1
-    rows = np.arange(len(source.data))
+    at_once = AT_ONCE if isinstance(data, Batched) else 1
+    rows = np.arange(len(data))
     chunks = np.split(rows, rows[at_once::at_once])
-    return [label for chunk in chunks for label in source.take(chunk, shape)[1]]
+    return [label for chunk in chunks for label in take(data, chunk, shape)[1]]
 
 
 def known_classes(data: Any) -> int | Sequence[str] | None:

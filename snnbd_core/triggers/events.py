@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnbd_core.data.events import SensorSize, first_fault
-from snnbd_core.triggers.placement import Rectangle
-from snnbd_core.triggers.polarity import POLARITIES
+from snnbd_core.triggers.placement import POLARITIES, Rectangle
 
 __all__ = ["Changed", "changed", "check_recording", "generator", "in_order", "rewrite"]
 

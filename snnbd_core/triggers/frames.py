@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from snnbd_core.triggers.placement import Rectangle
-from snnbd_core.triggers.polarity import POLARITIES
+from snnbd_core.triggers.placement import POLARITIES, Rectangle
 
 __all__ = ["Frames", "Overwriting", "Schedule", "frame_shape", "overwrite"]
 

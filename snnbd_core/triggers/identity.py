@@ -108,7 +108,7 @@ def _told_of_code(value: Any) -> _Told:
 
 
 def _namespace(kind: type) -> Iterator[tuple[str, Any]]:
-    """A class's own functions and values, without what Python keeps there for itself."""
+    """A class's own functions and values, without what Python itself stores there."""
     for name, value in sorted(vars(kind).items()):
         if isinstance(value, property):
             yield name, (value.fget, value.fset, value.fdel)

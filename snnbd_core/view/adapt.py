@@ -124,11 +124,8 @@ class Adapted(nn.Module):
         axes = neurons[last].axes(last)
         if axes is not None and len(parts) == (len(sequence) if axes == "step" else 1):
             return torch.cat([unfolded(part, axes, len(sequence)) for part in parts]).mean(0)
-        raise NotVisible(
-            "the potential of its last neurons",
-            type(self.net).__name__,
-            f"they run {len(parts)} times in {len(sequence)} steps",
-        )
+        needed = f"they run {len(parts)} times in {len(sequence)} steps"
+        raise NotVisible("the potential of its last neurons", type(self.net).__name__, needed)
 
     def _pooled(self, outputs: Tensor) -> Tensor:
         if self.classes is None or outputs.shape[1] == self.classes:
@@ -173,13 +170,16 @@ def adapt(
             called with its input alone.
     """
     net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
-    needed = _required(net)
-    if len(needed) != 1:
+    takes = inspect.signature(net.forward)
+    try:
+        takes.bind("one input")
+    except TypeError:
+        needed = [name for name, given in takes.parameters.items() if given.default is given.empty]
         raise ValueError(
             f"net={type(net).__name__} must be called with {', '.join(needed) or 'nothing'}: "
             "allowed is one input; let its forward start from a state of its own, as by "
             "mem=None, or use init_hidden=True"
-        )
+        ) from None
     adapted = Adapted(
         net, checks.choice("layout", layout, LAYOUTS), checks.choice("readout", readout, READOUTS)
     )
@@ -190,26 +190,12 @@ def adapt(
     return adapted
 
 
-def _positional(net: nn.Module) -> list[inspect.Parameter]:
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found = inspect.signature(net.forward).parameters.values()
-    return [parameter for parameter in found if parameter.kind in kinds]
-
-
-def _required(net: nn.Module) -> list[str]:
-    given = _positional(net)
-    kinds = {parameter.kind for parameter in inspect.signature(net.forward).parameters.values()}
-    if not given and inspect.Parameter.VAR_POSITIONAL in kinds:
-        return ["input"]
-    # the first may have a default: it is what the network is given
-    return [one.name for one in given[:1]] + [
-        one.name for one in given[1:] if one.default is one.empty
-    ]
-
-
 def _states(net: nn.Module) -> list[str]:
     """What a network may be given after its input, from None on: its state, step by step."""
-    return [parameter.name for parameter in _positional(net)[1:] if parameter.default is None]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    takes = inspect.signature(net.forward).parameters
+    given = [name for name in takes if takes[name].kind in kinds]
+    return [name for name in given[1:] if takes[name].default is None]
 
 
 def _told(given: Any) -> str:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from snnbd_core.checks import settings
 from snnbd_core.view.errors import NotVisible
 
 __all__ = ["Adapter", "Settings", "Value", "emptied", "like", "shadowed"]
@@ -31,38 +32,29 @@ class Settings:
         threshold: potential at which they fire, a number or one value per neuron.
         decay: share of the potential that is left after a step without input.
         reset: "subtract", "zero" or "none".
+
+    Of settings that are learned the values alone count.
     """
 
     threshold: Tensor | None = None
     decay: Tensor | None = None
     reset: str | None = None
 
-    def detached(self) -> Settings:
-        """The values alone, also of settings that are learned."""
-        threshold, decay = self.threshold, self.decay
-        return Settings(
-            None if threshold is None else threshold.detach(),
-            None if decay is None else decay.detach(),
-            self.reset,
+    def __post_init__(self) -> None:
+        held = {"threshold": self.threshold, "decay": self.decay}
+        settings(
+            self, **{name: value.detach() for name, value in held.items() if value is not None}
         )
 
 
 class Adapter:
-    """How a library's neurons are read, set and reset; the defaults are for neurons without any.
-
-    Attributes:
-        library: its name.
-        spikes: whether the neurons spike (ReLU does not).
-        packages: names of the library's modules that hold its neurons, or what they begin with.
-        kinds: the classes of neurons that the adapter knows.
-        silent: classes in the same modules that do not spike.
-    """
+    """How a library's neurons are read, set and reset; the defaults are for neurons without any."""
 
     library: ClassVar[str]
-    spikes: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ()
-    kinds: ClassVar[frozenset[str]] = frozenset()
-    silent: ClassVar[frozenset[str]] = frozenset()
+    spikes: ClassVar[bool] = True  # ReLU does not
+    packages: ClassVar[tuple[str, ...]] = ()  # how the modules with its neurons begin
+    kinds: ClassVar[frozenset[str]] = frozenset()  # of neurons that the adapter knows
+    silent: ClassVar[frozenset[str]] = frozenset()  # classes beside them that do not spike
 
     def claims(self, module: nn.Module) -> bool:
         """Whether the module is a layer of this library's neurons."""
@@ -77,7 +69,7 @@ class Adapter:
         return self.claims(module)
 
     def axes(self, module: Any) -> str | None:
-        """How current and output of one call lie, see `snnbd_core.guards.axes`.
+        """How current and output of one call lie, see `snnbd_core.guards.AXES`.
 
         None: either of "time", "folded" and "step", seen from the shapes of the first run.
         """

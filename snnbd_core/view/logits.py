@@ -19,11 +19,9 @@ def as_read(net: nn.Module, sequence: Tensor) -> Tensor:
         for name, given in (("num_timesteps", steps), ("batch_size", batch)):
             built = getattr(module, name, -1)
             if type(module).__name__.endswith("Squeeze") and built not in (-1, None, given):
-                raise ValueError(
-                    f"net={type(net).__name__} has a {type(module).__name__} with {name}={built} "
-                    f"and is given T={steps} steps of B={batch} samples: needed is num_timesteps=T "
-                    "alone"
-                )
+                has = f"net={type(net).__name__} has a {type(module).__name__} with {name}={built}"
+                got = f"is given T={steps} steps of B={batch} samples"
+                raise ValueError(f"{has} and {got}: needed is num_timesteps=T alone")
     kinds = (weight.dtype for weight in net.parameters() if weight.dtype.is_floating_point)
     return sequence.to(next(kinds, sequence.dtype))
 

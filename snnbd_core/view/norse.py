@@ -1,7 +1,7 @@
 """norse: LIFCell, LIFBoxCell, IAFCell, one call a step, and LIF, IAF over all steps.
 
 A call gives (spikes, state), and settings are a named tuple `p`. The potential is that after the
-reset. Nothing is kept in the module: a network that gives no state to the first step starts anew.
+reset. Nothing is stored in the module: a network that gives no state to the first step starts anew.
 """
 
 from __future__ import annotations

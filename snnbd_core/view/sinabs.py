@@ -36,11 +36,9 @@ class Sinabs(Adapter):
         if not str(self._kind(module)).endswith("Squeeze"):
             return "batch"
         if module.batch_size != -1 or module.num_timesteps == -1:
-            raise self.blind(
-                module,
-                "which rows are steps of one sample in a batch of any size",
-                f"needed is num_timesteps=T alone, not batch_size={module.batch_size}",
-            )
+            rows = "which rows are steps of one sample in a batch of any size"
+            needed = f"needed is num_timesteps=T alone, not batch_size={module.batch_size}"
+            raise self.blind(module, rows, needed)
         return "folded-batch"
 
     def recording(self, module: Any) -> dict[str, Any]:

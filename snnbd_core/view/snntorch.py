@@ -1,6 +1,6 @@
 """snnTorch: Leaky, Synaptic, Lapicque, Alpha and their recurrent kin; one call a step.
 
-Hidden or explicit, the neurons keep their state as buffers `mem`, `syn` and so on. `mem` is the
+Hidden or explicit, the neurons store their state as buffers `mem`, `syn` and so on. `mem` is the
 potential after the step: before the reset of the same step with the default reset_delay=True (a
 spike resets one step later), after it with reset_delay=False.
 """

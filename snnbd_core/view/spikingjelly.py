@@ -31,7 +31,7 @@ class SpikingJelly(Adapter):
     )
 
     def stateful(self, module: nn.Module) -> bool:
-        """Also dropout, which keeps its mask."""
+        """Also dropout, which stores its mask."""
         return any(base.__name__ == "MemoryModule" for base in type(module).__mro__)
 
     def axes(self, module: Any) -> str:
@@ -77,9 +77,6 @@ class SpikingJelly(Adapter):
 
     def _number(self, module: nn.Module, name: str, value: Value) -> float:
         if torch.as_tensor(value).numel() != 1:
-            raise self.blind(
-                module,
-                f"a {name} of its own for each neuron or sample",
-                "its settings are one number for a layer",
-            )
+            asked = f"a {name} of its own for each neuron or sample"
+            raise self.blind(module, asked, "its settings are one number for a layer")
         return float(value)

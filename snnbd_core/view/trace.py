@@ -35,7 +35,7 @@ class Layer:
         name: of the module in the network, with "#2" and so on for later uses.
         module: the module.
         adapter: how it is read and set.
-        axes: how current and spikes of one call lie, see `snnbd_core.guards.axes`.
+        axes: how current and spikes of one call lie, see `snnbd_core.guards.AXES`.
         use: which use of the module within a time step this is, from 0.
         uses: how often the module is used in a step.
         shape: of its neurons, (C, H, W) or (N,).
@@ -81,14 +81,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a run showed.
-
-    Attributes:
-        layers: of neurons, in the order in which they run.
-        weights: convolutions and dense layers, likewise.
-        input_shape: (C, H, W).
-        classes: number of logits.
-    """
+    """What a run showed: layers in the order in which they run, and the number of logits."""
 
     layers: tuple[Layer, ...]
     weights: tuple[Weights, ...]
@@ -174,7 +167,7 @@ def _longer(
 ) -> dict[nn.Module, list[torch.Size]]:
     """Shapes of all currents with a step more: what grows with T is time.
 
-    Nothing for a network that is built for its number of steps.
+    There is none for a network that is built for its number of steps.
     """
     try:
         calls, _ = _calls(watched, run, torch.cat([sequence, sequence[-1:]]))
@@ -195,15 +188,13 @@ def _axes(current: Tensor, steps: int, batch: int, longer: Sequence[torch.Size])
         alike = torch.allclose(rows, rows[:1].expand_as(rows), rtol=1e-4, atol=1e-6)
         same = torch.allclose(current, current[:1].expand_as(current), rtol=1e-4, atol=1e-6)
         return "folded-batch" if alike and not same else "folded"
-    if shape[0] == batch and any(one[:2] == (batch, steps + 1) for one in longer):
+    if shape[0] == batch and any(size[:2] == (batch, steps + 1) for size in longer):
         return "batch"
     if shape[0] == batch:
         return "step"
-    raise NotVisible(
-        "how its neurons lie in time",
-        f"a layer with a current of shape {list(shape)}",
-        f"needed is [T, B, ...], [B, T, ...], [T * B, ...] or [B, ...] with T={steps}, B={batch}",
-    )
+    layer = f"a layer with a current of shape {list(shape)}"
+    needed = "needed is [T, B, ...], [B, T, ...], [T * B, ...] or [B, ...]"
+    raise NotVisible("how its neurons lie in time", layer, f"{needed} with T={steps}, B={batch}")
 
 
 def sample(net: nn.Module, like: Tensor | None) -> Tensor:

@@ -51,11 +51,15 @@ class View:
 
         Raises:
             ValueError: an output that is no [B, classes], or not of finite numbers.
+            RuntimeError: the network's own, with the shape that it was given.
         """
         self.reset()
         try:
             logits = self.net(as_read(self.net, sequence))
             return finite(checked_logits(logits, sequence.shape[1]))
+        except RuntimeError as error:
+            error.add_note(f"the network was given a sequence [T, B, ...] of {[*sequence.shape]}")
+            raise
         finally:
             self.reset()  # states that hang on a graph can be neither copied nor saved
 
@@ -191,15 +195,11 @@ class View:
         """
         recurrent = next((layer for layer in self.layers if layer.inner), None)
         if recurrent is not None:
-            raise NotVisible(
-                "one chain of layers", str(recurrent), "it has connections within the layer"
-            )
+            within = "it has connections within the layer"
+            raise NotVisible("one chain of layers", str(recurrent), within)
         if len(self.weights) != len(self.hidden) + 1:
-            raise self.blind(
-                "one chain of layers",
-                f"it has {len(self.weights)} layers with weights and {len(self.hidden)} hidden "
-                "layers of neurons",
-            )
+            counts = f"{len(self.weights)} layers with weights and {len(self.hidden)} hidden layers"
+            raise self.blind("one chain of layers", f"it has {counts} of neurons")
         found, channels = [], None
         for layer in self.weights:
             weight: Tensor = layer.module.weight.detach()  # type: ignore[operator]
@@ -248,13 +248,9 @@ class View:
             return guards.gated(current, value, offset)
 
         added = [None] * len(values) if offsets is None else offsets
-        return self.edited(
-            {
-                layer: partial(gate, value=value, offset=offset)
-                for layer, value, offset in zip(self.hidden, values, added, strict=True)
-                if value is not None
-            }
-        )
+        rows = zip(self.hidden, values, added, strict=True)
+        gates = {layer: partial(gate, value=v, offset=o) for layer, v, o in rows if v is not None}
+        return self.edited(gates)
 
     def bounded(self, bounds: Sequence[Tensor]) -> Reading:
         """A block that cuts the currents of hidden layers at upper bounds [T, C]."""
@@ -268,8 +264,7 @@ class View:
     def settings(self) -> dict[str, Settings]:
         """What the neurons of each spiking module are set to now, by its name; needs no run."""
         names = {module: name for name, module in self.net.named_modules()}
-        found = ((names[module], adapter.settings(module)) for module, adapter in self.neurons)
-        return {name: settings.detached() for name, settings in found}
+        return {names[module]: adapter.settings(module) for module, adapter in self.neurons}
 
     # ---- for good
 
@@ -286,12 +281,11 @@ class View:
         if kind == "gate" and layer.inner:
             raise NotVisible("all its currents", str(layer), "it has connections within the layer")
         if kind in ("factor", "noise") and not layer.adapter.scales(layer.module):
-            raise NotVisible(
-                "a threshold of its own for each neuron",
-                str(layer),
+            needed = (
                 "needed are neurons that start from 0, are reset to 0 or by the threshold, and "
-                "have no connections within the layer",
+                "have no connections within the layer"
             )
+            raise NotVisible("a threshold of its own for each neuron", str(layer), needed)
         if kind == "noise" and layer.axes == "folded":
             raise NotVisible("which rows are one sample", str(layer), "needed is [T, B, ...]")
         where = {"axes": layer.axes, "use": layer.use, "uses": layer.uses}

@@ -50,7 +50,7 @@ def readings(net, what, sequence):
 def held(*neurons):
     """Settings of neurons that are no network."""
     found = View(nn.ModuleList(neurons)).neurons
-    return [adapter.settings(module).detached() for module, adapter in found]
+    return [adapter.settings(module) for module, adapter in found]
 
 
 @pytest.mark.parametrize("readout", ["linear", "rate"])

@@ -33,7 +33,7 @@ def card(net: nn.Module) -> Card:
     names = {module: name for name, module in view.net.named_modules()}
     found = []
     for module, adapter in view.neurons:
-        settings = adapter.settings(module).detached()
+        settings = adapter.settings(module)
         if settings.threshold is None or settings.decay is None:
             raise adapter.blind(module, "a threshold and a decay", "needed are neurons with both")
         means = float(settings.threshold.mean()), float(settings.decay.mean())
@@ -73,7 +73,9 @@ class HyperParameters(ModelDetector):
 
     def _verdict(self, bench: Bench) -> Verdict:
         found = card(bench.net)
-        expected = self.expected or tuple((name, *found[0][1:]) for name, _, _ in found)
+        expected = self.expected
+        if expected is None:
+            expected = tuple((name, *found[0][1:]) for name, _, _ in found)
         names = [[name for name, _, _ in rows] for rows in (found, expected)]
         if names[0] != names[1]:
             raise ValueError(f"expected={names[1]}: the network has layers {names[0]}")
