@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from snnbd_book import claims
 from snnbd_book.build import plan, recorded
 from snnbd_book.build.settings import Book, Parameters
 from snnbd_book.claims import Claim, Judgement
-from snnbd_book.runs import Record, all_recorded, results_dir
+from snnbd_book.runs import Record, all_recorded
 
 PAGE = "book/reproduction"
 RECORDED_PAGE = "book/reproduction-recorded"
@@ -19,20 +20,20 @@ RECORDED_PROFILE = "sample"
 _RECORDS = "records"
 _HEAD = """# Reproduction status
 
-One row for each statement of a paper that can be checked: what the paper says, what our runs
-gave, and the verdict. CA is the clean accuracy, ASR the attack success rate. The tests behind the
-verdicts stand in `claims/`, and their thresholds are ours; the reason for a verdict quotes them,
-with the measured value in brackets behind each figure. The training settings were chosen by clean
-accuracy on a validation split of the training set (`benchmarks/choose_training.py`). The last
-column leads to the records of the runs, with commit, versions, device and seed.
+Each statement of a paper that can be checked, with a verdict: *reproduced*, *partly*,
+*contradicted*; *under-trained*, where longer training shows what the profile's is too short for;
+*other data*, where the statement is about a data set that was not at hand, and what our data say
+is added; *not run*, with the reason. Folded below each are our figures beside the paper's, the
+test of the verdict with the measured values in brackets, and the runs. CA is the clean accuracy,
+ASR the attack success rate.
 
-What is quoted of BadSNN (Miah et al.) beyond its abstract comes from a public transcription by its
-re-implementers, confirmed by nobody.
-
-Profile of this build: **{profile}**. A paper's experiment on another data set is rerun here on the
-data set of the profile, so a verdict says whether the *behaviour* is the same, not the figure.
-Success rates leave the target class out unless the paper's row counts it in; intervals span 95 %
-and hold the spread over three seeds and the size of the test set.
+The tests stand in `claims/`, and their thresholds are ours. Profile of this build: **{profile}**.
+Its `digits-events` stand for N-MNIST and its `digits` for MNIST, so a verdict says whether the
+*behaviour* is the same, not the figure. Success rates leave the target class out unless the
+paper's row counts it in; {{doc}}`intervals` says what the intervals are. The training settings
+were chosen by clean accuracy on a validation split of the training set
+(`benchmarks/choose_training.py`). What is quoted of BadSNN (Miah et al.) beyond its abstract
+comes from a public transcription by its re-implementers, confirmed by nobody.
 
 """
 
@@ -40,9 +41,8 @@ and hold the spread over three seeds and the size of the test set.
 _RECORDED_HEAD = """# Reproduction status: recorded runs
 
 The claims of {{doc}}`reproduction`, to be read in the same way, judged from runs on real recordings
-of N-MNIST (profile **{profile}**) that were made and committed under `results/recorded/`. A build
-of another profile does **not** repeat them; each record names the commit, the versions and the
-machine that made it.
+of N-MNIST (profile **{profile}**). A build of another profile does **not** repeat them; each record
+names the commit, the versions and the machine that made it.
 
 """
 
@@ -90,13 +90,13 @@ def run_claims(
 def write(book: Book, parameters: Parameters, folder: Path) -> None:
     """Writes both pages, the records that they lead to, and what a sweep would cost.
 
-    One is of this build's profile, from records just made; the other of committed records.
+    One is of this build's profile, the other of runs on real recordings.
     """
     every = _claims(book)
     now = [
         claims.judge(one, parameters.profile, seeds=_seeds(parameters), run=False) for one in every
     ]
-    kept = [claims.judge(one, RECORDED_PROFILE, run=False, recorded=True) for one in every]
+    kept = [claims.judge(one, RECORDED_PROFILE, run=False) for one in every]
     pages = (
         (PAGE, _HEAD.format(profile=parameters.profile), now),
         (RECORDED_PAGE, _RECORDED_HEAD.format(profile=RECORDED_PROFILE), kept),
@@ -105,13 +105,12 @@ def write(book: Book, parameters: Parameters, folder: Path) -> None:
         text = head + claims.status_page(
             judgements,
             record_link=f"{_RECORDS}/{{file}}",
-            recorded_link=f"{_RECORDS}/{{file}}",
             chapter_link="/{chapter}.ipynb",
         )
         if page == RECORDED_PAGE:
             text += _every_run(all_recorded())
         (folder / page).with_suffix(".md").write_text(text, encoding="utf-8")
-        _copy_records(judgements, (folder / page).parent / _RECORDS)
+        _write_records(judgements, (folder / page).parent / _RECORDS)
     (folder / plan.PAGE).with_suffix(".md").write_text(plan.page(now, kept), encoding="utf-8")
 
 
@@ -125,13 +124,12 @@ def _every_run(records: Sequence[Record]) -> str:
     return text
 
 
-def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:
+def _write_records(judgements: Sequence[Judgement], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for item in judgements:
         for record in item.records:
-            committed = record.experiment.hash in item.recorded
-            source = results_dir() / ("recorded" if committed else "") / record.file_name
-            (folder / record.file_name).write_bytes(source.read_bytes())
+            text = json.dumps(record.to_dict(), indent=1) + "\n"
+            (folder / record.file_name).write_text(text, encoding="utf-8")
 
 
 def _claims(book: Book) -> list[Claim]:

@@ -14,7 +14,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from snnbd_book.build import status
+from snnbd_book.build import findings, status
 from snnbd_book.build.settings import Book
 
 INJECTED = "injected-parameters"
@@ -48,6 +48,7 @@ def stage(book: Book, executed: dict[str, Path], folder: Path, *, only: bool = F
 
 def clean(notebook: NotebookNode) -> NotebookNode:
     """Takes papermill's times and paths out, and hides the cell that it put in."""
+    findings.without_roles(notebook)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)

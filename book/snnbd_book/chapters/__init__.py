@@ -8,6 +8,8 @@
 module                 one subject
 =====================  =============================================================================
 groups                 `Runs`: a name of a group -> its records
+findings               what the book says of its runs, tested over them
+command                ``snnbd claims``
 a chapter's name       `grid`: profile and first seed -> the chapter's groups of experiments
 =====================  =============================================================================
 """

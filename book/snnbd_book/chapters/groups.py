@@ -79,6 +79,14 @@ class Runs:
             raise ValueError(f"group={name!r} is unknown; allowed: {', '.join(self.planned)}")
         return filled(self.planned[name], self._records(name))
 
+    def recorded(self, name: str) -> Any:
+        """The same of committed records alone.
+
+        Raises:
+            LookupError: a run without one; names it.
+        """
+        return filled(self.planned[name], committed(every(self.planned[name])))
+
     def _records(self, name: str) -> dict[str, Record]:
         wanted = {one.hash: one for one in every(self.planned[name])}
         found = committed(wanted.values())

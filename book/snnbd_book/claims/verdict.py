@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from snnbd_book import runs
-from snnbd_book.claims.expression import Lookup
 from snnbd_book.claims.paper import Claim, Paper, Quoted
 from snnbd_book.claims.sample import Sample, show
 from snnbd_book.runs import Experiment, Record
 from snnbd_core.data import DataNotFound
 
-REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly", "not reproduced"
-NOT_RUN = "not run in this profile"
+REPRODUCED, PARTLY, CONTRADICTED = "reproduced", "partly", "contradicted"
+UNDER_TRAINED, OTHER_DATA, NOT_RUN = "under-trained", "other data", "not run"
+VERDICTS = (REPRODUCED, PARTLY, CONTRADICTED, UNDER_TRAINED, OTHER_DATA, NOT_RUN)
 _FLOORS = {"attack_success_rate": "floor", "attack_success_rate_all": "floor_all"}
-VERDICTS = (REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_RUN)
+_STAND_INS = {"digits-events": "nmnist", "digits": "mnist"}  # embedded data, made like the real one
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Judgement:
         verdict: one of `VERDICTS`.
         figures: ours beside the paper's, in the claim's order.
         reason: the test that decided, with its numbers, or why nothing was run.
+        behaviour: of a claim about other data, what the tests say on the data that was used.
         records: all runs that it rests on.
         recorded: hashes of those that were read from ``results/recorded``.
     """
@@ -75,6 +76,7 @@ class Judgement:
     verdict: str
     figures: tuple[Figure, ...]
     reason: str
+    behaviour: str = ""
     records: tuple[Record, ...] = ()
     recorded: frozenset[str] = frozenset()
 
@@ -82,6 +84,14 @@ class Judgement:
     def data(self) -> tuple[str, ...]:
         """Names of the data sets that it rests on: a profile may have another than the paper."""
         return tuple(dict.fromkeys(record.experiment.data for record in self.records))
+
+    @property
+    def words(self) -> str:
+        """The verdict as it is written: "partly, on digits-events"."""
+        on = f"on {' and '.join(self.data)}"
+        if self.behaviour:
+            return f"{self.verdict}: {self.behaviour} {on}"
+        return f"{self.verdict}, {on}" if self.data else self.verdict
 
     @property
     def lost(self) -> bool:
@@ -109,33 +119,30 @@ def judge(
     *,
     seeds: Sequence[int] | None = None,
     run: bool = True,
-    recorded: bool | None = None,
     results: Path | str | None = None,
     device: str | torch.device = "auto",
     progress: bool = True,
 ) -> Judgement:
     """Judges a claim by the records of its experiments.
 
-    A record is looked for among the results; then, with `recorded`, among the committed records
-    of long runs, whichever code made them; then, with `run`, the experiment is run.
+    A record is looked for among the committed ones, whichever code made them; then among the other
+    results; then, with `run`, the experiment is run.
 
     Args:
         claim: what to judge.
         profile: "quick", "sample" or "paper".
         seeds: default: the paper's.
         run: False only reads.
-        recorded: default: in every profile but "quick".
         results, device, progress: as for `snnbd_book.runs.run`.
 
     Raises:
         CorruptRecord: a damaged or edited record.
+        ValueError: a test that divides by zero, or a figure that was not measured.
     """
     if profile not in claim.expected or claim.reproduced is None:
         reason = claim.why or f"no experiments for the {profile} profile"
         return _not_run(claim, profile, reason)
-    source = _Source(
-        run, profile != "quick" if recorded is None else recorded, results, device, progress
-    )
+    source = _Source(run, results, device, progress)
     found: dict[str, list[Record]] = {}
     for name, settings in claim.settings.items():
         for item in _seeded(settings[profile], seeds or claim.seeds):
@@ -143,17 +150,16 @@ def judge(
             if record is None:
                 return _not_run(claim, profile, source.reason(item))
             found.setdefault(name, []).append(record)
-
-    def lookup(name: str, figure: str) -> Sample:
-        return _sample(claim, name, figure, found[name])
-
-    verdict, reason = _decided(claim, lookup)
+    verdict, reason = _decided(claim, found)
+    data = {record.experiment.data for records in found.values() for record in records}
+    elsewhere = claim.data and not {claim.data} & {_STAND_INS.get(one, one) for one in data}
     return Judgement(
         claim=claim,
         profile=profile,
-        verdict=verdict,
-        figures=tuple(_figure(quoted, lookup) for quoted in claim.figures),
+        verdict=OTHER_DATA if elsewhere else verdict,
+        figures=tuple(_figure(quoted, found) for quoted in claim.figures),
         reason=f"{reason} {claim.why}".strip(),
+        behaviour=verdict if elsewhere else "",
         records=tuple(record for records in found.values() for record in records),
         recorded=frozenset(source.from_recorded),
     )
@@ -163,75 +169,61 @@ class _Source:
     """Where the records of a judgement come from, and why one is missing."""
 
     def __init__(
-        self,
-        run: bool,
-        recorded: bool,
-        results: Path | str | None,
-        device: str | torch.device,
-        progress: bool,
+        self, run: bool, results: Path | str | None, device: str | torch.device, progress: bool
     ) -> None:
-        self.may_run, self.may_read_recorded = run, recorded
+        self.may_run = run
         self.results, self.device, self.progress = results, device, progress
         self.from_recorded: set[str] = set()
         self.missing_data: DataNotFound | None = None
 
     def record(self, item: Experiment) -> Record | None:
-        found = self._without_data(lambda: runs.stored(item, self.results))
-        if found is None and self.may_read_recorded:
-            try:
-                found = runs.recorded(item, self.results)
-                self.from_recorded.add(item.hash)
-            except LookupError:
-                found = None
-        if found is None and self.may_run:
-            found = self._without_data(
-                lambda: runs.run(
-                    item, results=self.results, device=self.device, progress=self.progress
-                )
-            )
-        return found
+        try:
+            found = runs.recorded(item, self.results)
+            self.from_recorded.add(item.hash)
+            return found
+        except LookupError:
+            pass
+        try:
+            kept = runs.stored(item, self.results)
+            if kept is not None or not self.may_run:
+                return kept
+            return runs.run(item, results=self.results, device=self.device, progress=self.progress)
+        except DataNotFound as error:
+            self.missing_data = error
+            return None
 
     def reason(self, item: Experiment) -> str:
         if self.missing_data is not None:
             return str(self.missing_data).splitlines()[0]
         return f"there is no record of {item.name}-{item.hash} (seed {item.seed})"
 
-    def _without_data(self, get: Callable[[], Record | None]) -> Record | None:
-        try:
-            return get()
-        except DataNotFound as error:
-            self.missing_data = error
-            return None
 
-
-def _decided(claim: Claim, lookup: Lookup) -> tuple[str, str]:
+def _decided(claim: Claim, found: Mapping[str, list[Record]]) -> tuple[str, str]:
     """The first verdict whose test holds, and the tests with their numbers."""
     reasons = []
-    for verdict, test in ((REPRODUCED, claim.reproduced), (PARTLY, claim.partly)):
-        if test is None:
-            continue
-        holds = test.holds(lookup)
-        reasons.append(f"{test.explained(lookup)} is {'true' if holds else 'false'}.")
-        if holds:
-            return verdict, " ".join(reasons)
-    return NOT_REPRODUCED, " ".join(reasons)
+    tests = (
+        (REPRODUCED, claim.reproduced),
+        (PARTLY, claim.partly),
+        (UNDER_TRAINED, claim.under_trained),
+    )
+    try:
+        for verdict, test in tests:
+            if test is None:
+                continue
+            holds = test.holds(found)
+            reasons.append(f"{test.explained(found)} is {'true' if holds else 'false'}.")
+            if holds:
+                return verdict, " ".join(reasons)
+    except ValueError as error:
+        raise ValueError(f"claim {claim.id!r} of {claim.paper}: {error}") from error
+    return CONTRADICTED, " ".join(reasons)
 
 
-def _sample(claim: Claim, name: str, figure: str, records: list[Record]) -> Sample:
-    found = [record.report.figure(figure) for record in records]
-    values = tuple(value for value in found if value is not None)
-    if len(values) < len(found):
-        raise ValueError(
-            f"claim {claim.id!r} of {claim.paper} looks at {name}.{figure}, which was not "
-            f"measured: experiment {name!r} has no trigger, or a rule without this figure"
-        )
-    return Sample(values)
-
-
-def _figure(quoted: Quoted, lookup: Lookup) -> Figure:
+def _figure(quoted: Quoted, found: Mapping[str, list[Record]]) -> Figure:
     if not quoted.experiment:
         return Figure(quoted.label, None, None, quoted.paper)
-    sample = lookup(quoted.experiment, quoted.figure)
+    records = found[quoted.experiment]
+    sample = Sample.of(records, quoted.figure)
     floor = _FLOORS.get(quoted.figure)
     return Figure(
         quoted.label,
@@ -239,7 +231,7 @@ def _figure(quoted: Quoted, lookup: Lookup) -> Figure:
         sample.interval,
         quoted.paper,
         sample.is_rate,
-        None if floor is None else lookup(quoted.experiment, floor),
+        None if floor is None else Sample.of(records, floor),
     )
 
 
