@@ -11,12 +11,14 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book test bench lint types pairing rounding clean
+.PHONY: help book test verify reproduce bench lint types pairing rounding clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book    execute the chapters and build the HTML (PROFILE=quick|sample|paper, ONLY=02)"
 	@echo "make test    test suite with coverage, lint, format, imports, spelling, prose, types, pairing of the notebooks"
+	@echo "make verify     run some records again and compare (MINUTES=5)"
+	@echo "make reproduce  every run of the book again on this machine (PROFILE=quick)"
 	@echo "make bench   time the neurons beside other libraries"
 	@echo "make clean   remove what was built (_build); .venv stays"
 
@@ -24,6 +26,15 @@ book: $(VENV)/.book
 	$(BIN)/snnbd book --profile $(PROFILE) $(if $(ONLY),--only $(ONLY))
 
 # The suite comes last, so that its closing line is the last thing on the screen.
+# Runs a random sample of the committed records again and compares.
+MINUTES ?= 5
+verify: $(VENV)/.book
+	$(BIN)/snnbd verify --minutes $(MINUTES)
+
+# Every run of the book on this machine; goes on where it was stopped.
+reproduce: $(VENV)/.book
+	$(BIN)/snnbd reproduce --profile $(PROFILE)
+
 test: lint types pairing rounding
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 

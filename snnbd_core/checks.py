@@ -7,10 +7,13 @@ whatever library a number came from.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -62,6 +65,19 @@ def all_above(name: str, values: Any, least: float) -> tuple[float, ...]:
     if not several or not len(values):
         raise ValueError(f"{name}={values!r} must be a list of at least one number")
     return tuple(above(name, value, least) for value in values)
+
+
+def whole_row(values: Any) -> tuple[int, ...] | None:
+    """A tuple, list, array or tensor of whole numbers as ints; None for anything else."""
+    row = (
+        values.tolist() if isinstance(values, np.ndarray | torch.Tensor) and values.ndim else values
+    )
+    if not isinstance(row, tuple | list):
+        return None
+    plain_row = [plain(value) for value in row]
+    if not all(isinstance(x, Integral) and not isinstance(x, bool) for x in plain_row):
+        return None
+    return tuple(map(int, plain_row))
 
 
 def flag(name: str, value: Any) -> bool:
@@ -120,18 +136,15 @@ def finite(net: nn.Module, done: str) -> None:
     """
     network(net)
     for name, values in (*net.named_parameters(), *net.named_buffers()):
+        wrong = None
         if nn.parameter.is_lazy(values):
-            raise ValueError(
-                f"the weights {name} have no shape yet: nothing can be {done}; run the network "
-                "once on a batch, or train it"
-            )
-        if values.dtype in (torch.float16, torch.bfloat16):
-            raise ValueError(
-                f"the weights {name} are {values.dtype}: allowed is float32 or float64, as "
-                "net.float() gives them"
-            )
-        if not bool(torch.isfinite(values).all()):
-            raise ValueError(f"the weights {name} are not finite: nothing can be {done}")
+            wrong = "have no shape yet; run the network once on a batch, or train it"
+        elif values.dtype in (torch.float16, torch.bfloat16):
+            wrong = f"are {values.dtype}: allowed is float32 or float64, as net.float() gives them"
+        elif not bool(torch.isfinite(values).all()):
+            wrong = "are not finite"
+        if wrong is not None:
+            raise ValueError(f"nothing can be {done}: the weights {name} {wrong}")
 
 
 def trainable(net: nn.Module) -> None:
@@ -145,15 +158,71 @@ def trainable(net: nn.Module) -> None:
 
 
 def classes(count: int, least: int, method: str) -> None:
-    """Raises ValueError for a network with fewer classes than a statistic can work with.
-
-    Args:
-        count: of the network's classes.
-        least: how many there must be.
-        method: what compares them.
-    """
+    """Raises ValueError for a network with fewer classes than a method can compare."""
     if count < least:
-        raise ValueError(
-            f"classes={count}: {method} compares each class with the others and needs at least "
-            f"{least}"
-        )
+        words = "compares each class with the others and needs at least"
+        raise ValueError(f"classes={count}: {method} {words} {least}")
+
+
+Check = Callable[[str, Any], Any]
+
+
+class Settings:
+    """A frozen dataclass whose types say which values its fields may have: `epochs: Count = 30`.
+
+    Raises:
+        ValueError: a field outside what its type allows; the value is never changed silently.
+    """
+
+    def __post_init__(self) -> None:
+        kind: Any = type(self)
+        for name, check in _checks_of(kind).items():
+            settings(self, **{name: check(name, getattr(self, name))})
+
+
+def fitting(fits: Callable[[float], bool], words: str) -> Check:
+    """The check of a type of one's own, as in `Annotated[float, fitting(...)]`; see `number`."""
+    return lambda name, value: number(name, value, fits, words)
+
+
+Natural = Annotated[int, lambda name, value: whole(name, value, 0)]
+"""A whole number from 0 on."""
+Count = Annotated[int, lambda name, value: whole(name, value, 1)]
+"""A whole number from 1 on."""
+Positive = Annotated[float, lambda name, value: above(name, value, 0)]
+"""A number above 0."""
+Share = Annotated[float, share]
+"""A number from 0 to less than 1."""
+Part = Annotated[float, fitting(lambda x: 0 < x <= 1, "in (0, 1]")]
+"""A number above 0 and up to 1."""
+Inner = Annotated[float, fitting(lambda x: 0 < x < 1, "in (0, 1)")]
+"""A number between 0 and 1, neither of them."""
+Unit = Annotated[float, lambda name, value: within(name, value, 0, 1)]
+"""A number from 0 to 1."""
+Flag = Annotated[bool, flag]
+"""True or False."""
+Levels = Annotated[tuple[float, ...], lambda name, values: all_above(name, values, 0)]
+"""At least one number, each above 0."""
+
+
+@functools.cache
+def _checks_of(kind: Any) -> dict[str, Check]:
+    """The checks of a dataclass's fields by name, of those that have one."""
+    hints = get_type_hints(kind, include_extras=True)
+    found = {item.name: _check_of(hints[item.name]) for item in dataclasses.fields(kind)}
+    return {name: check for name, check in found.items() if check is not None}
+
+
+def _check_of(hint: Any) -> Check | None:
+    """The check of a type: the names of a Literal, what is Annotated, either of them or None."""
+    if get_origin(hint) is Literal:
+        return lambda name, value: choice(name, value, get_args(hint))
+    if get_origin(hint) is Annotated:
+        check: Check = get_args(hint)[1]
+        return check
+    if not isinstance(hint, UnionType) and get_origin(hint) is not Union:
+        return None
+    inner = next(filter(None, map(_check_of, get_args(hint))), None)
+    if inner is None:
+        return None
+    return lambda name, value: None if value is None else inner(name, value)

@@ -95,8 +95,8 @@ class Triggered(_View):
 class PoisonedDataset(_View):
     """A data set that knows which of its samples it changed; made by `poison`.
 
-    Same protocol as the wrapped set. Poisoned samples are computed when first asked for and kept,
-    as 8- or 16-bit counts where they are counts.
+    Same protocol as the wrapped set. Poisoned samples are computed when first asked for and
+    stored, as 8- or 16-bit counts where they are counts.
 
     Attributes:
         dataset: the wrapped set, never changed.
@@ -119,7 +119,7 @@ class PoisonedDataset(_View):
         self._triggered = Triggered(dataset, trigger)
         self._is_poisoned = np.zeros(len(dataset), dtype=bool)
         self._is_poisoned[self.poisoned_indices] = True
-        self._kept: dict[int, np.ndarray] = {}
+        self._stored: dict[int, np.ndarray] = {}
         # a trigger that does not fit shows here, not hours later in the first epoch
         self._compute(self.poisoned_indices[:1])
 
@@ -139,8 +139,8 @@ class PoisonedDataset(_View):
             samples = samples.clone()  # the wrapped set may have handed out its own memory
             self._compute(indices[rows])
             for row in rows:
-                kept = self._kept[int(indices[row])]
-                samples[row] = torch.from_numpy(kept.astype(np.float32))
+                stored = self._stored[int(indices[row])]
+                samples[row] = torch.from_numpy(stored.astype(np.float32))
         return samples, torch.from_numpy(self.labels[indices])
 
     def events(self, index: int) -> np.ndarray:
@@ -161,10 +161,10 @@ class PoisonedDataset(_View):
         return PoisonedDataset(self.dataset.subset(indices), self.trigger, self.target, poisoned)
 
     def _compute(self, indices: np.ndarray) -> None:
-        missing = [int(i) for i in np.unique(indices) if int(i) not in self._kept]
+        missing = [int(i) for i in np.unique(indices) if int(i) not in self._stored]
         if missing:
             samples, _ = self._triggered.batch(missing)
-            self._kept.update(zip(missing, map(_compact, samples.numpy()), strict=True))
+            self._stored.update(zip(missing, map(_compact, samples.numpy()), strict=True))
 
 
 def poison(

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-WORKFLOWS = ("book.yml", "links.yml", "newest.yml", "release.yml")
+WORKFLOWS = ("book.yml", "links.yml", "newest.yml", "release.yml", "verify.yml")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,7 @@ def test_the_workflow_runs_the_check_that_runs_both_commands_and_looks_at_the_bo
         "make book",
         ".venv/bin/snnbd check",
         ".venv/bin/snnbd claims",
+        ".venv/bin/snnbd verify --minutes 3",
         "make test",
     ]
 

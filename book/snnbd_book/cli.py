@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Annotated
 
@@ -88,21 +89,34 @@ app.command("evaluate")(command.evaluate_saved)
 app.command("carry")(command.carry)
 
 
-@app.command(
-    "sweep",
-    add_help_option=False,
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
-def sweep(context: typer.Context) -> None:
-    """Run a grid of experiments with Dask; `sweep --help` says more."""
-    # Imported here: Dask takes a second to import and is not part of a reader's environment.
-    try:
-        from snnbd_book.sweeps import cli
-    except ModuleNotFoundError as error:
-        raise _failure(f"{error}; a sweep needs: pip install -e '.[sweep]'") from error
-    inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    inner.command()(cli)
-    inner(args=context.args, prog_name="snnbd sweep")
+def _later(name: str, module: str, function: str, summary: str) -> None:
+    """Adds a command whose module is imported when it is called.
+
+    These need Dask, which takes a second to import and is not part of a reader's environment.
+    """
+
+    def call(context: typer.Context) -> None:
+        try:
+            command = getattr(importlib.import_module(module), function)
+        except ModuleNotFoundError as error:
+            raise _failure(f"{error}; this needs: pip install -e '.[sweep]'") from error
+        inner = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        inner.command()(command)
+        inner(args=context.args, prog_name=f"snnbd {name}")
+
+    app.command(
+        name,
+        help=summary,
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )(call)
+
+
+_VERIFY = "snnbd_book.verify"
+_later("sweep", "snnbd_book.sweeps", "cli", "Run a grid of experiments side by side.")
+_later("verify", _VERIFY, "verify", "Run a sample of the committed records again and compare.")
+_later("stale", _VERIFY, "stale", "List records that other code made, and what running costs.")
+_later("reproduce", _VERIFY, "reproduce", "Run every run of the book again on this machine.")
 
 
 def _failure(reason: object) -> typer.Exit:

@@ -14,9 +14,9 @@ follows a public transcription that nobody confirmed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
-import torch
 from torch import nn
 
 from snnbd_core.attacks.dual_spike import DualSpike, target_samples
@@ -33,26 +33,19 @@ def train(
     target: int = 0,
     *,
     epochs: int = 10,
-    seed: int = 0,
-    device: str | torch.device = "auto",
-    batch_size: int = 64,
-    learning_rate: float = 1e-3,
-    loss: str = "mse",
-    steps: int = 4,
     progress: bool = True,
-    **dual: Any,
+    **settings: Any,
 ) -> History:
     """Dual-spike learning of a network in place; no sample is changed.
 
     Args:
         net: a network with spiking layers of any library, [T, B, C, H, W] -> logits [B, classes].
-            Afterwards it is on ``device``, in evaluation mode, with the neurons that it had.
+            Afterwards it is on the device, in evaluation mode, with the neurons that it had.
         dataset: clean frames or images; any set that `snnbd_core.data.as_set` takes.
         target: class that the malicious neurons are trained on.
-        epochs, seed, device, batch_size, learning_rate, loss, steps, progress: as for
-            `snnbd_core.learning.train`.
-        dual: settings of `DualSpike`: threshold, beta, share, weight, schedule, batch_norm,
-            warm_up.
+        epochs, progress: as for `snnbd_core.learning.train`.
+        settings: others of `DualSpike`, as threshold, and of `snnbd_core.learning.train`: seed,
+            device, batch_size, learning_rate, loss, steps.
 
     Returns:
         The history of the nominal half.
@@ -60,19 +53,10 @@ def train(
     Raises:
         ValueError: as `DualSpike` and `snnbd_core.learning.train`.
     """
-    task = Task.of(
-        net,
-        dataset,
-        target=target,
-        epochs=epochs,
-        seed=seed,
-        device=device,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        loss=loss,
-        steps=steps,
-        progress=progress,
-    )
+    dual = {
+        part.name: settings.pop(part.name) for part in fields(DualSpike) if part.name in settings
+    }
+    task = Task.of(net, dataset, target=target, epochs=epochs, progress=progress, **settings)
     return DualSpike(**dual).fit(task).history
 
 
@@ -89,10 +73,9 @@ def threshold_sweep(
     """One report for each inference threshold V_thr^a, all layers at the same.
 
     Args:
-        net, dataset, trigger, target: as for `snnbd_core.evaluate`.
+        net, dataset, trigger, target, settings: as for `snnbd_core.evaluate`.
         thresholds: each > 0.
         beta: the decay tau^a; None keeps the network's.
-        **settings: as for `snnbd_core.evaluate`.
     """
     reports = []
     for threshold in thresholds:

@@ -6,77 +6,66 @@ import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core import checks
+from snnbd_core.checks import Part, Positive, Settings, Share
 from snnbd_core.data.batches import shuffled
-from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
+from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
 from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.neurons import spiking_layers
 from snnbd_core.view import View, override
 from snnbd_core.view.ours import Ours
 
-__all__ = ["BATCH_NORMS", "SCHEDULES", "DualSpike", "target_samples"]
+__all__ = ["DualSpike", "target_samples"]
 
-SCHEDULES = ("joint", "two-pass")
-BATCH_NORMS = ("mixed", "shared", "frozen", "separate")
+Batch = tuple[Tensor, Tensor]
+Pair = tuple[np.ndarray | None, np.ndarray | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualSpike(Rule):
+class DualSpike(Settings, Rule):
     """Dual-spike learning as a rule; no sample is poisoned.
 
     Args:
-        threshold: the malicious one, V_thr^t, > 0.
-        beta: the malicious decay, in (0, 1]; None keeps the network's.
+        threshold: the malicious one, V_thr^t.
+        beta: the malicious decay; None keeps the network's.
         share: samples of the target class that are shown to the malicious neurons, as a share of
-            the whole training set (the paper's P), above 0.
-        weight: of the malicious loss, > 0. Both losses are means over their batches.
+            the whole training set (the paper's P).
+        weight: of the malicious loss. Both losses are means over their batches.
         schedule: "joint" takes both losses in every step, "two-pass" runs over all of D and then
             over the malicious samples in each epoch, as a public re-implementation does.
         batch_norm: how malicious batches are normalised. "mixed": together with the nominal ones,
             in one pass (joint only; thresholds are per sample). "shared": by themselves, moving
             the same running statistics. "frozen": by the running statistics. "separate": by
             themselves, the running statistics staying the nominal ones.
-        warm_up: share of the epochs before the malicious loss begins, in [0, 1).
+        warm_up: share of the epochs before the malicious loss begins.
 
     Raises:
-        ValueError: for any argument outside what is said above; when trained, for more malicious
-            samples than the target class has, or a network without spiking layers.
-        NotVisible: "mixed" with another library's neurons and batch norm.
+        ValueError: "mixed" with two passes; when trained, more malicious samples than the target
+            class has, or a network without spiking layers.
+        NotVisible: when trained, "mixed" with another library's neurons and batch norm.
     """
 
     attacks: ClassVar[bool] = True
 
-    threshold: float = 1.5
-    beta: float | None = None
-    share: float = 0.03
-    weight: float = 1.0
-    schedule: str = "joint"
-    batch_norm: str = "mixed"
-    warm_up: float = 0.0
+    threshold: Positive = 1.5
+    beta: Part | None = None
+    share: Part = 0.03
+    weight: Positive = 1.0
+    schedule: Literal["joint", "two-pass"] = "joint"
+    batch_norm: Literal["mixed", "shared", "frozen", "separate"] = "mixed"
+    warm_up: Share = 0.0
 
     def __post_init__(self) -> None:
-        beta = self.beta
-        checks.fields(self, ("threshold", "weight"), checks.above, 0)
-        checks.settings(
-            self,
-            beta=None if beta is None else _share("beta", beta),
-            share=_share("share", self.share),
-            schedule=checks.choice("schedule", self.schedule, SCHEDULES),
-            batch_norm=checks.choice("batch_norm", self.batch_norm, BATCH_NORMS),
-            warm_up=checks.share("warm_up", self.warm_up),
-        )
+        super().__post_init__()
         if self.batch_norm == "mixed" and self.schedule != "joint":
-            raise ValueError(
-                f"schedule={self.schedule!r} has no common batch: batch_norm='mixed' is for 'joint'"
-            )
+            raise ValueError(f"schedule={self.schedule!r}: batch_norm='mixed' is for 'joint'")
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its clean set, with both kinds of neurons."""
@@ -84,16 +73,21 @@ class DualSpike(Rule):
         seen = View(net)
         if not seen.spiking:
             raise ValueError(f"net={type(net).__name__} has no spiking layer to attack")
+        rule = self._fitting(seen)
         malicious = target_samples(task.clean, task.target, self.share, task.seed)
-        return Trained(net, _train(self._fitting(seen), net, task, malicious))
+        *_, history = epochs_of(
+            net,
+            torch.optim.Adam(net.parameters(), lr=task.learning_rate),
+            lambda epoch: _pairs(rule, task, len(malicious), epoch),
+            lambda pair: _step(rule, net, task, malicious, pair),
+            epochs=task.epochs,
+            seed_of=lambda epoch: task.seed + epoch,
+            progress=task.progress,
+        )
+        return Trained(net.eval(), history)
 
     def _fitting(self, seen: View) -> DualSpike:
-        """Two passes in place of one for neurons of other libraries, where no batch norm mixes.
-
-        Raises:
-            NotVisible: batch norm is to mix the halves, and neurons have one threshold for all
-                samples.
-        """
+        """Two passes in place of one for neurons of other libraries, where no batch norm mixes."""
         others = [each for each in seen.neurons if not isinstance(each[1], Ours)]
         if self.batch_norm != "mixed" or not others:
             return self
@@ -122,28 +116,6 @@ def target_samples(data: Any, target: int, share: float, seed: int) -> Any:
     return data.subset(np.random.default_rng([seed, 2]).permutation(of_target)[:count])
 
 
-def _share(name: str, value: Any) -> float:
-    return checks.number(name, value, lambda x: 0 < x <= 1, "in (0, 1]")
-
-
-Pair = tuple[np.ndarray | None, np.ndarray | None]
-
-
-def _train(rule: DualSpike, net: nn.Module, task: Task, malicious: Any) -> History:
-    """Adam with the cosine schedule of `learning.train`."""
-    *_, history = epochs_of(
-        net,
-        torch.optim.Adam(net.parameters(), lr=task.learning_rate),
-        lambda epoch: _pairs(rule, task, len(malicious), epoch),
-        lambda pair: _step(rule, net, task, malicious, pair),
-        epochs=task.epochs,
-        seed_of=lambda epoch: task.seed + epoch,
-        progress=task.progress,
-    )
-    net.eval()
-    return history
-
-
 def _pairs(rule: DualSpike, task: Task, malicious: int, epoch: int) -> list[Pair]:
     """Rows of (nominal batch, malicious batch) in one epoch, either may be None."""
     begun = epoch >= rule.warm_up * task.epochs
@@ -169,18 +141,13 @@ def _step(rule: DualSpike, net: nn.Module, task: Task, malicious: Any, pair: Pai
     bad = None if pair[1] is None else malicious.batch(pair[1])
     logits, bad_logits = _forward(rule, net, nominal, bad, task)
     loss_of = loss_named(task.loss)
-    total = torch.zeros((), device=task.device)
-    seen = Step(total, 0.0)
+    seen = Step(torch.zeros((), device=task.device), 0.0)
     if nominal is not None and logits is not None:
         labels = nominal[1].to(task.device)
         seen = scored(loss_of(logits, labels), logits, labels)
-        total = total + seen.loss
-    if bad is not None and bad_logits is not None:
-        total = total + rule.weight * loss_of(bad_logits, bad[1].to(task.device))
-    return replace(seen, loss=total)
-
-
-Batch = tuple[Tensor, Tensor]
+    if bad is None or bad_logits is None:
+        return seen
+    return replace(seen, loss=seen.loss + rule.weight * loss_of(bad_logits, bad[1].to(task.device)))
 
 
 def _forward(
@@ -199,10 +166,8 @@ def _forward(
     here = None if nominal is None else answers_of(net, sequence(nominal[0]))
     there = None
     if malicious is not None:
-        with (
-            _statistics(net, rule.batch_norm),
-            override(net, threshold=rule.threshold, beta=rule.beta),
-        ):
+        neurons = override(net, threshold=rule.threshold, beta=rule.beta)
+        with _statistics(net, rule.batch_norm), neurons:
             there = answers_of(net, sequence(malicious[0]))
     return here, there
 
@@ -213,9 +178,8 @@ def _both(rule: DualSpike, net: nn.Module, first: int, second: int) -> Iterator[
 
     def joined(nominal: Tensor, bad: float) -> Tensor:
         ones = torch.ones(first, 1, device=nominal.device)
-        return torch.cat(
-            (ones * nominal.detach(), torch.full_like(ones[:1], bad).expand(second, 1))
-        )
+        malicious = torch.full_like(ones[:1], bad).expand(second, 1)
+        return torch.cat((ones * nominal.detach(), malicious))
 
     with ExitStack() as stack:
         for layer in spiking_layers(net):

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
-from snnbd_core.attacks.surrogate import untrained
+from snnbd_core import networks
+from snnbd_core.checks import Flag, Settings, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import History, Task, Trained, as_sequence
@@ -38,14 +38,9 @@ _VALIDATION = 0.1  # share of the training set on which the best epoch is chosen
 
 
 class Perturbation(nn.Module):
-    """The learnt trigger, frames in and frames out: x + gamma g(x).
+    """The learnt trigger, frames in and frames out: x + gamma g(x), `rounded` to events >= 0.
 
     g: two convolutions 3x3 of stride 2 with IF neurons, two transposed ones back, tanh.
-
-    Args:
-        input_shape: (2, H, W).
-        gamma: largest change of a count.
-        rounded: whether the result is rounded to whole events, at least 0.
     """
 
     space = "frames"
@@ -97,7 +92,7 @@ def _neuron() -> IF:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dynamic:
+class Dynamic(Settings):
     """Settings of the dynamic trigger; what is learnt with them is a `Perturbation`.
 
     The task's rate is the share of the training samples that the triggered term of the loss sees;
@@ -106,26 +101,15 @@ class Dynamic:
     on the test set.
 
     Args:
-        gamma: largest change of a count, 0..1; the paper's are 0.01, 0.05 and 0.1.
-        alpha: weight of the clean task, 0..1; the paper's are 0.5 to 0.9.
+        gamma: largest change of a count; the paper's are 0.01, 0.05 and 0.1.
+        alpha: weight of the clean task; the paper's are 0.5 to 0.9.
         rounded: True rounds triggered test samples to whole events.
-
-    Raises:
-        ValueError: for any argument outside what is said above.
     """
 
-    gamma: float = 0.1
-    alpha: float = 0.5
-    rounded: bool = False
-    space: str = "frames"
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("gamma", "alpha"), checks.within, 0, 1)
-        checks.settings(
-            self,
-            rounded=checks.flag("rounded", self.rounded),
-            space=checks.choice("space", self.space, ("frames",)),
-        )
+    gamma: Unit = 0.1
+    alpha: Unit = 0.5
+    rounded: Flag = False
+    space: Literal["frames"] = "frames"
 
     def __call__(self, data: Any) -> Any:
         raise ValueError("Dynamic must be learnt with a network first, by fit(train, target=...)")
@@ -137,7 +121,6 @@ class Dynamic:
         target: int,
         seed: int = 0,
         net: nn.Module | None = None,
-        epochs: int = 10,
         **settings: Any,
     ) -> Perturbation:
         """The perturbation for a class, learnt together with a network.
@@ -148,32 +131,71 @@ class Dynamic:
             seed: of weights and training.
             net: the network that is backdoored, in place; None takes an untrained "quick-conv",
                 which is not given back.
-            epochs: of the training.
-            settings: others of `snnbd_core.learning.Task`, such as batch_size, learning_rate,
-                loss, device; rate is the share of samples that the triggered loss sees, 1 unless
-                given.
+            settings: others of `snnbd_core.learning.Task`: epochs (10 unless given), batch_size,
+                learning_rate, loss, device, and rate, the share of samples that the triggered loss
+                sees (1 unless given).
 
         Raises:
             ValueError: a target that is no class, settings out of range.
         """
         train = as_set(train)
         target = check_target(target, train.classes)
-        net = untrained(train, seed) if net is None else net
-        settings = {"rate": 1.0, **settings}
-        task = Task.of(net, train, target=target, seed=seed, epochs=epochs, **settings)
-        trigger: Perturbation = self.learn(task).trigger
+        net = net or networks.build("quick-conv", train.input_shape, train.classes, seed=seed)
+        settings = {"rate": 1.0, "epochs": 10, **settings}
+        learnt = self.learn(Task.of(net, train, target=target, seed=seed, **settings))
+        trigger: Perturbation = learnt.trigger
         return trigger
 
     def learn(self, task: Task) -> Trained:
         """Network and perturbation, trained jointly on the task's clean set."""
-        net = task.build().to(task.device)
+        net, device, loss_of = task.build().to(task.device), task.device, loss_named(task.loss)
         with seeded(task.seed):
-            trigger = self._untrained(task.clean.input_shape)
-        trigger.to(task.device)
+            trigger = self._untrained(task.clean.input_shape).to(device)
         order = np.random.default_rng([task.seed, 1]).permutation(len(task.clean))
         held = max(1, int(_VALIDATION * len(order)))
         fit, validation = task.clean.subset(order[held:]), task.clean.subset(order[:held])
-        history = _train(net, trigger, fit, validation, task, self.alpha)
+        attacked = np.random.default_rng(task.seed).permutation(len(fit)) < task.rate * len(fit)
+
+        def step(rows: np.ndarray) -> Step:
+            """Both losses of a batch; the history counts its clean samples."""
+            batch, labels = fit.batch(rows)
+            sequence, labels = as_sequence(batch.to(device), task.steps), labels.to(device)
+            logits = answers_of(net, sequence)
+            loss = self.alpha * loss_of(logits, labels)
+            chosen = torch.from_numpy(np.flatnonzero(attacked[rows])).to(device)
+            if len(chosen):
+                clean = sequence[:, chosen]
+                triggered = answers_of(net, clean + trigger.change(clean))
+                wanted = torch.full_like(labels[chosen], task.target)
+                loss = loss + (1 - self.alpha) * loss_of(triggered, wanted)
+            return scored(loss, logits, labels)
+
+        @torch.no_grad()
+        def score() -> float:
+            """alpha CA + (1 - alpha) ASR on the samples that are not trained on."""
+            net.eval()
+            batch, labels = validation.batch(np.arange(len(validation)))
+            sequence = as_sequence(batch.to(device), task.steps)
+            right = decide(answers_of(net, sequence)).cpu() == labels
+            hit = decide(answers_of(net, sequence + trigger.change(sequence))).cpu() == task.target
+            success = hit[labels != task.target].float().mean()
+            return float(self.alpha * right.float().mean() + (1 - self.alpha) * success)
+
+        both = nn.ModuleDict({"net": net, "trigger": trigger})
+        best, weights, history = -1.0, both.state_dict(), History()
+        for done in epochs_of(
+            both,
+            torch.optim.Adam(both.parameters(), lr=task.learning_rate),
+            lambda epoch: list(shuffled(len(fit), task.batch_size, task.seed, epoch)),
+            step,
+            epochs=task.epochs,
+            seed_of=lambda epoch: task.seed + epoch,
+            progress=task.progress,
+        ):
+            history, found = done, score()
+            if found >= best:
+                best, weights = found, copy.deepcopy(both.state_dict())
+        both.load_state_dict(weights)
         return Trained(net.eval(), history, trigger.cpu().eval())
 
     @property
@@ -189,67 +211,3 @@ class Dynamic:
 
     def _untrained(self, input_shape: tuple[int, int, int]) -> Perturbation:
         return Perturbation(input_shape, self.gamma, self.rounded)
-
-
-def _train(
-    net: nn.Module, trigger: Perturbation, fit: Any, validation: Any, task: Task, alpha: float
-) -> History:
-    """Adam with the cosine schedule of `learning.train`; leaves the best epoch's weights."""
-    both = nn.ModuleDict({"net": net, "trigger": trigger})
-    attacked = np.random.default_rng(task.seed).permutation(len(fit)) < task.rate * len(fit)
-    best, weights = -1.0, both.state_dict()
-    history = History()
-    for done in epochs_of(
-        both,
-        torch.optim.Adam(both.parameters(), lr=task.learning_rate),
-        lambda epoch: list(shuffled(len(fit), task.batch_size, task.seed, epoch)),
-        lambda rows: _step(net, trigger, fit, rows, attacked[rows], task, alpha),
-        epochs=task.epochs,
-        seed_of=lambda epoch: task.seed + epoch,
-        progress=task.progress,
-    ):
-        history = done
-        score = _score(net, trigger, validation, task, alpha)
-        if score >= best:
-            best, weights = score, copy.deepcopy(both.state_dict())
-    both.load_state_dict(weights)
-    return history
-
-
-def _step(
-    net: nn.Module,
-    trigger: Perturbation,
-    fit: Any,
-    indices: np.ndarray,
-    attacked: np.ndarray,
-    task: Task,
-    alpha: float,
-) -> Step:
-    """Both losses of a batch; the history counts its clean samples."""
-    loss_of = loss_named(task.loss)
-    batch, labels = fit.batch(indices)
-    sequence = as_sequence(batch.to(task.device), task.steps)
-    labels = labels.to(task.device)
-    logits = answers_of(net, sequence)
-    loss = alpha * loss_of(logits, labels)
-    rows = torch.from_numpy(np.flatnonzero(attacked)).to(task.device)
-    if len(rows):
-        chosen = sequence[:, rows]
-        triggered = answers_of(net, chosen + trigger.change(chosen))
-        wanted = torch.full_like(labels[rows], task.target)
-        loss = loss + (1 - alpha) * loss_of(triggered, wanted)
-    return scored(loss, logits, labels)
-
-
-@torch.no_grad()
-def _score(
-    net: nn.Module, trigger: Perturbation, validation: Any, task: Task, alpha: float
-) -> float:
-    """alpha CA + (1 - alpha) ASR on samples that are not trained on; the target left out of ASR."""
-    net.eval()
-    batch, labels = validation.batch(np.arange(len(validation)))
-    sequence = as_sequence(batch.to(task.device), task.steps)
-    clean = decide(answers_of(net, sequence)).cpu() == labels
-    hit = decide(answers_of(net, sequence + trigger.change(sequence))).cpu() == task.target
-    others = labels != task.target
-    return float(alpha * clean.float().mean() + (1 - alpha) * hit[others].float().mean())

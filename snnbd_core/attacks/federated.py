@@ -11,25 +11,45 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from snnbd_core import checks
+from snnbd_core.checks import Count, Natural, Part, Positive, Settings
 from snnbd_core.learning import History, Rule, Task, Trained
 from snnbd_core.poisoning import poison
 from snnbd_core.triggers.checks import as_position
 from snnbd_core.triggers.frames import Overwriting
-from snnbd_core.triggers.placement import Rectangle, place
-from snnbd_core.triggers.polarity import check_polarity
+from snnbd_core.triggers.placement import Rectangle, check_polarity, place
 
 __all__ = ["Federated", "TimeSliced", "average"]
 
 
+def _checked_slices(name: str, slices: Any) -> tuple[tuple[float, float], ...]:
+    """The slices as they are stored; ValueError unless they are in order within 0..1."""
+    if not isinstance(slices, tuple | list) or not slices:
+        raise ValueError(f"{name}={slices!r} must list (first, last) shares of the frames")
+    checked, end = [], 0.0
+    for number, part in enumerate(slices):
+        fits = isinstance(part, tuple | list | np.ndarray) and len(part) == 2
+        fits = fits and all(checks.is_number(x) for x in part)
+        low, high = map(checks.decimal, part) if fits else (0.0, 0.0)
+        if not 0 <= low < high <= 1:
+            raise ValueError(
+                f"{name}[{number}]={part!r} must be (first, last), 0 <= first < last <= 1"
+            )
+        if low < end:
+            raise ValueError(f"{name}[{number}]={part!r} overlaps the slice before, up to {end}")
+        checked.append((low, high))
+        end = high
+    return tuple(checked)
+
+
 @dataclass(frozen=True, kw_only=True)
-class TimeSliced(Overwriting):
+class TimeSliced(Settings, Overwriting):
     """A static square whose frames are owned by `attackers`, slice by slice.
 
     Args:
@@ -39,36 +59,23 @@ class TimeSliced(Overwriting):
         size, position, polarity, strength: as for `Static`.
 
     Raises:
-        ValueError: for any argument outside what is said above, when built; when called, for
-            fewer frames than give every slice one.
+        ValueError: when called, fewer frames than give every slice one.
     """
 
-    slices: tuple[tuple[float, float], ...] = ((0.0, 0.5), (0.5, 1.0))
-    owner: int | None = None
-    size: float = 0.1
+    slices: Annotated[tuple[tuple[float, float], ...], _checked_slices] = ((0.0, 0.5), (0.5, 1.0))
+    owner: Natural | None = None
+    size: Part = 0.1
     position: str | tuple[int, int] = "bottom-right"
     polarity: str = "on"
-    strength: float = 1
-    space: str = "frames"
+    strength: Positive = 1
+    space: Literal["frames"] = "frames"
 
     def __post_init__(self) -> None:
-        checks.settings(
-            self, position=as_position(self.position), slices=_checked_slices(self.slices)
-        )
+        super().__post_init__()
+        checks.settings(self, position=as_position(self.position))
         check_polarity(self.polarity)
-        checks.settings(
-            self,
-            size=checks.number("size", self.size, lambda x: 0 < x <= 1, "in (0, 1]"),
-            strength=checks.above("strength", self.strength, 0),
-            space=checks.choice("space", self.space, ("frames",)),
-        )
-        if self.owner is not None:
-            owner = checks.whole("owner", self.owner, 0)
-            if owner >= len(self.slices):
-                raise ValueError(
-                    f"owner={owner} owns no slice: allowed is None and 0..{len(self.slices) - 1}"
-                )
-            checks.settings(self, owner=owner)
+        if self.owner is not None and self.owner >= len(self.slices):
+            raise ValueError(f"owner={self.owner} must be None or in 0..{len(self.slices) - 1}")
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """The square with the frames of each slice that is written."""
@@ -78,15 +85,14 @@ class TimeSliced(Overwriting):
         for number, part in enumerate(frames):
             if part.start == part.stop:
                 raise ValueError(
-                    f"slices[{number}]={self.slices[number]} holds none of {steps} frames: allowed "
-                    "are slices of at least one"
+                    f"slices[{number}]={self.slices[number]} holds none of {steps} frames"
                 )
         chosen = frames if self.owner is None else [frames[self.owner]]
         return [(square, part) for part in chosen]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Federated(Rule):
+class Federated(Settings, Rule):
     """Federated averaging over `clients`, the first of which own a slice of the trigger each.
 
     The training set is dealt out at random in equal parts. In a round each client trains a copy of
@@ -96,21 +102,20 @@ class Federated(Rule):
     samples; a trigger other than `TimeSliced` is written whole by every attacker.
 
     Args:
-        clients: all of them, attackers included, at least 1.
+        clients: all of them, attackers included.
         attackers: how many poison; for a `TimeSliced` trigger one for each slice.
         local_epochs: epochs of a client in a round; the experiment's epochs are the rounds.
 
     Raises:
-        ValueError: numbers out of range; a trigger with another number of slices, when trained.
+        ValueError: when trained, a trigger with another number of slices.
     """
 
-    clients: int = 6
-    attackers: int = 2
-    local_epochs: int = 1
+    clients: Count = 6
+    attackers: Natural = 2
+    local_epochs: Count = 1
 
     def __post_init__(self) -> None:
-        checks.fields(self, ("clients", "local_epochs"), checks.whole, 1)
-        checks.settings(self, attackers=checks.whole("attackers", self.attackers, 0))
+        super().__post_init__()
         if self.attackers > self.clients:
             raise ValueError(f"attackers={self.attackers} must lie in 0..{self.clients}")
 
@@ -174,22 +179,3 @@ def _mean(values: list[Tensor], weights: list[int]) -> Tensor:
         return first
     shares = (value * (weight / total) for value, weight in zip(values, weights, strict=True))
     return sum(shares, start=torch.zeros_like(first))
-
-
-def _checked_slices(slices: Any) -> tuple[tuple[float, float], ...]:
-    if not isinstance(slices, tuple | list) or not slices:
-        raise ValueError(f"slices={slices!r} must list (first, last) shares of the frames")
-    checked, end = [], 0.0
-    for number, part in enumerate(slices):
-        fits = isinstance(part, tuple | list | np.ndarray) and len(part) == 2
-        fits = fits and all(checks.is_number(x) for x in part)
-        low, high = map(checks.decimal, part) if fits else (0.0, 0.0)
-        if not 0 <= low < high <= 1:
-            raise ValueError(
-                f"slices[{number}]={part!r} must be (first, last), 0 <= first < last <= 1"
-            )
-        if low < end:
-            raise ValueError(f"slices[{number}]={part!r} overlaps the slice before, up to {end}")
-        checked.append((low, high))
-        end = high
-    return tuple(checked)

@@ -16,14 +16,14 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core import checks
+from snnbd_core.checks import Count, Settings
 from snnbd_core.learning import Rule, Task, Trained
 
 __all__ = ["FrozenReadout", "held", "last_layers"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrozenReadout(Rule):
+class FrozenReadout(Settings, Rule):
     """Starts from the clean twin and trains on the poisoned set, but for the last layers.
 
     Epochs and learning rate are the experiment's, a second time. Weights, batch norm with its
@@ -31,18 +31,15 @@ class FrozenReadout(Rule):
 
     Args:
         layers: how many convolutions and dense layers are frozen, counted from the end in the order
-            in which the network lists them; at least 1.
+            in which the network lists them.
 
     Raises:
-        ValueError: for another number; when trained, for one that leaves nothing to train.
+        ValueError: when trained, a number that leaves nothing to train.
     """
 
     attacks: ClassVar[bool] = True
 
-    layers: int = 1
-
-    def __post_init__(self) -> None:
-        checks.settings(self, layers=checks.whole("layers", self.layers, 1))
+    layers: Count = 1
 
     def source(self, experiment: Any) -> Any:
         """The clean network that is attacked."""
@@ -57,11 +54,7 @@ class FrozenReadout(Rule):
 
 
 def last_layers(net: nn.Module, count: int) -> list[nn.Module]:
-    """All modules from the count-th last convolution or dense layer on, in the network's order.
-
-    Raises:
-        ValueError: a count that leaves none of these layers before them.
-    """
+    """All modules from the count-th last convolution or dense layer on, in the network's order."""
     modules = list(net.modules())
     places = [at for at, part in enumerate(modules) if isinstance(part, nn.Conv2d | nn.Linear)]
     if count >= len(places):

@@ -18,18 +18,18 @@ Bound and size of the U-Net are not known from the source; both are ours. The we
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core import checks
-from snnbd_core.attacks.deepfool import deepfool
+from snnbd_core.attacks.adversarial import deepfool
 from snnbd_core.attacks.surrogate import surrogate
+from snnbd_core.checks import Count, Part, Positive, Settings
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import as_sequence
@@ -97,40 +97,26 @@ class Noise(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generated:
-    """Settings of the generator; `against` trains one for a network.
+class Generated(Settings):
+    """Settings of the generator; `fit` trains one for a network.
 
     Args:
-        bound: largest change of a pixel, in (0, 1].
-        exponent: q of the power trigger that the wanted noise is blended with, > 0.
-        epochs: of the generator, at least 1; the paper's is 20.
-        samples: training images it sees, at least 1.
-        iterations: of DeepFool, at least 1; the paper's is 50.
-        threshold: of all neurons of the attacked network while the generator is trained, > 0; None
+        bound: largest change of a pixel.
+        exponent: q of the power trigger that the wanted noise is blended with.
+        epochs: of the generator; the paper's is 20.
+        samples: training images it sees.
+        iterations: of DeepFool; the paper's is 50.
+        threshold: of all neurons of the attacked network while the generator is trained; None
             leaves those that the network was trained with, as the paper does.
-
-    Raises:
-        ValueError: for any argument outside what is said above.
     """
 
-    bound: float = 0.1
-    exponent: float = 3.0
-    epochs: int = 20
-    samples: int = 512
-    iterations: int = 10
-    space: str = "image"
-    threshold: float | None = None
-
-    def __post_init__(self) -> None:
-        threshold = self.threshold
-        checks.fields(self, ("epochs", "samples", "iterations"), checks.whole, 1)
-        checks.settings(
-            self,
-            bound=checks.number("bound", self.bound, lambda x: 0 < x <= 1, "in (0, 1]"),
-            space=checks.choice("space", self.space, ("image",)),
-            threshold=None if threshold is None else checks.above("threshold", threshold, 0),
-            exponent=checks.above("exponent", self.exponent, 0),
-        )
+    bound: Part = 0.1
+    exponent: Positive = 3.0
+    epochs: Count = 20
+    samples: Count = 512
+    iterations: Count = 10
+    space: Literal["image"] = "image"
+    threshold: Positive | None = None
 
     def __call__(self, data: Any) -> Any:
         raise ValueError(
@@ -163,30 +149,37 @@ class Generated:
         train = as_set(train)
         target = check_target(target, train.classes)
         net = surrogate(train, seed, 5, steps) if net is None else net
-        return self.against(net, train, target=target, steps=steps, seed=seed)
-
-    def against(self, net: nn.Module, train: Any, *, target: int, steps: int, seed: int) -> Noise:
-        """The generator for a frozen network.
-
-        Args:
-            net: the network; left as it was.
-            train: images that the attacker has.
-            target: class to reach.
-            steps: T.
-            seed: of the generator's weights, the images and their order.
-        """
         rows = np.random.default_rng([seed, 3]).permutation(len(train))[: self.samples]
         place = next(net.parameters()).device
         images = train.batch(rows)[0].to(place)
-        with fixed(net), seeded(seed), self._neurons(net):
+        neurons = (
+            nullcontext() if self.threshold is None else override(net, threshold=self.threshold)
+        )
+        with fixed(net), seeded(seed), neurons:
             generator = self._untrained(train.input_shape).to(place)
             wanted = self._wanted(net, images, target, steps)
-            self._train(generator, net, images, wanted, target, steps, seed)
-        return generator.cpu().eval()
 
-    def _neurons(self, net: nn.Module) -> AbstractContextManager[Any]:
-        """The block in which the network has the neurons that the generator is trained against."""
-        return nullcontext() if self.threshold is None else override(net, threshold=self.threshold)
+            def step(rows: np.ndarray) -> Step:
+                chosen = torch.from_numpy(rows).to(place)
+                noise, aim = generator.change(images[chosen]), wanted[chosen]
+                logits = answers_of(net, as_sequence(images[chosen] + noise, steps))
+                labels = torch.full_like(chosen, target)
+                likeness = functional.cosine_similarity(noise.flatten(1), aim.flatten(1)).mean()
+                away = functional.cross_entropy(logits, labels)
+                loss = (1 - likeness) + 0.1 * away + functional.mse_loss(noise, aim)
+                return scored(loss, logits, labels)
+
+            training = epochs_of(
+                generator,
+                torch.optim.Adam(generator.parameters(), lr=2e-3),
+                lambda epoch: list(shuffled(len(images), 64, seed, epoch)),
+                step,
+                epochs=self.epochs,
+                seed_of=lambda epoch: mixed_seed(seed, epoch),
+                cosine=False,
+            )
+            list(training)
+        return generator.cpu().eval()
 
     def restored(self, state: dict[str, Tensor], input_shape: tuple[int, int, int]) -> Noise:
         """The generator that was trained, from its weights."""
@@ -211,38 +204,3 @@ class Generated:
             best = torch.where(better, logit, best)
             wanted = torch.where(better[:, None, None, None], noise, wanted)
         return wanted
-
-    def _train(
-        self,
-        generator: Noise,
-        net: nn.Module,
-        images: Tensor,
-        wanted: Tensor,
-        target: int,
-        steps: int,
-        seed: int,
-    ) -> None:
-        def step(indices: np.ndarray) -> Step:
-            rows = torch.from_numpy(indices).to(images.device)
-            noise, aim = generator.change(images[rows]), wanted[rows]
-            logits = answers_of(net, as_sequence(images[rows] + noise, steps))
-            label = torch.full_like(rows, target)
-            likeness = functional.cosine_similarity(noise.flatten(1), aim.flatten(1)).mean()
-            loss = (
-                (1 - likeness)
-                + 0.1 * functional.cross_entropy(logits, label)
-                + functional.mse_loss(noise, aim)
-            )
-            return scored(loss, logits, label)
-
-        list(
-            epochs_of(
-                generator,
-                torch.optim.Adam(generator.parameters(), lr=2e-3),
-                lambda epoch: list(shuffled(len(images), 64, seed, epoch)),
-                step,
-                epochs=self.epochs,
-                seed_of=lambda epoch: mixed_seed(seed, epoch),
-                cosine=False,
-            )
-        )

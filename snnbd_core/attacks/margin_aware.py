@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from snnbd_core import checks
+from snnbd_core.checks import Count, Positive, Settings
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics.margins import ascended, margins
@@ -35,39 +36,32 @@ _LEAST = 1e-3  # is added to a deviation, in units of potential: equal margins m
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarginAware(Rule):
+class MarginAware(Settings, Rule):
     """Surrogate gradients with a second loss: no class may lead by more than the others differ.
 
     The history's loss is the sum of both. A killed run starts again from its first epoch.
 
     Args:
-        weight: of the second loss, > 0. The default is the first value that was tried, on images
-            and on seeds that no chapter uses.
-        every: the second loss is added in every so many-th step, at least 1.
-        inputs: random starts for each class, at least 1.
-        iterations: of the ascent, at least 1.
-        learning_rate: > 0, length of one step of the ascent; three of 20 reach as far as the
-            detector's sixty of 1.
-        high: largest value of an input, > 0, as the detector's.
+        weight: of the second loss. The default is the first value that was tried, on images and on
+            seeds that no chapter uses.
+        every: the second loss is added in every so many-th step.
+        inputs: random starts for each class.
+        iterations: of the ascent.
+        learning_rate: length of one step of the ascent; three of 20 reach as far as the detector's
+            sixty of 1.
+        high: largest value of an input, as the detector's.
 
-    Raises:
-        ValueError: for any argument outside what is said above; when trained, for a network with
-            fewer than three classes.
-        NotVisible: when trained, for a network without spiking layers.
+    Needs spiking layers and three classes.
     """
 
     attacks: ClassVar[bool] = True
 
-    weight: float = 0.003
-    every: int = 1
-    inputs: int = 1
-    iterations: int = 3
-    learning_rate: float = 20.0
-    high: float = 10.0
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("every", "inputs", "iterations"), checks.whole, 1)
-        checks.fields(self, ("weight", "learning_rate", "high"), checks.above, 0)
+    weight: Positive = 0.003
+    every: Count = 1
+    inputs: Count = 1
+    iterations: Count = 3
+    learning_rate: Positive = 20.0
+    high: Positive = 10.0
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set, with both losses."""
@@ -76,16 +70,12 @@ class MarginAware(Rule):
         if not view.spiking:
             raise view.blind("a membrane potential", "needed are spiking neurons")
         checks.classes(view.classes, 3, "the second loss")
-        history = task.train(net, loss=self._loss(view, task))
-        return Trained(net, history)
+        return Trained(net, task.train(net, loss=self._loss(view, task)))
 
     def margins(self, view: View, *, steps: int, seed: int | list[int]) -> Tensor:
-        """r of each class, [classes], with gradients to the weights.
+        """r of each class, [classes], with gradients to the weights; every module keeps its mode.
 
-        Args:
-            view: of a network that says what it reads; every module keeps its mode.
-            steps: T of the random inputs.
-            seed: of the random inputs.
+        `steps` is T of the random inputs, whose shape the network says.
         """
         place = next(view.net.parameters()).device
         targets = torch.arange(view.classes, device=place).repeat_interleave(self.inputs)

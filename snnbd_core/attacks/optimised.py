@@ -15,14 +15,14 @@ al. 2019, who make poisoned images harder by adversarial noise).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
 from snnbd_core.attacks.surrogate import surrogate
+from snnbd_core.checks import Count, Flag, Natural, Settings
 from snnbd_core.data import as_set
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
@@ -36,38 +36,25 @@ _ROUNDS = 8  # the budget is spent in so many parts, with a new gradient before 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimised:
+class Optimised(Settings):
     """Settings of the attack; `fit` gives the `EventPattern` that it found.
 
     Args:
-        budget: number of events added, at least 1.
-        removals: number of places where an event is taken out, at least 0.
-        per_pixel: most events added to one pixel and polarity, at least 1.
+        budget: number of events added.
+        removals: number of places where an event is taken out.
+        per_pixel: most events added to one pixel and polarity.
         towards: True raises the target's logit; False lowers it, for clean-label poisoning.
         epochs: of the attacker's own network ("quick-conv", its default neurons).
         refractory: least time between two events of a pixel, microseconds.
-
-    Raises:
-        ValueError: for any argument outside what is said above, or a budget that `per_pixel` and
-            the refractory period do not leave room for on the sensor.
     """
 
-    budget: int = 90
-    removals: int = 0
-    per_pixel: int = 10
-    towards: bool = True
-    epochs: int = 5
-    refractory: int = 500
-    space: str = "events"
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("budget", "per_pixel", "epochs", "refractory"), checks.whole, 1)
-        checks.settings(
-            self,
-            towards=checks.flag("towards", self.towards),
-            space=checks.choice("space", self.space, ("events",)),
-            removals=checks.whole("removals", self.removals, 0),
-        )
+    budget: Count = 90
+    removals: Natural = 0
+    per_pixel: Count = 10
+    towards: Flag = True
+    epochs: Count = 5
+    refractory: Count = 500
+    space: Literal["events"] = "events"
 
     def __call__(self, data: Any) -> Any:
         raise ValueError("Optimised must see training data first, by fit(train, target=...)")
@@ -77,18 +64,19 @@ class Optimised:
 
         Args:
             train: event recordings with frames, as `snnbd_core.data` gives them.
-            target: class whose logit is moved; one of the set's.
+            target: class whose logit is moved.
             seed: of the attacker's network, its training, and which recordings are looked at.
+
+        Raises:
+            ValueError: a target that is no class, or a budget that `per_pixel` and the refractory
+                period do not leave room for on the sensor.
         """
         train = as_set(train)
         target = check_target(target, train.classes)
         width, height, _ = train.sensor_size
         room = 2 * width * height * self.per_pixel
         if self.budget > room:
-            raise ValueError(
-                f"budget={self.budget} is more than the sensor takes: {room} events at "
-                f"per_pixel={self.per_pixel}"
-            )
+            raise ValueError(f"budget={self.budget} is more than the sensor takes: {room} events")
         span = min(int(np.ptp(train.events(row)["t"])) for row in range(min(8, len(train))))
         if 2 * self.per_pixel * self.refractory > span:
             raise ValueError(
@@ -97,8 +85,7 @@ class Optimised:
             )
         net = surrogate(train, seed, self.epochs)
         seen = (train.labels != target) if self.towards else (train.labels == target)
-        rows = np.random.default_rng(seed).permutation(np.flatnonzero(seen))
-        rows = rows[:_SAMPLES]
+        rows = np.random.default_rng(seed).permutation(np.flatnonzero(seen))[:_SAMPLES]
         cells, gone = self._place(net, train.batch(rows)[0], target)
         middles = _middles(train, rows[:16])
         return EventPattern(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, overload
 
 from snnbd_core import checks, files
 from snnbd_core.data.anybody import as_set
-from snnbd_core.data.binning import Binning, bin_events, check_binning
-from snnbd_core.data.cifar10 import load_cifar10
-from snnbd_core.data.datasets import FrameDataset, from_events
+from snnbd_core.data.datasets import FrameDataset, ImageDataset, from_events
 from snnbd_core.data.digits import load_digits, load_digits_events
 from snnbd_core.data.downloads import download as _download
 from snnbd_core.data.errors import CorruptData, DataNotFound
 from snnbd_core.data.event_sets import WHOLE, load_event_set
-from snnbd_core.data.events import EVENT_DTYPE, check_events, read_bin
-from snnbd_core.data.images import ImageDataset
-from snnbd_core.data.mnist import load_mnist
+from snnbd_core.data.events import (
+    EVENT_DTYPE,
+    Binning,
+    bin_events,
+    check_binning,
+    check_events,
+    read_bin,
+)
+from snnbd_core.data.image_sets import load_cifar10, load_mnist
 from snnbd_core.data.saccades import Camera
 from snnbd_core.data.samples import SampleSet
 
@@ -47,46 +50,6 @@ NAMES = (*_EMBEDDED, *_IMAGES, *WHOLE)
 
 IMAGES = ("digits", *_IMAGES)
 """Those of static images; the others are event recordings."""
-
-
-EventSet = Literal["digits-events", "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101"]
-ImageSet = Literal["digits", "mnist", "cifar10"]
-
-
-@overload
-def load(
-    name: EventSet,
-    *,
-    frames: int = ...,
-    seed: int = ...,
-    root: str | os.PathLike[str] | None = ...,
-    binning: Binning = ...,
-    download: bool = ...,
-) -> tuple[FrameDataset, FrameDataset]: ...
-
-
-@overload
-def load(
-    name: ImageSet,
-    *,
-    frames: int = ...,
-    seed: int = ...,
-    root: str | os.PathLike[str] | None = ...,
-    binning: Binning = ...,
-    download: bool = ...,
-) -> tuple[ImageDataset, ImageDataset]: ...
-
-
-@overload
-def load(
-    name: str,
-    *,
-    frames: int = ...,
-    seed: int = ...,
-    root: str | os.PathLike[str] | None = ...,
-    binning: Binning = ...,
-    download: bool = ...,
-) -> tuple[FrameDataset, FrameDataset] | tuple[ImageDataset, ImageDataset]: ...
 
 
 def load(

@@ -1,4 +1,4 @@
-"""From a data set to what a network eats: order of samples, time axis, device."""
+"""From a data set to what a network reads: order of samples, time axis, device."""
 
 from __future__ import annotations
 
@@ -38,8 +38,7 @@ def as_sequence(batch: Tensor, steps: int) -> Tensor:
         raise ValueError(
             f"batch of shape {list(batch.shape)} must be [B, T, C, H, W] or [B, C, H, W]"
         )
-    steps = checks.whole("steps", steps, 1)
-    return batch.expand(steps, *batch.shape)
+    return batch.expand(checks.whole("steps", steps, 1), *batch.shape)
 
 
 def choose_device(device: str | torch.device = "auto") -> torch.device:
@@ -48,20 +47,10 @@ def choose_device(device: str | torch.device = "auto") -> torch.device:
     Raises:
         ValueError: a device that this machine does not have.
     """
-    if device != "auto":
-        return _present(device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
-
-
-def _present(device: str | torch.device) -> torch.device:
-    """The device if this machine has it."""
-    there = ["cpu"]
-    there += ["cuda"] if torch.cuda.is_available() else []
-    there += ["mps"] if torch.backends.mps.is_available() else []
+    there = ["cuda"] if torch.cuda.is_available() else []
+    there += ["mps", "cpu"] if torch.backends.mps.is_available() else ["cpu"]
+    if device == "auto":
+        return torch.device(there[0])
     try:
         chosen = torch.device(device)
     except RuntimeError:

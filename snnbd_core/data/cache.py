@@ -1,16 +1,14 @@
-"""Arrays that took a while to make, kept on disk, checked when opened, read as memory maps.
+"""Arrays that took a while to make, stored on disk, checked when opened, read as memory maps.
 
 An entry is two files in ``files.cache_dir()``: ``<name>-<key>.npy`` and, written after it, a
-small ``.json`` with its size, its sha256 and what its maker wanted to remember. What an entry
-holds follows from its key alone, so two processes that make the same one at once do no harm:
-each writes under a temporary name, and the later rename puts equal bytes in place of equal
-bytes.
+small ``.json`` with its size, its sha256 and its maker's facts. What an entry holds follows from
+its key alone, so two processes that make the same entry at once do no harm: each writes under a
+temporary name, and the later rename puts equal bytes in place of equal bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 import re
@@ -32,7 +30,7 @@ Array = npt.NDArray[Any]
 Facts = dict[str, Any]
 
 UNSIGNED = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.uint32))
-"""Counts are kept in the first of these that holds the largest."""
+"""Counts are stored in the first of these that holds the largest."""
 
 # Files checked in this process, as the system knows them: checking 2 GB takes seconds. Nobody
 # but the system sets a file's time of status change.
@@ -41,12 +39,7 @@ _checked: set[tuple[str, int, int, int]] = set()
 
 @dataclass(frozen=True)
 class Entry:
-    """One array on disk.
-
-    Attributes:
-        path: its ``.npy`` file.
-        facts: what its maker remembered beside it.
-    """
+    """One array on disk, and the JSON values that its maker stored beside it."""
 
     path: Path
     facts: Facts
@@ -58,13 +51,29 @@ class Entry:
 
 
 def find(name: str, key: str) -> Entry | None:
-    """Give the entry if it is there and whole; a damaged one counts as missing, and is logged.
+    """The entry if it is there and whole; a damaged one counts as missing, and is logged.
 
-    Args:
-        name: the readable part of the file's name.
-        key: hex digest of all that the contents depend on.
+    The key is a hex digest of all that the contents depend on; the name is for the reader.
     """
-    return _open_checked(_path(name, key))
+    path = _path(name, key)
+    try:
+        note = json.loads(_note_path(path).read_text())
+        size, digest, facts = note["bytes"], note["sha256"], note["facts"]
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        _log.warning("the note beside the cached %s is damaged (%s); it is made anew", path, error)
+        return None
+    stamp = (str(path), stat.st_ino, stat.st_size, stat.st_ctime_ns)
+    if stamp not in _checked:
+        with path.open("rb") as file:
+            whole = stat.st_size == size and _sha256(file) == digest
+        if not whole:
+            _log.warning("the cached %s is damaged (wrong checksum); it is made anew", path)
+            return None
+        _checked.add(stamp)
+    return Entry(path, facts)
 
 
 def store(
@@ -76,30 +85,50 @@ def store(
 ) -> Entry:
     """Write an entry, in place of one of the same name and key.
 
-    Args:
-        name, key: as in ``find``.
-        shape: the whole array's shape.
-        dtypes: the types to try, narrow to wide; the first that holds all values is used.
-        make: given an empty dict for facts (JSON values) to fill, gives the array in runs of rows.
-            Called again for the next type when a value does not fit.
-
-    Raises:
-        PermissionError, OSError: see ``files.cache_dir`` and ``files.write_atomically``.
+    ``make`` fills a dict of facts (JSON values) and gives the array in runs of rows. It is called
+    for each of the types, narrow to wide, until one holds all values. For errors see ``files``.
     """
-    path = _path(name, key)
     for dtype in dtypes:
-        facts: Facts = {}
         try:
-            size, digest = _write_rows(path, tuple(shape), dtype, make(facts))
+            return _stored(_path(name, key), tuple(shape), dtype, make)
         except _TooNarrowError:
             continue
-        _write_note(path, {"bytes": size, "sha256": digest, "facts": facts})
-        return Entry(path, facts)
     raise ValueError(f"{name}: a value is larger than {dtypes[-1]} can hold")
 
 
 class _TooNarrowError(Exception):
     """A value does not fit the type that is tried."""
+
+
+def _stored(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    make: Callable[[Facts], Iterator[Array]],
+) -> Entry:
+    facts: Facts = {}
+    note: Facts = {}
+
+    def write(file: BinaryIO) -> None:
+        described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False}
+        np.lib.format.write_array_header_1_0(file, {**described, "shape": shape})
+        rows = 0
+        for run in make(facts):
+            if dtype in UNSIGNED and run.size and int(run.max()) > np.iinfo(dtype).max:
+                raise _TooNarrowError
+            # Written, not stored through a memory map: there a full disk kills the process.
+            file.write(np.ascontiguousarray(run, dtype=dtype).tobytes())
+            rows += len(run)
+        if rows != shape[0]:
+            raise AssertionError(f"{path.name}: {rows} rows were made, {shape[0]} promised")
+        note["bytes"] = file.tell()
+        file.seek(0)
+        note["sha256"] = _sha256(file)
+
+    files.write_atomically(path, write, "SNNBD_CACHE")
+    text = json.dumps({**note, "facts": facts}).encode()
+    files.write_atomically(_note_path(path), lambda file: file.write(text), "SNNBD_CACHE")
+    return Entry(path, facts)
 
 
 def _path(name: str, key: str) -> Path:
@@ -111,72 +140,5 @@ def _note_path(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _write_note(path: Path, note: Facts) -> None:
-    def write(file: BinaryIO) -> None:
-        file.write(json.dumps(note).encode())
-
-    files.write_atomically(_note_path(path), write, variable="SNNBD_CACHE")
-
-
-def _write_rows(
-    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], runs: Iterator[Array]
-) -> tuple[int, str]:
-    """Write the runs one after the other; give the file's size and sha256."""
-    done: list[Any] = []
-
-    def write(file: BinaryIO) -> None:
-        digest = hashlib.sha256()
-        rows = 0
-        _put(file, digest, _header(shape, dtype))
-        for run in runs:
-            if dtype in UNSIGNED and run.size and int(run.max()) > np.iinfo(dtype).max:
-                raise _TooNarrowError
-            # Written, not stored through a memory map: there a full disk kills the process.
-            _put(file, digest, np.ascontiguousarray(run, dtype=dtype).tobytes())
-            rows += len(run)
-        if rows != shape[0]:
-            raise AssertionError(f"{path.name}: {rows} rows were made, {shape[0]} promised")
-        done.extend([file.tell(), digest.hexdigest()])
-
-    files.write_atomically(path, write, variable="SNNBD_CACHE")
-    return done[0], done[1]
-
-
-def _put(file: BinaryIO, digest: Any, data: bytes) -> None:
-    file.write(data)
-    digest.update(data)
-
-
-def _header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    out = io.BytesIO()
-    descr = np.lib.format.dtype_to_descr(dtype)
-    np.lib.format.write_array_header_1_0(
-        out, {"descr": descr, "fortran_order": False, "shape": shape}
-    )
-    return out.getvalue()
-
-
-def _open_checked(path: Path) -> Entry | None:
-    """Give the entry if both files are there and agree; a damaged one is logged and made anew."""
-    try:
-        note = json.loads(_note_path(path).read_text())
-        size, digest, facts = note["bytes"], note["sha256"], note["facts"]
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        _log.warning("the cached %s is damaged (%s); it is made anew", _note_path(path), error)
-        return None
-    stamp = (str(path), stat.st_ino, stat.st_size, stat.st_ctime_ns)
-    if stamp in _checked:
-        return Entry(path, facts)
-    if stat.st_size != size or _digest(path) != digest:
-        _log.warning("the cached %s is damaged (wrong checksum); it is made anew", path)
-        return None
-    _checked.add(stamp)
-    return Entry(path, facts)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(file: BinaryIO) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

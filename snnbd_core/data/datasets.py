@@ -1,13 +1,13 @@
-"""Recordings of an event camera as frames of counts.
+"""The two kinds of stored sets: recordings as frames of counts, and static images.
 
-``batch`` is the fast path: the counts stay small integers on disk and become float32 a batch at
-a time.
+Counts and pixels stay small integers, and become float32 a batch at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,22 +16,22 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from snnbd_core import checks
 from snnbd_core.data import cache
-from snnbd_core.data.binning import Binning, bin_events, check_binning
-from snnbd_core.data.events import Events, SensorSize, check_sensor_size
-from snnbd_core.data.recordings import ListedRecordings, Recordings
-from snnbd_core.data.samples import (
-    Indices,
-    StoredSet,
-    check_labels,
-    checked_indices,
-    digest_of,
-    named_classes,
+from snnbd_core.data.events import (
+    Binning,
+    Events,
+    SensorSize,
+    bin_events,
+    check_binning,
+    check_sensor_size,
 )
+from snnbd_core.data.recordings import ListedRecordings, Recordings
+from snnbd_core.data.samples import Rows, StoredSet, checked_indices, digest_of, named_classes
 
-__all__ = ["FrameDataset", "from_events"]
+__all__ = ["FrameDataset", "ImageDataset", "from_events"]
 
-_BINNED_AT_ONCE = 256
+_BINNED_AT_ONCE = 64
 
 
 class FrameDataset(StoredSet):
@@ -53,13 +53,11 @@ class FrameDataset(StoredSet):
     Attributes:
         name: the data set's name, as given to ``load``.
         split: "train" or "test".
-        labels: int64 [N].
-        classes: how many classes there are.
-        class_names: their names.
+        labels, classes, class_names: int64 [N], how many classes there are, and their names.
         frames: T.
         sensor_size: (W, H, 2) in pixels, as in tonic.
         input_shape: (2, H, W); channel 0 counts OFF, channel 1 ON events.
-        binning: the rule, "number" or "time" (see ``binning.bin_events``).
+        binning: the rule, "number" or "time" (see ``bin_events``).
         kind, spaces: "frames"; a trigger may change frames or events.
         fingerprint: sha256 of all events, labels and settings; independent of where they lie.
     """
@@ -83,60 +81,106 @@ class FrameDataset(StoredSet):
             ValueError: a bad setting, or a recording with fewer events than frames (named).
             CorruptData: a recording that is not sound, or labels that do not match.
         """
-        frames = check_binning(frames, binning)
+        self.frames, self.binning = check_binning(frames, binning), binning
         self.name, self.split = name, split
-        self.labels = check_labels(labels, len(recordings), len(class_names), f"{name} {split}")
-        self.class_names = tuple(class_names)
-        self.classes = len(self.class_names)
-        self.frames, self.binning = frames, binning
+        self._label(labels, class_names, f"{name} {split}", len(recordings))
         self.sensor_size: SensorSize = check_sensor_size(recordings.sensor_size)
         width, height, _ = self.sensor_size
         self.input_shape = (2, height, width)
         self._recordings = recordings
-        self._entry = _binned(f"{name}-{split}", recordings, frames, binning)
-        self._array: cache.Array | None = None
-        self._rows = np.arange(len(recordings))
+        self._entry = _binned(f"{name}-{split}", recordings, self.frames, binning)
         self.fingerprint = digest_of(
             name=name,
             split=split,
             events=self._entry.facts["events_sha256"],
             labels=self.labels.tolist(),
-            frames=frames,
+            frames=self.frames,
             binning=binning,
             sensor_size=self.sensor_size,
         )
 
-    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        """Give float32 [B, T, 2, H, W] and int64 [B] for the samples asked for."""
-        chosen = checked_indices(indices, len(self))
-        counts = self._counts()[self._rows[chosen]]
-        frames = torch.from_numpy(counts.astype(np.float32))
-        return frames, torch.from_numpy(self.labels[chosen])
-
     def events(self, index: int) -> Events:
         """Give the raw recording, a fresh structured array of ``EVENT_DTYPE``."""
-        (chosen,) = checked_indices([index], len(self))
-        return self._recordings.read(int(self._rows[chosen]))
+        (row,) = self._rows[checked_indices([index], len(self))]
+        return self._recordings.read(int(row))
 
     def bin(self, events: Events) -> Tensor:
         """Cut a recording to frames, float32 [T, 2, H, W], by the rule of this data set."""
         counts = bin_events(events, self.frames, self.sensor_size, self.binning)
         return torch.from_numpy(counts.astype(np.float32))
 
+    @cached_property
     def _counts(self) -> cache.Array:
-        if self._array is None:
-            self._array = self._entry.open()
-        return self._array
+        return self._entry.open()
+
+    def _read(self, rows: Rows) -> npt.NDArray[np.float32]:
+        return self._counts[rows].astype(np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
         # A memory map would be pickled as all its contents; a worker opens its own.
-        return {**self.__dict__, "_array": None}
+        return {name: value for name, value in self.__dict__.items() if name != "_counts"}
 
     def __repr__(self) -> str:
         shape = (self.frames, *self.input_shape)
         return (
             f"FrameDataset({self.name!r}, {self.split}: {len(self)} recordings, "
             f"{self.classes} classes, frames {shape} by {self.binning})"
+        )
+
+
+class ImageDataset(StoredSet):
+    """Static images, from an array of whole numbers::
+
+        pixels = np.load("pictures.npy")             # uint8 [N, 3, 32, 32]
+        train = sb.data.ImageDataset("mine", "train", pixels, labels, ("cat", "dog"))
+        image, label = train[0]                      # float32 [3, 32, 32] in 0..1
+
+    Attributes:
+        name, split, labels, classes, class_names: as in ``FrameDataset``.
+        input_shape: (C, H, W).
+        kind, spaces: "image".
+        fingerprint: sha256 of all pixels and labels.
+    """
+
+    kind = "image"
+    spaces = ("image",)
+
+    def __init__(
+        self,
+        name: str,
+        split: str,
+        images: npt.NDArray[Any],
+        labels: npt.ArrayLike,
+        class_names: Sequence[str],
+        white: int = 255,
+    ) -> None:
+        """Take images [N, C, H, W] of whole numbers 0..``white``.
+
+        Raises:
+            ValueError: images of another shape or type, or with values outside 0..white.
+            CorruptData: labels that do not match.
+        """
+        self._white = checks.whole("white", white, 1)
+        self._images = images = _checked_images(images, self._white)
+        self.name, self.split = name, split
+        self._label(labels, class_names, f"{name} {split}", len(images))
+        self.input_shape = images.shape[1:]
+        self.fingerprint = digest_of(
+            name=name,
+            split=split,
+            shape=images.shape,
+            images=hashlib.sha256(images.tobytes()).hexdigest(),
+            labels=self.labels.tolist(),
+            white=self._white,
+        )
+
+    def _read(self, rows: Rows) -> npt.NDArray[np.float32]:
+        return self._images[rows].astype(np.float32) / np.float32(self._white)
+
+    def __repr__(self) -> str:
+        return (
+            f"ImageDataset({self.name!r}, {self.split}: {len(self)} images, "
+            f"{self.classes} classes, {self.input_shape})"
         )
 
 
@@ -176,42 +220,47 @@ def from_events(
 
 
 def _binned(name: str, recordings: Recordings, frames: int, binning: Binning) -> cache.Entry:
-    """Give the cached counts [N, T, 2, H, W] of all recordings, in the narrowest unsigned type."""
+    """The cached counts [N, T, 2, H, W] of all recordings, in the narrowest unsigned type."""
     width, height, _ = recordings.sensor_size
-    shape = (len(recordings), frames, 2, height, width)
+    count = len(recordings)
+
+    def counts(row: int, events: Events) -> npt.NDArray[np.uint32]:
+        try:
+            binned = bin_events(events, frames, recordings.sensor_size, binning)
+        except ValueError as error:
+            raise ValueError(f"{recordings.name(row)}: {error}") from error
+        return binned.astype(np.uint32)
 
     def make(facts: cache.Facts) -> Iterator[cache.Array]:
         digest = hashlib.sha256()
-        counts: npt.NDArray[np.uint32] | None = None
         # Silent where there is no terminal, and for what takes about a second.
-        bar = tqdm(
-            range(0, len(recordings), _BINNED_AT_ONCE),
-            desc=f"binning {name}",
-            disable=True if len(recordings) < 4000 else None,
-            leave=False,
-        )
-        for start in bar:
-            rows = range(start, min(start + _BINNED_AT_ONCE, len(recordings)))
-            for row in rows:
-                events = recordings.read(row)
+        silent = True if count < 4000 else None
+        starts = range(0, count, _BINNED_AT_ONCE)
+        for start in tqdm(starts, desc=f"binning {name}", disable=silent, leave=False):
+            rows = range(count)[start : start + _BINNED_AT_ONCE]
+            found = [recordings.read(row) for row in rows]
+            for events in found:
                 digest.update(len(events).to_bytes(8, "little") + events.tobytes())
-                binned = _bin_named(recordings, row, events, frames, binning)
-                if counts is None:  # only now is it known that so many frames can be cut
-                    counts = np.empty((_BINNED_AT_ONCE, *shape[1:]), dtype=np.uint32)
-                counts[row - start] = binned
-            if counts is not None:
-                yield counts[: len(rows)]
+            yield np.stack([counts(row, events) for row, events in zip(rows, found, strict=True)])
         facts["events_sha256"] = digest.hexdigest()
 
-    name = f"{name}-T{frames}-{binning}"
+    entry = f"{name}-T{frames}-{binning}"
     key = digest_of(recordings=recordings.key, frames=frames, binning=binning)
-    return cache.find(name, key) or cache.store(name, key, shape, cache.UNSIGNED, make)
+    shape = (count, frames, 2, height, width)
+    return cache.find(entry, key) or cache.store(entry, key, shape, cache.UNSIGNED, make)
 
 
-def _bin_named(
-    recordings: Recordings, row: int, events: Events, frames: int, binning: Binning
-) -> npt.NDArray[np.int64]:
-    try:
-        return bin_events(events, frames, recordings.sensor_size, binning)
-    except ValueError as error:
-        raise ValueError(f"{recordings.name(row)}: {error}") from error
+def _checked_images(images: Any, white: int) -> npt.NDArray[Any]:
+    """The images as an array [N, C, H, W] of unsigned whole numbers up to `white`."""
+    images = np.asarray(images)
+    if images.dtype.kind not in "iu":
+        raise ValueError(
+            f"images are of type {images.dtype}; whole numbers 0..{white} are allowed (sb.data."
+            "as_set takes floats in 0..1)"
+        )
+    if images.ndim != 4 or (images.shape[3] in (1, 3, 4) and images.shape[1] > 4):
+        raise ValueError(f"images have the shape {images.shape}; [N, C, H, W] is allowed")
+    low, high = images.min(initial=0), images.max(initial=0)
+    if low < 0 or high > white:
+        raise ValueError(f"images lie in {low}..{high}; 0..{white} is allowed (white={white})")
+    return images.astype(np.min_scalar_type(white), copy=False)

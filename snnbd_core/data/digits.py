@@ -14,12 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from snnbd_core.data import cache, saccades
-from snnbd_core.data.binning import Binning
-from snnbd_core.data.datasets import FrameDataset
-from snnbd_core.data.events import EVENT_DTYPE
-from snnbd_core.data.images import ImageDataset
+from snnbd_core.data.datasets import FrameDataset, ImageDataset
+from snnbd_core.data.events import EVENT_DTYPE, Binning
 from snnbd_core.data.recordings import CachedRecordings
-from snnbd_core.data.split import stratified
+from snnbd_core.data.samples import Rows, stratified
 
 __all__ = ["load_digits", "load_digits_events"]
 
@@ -34,57 +32,42 @@ _VERSION = 1
 def load_digits() -> tuple[ImageDataset, ImageDataset]:
     """Give the pictures, [1, 8, 8] in 0..1, split 80/20 (fixed, stratified)."""
     pictures, labels = _pictures()
-    train, test = stratified(labels, TEST_SHARE)
-    return (
-        ImageDataset("digits", "train", pictures[train], labels[train], CLASS_NAMES, _WHITE),
-        ImageDataset("digits", "test", pictures[test], labels[test], CLASS_NAMES, _WHITE),
-    )
 
-
-def load_digits_events(
-    frames: int, seed: int, binning: Binning
-) -> tuple[FrameDataset, FrameDataset]:
-    """Give the pictures as the simulated camera of ``saccades`` sees them, split as ``digits``.
-
-    Args:
-        frames, binning: see ``binning.bin_events``.
-        seed: draws the camera's pixels and noise; the split does not depend on it.
-    """
-    pictures, labels = _pictures()
-    camera = saccades.Camera()
-    key = hashlib.sha256(
-        f"{_VERSION} {astuple(camera)} {seed}".encode() + pictures.tobytes()
-    ).hexdigest()
-    entry, offsets = _recorded(pictures, int(seed), camera, key)
-
-    def part(split: str, rows: npt.NDArray[np.int64]) -> FrameDataset:
-        recordings = CachedRecordings(entry, offsets, rows, camera.sensor_size, f"{key} {split}")
-        return FrameDataset(
-            "digits-events", split, recordings, labels[rows], CLASS_NAMES, frames, binning
-        )
+    def part(split: str, rows: Rows) -> ImageDataset:
+        return ImageDataset("digits", split, pictures[rows], labels[rows], CLASS_NAMES, _WHITE)
 
     train, test = stratified(labels, TEST_SHARE)
     return part("train", train), part("test", test)
 
 
-def _recorded(
-    pictures: npt.NDArray[np.uint8], seed: int, camera: saccades.Camera, key: str
-) -> tuple[cache.Entry, npt.NDArray[np.int64]]:
-    """Give all recordings from the cache, after some seconds of simulation if need be."""
-    name = f"digits-events-s{seed}"
+def load_digits_events(
+    frames: int, seed: int, binning: Binning
+) -> tuple[FrameDataset, FrameDataset]:
+    """Give the pictures as the simulated camera of ``saccades`` sees them, split as ``digits``."""
+    pictures, labels = _pictures()
+    camera = saccades.Camera()
+    made_from = f"{_VERSION} {astuple(camera)} {seed}".encode() + pictures.tobytes()
+    key, name = hashlib.sha256(made_from).hexdigest(), f"digits-events-s{seed}"
     entry = cache.find(name, key)
-    if entry is None:
-        flat, offsets = saccades.record(pictures[:, 0] / _WHITE, seed, camera)
+    if entry is None:  # some seconds
+        events, offsets = saccades.record(pictures[:, 0] / _WHITE, seed, camera)
 
         def make(facts: cache.Facts) -> Iterator[cache.Array]:
             facts["offsets"] = offsets.tolist()
-            yield flat
+            yield events
 
-        entry = cache.store(name, key, flat.shape, (EVENT_DTYPE,), make)
-    return entry, np.asarray(entry.facts["offsets"], dtype=np.int64)
+        entry = cache.store(name, key, events.shape, (EVENT_DTYPE,), make)
+    bounds = np.asarray(entry.facts["offsets"], dtype=np.int64)
+
+    def part(split: str, rows: Rows) -> FrameDataset:
+        one = CachedRecordings(entry, bounds, rows, camera.sensor_size, f"{key} {split}")
+        return FrameDataset("digits-events", split, one, labels[rows], CLASS_NAMES, frames, binning)
+
+    train, test = stratified(labels, TEST_SHARE)
+    return part("train", train), part("test", test)
 
 
-def _pictures() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _pictures() -> tuple[npt.NDArray[np.uint8], Rows]:
     """Give the pictures [1797, 1, 8, 8], whole numbers 0..16, and the labels."""
     # Imported here: it takes a second, and most sets do without.
     from sklearn.datasets import load_digits as sklearn_digits

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,18 +23,17 @@ class Source:
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _NMNIST = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
+_MD5 = {
+    "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+    "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+    "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+    "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+}
 
-# The hashes are the publishers' own: torchvision's for MNIST, the CIFAR page's, tonic's.
-SOURCES: dict[str, Mapping[str, Source]] = {
-    "mnist": {
-        f"MNIST/raw/{name}": Source(_MNIST + name, f"md5:{md5}")
-        for name, md5 in (
-            ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-            ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
-            ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
-            ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
-        )
-    },
+# Each file by its place. The hashes are the publishers' own: torchvision's for MNIST, the CIFAR
+# page's, tonic's.
+SOURCES: dict[str, dict[str, Source]] = {
+    "mnist": {f"MNIST/raw/{name}": Source(_MNIST + name, f"md5:{_MD5[name]}") for name in _MD5},
     "cifar10": {
         "cifar-10-binary.tar.gz": Source(
             "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -56,13 +54,7 @@ SOURCES: dict[str, Mapping[str, Source]] = {
 
 
 def download(name: str, root: Path) -> None:
-    """Fetch a set's files into ``root``; files already there with the right hash are kept.
-
-    Raises:
-        ValueError: for a set that cannot be fetched this way.
-        DataNotFound: when the net or the server does not answer.
-        CorruptData: when what came has another hash (an interrupted download); it is not kept.
-    """
+    """Fetch a set's files into ``root``; files already there with the right hash are left alone."""
     if name not in SOURCES:
         allowed = ", ".join(sorted(SOURCES))
         raise ValueError(f"download=True is not possible for {name!r}; allowed for: {allowed}")
@@ -71,7 +63,10 @@ def download(name: str, root: Path) -> None:
 
 
 def fetch(source: Source, path: Path, name: str) -> None:
-    """Fetch one file to ``path``; pooch writes it under a temporary name first."""
+    """Fetch one file to ``path``; pooch writes it under a temporary name first.
+
+    DataNotFound where the server does not answer, CorruptData for a wrong hash.
+    """
     import pooch  # slow to import
     import requests
 
@@ -86,5 +81,5 @@ def fetch(source: Source, path: Path, name: str) -> None:
     except ValueError as error:
         raise CorruptData(
             f"{path}: what came from {source.url} has a wrong hash (an interrupted download?) and "
-            f"was not kept ({error})"
+            f"was not stored ({error})"
         ) from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["CorruptData", "DataNotFound"]
+from pathlib import Path
+
+__all__ = ["CorruptData", "DataNotFound", "missing"]
 
 
 class DataNotFound(FileNotFoundError):  # noqa: N818 - a name of the public contract
@@ -11,3 +13,9 @@ class DataNotFound(FileNotFoundError):  # noqa: N818 - a name of the public cont
 
 class CorruptData(ValueError):  # noqa: N818 - a name of the public contract
     """The contents of a file are damaged; the message names the file and the first bad record."""
+
+
+def missing(name: str, root: Path, what: str) -> DataNotFound:
+    """The error for a set that a folder does not hold; `what` ends in how to get it."""
+    how = "or pass root=, or set $SNNBD_DATA, to the folder that holds it"
+    return DataNotFound(f"{name}: {root} holds neither {what}, {how}")

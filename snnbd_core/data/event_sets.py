@@ -15,50 +15,29 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from snnbd_core.data import readers, stores
-from snnbd_core.data.binning import Binning
+from snnbd_core.data import recordings, stores
 from snnbd_core.data.datasets import FrameDataset
-from snnbd_core.data.errors import CorruptData, DataNotFound
-from snnbd_core.data.events import SensorSize
+from snnbd_core.data.errors import CorruptData, missing
+from snnbd_core.data.events import Binning, SensorSize
 from snnbd_core.data.recordings import FileRecordings, Reader
-from snnbd_core.data.split import stratified
+from snnbd_core.data.samples import stratified
 from snnbd_core.data.stores import File
 
-__all__ = ["CIFAR10_CLASSES", "GESTURE_CLASSES", "NMNIST_CLASSES", "WHOLE", "load_event_set"]
+__all__ = ["CIFAR10_CLASSES", "GESTURE_CLASSES", "WHOLE", "class_of", "load_event_set"]
 
 _log = logging.getLogger(__name__)
 
 Files = Sequence[File]
 
 NMNIST_CLASSES = tuple("0123456789")
+CIFAR10_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 # As in tonic.datasets, written out: importing tonic takes a third of a second.
 GESTURE_CLASSES = (
-    "Hand clapping",
-    "Right hand wave",
-    "Left hand wave",
-    "Right arm cw",
-    "Right arm ccw",
-    "Left arm cw",
-    "Left arm ccw",
-    "Arm roll",
-    "Air drums",
-    "Air guitar",
-    "Other gestures",
-)
-CIFAR10_CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
-
-_HOW = "or pass root=, or set $SNNBD_DATA, to the folder that holds it"
+    "Hand clapping", "Right hand wave", "Left hand wave", "Right arm cw", "Right arm ccw",
+    "Left arm cw", "Left arm ccw", "Arm roll", "Air drums", "Air guitar", "Other gestures",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,40 +48,25 @@ class _Found:
     sensor_size: SensorSize
     class_names: Sequence[str]
     parts: Sequence[Files]
-    labels: Sequence[list[int]]
+    labels: Sequence[Sequence[int]]
 
 
 def load_event_set(
     name: str, root: Path, frames: int, binning: Binning
 ) -> tuple[FrameDataset, FrameDataset]:
-    """Give the two parts of a set, and say in the log how much of the whole set they are.
-
-    Args:
-        name: one of ``WHOLE``.
-        root: the folder looked in; each set's layout is told below.
-        frames, binning: see ``binning.bin_events``.
-
-    Raises:
-        DataNotFound: naming the set, the folder looked in and how to get it.
-        CorruptData: naming the file and the first bad byte, record or line.
-    """
+    """Give both parts of a set in ``WHOLE``, and log how much of the whole set they are."""
     found = _FINDERS[name](root)
-    train, test = (
-        FrameDataset(
-            name,
-            split,
-            FileRecordings(files, found.reader, found.sensor_size),
-            numbers,
-            found.class_names,
-            frames,
-            binning,
-        )
-        for split, files, numbers in zip(("train", "test"), found.parts, found.labels, strict=True)
-    )
+
+    def part(number: int, split: str) -> FrameDataset:
+        files = FileRecordings(found.parts[number], found.reader, found.sensor_size)
+        labels = found.labels[number]
+        return FrameDataset(name, split, files, labels, found.class_names, frames, binning)
+
+    train, test = part(0, "train"), part(1, "test")
     level = logging.INFO if len(train) and len(test) else logging.WARNING
     whole = WHOLE[name]
-    part = "" if len(train) + len(test) == whole else f", of {whole} in the whole set"
-    _log.log(level, "%s: %d + %d recordings in %s%s", name, len(train), len(test), root, part)
+    share = "" if len(train) + len(test) == whole else f", of {whole} in the whole set"
+    _log.log(level, "%s: %d + %d recordings in %s%s", name, len(train), len(test), root, share)
     return train, test
 
 
@@ -116,13 +80,11 @@ def _nmnist(root: Path) -> _Found:
     patterns = ("Train/*/*.bin", "Test/*/*.bin")
     parts = list(stores.find(root, ("NMNIST", "nmnist"), patterns).values())
     if not any(parts):
-        raise DataNotFound(
-            f"nmnist: {root} holds neither Train/<digit>/<id>.bin nor a .zip archive of them. "
-            "Get train.zip and test.zip (https://www.garrickorchard.com/datasets/n-mnist, 1.1 GB) "
-            f"into it, or pass download=True, {_HOW}"
-        )
+        what = "Train/<digit>/<id>.bin nor a .zip archive of them. Get train.zip and test.zip"
+        where = "(https://www.garrickorchard.com/datasets/n-mnist) into it"
+        raise missing("nmnist", root, f"{what} {where}, or pass download=True (1.1 GB)")
     labels = [_by_folder(files, NMNIST_CLASSES) for files in parts]
-    return _Found(readers.five_bytes, (34, 34, 2), NMNIST_CLASSES, parts, labels)
+    return _Found(recordings.five_bytes, (34, 34, 2), NMNIST_CLASSES, parts, labels)
 
 
 def _dvs_gesture(root: Path) -> _Found:
@@ -137,20 +99,17 @@ def _dvs_gesture(root: Path) -> _Found:
     folders = ("DVSGesture", "dvs-gesture")
     found = stores.find(root, folders, ("ibmGestureTrain/*/*.npy", "ibmGestureTest/*/*.npy"))
     parts: list[list[File]] = list(found.values())
-    reader: Reader = readers.gesture_npy
     if any(parts):
-        labels = [_by_stem(files) for files in parts]
-    else:
-        tables = stores.find(root, (*folders, "dvs_gesture_clips"), ("labels.csv",))["labels.csv"]
-        if not tables:
-            raise DataNotFound(
-                f"dvs-gesture: {root} holds neither ibmGestureTrain/<user>_<light>/<class>.npy nor "
-                "clips with a labels.csv. Unpack ibmGestureTrain.tar.gz and ibmGestureTest.tar.gz "
-                f"(addresses in tonic.datasets.DVSGesture) into it, {_HOW}"
-            )
-        clips, numbers = _clips(tables[0])
-        parts, labels, reader = [[], clips], [[], numbers], readers.five_bytes
-    return _Found(reader, (128, 128, 2), GESTURE_CLASSES, parts, labels)
+        labels = [[_by_name(file) for file in part] for part in parts]
+        return _Found(recordings.gesture_npy, (128, 128, 2), GESTURE_CLASSES, parts, labels)
+    tables = stores.find(root, (*folders, "dvs_gesture_clips"), ("labels.csv",))["labels.csv"]
+    if not tables:
+        what = "ibmGestureTrain/<user>_<light>/<class>.npy nor clips with a labels.csv"
+        get = "Unpack both archives whose addresses are in tonic.datasets.DVSGesture into it"
+        raise missing("dvs-gesture", root, f"{what}. {get}")
+    clips, numbers = _clips(tables[0])
+    parts, labels = [[], clips], [[], numbers]
+    return _Found(recordings.five_bytes, (128, 128, 2), GESTURE_CLASSES, parts, labels)
 
 
 def _cifar10_dvs(root: Path) -> _Found:
@@ -160,67 +119,61 @@ def _cifar10_dvs(root: Path) -> _Found:
     unpacked or as one .zip archive per class. There is no official split: 90/10, fixed and
     stratified (the usual shares).
     """
-    for suffix, reader in ((".aedat4", readers.aedat4), (".aedat", readers.aedat2_cifar10)):
+    for suffix, reader in ((".aedat4", recordings.aedat4), (".aedat", recordings.aedat2_cifar10)):
         patterns = [f"{name}/*{suffix}" for name in CIFAR10_CLASSES]
         found = stores.find(root, ("CIFAR10DVS", "cifar10-dvs"), patterns)
         files = [file for some in found.values() for file in some]
         if files:
-            parts, labels = _split(files, _by_folder(files, CIFAR10_CLASSES), 0.1)
-            return _Found(reader, (128, 128, 2), CIFAR10_CLASSES, parts, labels)
-    raise DataNotFound(
-        f"cifar10-dvs: {root} holds neither <class>/*.aedat4 nor <class>/*.aedat. Unpack "
-        "CIFAR10DVS.zip (address in tonic.datasets.CIFAR10DVS) and the archives in it into it, "
-        f"{_HOW}"
-    )
+            return _split(files, reader, (128, 128, 2), CIFAR10_CLASSES, 0.1)
+    get = "Unpack CIFAR10DVS.zip (address in tonic.datasets.CIFAR10DVS) and its archives into it"
+    raise missing("cifar10-dvs", root, f"<class>/*.aedat4 nor <class>/*.aedat. {get}")
 
 
 def _ncaltech101(root: Path) -> _Found:
     """N-Caltech101 (Orchard et al. 2015): up to 240x180, 8,709 recordings of 101 classes.
 
     Layout: ``Caltech101/<class>/*.bin``, unpacked or as ``Caltech101.zip``; classes are the
-    folders that are there, sorted. Coordinates are kept as recorded (tonic moves each recording
+    folders that are there, sorted. Coordinates are those recorded (tonic moves each recording
     to its corner). There is no official split: 80/20, fixed and stratified. Checked on synthetic
     files only; no published one was at hand.
     """
     pattern = "Caltech101/*/*.bin"
     files = stores.find(root, ("NCALTECH101", "ncaltech101"), (pattern,))[pattern]
     if not files:
-        raise DataNotFound(
-            f"ncaltech101: {root} holds neither Caltech101/<class>/*.bin nor Caltech101.zip. "
-            "Unpack N-Caltech101-archive.zip (https://www.garrickorchard.com/datasets/"
-            f"n-caltech101) into it, {_HOW}"
-        )
+        address = "https://www.garrickorchard.com/datasets/n-caltech101"
+        get = f"Unpack N-Caltech101-archive.zip ({address}) into it"
+        raise missing("ncaltech101", root, f"{pattern} nor Caltech101.zip. {get}")
     names = tuple(sorted({file.folder for file in files}))
-    parts, labels = _split(files, _by_folder(files, names), 0.2)
-    return _Found(readers.five_bytes, (240, 180, 2), names, parts, labels)
+    return _split(files, recordings.five_bytes, (240, 180, 2), names, 0.2)
 
 
 def _split(
-    files: Files, labels: list[int], test_share: float
-) -> tuple[list[Files], list[list[int]]]:
-    """Split a set that has no split of its own."""
-    rows = stratified(np.asarray(labels), test_share)
-    return [[files[i] for i in part] for part in rows], [[labels[i] for i in part] for part in rows]
+    files: Files, reader: Reader, sensor_size: SensorSize, names: Sequence[str], test_share: float
+) -> _Found:
+    """A set in folders of classes that has no split of its own."""
+    labels = np.array(_by_folder(files, names))
+    rows = stratified(labels, test_share)
+    parts = [[files[i] for i in part] for part in rows]
+    return _Found(reader, sensor_size, names, parts, [labels[part].tolist() for part in rows])
+
+
+def class_of(folder: str, names: Sequence[str], file: object) -> int:
+    """The number of the class that a file's folder says; CorruptData for none."""
+    if folder not in names:
+        known = ", ".join(names)
+        raise CorruptData(f"{file}: its folder {folder!r} is none of the classes {known}")
+    return names.index(folder)
 
 
 def _by_folder(files: Files, names: Sequence[str]) -> list[int]:
-    number = {name: i for i, name in enumerate(names)}
-    for file in files:
-        if file.folder not in number:
-            raise CorruptData(
-                f"{file}: its folder {file.folder!r} is none of the classes {', '.join(names)}"
-            )
-    return [number[file.folder] for file in files]
+    return [class_of(file.folder, names, file) for file in files]
 
 
-def _by_stem(files: Files) -> list[int]:
-    stems = [PurePosixPath(file.member).stem for file in files]
-    for file, stem in zip(files, stems, strict=True):
-        if not stem.isdecimal() or int(stem) >= len(GESTURE_CLASSES):
-            raise CorruptData(
-                f"{file}: its name {stem!r} is none of the classes 0..{len(GESTURE_CLASSES) - 1}"
-            )
-    return [int(stem) for stem in stems]
+def _by_name(file: File) -> int:
+    stem, last = PurePosixPath(file.member).stem, len(GESTURE_CLASSES) - 1
+    if not stem.isdecimal() or int(stem) > last:
+        raise CorruptData(f"{file}: its name {stem!r} is none of the classes 0..{last}")
+    return int(stem)
 
 
 def _clips(table: File) -> tuple[list[File], list[int]]:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ from snnbd_core.data.events import EVENT_DTYPE, Events, SensorSize
 __all__ = ["Camera", "path", "record"]
 
 Floats = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.integer | np.bool_]
 
 # The picture's way, in pixels (x, y): the triangle that tonic's `stabilize` takes out of N-MNIST.
 _WAY = ((0.0, 0.0), (3.5, 7.0), (7.0, 0.0), (0.0, 0.0))
@@ -57,7 +57,7 @@ class Camera:
 
 
 def record(
-    pictures: npt.ArrayLike, seed: int = 0, camera: Camera | None = None
+    pictures: npt.ArrayLike, seed: int = 0, camera: Camera = Camera()
 ) -> tuple[Events, npt.NDArray[np.int64]]:
     """Show pictures to the camera, one recording each.
 
@@ -65,13 +65,12 @@ def record(
         pictures: [N, h, w], light in 0..1.
         seed: draws the one camera's pixels (thresholds) and each recording's noise; the result
             depends on nothing else. Recording i is the same however many follow it.
-        camera: its properties; the default camera when None.
+        camera: its properties.
 
     Returns:
         the events of all recordings one after the other, and the offsets [N + 1]: recording i
         is ``events[offsets[i]:offsets[i + 1]]``, its times start near 0 and never fall.
     """
-    camera = Camera() if camera is None else camera
     images = np.asarray(pictures, dtype=np.float64)
     if images.ndim != 3 or images.size == 0 or images.min() < 0 or images.max() > 1:
         raise ValueError(f"pictures of shape {images.shape} must be [N, h, w] with light in 0..1")
@@ -120,11 +119,11 @@ def _record_chunk(
     light = _log_light(images, camera)
     place, time, polarity = _crossings(light, times, pixels, phase * camera.threshold)
     recording, pixel = np.divmod(place, height * width)
-    rows = []
     order = np.lexsort((pixel, time, recording))
     bounds = np.searchsorted(recording[order], np.arange(len(images) + 1))
-    for i, draw in enumerate(draws):
-        mine = order[bounds[i] : bounds[i + 1]]
+    rows = []
+    for draw, (low, high) in zip(draws, pairwise(bounds), strict=True):
+        mine = order[low:high]
         rows.append(_with_noise(pixel[mine], time[mine], polarity[mine], draw, camera))
     return rows
 
@@ -152,7 +151,7 @@ def _spline(sensor: int, picture: int, shifts: Floats, pitch: float) -> Floats:
 
 def _crossings(
     light: Floats, times: Floats, pixels: tuple[Floats, Floats], phase: Floats
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+) -> tuple[Whole, Whole, Whole]:
     """Give place (recording * H * W + pixel), time (us) and polarity of all threshold crossings.
 
     ``reference`` is the light at a pixel's last event. Between two moments the light is a
@@ -181,11 +180,7 @@ def _crossings(
 
 
 def _with_noise(
-    pixel: npt.NDArray[Any],
-    time: npt.NDArray[Any],
-    polarity: npt.NDArray[Any],
-    draw: np.random.Generator,
-    camera: Camera,
+    pixel: Whole, time: Whole, polarity: Whole, draw: np.random.Generator, camera: Camera
 ) -> Events:
     width, height, _ = camera.sensor_size
     lasts = 3 * camera.saccade_us

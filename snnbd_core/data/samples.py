@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,20 +20,23 @@ from snnbd_core.data.errors import CorruptData
 __all__ = [
     "Indices",
     "Kind",
-    "Labels",
+    "Rows",
     "SampleSet",
     "StoredSet",
     "check_labels",
     "checked_indices",
     "digest_of",
     "named_classes",
+    "stratified",
     "whole_label",
 ]
 
 Kind = Literal["frames", "image"]
-Labels = npt.NDArray[np.int64]
-_MOST_CLASSES = 100_000
+Rows = npt.NDArray[np.int64]
 Indices = Sequence[int] | npt.NDArray[Any] | Tensor
+
+_MOST_CLASSES = 100_000
+_SPLIT_SEED = 2015  # one for ever: experiments with different seeds share their test samples
 
 
 class SampleSet(Dataset[tuple[Tensor, int]]):
@@ -48,7 +52,7 @@ class SampleSet(Dataset[tuple[Tensor, int]]):
         fingerprint: sha256 of samples and labels.
     """
 
-    labels: Labels
+    labels: Rows
     classes: int
     input_shape: tuple[int, int, int]
     kind: Kind
@@ -72,28 +76,45 @@ class SampleSet(Dataset[tuple[Tensor, int]]):
 
 
 class StoredSet(SampleSet):
-    """Samples that lie in one array; a subset is a choice of its rows."""
+    """Samples that lie in one place; a set is a choice of their rows. Its classes have names."""
 
     fingerprint: str
-    _rows: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+    _rows: Rows
+
+    def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
+        chosen = checked_indices(indices, len(self))
+        samples, labels = self._read(self._rows[chosen]), self.labels[chosen]
+        return torch.from_numpy(samples), torch.from_numpy(labels)
 
     def subset(self, indices: Indices) -> Self:
-        """Give a data set of these samples, in this order; nothing is copied but the labels."""
+        """Give a set of these samples, in this order; nothing is copied but the labels."""
         chosen = checked_indices(indices, len(self))
-        part = object.__new__(type(self))
-        part.__dict__.update(self.__dict__)
-        part._rows = self._rows[chosen]
-        part.labels = self.labels[chosen]
+        part = self._chosen(chosen)
         part.fingerprint = digest_of(of=self.fingerprint, indices=chosen.tolist())
         return part
 
+    def _chosen(self, chosen: Rows) -> Self:
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__)
+        part._rows, part.labels = self._rows[chosen], self.labels[chosen]
+        return part
 
-def checked_indices(indices: Indices, count: int) -> npt.NDArray[np.int64]:
+    def _read(self, rows: Rows) -> npt.NDArray[np.float32]:
+        """The samples in some rows, a copy."""
+        raise NotImplementedError  # each kind of set has its own
+
+    def _label(self, labels: Any, class_names: Sequence[str], name: str, count: int) -> None:
+        """Takes the labels and classes of `count` samples, all of which are chosen."""
+        self.class_names, self.classes = tuple(class_names), len(class_names)
+        self.labels = check_labels(labels, count, self.classes, name)
+        self._rows = np.arange(count)
+
+
+def checked_indices(indices: Indices, count: int) -> Rows:
     """Indices as int64 [B], negative ones counted from the end.
 
-    Raises:
-        ValueError: not a flat row of whole numbers.
-        IndexError: outside the set (so that iterating over a set ends).
+    IndexError where they are outside the set, so that iterating over a set ends.
     """
     chosen = np.asarray(indices)
     if chosen.size == 0:
@@ -114,12 +135,8 @@ def whole_label(label: Any, where: str) -> int:
     return int(float(given))
 
 
-def check_labels(labels: Any, count: int, classes: int, name: str) -> Labels:
-    """Labels as int64 [count], each of 0..classes - 1.
-
-    Raises:
-        CorruptData: naming the set and the first sample whose label is none.
-    """
+def check_labels(labels: Any, count: int, classes: int, name: str) -> Rows:
+    """Labels as int64 [count], each of 0..classes - 1; CorruptData names the first that is not."""
     row = np.asarray(labels)
     if row.shape != (count,):
         raise CorruptData(f"{name}: {row.size} labels do not match {count} samples")
@@ -136,22 +153,32 @@ def check_labels(labels: Any, count: int, classes: int, name: str) -> Labels:
 def named_classes(classes: int | Sequence[str] | None, labels: Any) -> tuple[str, ...]:
     """The classes' names: those given, or numbers; as many as the labels need for None.
 
-    Raises:
-        CorruptData: a label so large that it is no class, such as a time stamp.
-        ValueError: as for `checks.whole`.
+    CorruptData for a label so large that it is no class, such as a time stamp.
     """
     if isinstance(classes, Sequence | np.ndarray) and not isinstance(classes, str):
         return tuple(map(str, classes))
     if classes is None:
-        largest = int(np.max(labels, initial=0))
-        if largest >= _MOST_CLASSES:
+        classes = int(np.max(labels, initial=0)) + 1
+        if classes > _MOST_CLASSES:
             raise CorruptData(
-                f"sample {int(np.argmax(labels))} has label {largest}: the largest label + 1 is "
-                f"the number of classes, and at most {_MOST_CLASSES} are allowed; number them "
+                f"sample {int(np.argmax(labels))} has label {classes - 1}: the largest label + 1 "
+                f"is the number of classes, and at most {_MOST_CLASSES} are allowed; number them "
                 "from 0 on"
             )
-        return named_classes(largest + 1, labels)
     return tuple(str(number) for number in range(checks.whole("classes", classes, 1)))
+
+
+def stratified(labels: Rows, test_share: float) -> tuple[Rows, Rows]:
+    """The fixed split of a set that comes without one: the same share of each class, rounded.
+
+    Gives the rows for training and for testing, each sorted.
+    """
+    draw = np.random.default_rng(_SPLIT_SEED)
+    in_test = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        rows = draw.permutation(np.flatnonzero(labels == label))
+        in_test[rows[: round(test_share * len(rows))]] = True
+    return np.flatnonzero(~in_test), np.flatnonzero(in_test)
 
 
 def digest_of(**facts: Any) -> str:

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
+from snnbd_core.checks import Count, Flag, Inner, Positive, Settings
 from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
 from snnbd_core.learning.ann import with_neurons
 from snnbd_core.learning.loop import answers_of
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.metrics import Rate
 
-__all__ = ["AntiBackdoorLearning", "found_out", "held_back", "sample_losses"]
+__all__ = ["AntiBackdoorLearning", "held_back", "sample_losses"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AntiBackdoorLearning(Rule):
+class AntiBackdoorLearning(Settings, Rule):
     """A learning rule that isolates what is learnt first, and unlearns it at the end.
 
     Poisoned samples are learnt sooner than clean ones. For the first epochs the loss of each sample
@@ -31,37 +31,23 @@ class AntiBackdoorLearning(Rule):
     The report says which share of those was poisoned.
 
     Args:
-        isolated: share of the training set, in (0, 1); 0.01 in the paper.
-        early: share of the epochs before samples are set aside, in (0, 1); 0.2.
-        floor: of a sample's loss, in units of the loss of an answer without votes, in (0, 1); the
-            paper's 0.5 is of a cross-entropy, for which there is no counterpart in votes.
-        unlearning: passes over the isolated samples, at least 1.
-        learning_rate: of the unlearning, as a share of the training's, > 0.
+        isolated: share of the training set; 0.01 in the paper.
+        early: share of the epochs before samples are set aside.
+        floor: of a sample's loss, in units of the loss of an answer without votes; the paper's 0.5
+            is of a cross-entropy, for which there is no counterpart in votes.
+        unlearning: passes over the isolated samples.
+        learning_rate: of the unlearning, as a share of the training's.
         twin: True trains the network's ReLU twin, for which the paper's method was made.
-
-    Raises:
-        ValueError: for any argument outside what is said above.
     """
 
     figures: ClassVar[tuple[str, ...]] = ("isolated_poisoned",)
 
-    isolated: float = 0.01
-    early: float = 0.2
-    floor: float = 0.2
-    unlearning: int = 5
-    learning_rate: float = 0.1
-    twin: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("isolated", "early", "floor"):
-            value = checks.number(name, getattr(self, name), lambda x: 0 < x < 1, "in (0, 1)")
-            checks.settings(self, **{name: value})
-        checks.settings(
-            self,
-            unlearning=checks.whole("unlearning", self.unlearning, 1),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-            twin=checks.flag("twin", self.twin),
-        )
+    isolated: Inner = 0.01
+    early: Inner = 0.2
+    floor: Inner = 0.2
+    unlearning: Count = 5
+    learning_rate: Positive = 0.1
+    twin: Flag = False
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set, as far as it can be trusted."""
@@ -76,10 +62,13 @@ class AntiBackdoorLearning(Rule):
             net,
             task.poisoned.subset(suspected),
             epochs=self.unlearning,
-            loss=_ascent,
+            loss=lambda logits, labels: -LOSSES["mse"](logits, labels),
             learning_rate=self.learning_rate * task.learning_rate,
         )
-        return Trained(net, history, figures=found_out(suspected, task.poisoned))
+        if not hasattr(task.poisoned, "poisoned_indices"):  # a set that does not know them
+            return Trained(net, history)
+        found = Rate.of(np.isin(suspected, task.poisoned.poisoned_indices))
+        return Trained(net, history, figures={"isolated_poisoned": found})
 
     def begun(self, task: Task) -> tuple[nn.Module, History]:
         """The network after the epochs at whose end samples are set aside, and these epochs."""
@@ -113,13 +102,6 @@ def sample_losses(net: nn.Module, data: Any, *, steps: int, device: torch.device
     return torch.cat(losses)
 
 
-def found_out(rows: np.ndarray, data: Any) -> dict[str, Rate]:
-    """The share of poisoned samples among rows; nothing of a set that does not know them."""
-    if not hasattr(data, "poisoned_indices"):
-        return {}
-    return {"isolated_poisoned": Rate.of(np.isin(rows, data.poisoned_indices))}
-
-
 def held_back(floor: float) -> Callable[[Tensor, Tensor], Tensor]:
     """Mean over samples of sign(loss - floor / classes) * loss."""
 
@@ -134,7 +116,3 @@ def _each(logits: Tensor, labels: Tensor) -> Tensor:
     """Squared error of each sample, [B]; an answer without votes has 1 / classes."""
     truth = nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
     return (logits - truth).square().mean(dim=1)
-
-
-def _ascent(logits: Tensor, labels: Tensor) -> Tensor:
-    return -LOSSES["mse"](logits, labels)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from snnbd_core import checks
+from snnbd_core.checks import Count, Positive, Unit
 from snnbd_core.defenses.bench import Bench
-from snnbd_core.defenses.choice import Choice
-from snnbd_core.defenses.masks import chosen_by, learnt_masks
-from snnbd_core.defenses.pruning import pruned
-from snnbd_core.defenses.repair import Pruning
+from snnbd_core.defenses.pruning import Choice, Pruning, learnt_masks
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
 __all__ = ["AdversarialPruning"]
@@ -35,46 +32,31 @@ class AdversarialPruning(Pruning):
     is one step of the gradient's sign, as in the paper's code.
 
     Args:
-        eps: > 0; the paper's is 0.4.
-        alpha: 0..1; 0.5 here and in BadSNN's Table 2, 0.2 in the paper's code.
-        threshold: channels with a mask below it are silenced, 0..1.
-        iterations: steps of the masks, at least 1.
-        learning_rate: of the masks, > 0.
-        loss: "cross_entropy", as in the paper, or "mse".
-
-    Raises:
-        ValueError: for any argument outside what is said above.
+        eps: the paper's is 0.4.
+        alpha: 0.5 here and in BadSNN's Table 2, 0.2 in the paper's code.
+        threshold: channels with a mask below it are silenced.
+        iterations, learning_rate: of the masks.
+        loss: the paper's is the cross-entropy.
     """
 
-    eps: float = 0.4
-    alpha: float = 0.5
-    threshold: float = 0.8
-    iterations: int = 100
-    learning_rate: float = 2.0
-    loss: str = "cross_entropy"
+    eps: Positive = 0.4
+    alpha: Unit = 0.5
+    threshold: Unit = 0.8
+    iterations: Count = 100
+    learning_rate: Positive = 2.0
+    loss: Literal["mse", "cross_entropy"] = "cross_entropy"
 
-    def __post_init__(self) -> None:
-        checks.fields(self, ("eps", "learning_rate"), checks.above, 0)
-        checks.fields(self, ("alpha", "threshold"), checks.within, 0, 1)
-        checks.settings(
-            self,
-            loss=checks.choice("loss", self.loss, LOSSES),
-            iterations=checks.whole("iterations", self.iterations, 1),
-        )
-
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
-        return pruned(bench, self._choice(bench.copied(), clean, seed).keep)
-
-    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+    def _choice(self, bench: Bench) -> Choice:
         """The learnt masks, and which channels they leave."""
         bench.net.requires_grad_(False)
-        shifted = bench.view.biases()
+        biases = bench.view.biases()
 
         def loss(gates: list[Tensor], xi: list[Tensor], rows: np.ndarray) -> Tensor:
-            batch, labels = bench.samples(clean, rows)
+            """L of (gate w x + (1 + xi) b), whose bias was multiplied by the gate too."""
+            batch, labels = bench.samples(rows)
             offsets = [
                 (1 + shift - gate) * bias
-                for gate, shift, bias in zip(gates, xi, shifted, strict=True)
+                for gate, shift, bias in zip(gates, xi, biases, strict=True)
             ]
             with bench.view.gated(gates, offsets):
                 return LOSSES[self.loss](bench(batch), labels)
@@ -86,16 +68,13 @@ class AdversarialPruning(Pruning):
             high, low = loss(gates, xi, rows), loss(masks, none, rows)
             return self.alpha * low + (1 - self.alpha) * high
 
-        masks = learnt_masks(
+        return learnt_masks(
+            bench,
             both,
-            bench.channels,
-            len(clean),
             iterations=self.iterations,
             learning_rate=self.learning_rate,
-            seed=seed,
-            device=bench.device,
+            threshold=self.threshold,
         )
-        return chosen_by(masks, self.threshold)
 
     def _worst(
         self, loss: Callable[..., Tensor], masks: list[Tensor], rows: np.ndarray

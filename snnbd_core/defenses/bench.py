@@ -1,11 +1,11 @@
-"""A network on a device as defences look at it, and the samples that they show it."""
+"""What a defence works with: a network on a device, samples that it may look at, T and a seed."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,12 @@ from torch import Tensor, nn
 from snnbd_core import checks
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
-from snnbd_core.view import Layer, View, evaluating, fixed
+from snnbd_core.data.samples import SampleSet
+from snnbd_core.view import Layer, View, evaluating, fixed, override
 
-__all__ = [
-    "BATCH",
-    "Bench",
-    "check_clean",
-    "copied",
-    "frozen",
-    "taken",
-]
+__all__ = ["Bench", "check_clean", "copied", "frozen", "taken"]
 
-BATCH = 128
+_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -34,16 +28,26 @@ class Bench:
     """A network that is looked at.
 
     Attributes:
-        net: the network, evaluating, on `device`.
-        view: what it shows.
-        device: where it runs.
+        view: what the network shows.
+        data: samples to look at; None for a defence that needs none.
+        device: where the network is, evaluating.
         steps: T for static images.
+        seed: of all that is drawn.
     """
 
-    net: nn.Module
     view: View
+    data: Any
     device: torch.device
     steps: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks.fields(self, ("steps",), checks.whole, 1)
+
+    @property
+    def net(self) -> nn.Module:
+        """The network."""
+        return self.view.net
 
     def __call__(self, batch: Tensor) -> Tensor:
         """Logits [B, classes] of samples [B, T, C, H, W] or [B, C, H, W], from a fresh state."""
@@ -53,90 +57,85 @@ class Bench:
         """The samples as the network reads them, [T, B, C, H, W], on its device."""
         return as_sequence(batch.to(self.device), self.steps)
 
-    def samples(self, data: Any, rows: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
-        """Samples and labels on the device; all of them without `rows`."""
-        batch, labels = data.batch(np.arange(len(data)) if rows is None else rows)
+    def samples(self, rows: np.ndarray | None = None) -> tuple[Tensor, Tensor]:
+        """Samples and labels of some rows on the device, or of all."""
+        batch, labels = self.data.batch(np.arange(len(self.data)) if rows is None else rows)
         return batch.to(self.device), labels.to(self.device)
 
-    def batches(self, data: Any) -> Iterator[Tensor]:
-        """All samples of a set, `BATCH` at a time, as sequences [T, B, C, H, W]."""
-        for start in range(0, len(data), BATCH):
-            rows = np.arange(start, min(start + BATCH, len(data)))
-            yield self.sequence(data.batch(rows)[0])
+    def batches(self, data: SampleSet | Tensor) -> Iterator[Tensor]:
+        """All samples of a set or batch, 128 at a time, as sequences [T, B, C, H, W]."""
+        for start in range(0, len(data), _BATCH):
+            rows = np.arange(start, min(start + _BATCH, len(data)))
+            yield self.sequence(data[rows] if isinstance(data, Tensor) else data.batch(rows)[0])
 
     @torch.no_grad()
-    def rates(self, data: Any, largest: bool = False) -> list[Tensor]:
-        """Rate of each hidden channel on a set, one [C] for each hidden layer.
+    def rates(self, data: SampleSet | Tensor, largest: bool = False) -> list[Tensor]:
+        """Spikes per neuron and time step of each hidden channel, one [C] for each hidden layer.
 
-        Spikes per neuron and time step, averaged over the places of the channel and over samples.
-
-        Args:
-            data: samples.
-            largest: True gives the largest over samples and places in place of the mean.
+        Averaged over the channel's places and the samples, or the largest of them.
         """
         found: list[list[Tensor]] = []
         for sequence in self.batches(data):
             with self.view.read(self.view.hidden, "spikes") as spikes:
                 self.view(sequence)
-            found.append([_per_channel(output, largest) for output in spikes])
+            places = [output.mean(dim=0).unsqueeze(2).flatten(2) for output in spikes]
+            found.append([rate.amax(dim=2) if largest else rate.mean(dim=2) for rate in places])
         stacked = [torch.cat(parts) for parts in zip(*found, strict=True)]
         return [rate.amax(dim=0) if largest else rate.mean(dim=0) for rate in stacked]
 
     @property
-    def channels(self) -> list[int]:
-        """Number of channels of each hidden layer."""
-        return [layer.channels for layer in self.view.hidden]
-
-    @property
     def spiking_layers(self) -> tuple[Layer, ...]:
-        """The layers of neurons that have a threshold.
-
-        Raises:
-            NotVisible: there is none.
-        """
+        """The layers of neurons that have a threshold; NotVisible where there is none."""
         if not self.view.spiking:
             raise self.view.blind("a threshold", "it has no spiking layer")
         return self.view.spiking_layers
 
+    def at(self, threshold: float | None) -> AbstractContextManager[Any]:
+        """The block in which all neurons have another threshold; None leaves them theirs."""
+        return nullcontext() if threshold is None else override(self.net, threshold=threshold)
+
     def copied(self) -> Bench:
-        """A copy of the network on a bench of its own."""
+        """The same with a copy of the network."""
         self.view.reset()  # state that hangs on a graph cannot be copied
-        net = copy.deepcopy(self.net)
-        return Bench(net, View(net, self.view.like), self.device, self.steps)
+        return replace(self, view=View(copy.deepcopy(self.net), self.view.like))
 
 
-def copied(net: nn.Module, data: Any, *, device: str | torch.device, steps: int) -> Bench:
-    """A copy of a network, evaluating; the network itself is left where and as it is.
-
-    Args:
-        net: the network.
-        data: samples as it reads them; None where there are none.
-        device: "auto" is CUDA, MPS or CPU, in this order.
-        steps: T for static images.
-
-    Raises:
-        ValueError: weights that are not finite, a device that is not here, steps below 1.
-    """
+def copied(
+    net: nn.Module, data: Any, *, device: str | torch.device = "auto", steps: int = 4, seed: int = 0
+) -> Bench:
+    """A copy of a network, evaluating; the network itself is left as it is. See `frozen`."""
     checks.finite(net, "repaired")
-    place = choose_device(device)
-    seen = View(net)
-    seen.reset()
-    return _bench(copy.deepcopy(seen.net).to(place).eval(), data, place, steps)
+    place, view = choose_device(device), View(net)
+    view.reset()
+    return _bench(copy.deepcopy(view.net).to(place).eval(), data, place, steps, seed)
 
 
 @contextmanager
 def frozen(
-    net: nn.Module, data: Any = None, *, device: str | torch.device = "auto", steps: int = 4
+    net: nn.Module,
+    data: Any = None,
+    *,
+    device: str | torch.device = "auto",
+    steps: int = 4,
+    seed: int = 0,
 ) -> Iterator[Bench]:
     """The network itself, evaluating and its weights without gradients; all of it is put back.
 
-    Args, Raises: as `copied`.
+    Args:
+        net: the network.
+        data: samples as it reads them, a set of this library; None where there are none.
+        device: "auto" is CUDA, MPS or CPU, in this order.
+        steps: T for static images.
+        seed: of all that is drawn.
+
+    Raises:
+        ValueError: weights that are not finite, a device that is not here, steps below 1.
     """
     checks.finite(net, "inspected")
     view, place = View(net), choose_device(device)
     with evaluating(view.net, place), fixed(view.net):
         try:
-            yield _bench(view.net, data, place, steps)
+            yield _bench(view.net, data, place, steps, seed)
         finally:
             view.reset()
 
@@ -146,7 +145,7 @@ def taken(data: Any) -> Any:
     return None if data is None else as_set(data)
 
 
-def check_clean(net: nn.Module, clean: Any) -> Any:
+def check_clean(net: nn.Module, clean: Any) -> SampleSet:
     """The clean samples as a set of this library, if a defence can work with them.
 
     Raises:
@@ -166,24 +165,12 @@ def check_clean(net: nn.Module, clean: Any) -> Any:
     return clean
 
 
-def _bench(net: nn.Module, data: Any, place: torch.device, steps: int) -> Bench:
+def _bench(net: nn.Module, data: Any, place: torch.device, steps: int, seed: int) -> Bench:
     """A network on a bench, if it answers a few samples alike twice."""
-    bench = Bench(net, View(net, _like(data, steps)), place, checks.whole("steps", steps, 1))
-    if bench.view.like is not None:
-        few, _ = bench.samples(data, np.arange(min(8, len(data))))
-        with torch.random.fork_rng(devices=[]):
-            bench.view.check_steady(bench.sequence(few))
-    return bench
-
-
-def _like(data: Any, steps: int) -> Tensor | None:
-    """A sample as the network reads it; None without data."""
     if data is None or not len(data):
-        return None
-    return as_sequence(data.batch(np.arange(1))[0], max(2, steps))
-
-
-def _per_channel(output: Tensor, largest: bool) -> Tensor:
-    """[B, C] of [T, B, C, ...]."""
-    rate = output.mean(dim=0).flatten(2) if output.dim() > 3 else output.mean(dim=0)[..., None]
-    return rate.amax(dim=2) if largest else rate.mean(dim=2)
+        return Bench(View(net), data, place, steps, seed)
+    like = as_sequence(data.batch(np.arange(1))[0], max(2, steps))
+    bench = Bench(View(net, like), data, place, steps, seed)
+    with torch.random.fork_rng(devices=[]):
+        bench.view.check_steady(bench.sequence(data.batch(np.arange(min(8, len(data))))[0]))
+    return bench

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks, guards
+from snnbd_core import guards
+from snnbd_core.checks import Count, Natural, Positive
 from snnbd_core.defenses.bench import Bench
+from snnbd_core.defenses.detectors.tmpbd import PotentialMargins
 from snnbd_core.defenses.repair import Repair
 from snnbd_core.view import View
 
-__all__ = ["PotentialClamps", "largest_currents"]
+__all__ = ["DetectedClamps", "PotentialClamps", "largest_currents"]
 
 
 class Whole(nn.Module):
@@ -41,33 +43,24 @@ class PotentialClamps(Repair):
     that is cut.
 
     Args:
-        weight: of the bounds' size, > 0 (the paper's c).
-        iterations: at least 1.
-        learning_rate: of the bounds, as a share of where they start, > 0.
+        weight: of the bounds' size (the paper's c).
+        iterations: of Adam.
+        learning_rate: of the bounds, as a share of where they start.
         suspected: the class that is answered again by the clamped copy, all others standing (the
             paper's combined rule); None lets the clamped copy answer everything.
 
-    Raises:
-        ValueError: for any argument outside what is said above.
-        NotVisible: when repairing, a network without spiking layers.
+    Needs spiking layers.
     """
 
-    weight: float = 0.1
-    iterations: int = 60
-    learning_rate: float = 0.05
-    suspected: int | None = None
+    weight: Positive = 0.1
+    iterations: Count = 60
+    learning_rate: Positive = 0.05
+    suspected: Natural | None = None
 
-    def __post_init__(self) -> None:
-        checks.fields(self, ("weight", "learning_rate"), checks.above, 0)
-        checks.settings(self, iterations=checks.whole("iterations", self.iterations, 1))
-        if self.suspected is not None:
-            checks.settings(self, suspected=checks.whole("suspected", self.suspected, 0))
-
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+    def _repaired(self, bench: Bench) -> nn.Module:
         """Clamped for sequences of as many steps as the samples have."""
         clamped = bench.copied()
-        found = _learnt(self, bench, _drawn(bench, clean, seed))
-        for layer, bounds in zip(clamped.view.hidden, found, strict=True):
+        for layer, bounds in zip(clamped.view.hidden, self._learnt(bench.copied()), strict=True):
             clamped.view.guard(layer, "bound", bounds)
         if self.suspected is None:
             return clamped.net
@@ -75,44 +68,30 @@ class PotentialClamps(Repair):
         guards.answer_again(whole, clamped.net, self.suspected)
         return whole
 
-    def bounds(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> list[Tensor]:
-        """The learnt bounds of each hidden layer's currents, [T, C]."""
-        bench, clean = self._bench(net, clean_samples, device, steps)
-        return _learnt(self, bench, _drawn(bench, clean, seed))
+    def bounds(self, net: nn.Module, clean_samples: Any, **settings: Any) -> list[Tensor]:
+        """The learnt bounds of each hidden layer's currents, [T, C]; arguments as `repair`'s."""
+        return self._learnt(self._bench(net, clean_samples, **settings))
 
-
-def _drawn(bench: Bench, clean: Any, seed: int) -> Tensor:
-    """At most 256 samples, as a sequence."""
-    rows = np.random.default_rng(seed).permutation(len(clean))[:256]
-    return bench.sequence(clean.batch(rows)[0])
-
-
-def _learnt(clamps: PotentialClamps, bench: Bench, sequence: Tensor) -> list[Tensor]:
-    bench = bench.copied()
-    bench.net.requires_grad_(False)
-    start = largest_currents(bench.net, sequence)
-    with torch.no_grad():
-        wanted = _mean_potential(bench, sequence)
-    shares = [torch.ones_like(largest, requires_grad=True) for largest in start]
-    optimizer = torch.optim.Adam(shares, lr=clamps.learning_rate)
-    for _ in range(clamps.iterations):
-        bounds = [share * first for share, first in zip(shares, start, strict=True)]
-        with bench.view.bounded(bounds):
-            potential = _mean_potential(bench, sequence)
-        size = torch.stack([share.abs().mean() for share in shares]).mean()
-        loss = (potential - wanted).square().mean() + clamps.weight * size
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
-    return [share.detach() * first for share, first in zip(shares, start, strict=True)]
+    def _learnt(self, bench: Bench) -> list[Tensor]:
+        """The bounds, learnt on at most 256 samples."""
+        bench.net.requires_grad_(False)
+        rows = np.random.default_rng(bench.seed).permutation(len(bench.data))[:256]
+        sequence = bench.sequence(bench.samples(rows)[0])
+        start = largest_currents(bench.net, sequence)
+        with torch.no_grad():
+            wanted = _mean_potential(bench, sequence)
+        shares = [torch.ones_like(largest, requires_grad=True) for largest in start]
+        optimizer = torch.optim.Adam(shares, lr=self.learning_rate)
+        for _ in range(self.iterations):
+            bounds = [share * first for share, first in zip(shares, start, strict=True)]
+            with bench.view.bounded(bounds):
+                potential = _mean_potential(bench, sequence)
+            size = torch.stack([share.abs().mean() for share in shares]).mean()
+            loss = (potential - wanted).square().mean() + self.weight * size
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimizer.step()
+        return [share.detach() * first for share, first in zip(shares, start, strict=True)]
 
 
 def _mean_potential(bench: Bench, sequence: Tensor) -> Tensor:
@@ -121,16 +100,49 @@ def _mean_potential(bench: Bench, sequence: Tensor) -> Tensor:
 
 @torch.no_grad()
 def largest_currents(net: nn.Module, sequence: Tensor) -> list[Tensor]:
-    """Largest current over samples and places, at least a little above 0, of each hidden layer.
+    """Largest current over samples and places, 1e-3 at least, [T, C] for each hidden layer.
 
-    Args:
-        net: in evaluation mode.
-        sequence: [T, B, C, H, W].
-
-    Returns:
-        [T, C] for each hidden layer.
+    The network is in evaluation mode, the sequence [T, B, C, H, W].
     """
     view = View(net, sequence)
     with view.read(view.hidden, "current") as seen:
         view(sequence)
     return [current.transpose(1, 2).flatten(2).amax(dim=2).clamp_min(1e-3) for current in seen]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectedClamps(Repair):
+    """TMPBD + NDSBM: only a network that `PotentialMargins` accuses gets `PotentialClamps`.
+
+    As in the paper (arXiv 2510.06629), inputs that the network sends to the class the detector
+    suspects are answered again by the clamped copy, and all other answers stand. That nothing at
+    all is done to a network that is not accused is our reading of it. A detector that is wrong
+    about a clean network costs accuracy; one that misses a backdoor leaves it whole.
+
+    Args:
+        weight: of the clamps' size, see `PotentialClamps`.
+        high, frames: of the detector's inputs, see `PotentialMargins`.
+
+    Needs spiking layers.
+    """
+
+    rounds: ClassVar[str] = (
+        f"{PotentialMargins.iterations} iterations, {PotentialClamps.iterations} more if accused"
+    )
+
+    weight: Positive = PotentialClamps.weight
+    high: Positive = PotentialMargins.high
+    frames: Count = PotentialMargins.frames
+
+    @property
+    def detector(self) -> PotentialMargins:
+        """What accuses a network, or does not."""
+        return PotentialMargins(high=self.high, frames=self.frames)
+
+    def _repaired(self, bench: Bench) -> nn.Module:
+        verdict = self.detector.inspect(
+            bench.net, bench.data, seed=bench.seed, device=bench.device, steps=bench.steps
+        )
+        if not verdict.backdoored:
+            return bench.net
+        return PotentialClamps(weight=self.weight, suspected=verdict.target)._repaired(bench)

@@ -10,13 +10,15 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from snnbd_core import checks, guards
+from snnbd_core import guards
+from snnbd_core.checks import Positive
 from snnbd_core.defenses.bench import Bench
-from snnbd_core.defenses.choice import Choice
-from snnbd_core.defenses.repair import Pruning
+from snnbd_core.defenses.pruning import Choice, Pruning
 from snnbd_core.view import NotVisible
 
 __all__ = ["ChannelLipschitz", "lipschitz_bounds"]
+
+_ASKED = "a Lipschitz bound of its channels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,29 +27,21 @@ class ChannelLipschitz(Pruning):
 
     The bound of channel k is the spectral norm of its kernel, as a matrix [inputs, places], times
     |gamma_k| / sqrt(var_k + eps) of the batch norm after it. It bounds how far an input can drive
-    the channel's current, which is the same for a spiking neuron as for a ReLU.
+    the channel's current, which is the same for a spiking neuron as for a ReLU. Needs convolutions
+    with batch norm that has running statistics.
 
     Args:
         u: channels above mean + u standard deviations of their layer are silenced; 3 in the paper
             and in BadSNN's Table 2.
-
-    Raises:
-        ValueError: u not above 0.
-        NotVisible: when repairing, a network without convolution and batch norm, or whose batch
-            norm has no running statistics.
     """
 
     data_free: ClassVar[bool] = True
 
-    u: float = 3.0
-
-    def __post_init__(self) -> None:
-        checks.settings(self, u=checks.above("u", self.u, 0))
+    u: Positive = 3.0
 
     @torch.no_grad()
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
-        found = self._choice(bench, clean, seed)
-        for (convolution, norm), keep in zip(_pairs(bench), found.keep, strict=True):
+    def _repaired(self, bench: Bench) -> nn.Module:
+        for (convolution, norm), keep in zip(_pairs(bench), self._choice(bench).keep, strict=True):
             if norm.affine:
                 norm.weight[~keep] = 0
                 norm.bias[~keep] = 0
@@ -57,7 +51,7 @@ class ChannelLipschitz(Pruning):
         return bench.net
 
     @torch.no_grad()
-    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+    def _choice(self, bench: Bench) -> Choice:
         """Bounds of each convolution with batch norm; the limit is mean + u deviations."""
         bounds = [lipschitz_bounds(convolution, norm) for convolution, norm in _pairs(bench)]
         limits = [bound.mean() + self.u * bound.std(correction=0) for bound in bounds]
@@ -68,9 +62,7 @@ class ChannelLipschitz(Pruning):
 def lipschitz_bounds(convolution: Any, norm: Any) -> Tensor:
     """Upper bound of each output channel's Lipschitz constant, [C] (Zheng et al. 2022, eq. 6).
 
-    Args:
-        convolution: of any kind of torch's, transposed too.
-        norm: the batch norm behind it, with running statistics.
+    Of any convolution of torch's, transposed too, and the batch norm behind it.
     """
     kernels = convolution.weight
     if convolution.transposed:  # whose weight is [inputs, outputs of a group, ...]
@@ -89,14 +81,12 @@ def _pairs(bench: Bench) -> list[tuple[Any, Any]]:
         if isinstance(layer.module, _ConvNd) and layer.norm is not None
     )
     if not found:
-        raise bench.view.blind(
-            "a Lipschitz bound of its channels", "it has no convolution with batch norm behind it"
-        )
+        raise bench.view.blind(_ASKED, "it has no convolution with batch norm behind it")
     names = {module: name for name, module in bench.net.named_modules()}
     for _, norm in found:
         if getattr(norm, "running_var", None) is None:
             raise NotVisible(
-                "a Lipschitz bound of its channels",
+                _ASKED,
                 f"{names[norm]} ({type(norm).__name__})",
                 "needed are running statistics (track_running_stats=True)",
             )

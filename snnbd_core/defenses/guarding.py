@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core import checks
+from snnbd_core.checks import Count, Positive
 from snnbd_core.defenses.bench import Bench
-from snnbd_core.defenses.repair import Repair
-from snnbd_core.learning import train
+from snnbd_core.defenses.repair import Repair, tuned
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.view import View
 
@@ -29,48 +27,29 @@ class ThresholdGuarding(Repair):
         weight * mean over neurons and steps of max(0, 1 - |u - V_thr| / margin).
 
     Args:
-        weight: > 0.
-        margin: potential on either side of the threshold that is to stay empty, > 0.
+        weight: of the penalty.
+        margin: potential on either side of the threshold that is to stay empty.
         epochs, learning_rate, batch_size: of the fine-tuning.
 
-    Raises:
-        ValueError: for any argument outside what is said above.
-        NotVisible: when repairing, a network without spiking layers.
+    Needs spiking layers.
     """
 
-    weight: float = 0.1
-    margin: float = 0.25
-    epochs: int = 30
-    learning_rate: float = 1e-2
-    batch_size: int = 32
+    weight: Positive = 0.1
+    margin: Positive = 0.25
+    epochs: Count = 30
+    learning_rate: Positive = 1e-2
+    batch_size: Count = 32
 
-    def __post_init__(self) -> None:
-        checks.fields(self, ("weight", "margin", "learning_rate"), checks.above, 0)
-        checks.fields(self, ("epochs", "batch_size"), checks.whole, 1)
-
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+    def _repaired(self, bench: Bench) -> nn.Module:
         with bench.view.read(bench.spiking_layers, "potential") as potentials:
 
             def loss(logits: Tensor, labels: Tensor) -> Tensor:
                 distances = _less_threshold(bench.view, potentials)
-                close = torch.stack(
-                    [crowding(distance, self.margin) for distance in distances]
-                ).mean()
+                close = torch.stack([crowding(gap, self.margin) for gap in distances]).mean()
                 return LOSSES["mse"](logits, labels) + self.weight * close
 
-            train(
-                bench.net,
-                clean,
-                epochs=self.epochs,
-                learning_rate=self.learning_rate,
-                batch_size=self.batch_size,
-                loss=loss,
-                steps=bench.steps,
-                seed=seed,
-                device=bench.device,
-                progress=False,
-            )
-        return bench.net
+            settings = {"batch_size": self.batch_size, "loss": loss}
+            return tuned(bench, self.epochs, self.learning_rate, **settings)
 
 
 def crowding(gap: Tensor, margin: float) -> Tensor:
@@ -82,11 +61,8 @@ def crowding(gap: Tensor, margin: float) -> Tensor:
 def gaps(net: nn.Module, sequence: Tensor) -> list[Tensor]:
     """Potential less threshold of all neurons at all steps, one [T, B, ...] for each spiking layer.
 
-    Where a library resets within the step, a neuron that fired is seen after its reset.
-
-    Args:
-        net: in evaluation mode.
-        sequence: [T, B, C, H, W].
+    The network is in evaluation mode, the sequence [T, B, C, H, W]. Where a library resets within
+    the step, a neuron that fired is seen after its reset.
     """
     view = View(net, sequence)
     with view.read(view.spiking_layers, "potential") as potentials:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
+from snnbd_core.checks import Count, Positive
 from snnbd_core.defenses.bench import Bench
-from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse, anomaly
 from snnbd_core.defenses.detectors.patches import stamped
-from snnbd_core.defenses.pruning import pruned
-from snnbd_core.defenses.repair import Pruning
-from snnbd_core.defenses.suspicion import standard
+from snnbd_core.defenses.fine_pruning import standard
+from snnbd_core.defenses.pruning import Choice, Pruning
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
 
@@ -28,12 +25,7 @@ _MEMORY = 0.9  # of the baseline, the mean reward of earlier episodes
 
 
 class Pruner(nn.Module):
-    """Two rounds of messages between channels of neighbouring layers, then a logit for each.
-
-    Args:
-        features: how many each channel has.
-        width: of the hidden states.
-    """
+    """Two rounds of messages between channels of neighbouring layers, then a logit for each."""
 
     def __init__(self, features: int, width: int = 16) -> None:
         super().__init__()
@@ -46,9 +38,8 @@ class Pruner(nn.Module):
     def forward(self, nodes: Sequence[Tensor], edges: Sequence[Tensor]) -> list[Tensor]:
         """Logits of pruning, one [C] for each layer.
 
-        Args:
-            nodes: features [C, features] of each layer's channels.
-            edges: strengths [C of the next layer, C] between neighbouring layers.
+        `nodes` are features [C, features] of each layer's channels, `edges` strengths
+        [C of the next layer, C] between neighbouring layers.
         """
         states = list(nodes)
         for layer in self.rounds:
@@ -90,42 +81,26 @@ class OptimisedPruning(Pruning):
 
     What is simplified: the paper trains a deeper graph network with an actor and a critic. Its
     reward was not at hand; ours takes trigger and target from a short search of Neural Cleanse on
-    the same clean samples.
+    the same clean samples. Needs one chain of layers.
 
     Args:
-        episodes: at least 1.
-        learning_rate: of the graph network, > 0.
-        search: iterations of the search for a trigger, at least 1.
-        samples: clean ones used in it, at least 1.
-
-    Raises:
-        ValueError: for any argument outside what is said above.
-        NotVisible: when repairing, a network that is not one chain of layers.
+        episodes, learning_rate: of the graph network.
+        search, samples: iterations of the search for a trigger, and clean samples used in it.
     """
 
-    episodes: int = 300
-    learning_rate: float = 0.02
-    search: int = 80
-    samples: int = 64
+    rounds: ClassVar[str] = "{search} iterations for each class, {episodes} episodes"
 
-    def __post_init__(self) -> None:
-        checks.fields(self, ("episodes", "search", "samples"), checks.whole, 1)
-        checks.settings(self, learning_rate=checks.above("learning_rate", self.learning_rate, 0))
+    episodes: Count = 300
+    learning_rate: Positive = 0.02
+    search: Count = 80
+    samples: Count = 64
 
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
-        return pruned(bench, self._choice(bench.copied(), clean, seed).keep)
-
-    @property
-    def rounds(self) -> str:
-        """What it repeats, for a table of costs."""
-        return f"{self.search} iterations for each class, {self.episodes} episodes"
-
-    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
+    def _choice(self, bench: Bench) -> Choice:
         """The last probabilities of pruning, and the best pruning that was tried."""
         edges = [strength.float() for strength in bench.view.connections()]
         bench.net.requires_grad_(False)
-        batch, labels = bench.samples(clean)
-        with seeded(seed):
+        batch, labels = bench.samples()
+        with seeded(bench.seed):
             triggered, target = self._suspected(bench, batch)
             others = triggered[labels != target]
 
@@ -135,8 +110,7 @@ class OptimisedPruning(Pruning):
                     fooled = decide(bench(others)) == target
                 return float(right.float().mean() - fooled.float().mean())
 
-            nodes = _features(bench, clean, triggered, edges)
-            return self._search(nodes, edges[1:-1], reward)
+            return self._search(_features(bench, triggered, edges), edges[1:-1], reward)
 
     def _suspected(self, bench: Bench, batch: Tensor) -> tuple[Tensor, int]:
         """The samples with the smallest patch that Neural Cleanse finds, and its class."""
@@ -148,11 +122,9 @@ class OptimisedPruning(Pruning):
         return stamped(batch, masks[found], patterns[found]), target
 
     def _search(
-        self,
-        nodes: list[Tensor],
-        edges: list[Tensor],
-        reward_of: Callable[[list[Tensor]], float],
+        self, nodes: list[Tensor], edges: list[Tensor], reward_of: Callable[[list[Tensor]], float]
     ) -> Choice:
+        """REINFORCE: up (reward - baseline) * gradient of the log-probability of what was drawn."""
         policy = Pruner(nodes[0].shape[1]).to(nodes[0].device)
         optimizer = torch.optim.Adam(policy.parameters(), lr=self.learning_rate)
         best = [torch.ones(len(node), dtype=torch.bool, device=node.device) for node in nodes]
@@ -176,29 +148,15 @@ class OptimisedPruning(Pruning):
             optimizer.step()
             baseline = _MEMORY * baseline + (1 - _MEMORY) * reward
         with torch.no_grad():
-            chances = tuple(torch.sigmoid(logit) for logit in policy(nodes, edges))
-        return Choice(chances, tuple(best), (None,) * len(best))
+            return Choice.of([torch.sigmoid(logit) for logit in policy(nodes, edges)], best)
 
 
-def _features(bench: Bench, clean: Any, triggered: Tensor, edges: list[Tensor]) -> list[Tensor]:
+def _features(bench: Bench, triggered: Tensor, edges: list[Tensor]) -> list[Tensor]:
     """Standard scores [C, 4] for each hidden layer."""
-    rates = bench.rates(clean), bench.rates(_Samples(triggered))
+    rates = bench.rates(bench.data), bench.rates(triggered)
     found = []
     for number, (rate, under_trigger) in enumerate(zip(*rates, strict=True)):
         arriving, leaving = edges[number].norm(dim=1), edges[number + 1].norm(dim=0)
         values = (rate, under_trigger - rate, arriving, leaving)
         found.append(torch.stack([standard(value) for value in values], dim=1).float())
     return found
-
-
-class _Samples:
-    """A batch that is asked for its rows like a data set."""
-
-    def __init__(self, batch: Tensor) -> None:
-        self._batch = batch
-
-    def __len__(self) -> int:
-        return len(self._batch)
-
-    def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
-        return self._batch[rows], torch.zeros(len(rows), dtype=torch.long)

@@ -7,20 +7,20 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from snnbd_core.checks import Settings
 from snnbd_core.defenses.bench import Bench, check_clean, copied, taken
-from snnbd_core.defenses.choice import Choice
+from snnbd_core.learning import train
 
-__all__ = ["Pruning", "Repair"]
+__all__ = ["Repair", "tuned"]
 
 
-class Repair:
+class Repair(Settings):
     """A frozen dataclass of a repair's settings; each repair writes `_repaired`.
 
-    Attributes:
-        data_free: True for a repair that works without samples, and reads at most their shape.
+    One that repeats something says by ``rounds`` what, with the names of its settings in braces.
     """
 
-    data_free: ClassVar[bool] = False
+    data_free: ClassVar[bool] = False  # True reads at most the shape of samples
 
     def repair(
         self,
@@ -46,38 +46,26 @@ class Repair:
                 shape than the network's, a device that is not here, steps below 1.
             NotVisible: a network that does not show what the repair needs.
         """
-        return self._repaired(*self._bench(net, clean_samples, device, steps), seed)
+        return self._repaired(
+            self._bench(net, clean_samples, seed=seed, device=device, steps=steps)
+        )
 
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+    def _repaired(self, bench: Bench) -> nn.Module:
         """The network of the bench, changed."""
         raise NotImplementedError  # each repair has its own
 
-    def _bench(
-        self, net: nn.Module, clean_samples: Any, device: str | torch.device, steps: int
-    ) -> tuple[Bench, Any]:
-        """A copy of the network, and the samples as a set of this library."""
-        clean = taken(clean_samples) if self.data_free else check_clean(net, clean_samples)
-        return copied(net, clean, device=device, steps=steps), clean
+    def _bench(self, net: nn.Module, clean: Any, **settings: Any) -> Bench:
+        """A copy of the network, with the samples as a set of this library."""
+        return copied(net, taken(clean) if self.data_free else check_clean(net, clean), **settings)
 
 
-class Pruning(Repair):
-    """A repair that silences channels, and can show which; each writes `_choice` too."""
+def tuned(bench: Bench, epochs: int, learning_rate: float, **settings: Any) -> nn.Module:
+    """The network of a bench after fine-tuning in place on its samples; with 0 epochs as it is.
 
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
-        """Scores of all channels, and which of them stay; the network is not changed.
-
-        Args, Raises: as `repair`.
-        """
-        return self._choice(*self._bench(net, clean_samples, device, steps), seed)
-
-    def _choice(self, bench: Bench, clean: Any, seed: int) -> Choice:
-        """Made on a bench of its own, whose weights may lose their gradients."""
-        raise NotImplementedError  # each repair has its own
+    `settings` are others of `snnbd_core.learning.train`; batch_size is 32 unless given.
+    """
+    if epochs:
+        settings = {"batch_size": 32, "progress": False, **settings}
+        settings |= {"steps": bench.steps, "seed": bench.seed, "device": bench.device}
+        train(bench.net, bench.data, epochs=epochs, learning_rate=learning_rate, **settings)
+    return bench.net

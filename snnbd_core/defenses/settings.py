@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import copy
-from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from snnbd_core import checks, guards
+from snnbd_core.checks import Positive
 from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.repair import Repair
-from snnbd_core.view import override
 
 __all__ = ["Mismatch", "RandomThreshold", "Reestimated"]
 
@@ -26,20 +25,13 @@ class Reestimated(Repair):
     Args:
         threshold: of all neurons while measuring; None leaves them.
 
-    Raises:
-        ValueError: a threshold not above 0; when repairing with one, a network without spiking
-            layers.
-        NotVisible: when repairing, a network without batch norm that has running statistics.
+    Needs batch norm with running statistics and, for a threshold, spiking layers.
     """
 
-    threshold: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None:
-            checks.settings(self, threshold=checks.above("threshold", self.threshold, 0))
+    threshold: Positive | None = None
 
     @torch.no_grad()
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+    def _repaired(self, bench: Bench) -> nn.Module:
         norms = [
             module
             for module in bench.net.modules()
@@ -54,10 +46,8 @@ class Reestimated(Repair):
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over the batches
             norm.train()
-        with ExitStack() as stack:
-            if self.threshold is not None:
-                stack.enter_context(override(bench.net, threshold=self.threshold))
-            for sequence in bench.batches(clean):
+        with bench.at(self.threshold):
+            for sequence in bench.batches(bench.data):
                 bench.view(sequence)
         for norm, (state, momentum) in zip(norms, before, strict=True):
             norm.momentum = momentum
@@ -73,23 +63,18 @@ class Mismatch(Repair):
     The factor multiplies whatever threshold is in force, also one that is set at inference.
 
     Args:
-        std: of the factor around 1, >= 0; factors below 0.1 are set to it.
+        std: of the factor around 1, up to 10; factors below 0.1 are set to it.
 
-    Raises:
-        ValueError: std below 0; a network with weights that are not finite.
-        NotVisible: a network without spiking layers.
+    Needs spiking layers.
     """
 
     data_free: ClassVar[bool] = True
 
-    std: float = 0.1
+    std: Annotated[float, checks.fitting(lambda x: 0 <= x <= 10, "in 0..10")] = 0.1
 
-    def __post_init__(self) -> None:
-        checks.settings(self, std=checks.within("std", self.std, 0, 10))
-
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+    def _repaired(self, bench: Bench) -> nn.Module:
         for number, layer in enumerate(bench.spiking_layers):
-            generator = torch.Generator().manual_seed(1000 * seed + number)
+            generator = torch.Generator().manual_seed(1000 * bench.seed + number)
             draws = torch.randn(layer.shape, generator=generator).to(bench.device)
             bench.view.guard(layer, "factor", (1 + self.std * draws).clamp_min(0.1))
         return bench.net
@@ -102,24 +87,22 @@ class RandomThreshold(Repair):
     An attacker who counts on one threshold finds another.
 
     Args:
-        low, high: limits of the factor, 0 < low <= high.
+        low, high: limits of the factor, low <= high <= 100.
 
-    Raises:
-        ValueError: limits outside what is said above; a network with weights that are not finite.
-        NotVisible: a network without spiking layers.
+    Needs spiking layers.
     """
 
     data_free: ClassVar[bool] = True
 
-    low: float = 0.8
+    low: Positive = 0.8
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        checks.settings(self, low=checks.above("low", self.low, 0))
+        super().__post_init__()
         checks.settings(self, high=checks.within("high", self.high, self.low, 100))
 
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+    def _repaired(self, bench: Bench) -> nn.Module:
         for number, layer in enumerate(bench.spiking_layers):
-            limits = guards.noise(self.low, self.high, 1000 * seed + number)
+            limits = guards.noise(self.low, self.high, 1000 * bench.seed + number)
             bench.view.guard(layer, "noise", limits.to(bench.device))
         return bench.net

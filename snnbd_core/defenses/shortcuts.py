@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
-from snnbd_core import checks, guards
+from snnbd_core import guards
+from snnbd_core.checks import Count, Natural, Positive, Share
 from snnbd_core.defenses.bench import Bench
-from snnbd_core.defenses.fine_tuning import tuned
-from snnbd_core.defenses.repair import Repair
+from snnbd_core.defenses.repair import Repair, tuned
 from snnbd_core.networks.layers import Residual
 
 __all__ = ["ShortcutSuppression"]
@@ -23,34 +22,20 @@ class ShortcutSuppression(Repair):
 
     The current of a residual block's neurons becomes body(x) + factor * shortcut(x). Which
     shortcuts carry the backdoor is not known without the trigger, so the last `blocks` are taken.
+    Needs blocks of this library, whose shortcuts alone can be told from other sums.
 
     Args:
-        factor: in [0, 1).
-        blocks: how many, counted from the read-out; at least 1.
-        epochs: of the fine-tuning after it; 0 only scales.
-        learning_rate: of the fine-tuning, > 0.
-
-    Raises:
-        ValueError: for any argument outside what is said above.
-        NotVisible: when repairing, a network with fewer blocks of this library, whose shortcuts
-            alone can be told from other sums.
+        factor: of the shortcuts.
+        blocks: how many, counted from the read-out.
+        epochs, learning_rate: of the fine-tuning after it; 0 epochs only scales.
     """
 
-    factor: float = 0.5
-    blocks: int = 1
-    epochs: int = 30
-    learning_rate: float = 1e-2
+    factor: Share = 0.5
+    blocks: Count = 1
+    epochs: Natural = 30
+    learning_rate: Positive = 1e-2
 
-    def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            factor=checks.share("factor", self.factor),
-            blocks=checks.whole("blocks", self.blocks, 1),
-            epochs=checks.whole("epochs", self.epochs, 0),
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-        )
-
-    def _repaired(self, bench: Bench, clean: Any, seed: int) -> nn.Module:
+    def _repaired(self, bench: Bench) -> nn.Module:
         found = [module for module in bench.net.modules() if isinstance(module, Residual)]
         if len(found) < self.blocks:
             raise bench.view.blind(
@@ -60,4 +45,4 @@ class ShortcutSuppression(Repair):
         factor = torch.tensor(float(self.factor), device=bench.device)
         for block in found[-self.blocks :]:
             guards.attach(bench.net, block.shortcut, "scale", factor)
-        return tuned(bench, clean, self.epochs, self.learning_rate, seed)
+        return tuned(bench, self.epochs, self.learning_rate)

@@ -2,7 +2,8 @@
 
 Bytes moved per neuron and step, float32: forward 8 (current read, spikes written), backward 12
 (current and the spikes' gradient read, the current's gradient written). Bytes kept for backward:
-4, the current itself, which the caller has already.
+4, the current itself, which the caller has already. In bfloat16 all are half of that; the state is
+float32.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ SMALLEST_WORK = 32 * 1024
 # From so many bytes on, an output is written faster past the cache.
 LARGE = 4 * 1024**2
 
-_NUMBERS = {torch.float32: np.float32, torch.float64: np.float64}
+# What the loops read and write; numba has no bfloat16, see `lanes`.
+_HELD = {torch.float32: np.float32, torch.float64: np.float64, torch.bfloat16: np.uint16}
+DTYPES = frozenset(_HELD)
 
 
 def forward(
@@ -82,7 +85,7 @@ def backward(
         d_current = _narrowed(d_current, current)
     else:
         d_current = current.new_empty(current.shape)
-        d_beta, d_threshold = current.new_empty(2, neurons).unbind() if learns else (None, None)
+        d_beta, d_threshold = beta.new_empty(2, neurons).unbind() if learns else (None, None)
         _run(
             cpu_loops.backward,
             steps + cpu_loops.BACKWARD_ROWS,
@@ -124,10 +127,10 @@ def _run(
         both = (value.reshape(-1).expand(neurons).contiguous() for value in (beta, threshold))
         beta, threshold = both
     workers = torch.get_num_threads()
-    size = _block_size(rows * current.element_size(), neurons // workers)
+    size = _block_size(rows * beta.element_size(), neurons // workers)
     if size >= neurons or neurons * steps < 2 * SMALLEST_WORK:
         workers = 1  # or all of torch's threads: a smaller team would end those that it leaves out
-    scratch = current.new_empty(workers, rows, size)
+    scratch = beta.new_empty(workers, rows, size)
     arguments = cpu_loops.Arguments(
         0,
         0,
@@ -147,7 +150,7 @@ def _run(
         if tensor is not None:
             setattr(arguments, name, tensor.data_ptr())
             setattr(arguments, name + "_rows", len(tensor))
-    work = loops(_NUMBERS[current.dtype], beta.numel() > 1)
+    work = loops(_HELD[current.dtype], beta.numel() > 1)
     threads.run(work, arguments, workers, (scratch, current, beta, threshold, written, others))
 
 

@@ -55,6 +55,7 @@ from snnbd_core.kernels.lanes import (
     fill,
     load,
     pointer,
+    rounded,
     select,
     spread,
     store,
@@ -213,7 +214,7 @@ def _report(n, u, threshold, p, how, one, zero):
         membrane, th = load(u, i, zero), _at(threshold, i, zero)
         fired = _fires(membrane - th, how, one, zero)
         w = _carried(membrane, fired, th, how, one, zero)
-        store(p, i, w if how[3] else membrane)
+        store(p, i, rounded(w if how[3] else membrane, p))
 
 
 @_inner
@@ -259,7 +260,7 @@ def _back(
         if reported[1]:
             new = new + load(dp, i, zero)
         store(g, i, new)
-        _store(dx, i, _scaled(new, b, how, one), past)
+        _store(dx, i, rounded(_scaled(new, b, how, one), dx), past)
 
 
 @_inner
@@ -352,13 +353,13 @@ def _forward(lo, hi, one, zero, given):
 @_outer
 def _backward(lo, hi, one, zero, given):
     current, stride, beta, threshold, how, kind, k, attached = given[:8]
-    d_spikes, d_potential, d_current, past, d_beta, d_threshold, scratch = given[8:]
+    d_spikes, d_potential, d_current, past, d_beta, d_threshold, scratch, zeros = given[8:]
     n = hi - lo
     steps = d_current.shape[0]
     learns = d_beta.shape[0] > 0
     has_dy, has_dp = d_spikes.shape[0] > 0, d_potential.shape[0] > 0
     membrane = scratch[:steps]
-    g, gb, gt, zeros = scratch[steps], scratch[steps + 1], scratch[steps + 2], scratch[steps + 3]
+    g, gb, gt = scratch[steps], scratch[steps + 1], scratch[steps + 2]
     b, th = _block(beta, lo, hi, zero), _block(threshold, lo, hi, zero)
     slopes = (spread(k[0], zero), spread(k[1], zero), spread(k[2], zero), spread(k[3], zero))
     if learns:
@@ -484,23 +485,29 @@ def compiled(function: Callable[[int], None]) -> int:
 _made: list[object] = []  # machine code lives as long as what it was made by
 
 
+def _integrated(held: type) -> type:
+    """The type that neurons are stepped in, of what their current is held as."""
+    return np.float32 if held is np.uint16 else held
+
+
 @functools.cache
-def forward(number: type, each: bool) -> int:
+def forward(held: type, each: bool) -> int:
     """Steps neurons: a C function of a pointer to `Arguments`.
 
     Args:
-        number: the arrays' type, np.float32 or np.float64.
+        held: the type of the current and of what has its shape: np.float32, np.float64 or
+            np.uint16 for bfloat16, whose scratch memory and parameters are float32.
         each: whether beta and threshold hold a value for each neuron.
     """
-    line = lanes.LINE // np.dtype(number).itemsize
+    line, number = lanes.LINE // np.dtype(held).itemsize, _integrated(held)
 
     def work(address):
         a = numba.carray(address, 1)[0]
         one, zero = fill(number(1), line), fill(number(0), line)
         steps, neurons, size = a.steps, a.neurons, a.size
-        current = numba.carray(pointer(a.current), (steps if a.stride else 1, neurons), number)
-        spikes = numba.carray(pointer(a.written), (steps, neurons), number)
-        potential = numba.carray(pointer(a.potential), (a.potential_rows, neurons), number)
+        current = numba.carray(pointer(a.current), (steps if a.stride else 1, neurons), held)
+        spikes = numba.carray(pointer(a.written), (steps, neurons), held)
+        potential = numba.carray(pointer(a.potential), (a.potential_rows, neurons), held)
         beta = _values(numba.carray(pointer(a.beta), neurons, number), each)
         threshold = _values(numba.carray(pointer(a.threshold), neurons, number), each)
         how = _how(a.reset, a.instant != 0, a.decays != 0)
@@ -521,18 +528,18 @@ def forward(number: type, each: bool) -> int:
 
 
 @functools.cache
-def backward(number: type, each: bool) -> int:
+def backward(held: type, each: bool) -> int:
     """Gradients of neurons; as `forward`."""
-    line = lanes.LINE // np.dtype(number).itemsize
+    line, number = lanes.LINE // np.dtype(held).itemsize, _integrated(held)
 
     def work(address):
         a = numba.carray(address, 1)[0]
         one, zero = fill(number(1), line), fill(number(0), line)
         steps, neurons, size = a.steps, a.neurons, a.size
-        current = numba.carray(pointer(a.current), (steps if a.stride else 1, neurons), number)
-        d_spikes = numba.carray(pointer(a.d_spikes), (a.d_spikes_rows, neurons), number)
-        d_potential = numba.carray(pointer(a.d_potential), (a.d_potential_rows, neurons), number)
-        d_current = numba.carray(pointer(a.written), (steps, neurons), number)
+        current = numba.carray(pointer(a.current), (steps if a.stride else 1, neurons), held)
+        d_spikes = numba.carray(pointer(a.d_spikes), (a.d_spikes_rows, neurons), held)
+        d_potential = numba.carray(pointer(a.d_potential), (a.d_potential_rows, neurons), held)
+        d_current = numba.carray(pointer(a.written), (steps, neurons), held)
         d_beta = numba.carray(pointer(a.d_beta), a.d_beta_rows, number)
         d_threshold = numba.carray(pointer(a.d_threshold), a.d_threshold_rows, number)
         beta = _values(numba.carray(pointer(a.beta), neurons, number), each)
@@ -559,6 +566,7 @@ def backward(number: type, each: bool) -> int:
             d_beta,
             d_threshold,
             scratch,
+            scratch[steps + 3].view(held),
         )
         lo = counted(address, TAKEN) * size
         while lo < neurons:

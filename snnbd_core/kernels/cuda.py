@@ -33,6 +33,7 @@ from snnbd_core.kernels.rule import Rule
 # else many small blocks.
 BLOCKS = {"few": 128, "many": 1024}
 MANY_NEURONS = 2**20
+DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 SMALLEST_HALF = 2.0**-24  # the smallest positive float16
 ROUNDING = {"enable_fp_fusion": False}  # the reference's, at no cost: memory is the limit
 

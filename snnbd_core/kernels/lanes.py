@@ -5,6 +5,10 @@ single numbers, by ``+ - * / abs < <= > >=`` and `select`. Written so, a loop is
 itself, may write past the cache and may fetch ahead line by line, which a loop that LLVM turns
 into vector code cannot. Below are the pointers and counters of compiled code that several threads
 share.
+
+numba has no bfloat16. An array of uint16 is taken as one: a bfloat16 is the upper half of a
+float32. `load` gives the float32, `store` cuts the lower half off; where it is not 0, as in a
+spike, values are `rounded` before.
 """
 
 # Types are left to numba, as in cpu_loops.py.
@@ -22,6 +26,7 @@ from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 LINE = 64  # bytes that are fetched together
+_WORD = ir.IntType(32)
 STAMP = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
 
 
@@ -149,9 +154,29 @@ def load(typing, array, i, like):
 
     def generate(context, builder, signature, values):
         vector = context.get_value_type(signature.return_type)
-        return builder.load(_address(context, builder, signature, values, vector), align=4)
+        kind = _halves(vector.count) if array.dtype == types.uint16 else vector
+        address = _address(context, builder, signature, values, kind)
+        loaded = builder.load(address, align=array.dtype.bitwidth // 8)
+        return _widened(builder, loaded, vector) if kind != vector else loaded
 
     return like(array, i, like), generate
+
+
+@intrinsic
+def rounded(typing, values, array):
+    """Values as near as an array of uint16 can hold them, of two the even one; else themselves."""
+
+    def generate(context, builder, signature, given):
+        if array.dtype != types.uint16:
+            return given[0]
+        words = ir.VectorType(_WORD, values.count)
+        bits = builder.bitcast(given[0], words)
+        odd = builder.and_(builder.lshr(bits, _all(words, 16)), _all(words, 1))
+        near = builder.add(bits, builder.add(odd, _all(words, 0x7FFF)))
+        nan = builder.fcmp_unordered("uno", given[0], given[0])
+        return builder.bitcast(builder.select(nan, _all(words, 0x7FC00000), near), given[0].type)
+
+    return values(values, array), generate
 
 
 @intrinsic
@@ -159,8 +184,9 @@ def store(typing, array, i, lanes):
     """array[i:] = lanes"""
 
     def generate(context, builder, signature, values):
-        address = _address(context, builder, signature, values, values[2].type)
-        builder.store(values[2], address, align=4)
+        held = _as_held(builder, array, values[2])
+        address = _address(context, builder, signature, values, held.type)
+        builder.store(held, address, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, i, lanes), generate
@@ -174,10 +200,10 @@ def store_past(typing, array, i, lanes):
     """
 
     def generate(context, builder, signature, values):
-        address = _address(context, builder, signature, values, values[2].type)
-        size = lanes.count * lanes.number.bitwidth // 8
-        written = builder.store(values[2], address, align=size)
-        written.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+        held = _as_held(builder, array, values[2])
+        address = _address(context, builder, signature, values, held.type)
+        written = builder.store(held, address, align=lanes.count * array.dtype.bitwidth // 8)
+        written.set_metadata("nontemporal", builder.module.add_metadata([_WORD(1)]))
         return context.get_dummy_value()
 
     return types.void(array, i, lanes), generate
@@ -229,6 +255,29 @@ def pointer(typing, address):
         return builder.inttoptr(values[0], ir.IntType(8).as_pointer())
 
     return types.voidptr(address), generate
+
+
+def _halves(count):
+    return ir.VectorType(ir.IntType(16), count)
+
+
+def _widened(builder, halves, vector):
+    """bfloat16 as float32, whose upper half it is."""
+    words = ir.VectorType(_WORD, vector.count)
+    return builder.bitcast(builder.shl(builder.zext(halves, words), _all(words, 16)), vector)
+
+
+def _as_held(builder, array, values):
+    """Values as an array holds them: as they are, or the upper halves of float32."""
+    if array.dtype != types.uint16:
+        return values
+    words = ir.VectorType(_WORD, values.type.count)
+    upper = builder.lshr(builder.bitcast(values, words), _all(words, 16))
+    return builder.trunc(upper, _halves(values.type.count))
+
+
+def _all(vector, number):
+    return ir.Constant(vector, [number] * vector.count)
 
 
 def _address(context, builder, signature, values, kind):

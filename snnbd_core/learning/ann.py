@@ -6,21 +6,21 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
+from snnbd_core.checks import Count, Settings
 from snnbd_core.learning.task import Rule, Task, Trained
 from snnbd_core.neurons import LIF
 
-__all__ = ["ACTIVATIONS", "ANN", "QCFS", "READS", "TimeMean", "reading", "replaced", "with_neurons"]
+__all__ = ["ANN", "QCFS", "TimeMean", "reading", "replaced", "with_neurons"]
 
 Net = TypeVar("Net", bound=nn.Module)
 
-READS = ("frames", "mean")
-ACTIVATIONS = ("relu", "qcfs")
+Reads = Literal["frames", "mean"]
+Activation = Literal["relu", "qcfs"]
 
 
 class QCFS(nn.ReLU):
@@ -56,30 +56,19 @@ class TimeMean(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ANN(Rule):
+class ANN(Settings, Rule):
     """The ANN twin of a network.
 
     Args:
         reads: "frames" runs it frame by frame and averages the logits; "mean" gives it the mean of
             the frames. For static images both are the same.
         activation: "relu", or "qcfs" for a network that is to be converted, see `QCFS`.
-        levels: of QCFS, at least 1.
-
-    Raises:
-        ValueError: for any argument outside what is said above.
+        levels: of QCFS.
     """
 
-    reads: str = "frames"
-    activation: str = "relu"
-    levels: int = 8
-
-    def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            reads=checks.choice("reads", self.reads, READS),
-            activation=checks.choice("activation", self.activation, ACTIVATIONS),
-            levels=checks.whole("levels", self.levels, 1),
-        )
+    reads: Reads = "frames"
+    activation: Activation = "relu"
+    levels: Count = 8
 
     def fit(self, task: Task) -> Trained:
         """Trains the twin on the task's poisoned set."""
@@ -94,9 +83,7 @@ class ANN(Rule):
 def with_neurons(net: Net, neuron: Callable[[], nn.Module]) -> Net:
     """A copy of a network whose activations (spiking or ReLU) are all replaced.
 
-    Args:
-        net: the network.
-        neuron: makes an activation; called for each use of one that is used several times.
+    `neuron` makes one, and is called for each use of an activation that is used several times.
     """
     return replaced(copy.deepcopy(net), neuron)
 

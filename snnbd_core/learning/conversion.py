@@ -15,48 +15,41 @@ Max-pooling passes on the largest spike of its window in each step, as in Spikin
 from __future__ import annotations
 
 import copy
-import dataclasses
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
+from snnbd_core.checks import Count, Positive, Settings
 from snnbd_core.data import IMAGES, as_set
 from snnbd_core.data.batches import as_sequence
-from snnbd_core.learning.ann import ACTIVATIONS, ANN, READS, TimeMean, reading, with_neurons
-from snnbd_core.learning.folding import DROPOUTS, NORMS, folded, network_of
+from snnbd_core.learning import surrogate_gradient
+from snnbd_core.learning.ann import ANN, Activation, Reads, TimeMean, reading, with_neurons
 from snnbd_core.learning.history import History
-from snnbd_core.learning.scaling import activations, rescale
+from snnbd_core.learning.scaling import (
+    DROPOUTS,
+    NORMS,
+    activations,
+    folded,
+    network_of,
+    rescale,
+)
 from snnbd_core.learning.task import Rule, Task, Trained
 from snnbd_core.metrics.migration_rates import compare
 from snnbd_core.networks import Network
 from snnbd_core.networks.layers import Folded, Gain, Residual
 from snnbd_core.neurons import IF, LIF
 
-__all__ = ["NORMALISATIONS", "Conversion", "HalfStart", "Migrating", "convert", "converted"]
+__all__ = ["Conversion", "HalfStart", "Hybrid", "Migrating", "convert", "converted", "hybrid"]
 
 NORMALISATIONS = ("max", "percentile")
-_CALIBRATION = 256  # samples of the training set
-_ALLOWED = (
-    nn.Conv2d,
-    nn.Linear,
-    *NORMS,
-    nn.ReLU,
-    *DROPOUTS,
-    nn.MaxPool2d,
-    nn.AvgPool2d,
-    nn.AdaptiveAvgPool2d,
-    nn.Flatten,
-    nn.Identity,
-    nn.Sequential,
-    Folded,
-    Residual,
-    Gain,
-    TimeMean,
-)
+_percentile = checks.fitting(lambda x: 0 < x <= 100, "in (0, 100]")
+_POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+_SHAPED = (nn.Flatten, nn.Identity, nn.Sequential, Folded, Residual, Gain, TimeMean)
+_ALLOWED = (nn.Conv2d, nn.Linear, nn.ReLU, *NORMS, *DROPOUTS, *_POOLS, *_SHAPED)
 
 
 class HalfStart(IF):
@@ -100,7 +93,8 @@ def convert(
             weights that are not finite, no calibration samples or ones of another shape, an
             argument out of range.
     """
-    normalisation, percentile = _checked(normalisation, percentile)
+    normalisation = checks.choice("normalisation", normalisation, NORMALISATIONS)
+    percentile = _percentile("percentile", percentile)
     steps = checks.whole("steps", steps, 1)
     calibration = as_set(calibration)
     _check(ann, calibration)
@@ -113,16 +107,42 @@ def convert(
     return out.eval()
 
 
-def converted(
-    ann: nn.Module, data: Any, seed: int, normalisation: str, percentile: float
-) -> Network:
-    """An ANN converted with some samples of its training set, which the seed draws."""
+def converted(ann: nn.Module, data: Any, seed: int, **settings: Any) -> Network:
+    """An ANN converted with 256 samples of its training set, which the seed draws."""
     data = as_set(data)
-    rows = np.random.default_rng(seed).permutation(len(data))[:_CALIBRATION]
-    return convert(ann, data.subset(rows), normalisation=normalisation, percentile=percentile)
+    rows = np.random.default_rng(seed).permutation(len(data))[:256]
+    return convert(ann, data.subset(rows), **settings)
 
 
-class Migrating(Rule):
+def hybrid(
+    ann: nn.Module,
+    train: Any,
+    *,
+    epochs: int = 5,
+    seed: int = 0,
+    learning_rate: float = 5e-4,
+    normalisation: str = "percentile",
+    percentile: float = 99.9,
+    **settings: Any,
+) -> Network:
+    """A spiking network from an ANN, fine-tuned (Rathi et al. 2020); the ANN is not changed.
+
+    Args:
+        ann, normalisation, percentile: as for `convert`.
+        train: the training set; the seed draws 256 of its samples for calibration.
+        epochs, seed, learning_rate: of the fine-tuning, as for `snnbd_core.learning.train`.
+        settings: others of `snnbd_core.learning.train`.
+
+    Raises:
+        ValueError: as `convert` and `snnbd_core.learning.train`.
+    """
+    net = converted(ann, train, seed, normalisation=normalisation, percentile=percentile)
+    settings |= {"epochs": epochs, "seed": seed, "learning_rate": learning_rate}
+    surrogate_gradient.train(net, train, **settings)
+    return net
+
+
+class Migrating(Settings, Rule):
     """A rule whose network comes from an ANN: the report says how much of a backdoor came along."""
 
     figures: ClassVar[tuple[str, ...]] = (
@@ -131,19 +151,23 @@ class Migrating(Rule):
         "migration_per_sample",
         "agreement",
     )
+    measure = staticmethod(compare)
 
-    def measure(
-        self,
-        net: nn.Module,
-        source: nn.Module,
-        test: Any,
-        trigger: Any,
-        target: int,
-        steps: int,
-        device: torch.device,
-    ) -> dict[str, Any]:
-        """See `snnbd_core.metrics.migration_rates.compare`."""
-        return compare(net, source, test, trigger, target, steps, device)
+    reads: Any
+
+    def ann(self) -> ANN:
+        """The rule that trains the ANN."""
+        return ANN(reads=self.reads)
+
+    def source(self, experiment: Any) -> Any:
+        """The ANN's experiment; for static images at one step, so that all T share it."""
+        frames = 1 if experiment.data in IMAGES else experiment.frames
+        return replace(experiment, rule=self.ann(), frames=frames)
+
+    def layout(self, net: nn.Module) -> nn.Module:
+        """A network with batch norm folded and IF neurons, as `convert` gives it."""
+        assert isinstance(net, Network)
+        return reading(with_neurons(folded(net.eval()), HalfStart), self.reads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,32 +178,17 @@ class Conversion(Migrating):
         normalisation, percentile: as for `convert`.
         reads: what the ANN is trained on, see `ANN`; the SNN then gets the same.
         activation, levels: of the ANN, see `ANN`.
-
-    Raises:
-        ValueError: for any argument outside what is said above.
     """
 
-    normalisation: str = "percentile"
-    percentile: float = 99.9
-    reads: str = "frames"
-    activation: str = "relu"
-    levels: int = 8
+    normalisation: Literal["max", "percentile"] = "percentile"
+    percentile: Annotated[float, _percentile] = 99.9
+    reads: Reads = "frames"
+    activation: Activation = "relu"
+    levels: Count = 8
 
-    def __post_init__(self) -> None:
-        normalisation, percentile = _checked(self.normalisation, self.percentile)
-        checks.settings(
-            self,
-            normalisation=normalisation,
-            percentile=percentile,
-            reads=checks.choice("reads", self.reads, READS),
-            activation=checks.choice("activation", self.activation, ACTIVATIONS),
-            levels=checks.whole("levels", self.levels, 1),
-        )
-
-    def source(self, experiment: Any) -> Any:
-        """The ANN; for static images at one step, so that all T share it."""
-        ann = ANN(reads=self.reads, activation=self.activation, levels=self.levels)
-        return source(experiment, ann)
+    def ann(self) -> ANN:
+        """The rule that trains the ANN."""
+        return ANN(reads=self.reads, activation=self.activation, levels=self.levels)
 
     def fit(self, task: Task) -> Trained:
         """Converts the task's source, calibrated on the training set it was trained on."""
@@ -188,46 +197,48 @@ class Conversion(Migrating):
     def converted(self, task: Task) -> Network:
         """The task's source as a spiking network."""
         assert task.source is not None  # `source` names one
-        return converted(
-            task.source.cpu(), task.poisoned, task.seed, self.normalisation, self.percentile
-        )
-
-    def layout(self, net: nn.Module) -> nn.Module:
-        """The modules of a converted network."""
-        return layout(net, self.reads)
+        settings = {"normalisation": self.normalisation, "percentile": self.percentile}
+        return converted(task.source.cpu(), task.poisoned, task.seed, **settings)
 
 
-def source(experiment: Any, ann: ANN) -> Any:
-    """The experiment of the ANN that another one's rule starts from."""
-    frames = 1 if experiment.data in IMAGES else experiment.frames
-    return dataclasses.replace(experiment, rule=ann, frames=frames)
+@dataclass(frozen=True, kw_only=True)
+class Hybrid(Migrating):
+    """LR_H of Jin et al. (2024); conversion first (Rathi et al. 2020), see `Conversion`.
 
+    Args:
+        epochs, learning_rate: of the fine-tuning.
+        data: "poisoned" fine-tunes on the set that the ANN was trained on, "clean" on the one
+            before it was poisoned.
+        reads: as for `Conversion`.
+    """
 
-def layout(net: Any, reads: str) -> nn.Module:
-    """A network with batch norm folded and IF neurons, as `convert` gives it."""
-    return reading(with_neurons(folded(net.eval()), HalfStart), reads)
+    epochs: Count = 5
+    learning_rate: Positive = 5e-4
+    data: Literal["poisoned", "clean"] = "poisoned"
+    reads: Reads = "frames"
+
+    def fit(self, task: Task) -> Trained:
+        """Converts and fine-tunes."""
+        net = Conversion(reads=self.reads).converted(task)
+        data = task.poisoned if self.data == "poisoned" else task.clean
+        history = task.train(net, data, epochs=self.epochs, learning_rate=self.learning_rate)
+        return Trained(net, history)
 
 
 def _check(ann: nn.Module, calibration: Any) -> None:
     if not isinstance(ann, Network | nn.Sequential):
-        raise ValueError(
-            f"ann={type(ann).__name__} must be a Network of snnbd_core.networks or an nn.Sequential"
-        )
+        raise ValueError(f"ann={type(ann).__name__} must be a Network or an nn.Sequential")
     for name, layer in (ann.layers if isinstance(ann, Network) else ann).named_modules():
+        named = f"layer {name} ({type(layer).__name__})"
         if isinstance(layer, LIF):
-            raise ValueError(
-                f"layer {name} ({type(layer).__name__}) spikes already: the network must be an "
-                "ANN with ReLU"
-            )
+            raise ValueError(f"{named} spikes already: the network must be an ANN with ReLU")
         if name and not isinstance(layer, _ALLOWED):
             raise ValueError(
-                f"layer {name} ({type(layer).__name__}) cannot be converted: allowed are Conv2d, "
-                "Linear, BatchNorm, ReLU, pooling, dropout, Flatten"
+                f"{named} cannot be converted: allowed are Conv2d, Linear, BatchNorm, ReLU, "
+                "pooling, dropout, Flatten"
             )
         if isinstance(layer, NORMS) and layer.running_mean is None:
-            raise ValueError(
-                f"layer {name} ({type(layer).__name__}) has no running statistics to fold"
-            )
+            raise ValueError(f"{named} has no running statistics to fold")
     if not any(isinstance(layer, nn.ReLU) for layer in ann.modules()):
         raise ValueError(f"ann={type(ann).__name__} has no ReLU: nothing would spike")
     for name, weight in ann.named_parameters():
@@ -255,10 +266,3 @@ def _check_same(ann: nn.Module, net: Network, calibration: Any, steps: int) -> N
             f"ann={type(ann).__name__} does not answer as the chain of its layers does, so these "
             "cannot be converted: allowed are networks without a forward or hooks of their own"
         )
-
-
-def _checked(normalisation: str, percentile: float) -> tuple[str, float]:
-    return (
-        checks.choice("normalisation", normalisation, NORMALISATIONS),
-        checks.number("percentile", percentile, lambda x: 0 < x <= 100, "in (0, 100]"),
-    )

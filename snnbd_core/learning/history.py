@@ -29,16 +29,9 @@ class History:
     def __len__(self) -> int:
         return len(self.loss)
 
-    def extended(
-        self, *, loss: float, accuracy: float, learning_rate: float, seconds: float
-    ) -> History:
-        """The history with one more epoch."""
-        return History(
-            (*self.loss, loss),
-            (*self.accuracy, accuracy),
-            (*self.learning_rate, learning_rate),
-            (*self.seconds, seconds),
-        )
+    def extended(self, **values: float) -> History:
+        """The history with one more epoch: a value for each field."""
+        return self.followed_by(History(**{name: (value,) for name, value in values.items()}))
 
     def followed_by(self, later: History) -> History:
         """This history and then another's epochs."""

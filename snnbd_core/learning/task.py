@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import nn
 
-from snnbd_core import checks
+from snnbd_core.checks import Count, Natural, Positive, Settings, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import choose_device
 from snnbd_core.learning.history import History
@@ -20,7 +20,7 @@ __all__ = ["Rule", "SurrogateGradient", "Task", "Trained"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(Settings):
     """One training as a rule is asked for it.
 
     Attributes:
@@ -28,7 +28,7 @@ class Task:
         poisoned: the set to train on; `clean` itself where nothing is poisoned.
         build: build() gives the untrained network with the run's initial weights;
             build(nn.ReLU) its ANN twin with the same.
-        trigger, rate, target: the attack; trigger None and rate 0 in a clean run, rate in 0..1.
+        trigger, rate, target: the attack; trigger None and rate 0 in a clean run.
         epochs, batch_size, learning_rate, loss, seed: as in `train`.
         steps: T for static images.
         device: where to train.
@@ -36,50 +36,37 @@ class Task:
         source: the trained network that the rule starts from, this task's own copy; None where
             the rule has none.
         checkpoint, checkpoint_seconds: as in `train`; for rules of one training.
-
-    Raises:
-        ValueError: a number outside what `train` allows.
     """
 
     clean: Any
     poisoned: Any
     build: Callable[..., nn.Module]
-    epochs: int
+    epochs: Count
     device: torch.device
     trigger: Any = None
-    rate: float = 0.0
-    target: int = 0
-    batch_size: int = 64
-    learning_rate: float = 1e-3
+    rate: Unit = 0.0
+    target: Natural = 0
+    batch_size: Count = 64
+    learning_rate: Positive = 1e-3
     loss: str = "mse"
-    steps: int = 4
-    seed: int = 0
+    steps: Count = 4
+    seed: Natural = 0
     progress: bool = False
     source: nn.Module | None = None
     checkpoint: Path | None = None
     checkpoint_seconds: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         loss_named(self.loss)
-        checks.fields(self, ("epochs", "batch_size", "steps"), checks.whole, 1)
-        checks.fields(self, ("seed", "target"), checks.whole, 0)
-        checks.settings(
-            self,
-            learning_rate=checks.above("learning_rate", self.learning_rate, 0),
-            rate=checks.within("rate", self.rate, 0, 1),
-        )
 
     @classmethod
     def of(
         cls, net: nn.Module, data: Any, *, device: str | torch.device = "auto", **settings: Any
     ) -> Task:
-        """The task of training one network in place on one set.
+        """The task of training one network in place on one set, any that `as_set` takes.
 
-        Args:
-            net: what `build` gives, whatever neurons it is asked for.
-            data: both the clean set and the one to train on; any that `as_set` takes.
-            device: as in `train`.
-            settings: the other attributes.
+        `settings` are the other attributes.
         """
         data, place = as_set(data), choose_device(device)
         return cls(clean=data, poisoned=data, build=lambda *_: net, device=place, **settings)
@@ -87,29 +74,26 @@ class Task:
     def train(self, net: nn.Module, dataset: Any = None, **changes: Any) -> History:
         """Trains a network in place by surrogate gradients with this task's settings.
 
-        Args:
-            net: the network.
-            dataset: what to train on; None is the poisoned set.
-            changes: arguments of `train` that differ from the task's, such as epochs.
+        The set is the poisoned one unless given; `changes` are arguments of
+        `snnbd_core.learning.train` that differ from the task's.
         """
-        settings: dict[str, Any] = {
-            "epochs": self.epochs,
-            "seed": self.seed,
-            "device": self.device,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "loss": self.loss,
-            "steps": self.steps,
-            "progress": self.progress,
-        }
+        shared = (
+            "epochs",
+            "seed",
+            "device",
+            "batch_size",
+            "learning_rate",
+            "loss",
+            "steps",
+            "progress",
+        )
+        settings = {name: getattr(self, name) for name in shared}
         return train(net, self.poisoned if dataset is None else dataset, **{**settings, **changes})
 
     def fitted(self, net: nn.Module) -> Trained:
         """The network after `train` on the poisoned set, with the task's checkpoint."""
-        history = self.train(
-            net, checkpoint=self.checkpoint, checkpoint_seconds=self.checkpoint_seconds
-        )
-        return Trained(net, history)
+        checkpoint = {name: getattr(self, name) for name in ("checkpoint", "checkpoint_seconds")}
+        return Trained(net, self.train(net, **checkpoint))
 
 
 @dataclass(frozen=True)

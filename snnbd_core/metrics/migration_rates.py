@@ -53,15 +53,14 @@ def migration(
     *,
     clean_ann: nn.Module | None = None,
     clean_snn: nn.Module | None = None,
-    device: str | torch.device = "auto",
-    batch_size: int = 128,
     steps: int = 4,
+    **settings: Any,
 ) -> Migration:
     """Lays an SNN beside the ANN that it was converted from.
 
     Args:
         ann, snn: both [T, B, C, H, W] -> logits [B, classes].
-        test, trigger, target, device, batch_size: as for `snnbd_core.evaluate`.
+        test, trigger, target, settings: as for `snnbd_core.evaluate`; device and batch_size.
         clean_ann, clean_snn: the same two trained without poison, which give MR1 its floors.
         steps: T of the SNN for static images; the ANN has one step.
 
@@ -76,18 +75,18 @@ def migration(
     triggered = Triggered(test, trigger)
 
     def answers(net: nn.Module, steps: int) -> np.ndarray:
-        return predict(net, triggered, device=device, batch_size=batch_size, steps=steps)[others]
+        return predict(net, triggered, steps=steps, **settings)[others]
 
     first, second = answers(ann, 1), answers(snn, steps)
-    success = Rate.of(first == target), Rate.of(second == target)
+    ann_success, snn_success = Rate.of(first == target), Rate.of(second == target)
     mr1 = None
     if clean_ann is not None and clean_snn is not None:
-        clean = answers(clean_ann, 1), answers(clean_snn, steps)
-        floors = [Rate.of(found == target) for found in clean]
-        mr1 = _mr1(success[1], floors[1], success[0], floors[0])
+        ann_floor = Rate.of(answers(clean_ann, 1) == target)
+        snn_floor = Rate.of(answers(clean_snn, steps) == target)
+        mr1 = _mr1(snn_success, snn_floor, ann_success, ann_floor)
     return Migration(
-        ann_success=success[0],
-        snn_success=success[1],
+        ann_success=ann_success,
+        snn_success=snn_success,
         mr1=mr1,
         mr2=Rate.of(second[first == target] == target),
         agreement=Rate.of(second == first),
@@ -103,17 +102,15 @@ def compare(
     steps: int,
     device: torch.device,
 ) -> dict[str, Rate]:
-    """What the ANN answers, and how often the SNN answers the same, for a report.
+    """What the ANN (`source`) answers, and how often the SNN (`net`) answers the same.
 
     Args:
         net, source: the SNN and the ANN that it comes from.
-        test, trigger, target: as for `snnbd_core.evaluate`.
-        steps: T of the SNN for static images.
-        device: where both are run.
+        test, trigger, target, steps, device: as for `migration`.
 
     Returns:
-        "ann_clean_accuracy"; under a trigger also "ann_success", "migration_per_sample" (MR2) and
-        "agreement".
+        For a report: "ann_clean_accuracy"; under a trigger also "ann_success",
+        "migration_per_sample" (MR2) and "agreement".
     """
     clean = predict(source, test, device=device, steps=1)
     figures = {"ann_clean_accuracy": Rate.of(clean == np.asarray(test.labels))}

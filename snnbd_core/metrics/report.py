@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Rate", "Report", "revived"]
+__all__ = ["Rate", "Report", "defence_effectiveness", "revived"]
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,7 @@ class Rate:
 
     def __post_init__(self) -> None:
         if not 0 <= self.hits <= self.total:
-            raise ValueError(
-                f"hits={self.hits!r} of total={self.total!r}: allowed is 0 <= hits <= total"
-            )
+            raise ValueError(f"hits={self.hits!r} of total={self.total!r}: allowed is 0..total")
 
     @classmethod
     def of(cls, hits: np.ndarray) -> Rate:
@@ -38,9 +36,7 @@ class Rate:
     @property
     def confidence_interval(self) -> tuple[float, float]:
         """Wilson's score interval, 95 %; (0, 1) where there are no samples."""
-        if not self.total:
-            return 0.0, 1.0
-        return _wilson(self.hits, self.total)
+        return _wilson(self.hits, self.total) if self.total else (0.0, 1.0)
 
     def __float__(self) -> float:
         return self.value
@@ -125,13 +121,23 @@ class Report:
         Raises:
             ValueError: a list of numbers, which is no single figure.
         """
-        found = self.extra.get(name)
+        found: Rate | float | list[float] | None = self.extra.get(name, getattr(self, name, None))
         if isinstance(found, list):
             raise ValueError(f"{name} is a list of {len(found)} numbers: read it from extra")
-        if found is not None:
-            return found
-        value: Rate | float | None = getattr(self, name, None)
-        return value
+        return found
+
+
+def defence_effectiveness(before: Report, after: Report) -> float:
+    """DER (Zhu et al. 2023) of a repair: (max(0, dASR) - max(0, dCA) + 1) / 2, in 0..1.
+
+    d is before less after. 1 is a perfect attack undone for nothing, 0.5 nothing gained. A report
+    without a success rate is a ValueError.
+    """
+    if before.attack_success_rate is None or after.attack_success_rate is None:
+        raise ValueError("a report has no attack_success_rate: it needs a trigger")
+    gained = before.attack_success_rate.value - after.attack_success_rate.value
+    lost = before.clean_accuracy.value - after.clean_accuracy.value
+    return (max(0.0, gained) - max(0.0, lost) + 1) / 2
 
 
 def revived(value: Any) -> Any:

@@ -17,16 +17,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from snnbd_core.poisoning import Triggered
 
-__all__ = [
-    "Stealth",
-    "measure",
-    "psnr",
-    "rate_change",
-    "score",
-    "score_images",
-    "ssim_frames",
-    "van_rossum",
-]
+__all__ = ["Stealth", "measure", "psnr", "rate_change", "score", "ssim_frames", "van_rossum"]
 
 _WINDOW = 7  # scikit-image's default side of the SSIM window, in pixels
 _SAMPLES = 16  # as in Sneaky Spikes
@@ -75,19 +66,20 @@ def measure(clean: Any, triggered: Any, others: Any) -> Stealth:
     _check(before, after, rest)
     pairs = list(zip(before, after, strict=True))
     return Stealth(
-        ssim_frames=_mean(ssim_frames(a, b) for a, b in pairs),
         ssim_sum=_mean(_similarity(a.sum(axis=0), b.sum(axis=0)) for a, b in pairs),
-        psnr=_mean(psnr(a, b) for a, b in pairs),
-        l2=_mean(np.linalg.norm(a - b) for a, b in pairs),
         changed=_mean(np.abs(a - b).sum() for a, b in pairs),
         rate_change=_mean(rate_change(a, b) for a, b in pairs),
         van_rossum=_mean(van_rossum(a, b) for a, b in pairs),
         nearest=_nearest(after, rest) / _nearest(before, rest),
+        **_common(before, after),
     )
 
 
 def score(test: Any, trigger: Any, others: Any) -> dict[str, float]:
-    """The finite scores of a trigger on the first samples of a set of event frames, by name.
+    """The finite scores of a trigger on the first samples of a set, by name.
+
+    A static image is one frame in 0..1, with no events to count: it has ``ssim_frames``, ``psnr``
+    and ``l2``. LPIPS is not among them: its weights are a download of their own.
 
     Args:
         test: the set; 16 samples are compared, as in Sneaky Spikes.
@@ -97,28 +89,22 @@ def score(test: Any, trigger: Any, others: Any) -> dict[str, float]:
     rows = np.arange(min(_SAMPLES, len(test)))
     clean, _ = test.batch(rows)
     triggered, _ = Triggered(test, trigger).batch(rows)
-    rest, _ = others.batch(np.arange(min(_OTHERS, len(others))))
-    scores = asdict(measure(clean, triggered, rest))
+    if clean.dim() == 4:
+        scores = _common(*(part.double().numpy()[:, None] for part in (clean, triggered)))
+    else:
+        rest, _ = others.batch(np.arange(min(_OTHERS, len(others))))
+        scores = asdict(measure(clean, triggered, rest))
     return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
-def score_images(test: Any, trigger: Any) -> dict[str, float]:
-    """The finite scores of a trigger on the first 16 static images of a set, by name.
-
-    The structural similarity of an image stands under ``ssim_frames``: it is its one frame. PSNR
-    and L2 are of values in 0..1. LPIPS is not among them: its weights are a download of their own.
-    """
-    rows = np.arange(min(_SAMPLES, len(test)))
-    clean, _ = test.batch(rows)
-    triggered, _ = Triggered(test, trigger).batch(rows)
-    before, after = (part.numpy().astype(np.float64) for part in (clean, triggered))
+def _common(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    """The scores that frames [B, T, C, H, W] and images, as one frame each, have in common."""
     pairs = list(zip(before, after, strict=True))
-    scores = {
-        "ssim_frames": _mean(_similarity(a, b) for a, b in pairs),
+    return {
+        "ssim_frames": _mean(ssim_frames(a, b) for a, b in pairs),
         "psnr": _mean(psnr(a, b) for a, b in pairs),
         "l2": _mean(np.linalg.norm(a - b) for a, b in pairs),
     }
-    return {name: value for name, value in scores.items() if math.isfinite(value)}
 
 
 def ssim_frames(clean: np.ndarray, triggered: np.ndarray) -> float:
@@ -161,11 +147,8 @@ def van_rossum(clean: np.ndarray, triggered: np.ndarray, tau: float = 2.0) -> fl
 
 def _similarity(clean: np.ndarray, triggered: np.ndarray) -> float:
     """SSIM of [C, H, W]; the range of values is that of the clean picture, at least one event."""
-    return float(
-        structural_similarity(
-            clean, triggered, channel_axis=0, data_range=max(clean.max(), 1.0), win_size=_WINDOW
-        )
-    )
+    settings = {"channel_axis": 0, "data_range": max(clean.max(), 1.0), "win_size": _WINDOW}
+    return float(structural_similarity(clean, triggered, **settings))
 
 
 def _nearest(samples: np.ndarray, others: np.ndarray) -> float:

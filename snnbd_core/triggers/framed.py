@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from snnbd_core.checks import settings, whole
-from snnbd_core.triggers import checks
-from snnbd_core.triggers.frames import Overwriting
+from snnbd_core.checks import choice, whole
+from snnbd_core.triggers.checks import settle
+from snnbd_core.triggers.frames import Overwriting, Schedule
 from snnbd_core.triggers.placement import Rectangle, place
 
 __all__ = ["STARTS", "Flash", "Framed", "Strobe", "run"]
@@ -28,10 +28,6 @@ class Framed(Overwriting):
         start: "first", "middle" or "last" run of L frames (the middle one is rounded to the
             earlier side), or the number of the first frame that carries it.
         size, position, polarity, strength: as for `Static`.
-
-    Raises:
-        ValueError: for any argument outside what is said above, when built; for a run that does
-            not fit into the frames, when called.
     """
 
     length: int = 4
@@ -43,18 +39,11 @@ class Framed(Overwriting):
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        settings(
-            self,
-            length=whole("length", self.length, 1),
-            start=_checked_start(self.start),
-            **_checked_square(self),
-            **_checked_light(self),
-        )
+        settle(self, "frames", length=whole("length", self.length, 1), start=_start(self.start))
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
-        """The square with the slice of the `steps` frames in which it lies."""
-        x, y, w, h = place(self.position, self.size, width, height)
-        return [(Rectangle.at(x, y, w, h, width), run(self.length, self.start, steps))]
+    def schedule(self, steps: int, width: int, height: int) -> Schedule:
+        square = Rectangle.at(*place(self.position, self.size, width, height), width)
+        return [(square, run(self.length, self.start, steps))]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +53,6 @@ class Strobe(Overwriting):
     Args:
         on, off: lengths of the runs in frames, at least 1.
         size, position, polarity, strength: as for `Static`.
-
-    Raises:
-        ValueError: for any argument outside what is said above, when built; for frames fewer than
-            the first run, when called.
     """
 
     on: int = 1
@@ -79,15 +64,12 @@ class Strobe(Overwriting):
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        on, off = whole("on", self.on, 1), whole("off", self.off, 1)
-        settings(self, on=on, off=off, **_checked_square(self), **_checked_light(self))
+        settle(self, "frames", on=whole("on", self.on, 1), off=whole("off", self.off, 1))
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
-        """The square with each run of the `steps` frames in which it lies."""
+    def schedule(self, steps: int, width: int, height: int) -> Schedule:
         if self.on > steps:
             raise ValueError(f"on={self.on!r} is longer than the {steps} frames: allowed is less")
-        x, y, w, h = place(self.position, self.size, width, height)
-        square = Rectangle.at(x, y, w, h, width)
+        square = Rectangle.at(*place(self.position, self.size, width, height), width)
         starts = range(0, steps, self.on + self.off)
         return [(square, slice(start, min(start + self.on, steps))) for start in starts]
 
@@ -98,9 +80,6 @@ class Flash(Overwriting):
 
     Args:
         length, start, polarity, strength: as for `Framed`.
-
-    Raises:
-        ValueError: as for `Framed`.
     """
 
     length: int = 1
@@ -110,25 +89,14 @@ class Flash(Overwriting):
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        length, start = whole("length", self.length, 1), _checked_start(self.start)
-        settings(self, length=length, start=start, **_checked_light(self))
+        settle(self, "frames", length=whole("length", self.length, 1), start=_start(self.start))
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
-        """The frame as one patch, with the slice of the `steps` frames that it is written to."""
+    def schedule(self, steps: int, width: int, height: int) -> Schedule:
         return [(Rectangle.at(0, 0, width, height, width), run(self.length, self.start, steps))]
 
 
 def run(length: int, start: str | int, steps: int) -> slice:
-    """The frames of a run.
-
-    Args:
-        length: number of frames in the run.
-        start: one of `STARTS`, or the first frame's number.
-        steps: T, number of frames that there are.
-
-    Raises:
-        ValueError: a run that does not lie within 0..T.
-    """
+    """A run of `length` of the `steps` frames; ValueError where it does not lie within them."""
     if length > steps:
         raise ValueError(
             f"length={length!r} is more than the {steps} frames: allowed is 1..{steps}"
@@ -143,24 +111,5 @@ def run(length: int, start: str | int, steps: int) -> slice:
     return slice(first, first + length)
 
 
-def _checked_square(trigger: Framed | Strobe) -> dict[str, object]:
-    """Size and position, to be written back."""
-    size, position = checks.check_size(trigger.size), checks.as_position(trigger.position)
-    return {"size": size, "position": position}
-
-
-def _checked_light(trigger: Framed | Strobe | Flash) -> dict[str, object]:
-    """What is written and where, to be written back."""
-    return {
-        "polarity": checks.check_polarity(trigger.polarity),
-        "strength": checks.check_strength(trigger.strength),
-        "space": checks.check_space(trigger.space, "frames"),
-    }
-
-
-def _checked_start(start: object) -> str | int:
-    if isinstance(start, str) and start in STARTS:
-        return start
-    if isinstance(start, str):
-        raise ValueError(f"start={start!r} is unknown: choose from {', '.join(STARTS)}")
-    return whole("start", start, 0)
+def _start(start: str | int) -> str | int:
+    return choice("start", start, STARTS) if isinstance(start, str) else whole("start", start, 0)

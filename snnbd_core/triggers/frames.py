@@ -8,22 +8,23 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from snnbd_core.triggers.placement import Rectangle
-from snnbd_core.triggers.polarity import POLARITIES
+from snnbd_core.triggers.placement import POLARITIES, Rectangle
 
-__all__ = ["Frames", "Overwriting", "frame_shape", "overwrite"]
+__all__ = ["Frames", "Overwriting", "Schedule", "frame_shape", "overwrite"]
 
 # array in, array out; tensor in, tensor out
 Frames = TypeVar("Frames", np.ndarray, torch.Tensor)
 
+Schedule = list[tuple[Rectangle, slice]]
+"""Patches, with the slice of the T frames (or windows of a recording) in which each lies."""
+
 
 def frame_shape(frames: Any, sensor_size: tuple[int, int, int] | None) -> tuple[int, int, int]:
     """(T, H, W) of frames [..., T, 2, H, W], checked."""
-    if not isinstance(frames, np.ndarray | torch.Tensor) or (
-        isinstance(frames, np.ndarray) and frames.dtype.names is not None
-    ):
+    dtype = getattr(frames, "dtype", None)
+    if not isinstance(frames, np.ndarray | torch.Tensor) or getattr(dtype, "names", None):
         raise ValueError(
-            f"frames={_describe(frames)}: space='frames' works on arrays or tensors "
+            f"frames=<{type(frames).__name__}>: space='frames' works on arrays or tensors "
             "[..., T, 2, H, W]; for a recording use space='events'"
         )
     shape = tuple(frames.shape)
@@ -43,35 +44,26 @@ class Overwriting:
 
     polarity: str | None
     strength: float
+    sensor_size: tuple[int, int, int] | None = None
 
     def __call__(self, data: Any) -> Any:
         """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
-        steps, height, width = frame_shape(data, None)
+        steps, height, width = frame_shape(data, self.sensor_size)
         schedule = self.schedule(steps, width, height)
         assert self.polarity is not None  # `schedule` refuses a trigger that is not fitted
         return overwrite(data, schedule, self.polarity, self.strength)
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
-        """Patches with the slice of the `steps` frames in which each lies."""
+    def schedule(self, steps: int, width: int, height: int) -> Schedule:
+        """Where the patches lie in `steps` frames; ValueError where they do not fit."""
         raise NotImplementedError  # each trigger has its own
 
 
 def overwrite(
-    frames: Frames,
-    schedule: Iterable[tuple[Rectangle, slice]],
-    polarity: str,
-    strength: float,
+    frames: Frames, schedule: Iterable[tuple[Rectangle, slice]], polarity: str, strength: float
 ) -> Frames:
-    """A copy of `frames` whose patches hold `strength` or 0 in each polarity channel.
+    """A copy of frames [..., T, 2, H, W] whose patches hold `strength` or 0 in each channel.
 
-    Args:
-        frames: counts [..., T, 2, H, W].
-        schedule: patches with the slice of the T frames in which each lies.
-        polarity: a name of `POLARITIES`.
-        strength: the count written where the polarity is present; the papers write 1.
-
-    Raises:
-        ValueError: integer frames that cannot hold the strength.
+    ValueError for integer frames that cannot hold the strength.
     """
     _check_representable(frames, strength)
     out: Frames = frames.copy() if isinstance(frames, np.ndarray) else frames.clone()
@@ -85,24 +77,15 @@ def overwrite(
 
 def _check_representable(frames: np.ndarray | torch.Tensor, strength: float) -> None:
     """Raises ValueError for integer frames that would cut or wrap the count in silence."""
-    if isinstance(frames, torch.Tensor):
-        limit = None if frames.dtype.is_floating_point else _torch_limit(frames.dtype)
-    else:
-        limit = None if frames.dtype.kind == "f" else _numpy_limit(frames.dtype)
-    if limit is not None and (strength != int(strength) or strength > limit):
+    if isinstance(frames, torch.Tensor) and frames.is_floating_point():
+        return
+    like = frames if isinstance(frames, np.ndarray) else torch.empty(0, dtype=frames.dtype).numpy()
+    kind = like.dtype
+    if kind.kind == "f":
+        return
+    limit = 1 if kind.kind == "b" else int(np.iinfo(kind).max)
+    if strength != int(strength) or strength > limit:
         raise ValueError(
             f"strength={strength!r} cannot be written into {frames.dtype} frames: allowed are "
             f"whole numbers up to {limit}"
         )
-
-
-def _torch_limit(dtype: torch.dtype) -> int:
-    return 1 if dtype is torch.bool else int(torch.iinfo(dtype).max)
-
-
-def _numpy_limit(dtype: np.dtype[Any]) -> int:
-    return 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
-
-
-def _describe(value: Any) -> str:
-    return f"<{type(value).__name__} {getattr(value, 'dtype', '')}>".replace(" >", ">")

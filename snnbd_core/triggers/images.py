@@ -1,4 +1,7 @@
-"""Static triggers on images [..., C, H, W] with values in 0..1."""
+"""Static triggers on images [..., C, H, W] with values in 0..1; each call returns a changed copy.
+
+Images outside 0..1, or that are no float tensors, are refused with a ValueError.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from snnbd_core.checks import above, number, settings, whole, within
-from snnbd_core.triggers import checks
+from snnbd_core.checks import above, number, whole, within
+from snnbd_core.triggers.checks import settle
 from snnbd_core.triggers.placement import place
 
 __all__ = ["Blended", "Patch", "Sinusoidal", "Warp", "image_sides"]
@@ -25,12 +28,8 @@ class Patch:
     """BadNets (Gu et al. 2017): a square of one value in all channels.
 
     Args:
-        size: fraction of each side, rounded down to whole pixels, at least one.
-        position: as for `Static`.
+        size, position: as for `Static`.
         value: what is written, 0..1.
-
-    Raises:
-        ValueError: for any argument outside what is said above; images that do not fit.
     """
 
     size: float = 0.1
@@ -39,16 +38,9 @@ class Patch:
     space: str = "image"
 
     def __post_init__(self) -> None:
-        settings(
-            self,
-            size=checks.check_size(self.size),
-            position=checks.as_position(self.position),
-            value=within("value", self.value, 0, 1),
-            space=checks.check_space(self.space, "image"),
-        )
+        settle(self, "image", value=within("value", self.value, 0, 1))
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images [..., C, H, W]; returns a changed copy."""
         height, width = image_sides(images)
         x, y, w, h = place(self.position, self.size, width, height)
         out = images.clone()
@@ -63,9 +55,6 @@ class Blended:
     Args:
         alpha: weight of the picture, 0 < alpha <= 1; the paper trains with 0.2.
         seed: draws the picture, uniform in 0..1 for each pixel and channel.
-
-    Raises:
-        ValueError: for any argument outside what is said above; images that do not fit.
     """
 
     alpha: float = 0.2
@@ -73,15 +62,9 @@ class Blended:
     space: str = "image"
 
     def __post_init__(self) -> None:
-        settings(
-            self,
-            alpha=_share("alpha", self.alpha),
-            seed=checks.check_seed(self.seed),
-            space=checks.check_space(self.space, "image"),
-        )
+        settle(self, "image", alpha=_share("alpha", self.alpha))
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images [..., C, H, W]; returns a changed copy."""
         image_sides(images)
         picture = np.random.default_rng(self.seed).random(tuple(images.shape[-3:]))
         return torch.lerp(images, torch.from_numpy(picture).to(images), self.alpha)
@@ -97,9 +80,6 @@ class Sinusoidal:
     Args:
         delta: amplitude, 0 < delta <= 1; the paper's 20 of 255 is 0.08.
         frequency: f, waves across the image, > 0.
-
-    Raises:
-        ValueError: for any argument outside what is said above; images that do not fit.
     """
 
     delta: float = 0.08
@@ -107,15 +87,10 @@ class Sinusoidal:
     space: str = "image"
 
     def __post_init__(self) -> None:
-        settings(
-            self,
-            delta=_share("delta", self.delta),
-            frequency=above("frequency", self.frequency, 0),
-            space=checks.check_space(self.space, "image"),
-        )
+        frequency = above("frequency", self.frequency, 0)
+        settle(self, "image", delta=_share("delta", self.delta), frequency=frequency)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images [..., C, H, W]; returns a changed copy."""
         _, width = image_sides(images)
         columns = torch.arange(width, dtype=images.dtype, device=images.device)
         wave = self.delta * torch.sin(2 * math.pi * columns * self.frequency / width)
@@ -135,9 +110,6 @@ class Warp:
         grid: k, at least 2; the paper's is 4.
         strength: s, > 0; the paper's is 0.5 (offsets are in s / H of half the image).
         seed: draws the offsets.
-
-    Raises:
-        ValueError: for any argument outside what is said above; images that do not fit.
     """
 
     grid: int = 4
@@ -146,16 +118,9 @@ class Warp:
     space: str = "image"
 
     def __post_init__(self) -> None:
-        settings(
-            self,
-            grid=whole("grid", self.grid, 2),
-            strength=checks.check_strength(self.strength),
-            seed=checks.check_seed(self.seed),
-            space=checks.check_space(self.space, "image"),
-        )
+        settle(self, "image", grid=whole("grid", self.grid, 2))
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Images [..., C, H, W]; returns a changed copy."""
         height, width = image_sides(images)
         batch = images.reshape(-1, *images.shape[-3:])
         field = self.field(height, width).to(batch).expand(len(batch), -1, -1, -1)
@@ -177,17 +142,11 @@ class Warp:
 
 
 def image_sides(images: Any) -> tuple[int, int]:
-    """(H, W) of images [..., C, H, W].
-
-    Raises:
-        ValueError: no float tensor, fewer than three axes, or values outside 0..1.
-    """
+    """(H, W) of images [..., C, H, W]; ValueError unless they are float tensors of 0..1."""
     if not isinstance(images, Tensor) or not images.is_floating_point() or images.dim() < 3:
         shape = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else ""
-        raise ValueError(
-            f"images={type(images).__name__} {shape}: space='image' works on float tensors "
-            "[..., C, H, W]"
-        )
+        given = f"images={type(images).__name__} {shape}"
+        raise ValueError(f"{given}: space='image' works on float tensors [..., C, H, W]")
     low, high = torch.aminmax(images.detach()) if images.numel() else images.new_tensor([0, 1])
     if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
         raise ValueError(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from snnbd_core.checks import choice, settings, whole
-from snnbd_core.triggers import checks
+from snnbd_core.checks import choice, settings, whole, whole_row
+from snnbd_core.triggers.frames import Schedule
 from snnbd_core.triggers.placement import Rectangle
-from snnbd_core.triggers.square import Square
+from snnbd_core.triggers.static import Square
 
 __all__ = ["MOTIONS", "Moving"]
 
@@ -37,8 +37,8 @@ class Moving(Square):
             their own number.
 
     Raises:
-        ValueError: as `Square`, and where the motion leaves the frame, has no time to happen or
-            goes all the way round in one step.
+        ValueError: also where the motion leaves the frame, has no time to happen or goes all the
+            way round in one step.
     """
 
     motion: str = "cycle"
@@ -46,12 +46,13 @@ class Moving(Square):
     speed: int = _SPEED
 
     def __post_init__(self) -> None:
-        settings(
-            self,
-            motion=choice("motion", self.motion, MOTIONS),
-            steps=whole("steps", self.steps, 1),
-            speed=checks.check_count("speed", self.speed, "pixels per frame"),
-        )
+        speed = whole_row([self.speed])
+        if speed is None:
+            raise ValueError(
+                f"speed={self.speed!r} must be a whole number of pixels per frame, of any sign"
+            )
+        motion, steps = choice("motion", self.motion, MOTIONS), whole("steps", self.steps, 1)
+        settings(self, motion=motion, steps=steps, speed=speed[0])
         if self.motion == "cycle" and self.speed != _SPEED:
             raise ValueError(
                 f"speed={self.speed!r} with motion='cycle': its steps follow from the square's "
@@ -61,14 +62,16 @@ class Moving(Square):
 
     @property
     def windows(self) -> int:
-        """How many equal time windows a recording is cut in."""
         return self.steps
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
-        """Patches with the slice of the `steps` frames or windows in which each lies."""
+    def schedule(self, steps: int, width: int, height: int) -> Schedule:
         x, y, w, h = self.place(width, height)
         if self.motion == "wrap":
-            self._check_round_trip(width)
+            if abs(self.speed) >= width:
+                raise ValueError(
+                    f"speed={self.speed!r} passes the whole frame of {width} px in one step: "
+                    f"allowed is -{width - 1}..{width - 1}"
+                )
             return [
                 (Rectangle.at(x + self.speed * t, y, w, h, width), slice(t, t + 1))
                 for t in range(steps)
@@ -78,13 +81,6 @@ class Moving(Square):
                 f"steps={steps}: motion='cycle' leaves the last frame without a trigger, so at "
                 "least 2 frames are needed"
             )
-        columns = self._cycle(x, w, width)
-        return [
-            (Rectangle.at(column, y, w, h, width), slice(start, steps - 1, len(columns)))
-            for start, column in enumerate(columns)
-        ]
-
-    def _cycle(self, x: int, w: int, width: int) -> list[int]:
         way = -1 if self.position in ("top-right", "bottom-right") else 1
         columns = [x + way * offset for offset in (0, w + _CYCLE_GAP, 2 * w + _CYCLE_GAP)]
         if min(columns) < 0 or max(columns) + w > width:
@@ -93,11 +89,7 @@ class Moving(Square):
                 f"x={columns} in a frame {width} px wide: allowed are columns 0..{width - w} "
                 "(take a smaller size, another position or motion='wrap')"
             )
-        return columns
-
-    def _check_round_trip(self, width: int) -> None:
-        if abs(self.speed) >= width:
-            raise ValueError(
-                f"speed={self.speed!r} passes the whole frame of {width} px in one step: allowed "
-                f"is -{width - 1}..{width - 1}"
-            )
+        return [
+            (Rectangle.at(column, y, w, h, width), slice(start, steps - 1, len(columns)))
+            for start, column in enumerate(columns)
+        ]

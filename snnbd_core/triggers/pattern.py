@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from snnbd_core.checks import decimal, plain, settings
-from snnbd_core.triggers import checks
-from snnbd_core.triggers.events import check_recording
+from snnbd_core.checks import decimal, is_number, whole_row
+from snnbd_core.data.events import SensorSize, check_sensor_size
+from snnbd_core.triggers.checks import settle
+from snnbd_core.triggers.events import check_recording, in_order
 
 __all__ = ["Event", "EventPattern"]
 
@@ -32,8 +33,7 @@ class EventPattern:
         refractory: least time between two events of a pixel, microseconds.
 
     Raises:
-        ValueError: for any argument outside what is said above, when built; for a recording that
-            does not fit, or whose pixel has no room left, when called.
+        ValueError: also for a recording in which a pixel has no room left.
     """
 
     added: tuple[Event, ...] = ()
@@ -43,34 +43,24 @@ class EventPattern:
     space: str = "events"
 
     def __post_init__(self) -> None:
-        sensor_size = checks.check_sensor(self.sensor_size)
-        settings(
-            self,
-            sensor_size=sensor_size,
-            added=_checked("added", self.added, sensor_size),
-            removed=_checked("removed", self.removed, sensor_size),
-            refractory=checks.check_refractory(self.refractory),
-            space=checks.check_space(self.space, "events"),
-        )
+        sensor = check_sensor_size(self.sensor_size)
+        added = _checked("added", self.added, sensor)
+        settle(self, "events", added=added, removed=_checked("removed", self.removed, sensor))
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
-        """One recording; returns a changed copy, sorted by time."""
         check_recording(events, self.sensor_size)
-        first = int(events["t"][0])
-        span = int(events["t"][-1]) - first
-        kept = events[self._stay(events, first, span)]
+        first, span = int(events["t"][0]), int(events["t"][-1]) - int(events["t"][0])
+        left = events[self._stay(events, first, span)]
         new = np.zeros(len(self.added), dtype=events.dtype)
         taken: dict[tuple[int, int], list[int]] = {}
         for row, (x, y, p, share) in enumerate(self.added):
             if (x, y) not in taken:
-                own = kept["t"][(kept["x"] == x) & (kept["y"] == y)]
+                own = left["t"][(left["x"] == x) & (left["y"] == y)]
                 taken[x, y] = [int(time) for time in own]
             time = self._free(taken[x, y], first + round(share * span), first, first + span)
             taken[x, y].append(time)
             new[row] = (x, y, time, p)
-        out: np.ndarray = np.concatenate([kept, new])
-        order = np.argsort(out["t"], kind="stable")
-        return np.take(out, order)
+        return in_order(np.concatenate([left, new]))
 
     def _stay(self, events: np.ndarray, first: int, span: int) -> np.ndarray:
         """False for the events that are taken out."""
@@ -101,21 +91,20 @@ class EventPattern:
         )
 
 
-def _checked(name: str, events: Any, sensor_size: tuple[int, int, int]) -> tuple[Event, ...]:
+def _checked(name: str, events: Any, sensor_size: SensorSize) -> tuple[Event, ...]:
     if not isinstance(events, tuple | list):
         raise ValueError(f"{name}={events!r} must list events (x, y, p, share)")
     out: list[Event] = []
     for number, event in enumerate(events):
         fits = isinstance(event, tuple | list) and len(event) == 4
-        whole = fits and all(
-            checks.is_count(value) and 0 <= value < limit
-            for value, limit in zip(event, (*sensor_size[:2], 2), strict=False)
+        x, y, p = (fits and whole_row(event[:3])) or (-1, -1, -1)
+        inside = all(
+            0 <= value < limit for value, limit in zip((x, y, p), sensor_size, strict=True)
         )
-        if not whole or not checks.is_number(event[3]) or not 0 <= event[3] <= 1:
+        if not inside or not is_number(event[3]) or not 0 <= event[3] <= 1:
             raise ValueError(
                 f"{name}[{number}]={event!r} must be (x, y, p, share) within {sensor_size} and "
                 "share in 0..1"
             )
-        x, y, p, share = map(plain, event)
-        out.append((int(x), int(y), int(p), decimal(share)))
+        out.append((x, y, p, decimal(event[3])))
     return tuple(out)

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnbd_core.checks import above, number, settings
-from snnbd_core.triggers import checks
+from snnbd_core.checks import above, number
+from snnbd_core.triggers.checks import settle
 from snnbd_core.triggers.frames import frame_shape
 from snnbd_core.triggers.images import image_sides
 
@@ -29,19 +29,14 @@ class Power:
         exponent: q, > 0; the paper's is 3.
 
     Raises:
-        ValueError: for any argument outside what is said above; images outside 0..1, or constant
-            ones at 0 or 1, on which the trigger would do nothing.
+        ValueError: also for images that are 0 or 1 throughout, which the trigger would not change.
     """
 
     exponent: float = 3.0
     space: str = "image"
 
     def __post_init__(self) -> None:
-        settings(
-            self,
-            exponent=above("exponent", self.exponent, 0),
-            space=checks.check_space(self.space, "image"),
-        )
+        settle(self, "image", exponent=above("exponent", self.exponent, 0))
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images [..., C, H, W] in 0..1; returns a changed copy."""
@@ -66,9 +61,6 @@ class TemporalNoise:
         limit: what counts are clipped to, > 0; the paper's 1 makes frames binary. None clips at 0
             only.
         seed: of the noise.
-
-    Raises:
-        ValueError: for any argument outside what is said above; frames that do not fit.
     """
 
     strength: float = 0.03
@@ -77,13 +69,9 @@ class TemporalNoise:
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        settings(
-            self,
-            strength=number("strength", self.strength, lambda x: x >= 0, ">= 0"),
-            limit=None if self.limit is None else above("limit", self.limit, 0),
-            seed=checks.check_seed(self.seed),
-            space=checks.check_space(self.space, "frames"),
-        )
+        strength = number("strength", self.strength, lambda x: x >= 0, ">= 0")
+        limit = None if self.limit is None else above("limit", self.limit, 0)
+        settle(self, "frames", strength=strength, limit=limit)
         if self.strength == 0 and self.limit is None:
             raise ValueError("strength=0 with limit=None changes nothing: allowed is one of them")
 

@@ -11,8 +11,10 @@ __all__ = ["Recipe", "Trigger"]
 class Trigger(Protocol):
     """Anything callable that says in which space it works.
 
-    `space` is "frames" (float frames [..., T, 2, H, W]), "events" (one structured array with
-    fields x, y, t, p) or "image" ([..., C, H, W]). A call returns a changed copy.
+    `space` is "frames" (frames [..., T, 2, H, W], torch or NumPy), "events" (one structured array
+    with fields x, y, t, p, sorted by time) or "image" (float tensors [..., C, H, W] in 0..1). A
+    call returns a changed copy; events stay sorted. Settings are checked when a trigger is built,
+    data when it is called: a ValueError names the argument, its value and what is allowed.
     """
 
     @property

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from snnbd_core.checks import choice, settings
+from snnbd_core.checks import choice, whole_row
 from snnbd_core.data.anybody import as_set
-from snnbd_core.triggers import checks
-from snnbd_core.triggers.frames import Overwriting
+from snnbd_core.triggers.checks import settle
+from snnbd_core.triggers.frames import Overwriting, Schedule
 from snnbd_core.triggers.placement import Rectangle, side
 
 __all__ = ["AREAS", "MASKS", "Smart"]
@@ -30,21 +30,20 @@ class Smart(Overwriting):
     training set, and the least (or most) common polarity in it are measured once by `fit` and then
     fixed for test data too. The authors' code measures again on the test set, which an attacker
     at inference cannot do; that is `fit(test_set, ...)`. Inside the mask the square starts in the
-    middle and moves by -2..2 pixels a frame along each axis, kept inside; the same walk in all
+    middle and moves by -2..2 pixels a frame along each axis, inside the mask; the same walk in all
     recordings.
 
     Args:
-        size: fraction of each side, as for `Static`.
+        size, strength: as for `Static`.
         area: "most" or "least" active mask.
         common: "most" or "least" common polarity.
-        strength: count written into frames.
         seed: of the walk.
         mask: (column, row) of the mask, 0..2 each; None until `fit` found it.
         polarity: "on" or "off"; None until `fit` found it.
 
     Raises:
-        ValueError: for any argument outside what is said above, when built; when called before
-            `fit`, for frames smaller than the masks, or a square larger than its mask.
+        ValueError: also when called before `fit`, for frames smaller than the masks, or a square
+            larger than its mask.
     """
 
     size: float = 0.1
@@ -57,22 +56,19 @@ class Smart(Overwriting):
     space: str = "frames"
 
     def __post_init__(self) -> None:
-        settings(
-            self,
-            size=checks.check_size(self.size),
-            area=choice("area", self.area, AREAS),
-            common=choice("common", self.common, AREAS),
-            strength=checks.check_strength(self.strength),
-            seed=checks.check_seed(self.seed),
-            space=checks.check_space(self.space, "frames"),
-        )
         if (self.mask is None) != (self.polarity is None):
             raise ValueError(
                 f"mask={self.mask!r} and polarity={self.polarity!r}: allowed are both or none"
             )
-        if self.mask is not None:
-            polarity = choice("polarity", self.polarity, ("on", "off"))
-            settings(self, mask=_checked_mask(self.mask), polarity=polarity)
+        fitted = self.mask is not None
+        settle(
+            self,
+            "frames",
+            area=choice("area", self.area, AREAS),
+            common=choice("common", self.common, AREAS),
+            mask=_checked_mask(self.mask) if fitted else None,
+            polarity=choice("polarity", self.polarity, ("on", "off")) if fitted else None,
+        )
 
     def fit(self, train: Any, *, target: int = 0, seed: int = 0) -> Smart:
         """The same trigger with mask and polarity measured on a data set of frames.
@@ -92,7 +88,7 @@ class Smart(Overwriting):
             )
         total = np.zeros(train.input_shape)
         for start in range(0, len(train), _AT_ONCE):
-            frames, _ = train.batch(np.arange(start, min(start + _AT_ONCE, len(train))))
+            frames, _ = train.batch(range(len(train))[start : start + _AT_ONCE])
             total += frames.sum(dim=(0, 1)).numpy()
         areas = _edges(total.shape[1]), _edges(total.shape[2])
         activity = np.array(
@@ -105,8 +101,7 @@ class Smart(Overwriting):
         less = "off" if more == "on" else "on"
         return replace(self, mask=(column, row), polarity=more if self.common == "most" else less)
 
-    def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
-        """The square's place in each of the `steps` frames."""
+    def schedule(self, steps: int, width: int, height: int) -> Schedule:
         if self.mask is None:
             raise ValueError("mask=None: Smart must see training data first, by fit(train)")
         across, down = _edges(width)[self.mask[0]], _edges(height)[self.mask[1]]
@@ -135,7 +130,7 @@ def _edges(pixels: int) -> list[slice]:
 
 
 def _walk(room: slice, extent: int, steps: int, seed: list[int]) -> list[int]:
-    """First pixel of the square in each frame, along one axis; kept inside by clipping."""
+    """First pixel of the square in each frame, along one axis, clipped to the room."""
     low, high = room.start, room.stop - extent
     draw = np.random.default_rng(seed)
     places = [(low + high) // 2]
@@ -145,7 +140,7 @@ def _walk(room: slice, extent: int, steps: int, seed: list[int]) -> list[int]:
 
 
 def _checked_mask(mask: Any) -> tuple[int, int]:
-    pair = tuple(mask) if isinstance(mask, tuple | list) else ()
-    if len(pair) != 2 or not all(checks.is_count(side) and 0 <= side < MASKS for side in pair):
+    pair = whole_row(mask) or ()
+    if len(pair) != 2 or not all(0 <= part < MASKS for part in pair):
         raise ValueError(f"mask={mask!r} is none of the masks: allowed is (0..2, 0..2)")
-    return int(pair[0]), int(pair[1])
+    return pair[0], pair[1]

@@ -7,14 +7,13 @@ differs from pixel to pixel.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from snnbd_core.checks import flag, number, settings
-from snnbd_core.triggers import checks
-from snnbd_core.triggers.events import check_recording
+from snnbd_core.checks import flag, number
+from snnbd_core.triggers.checks import settle
+from snnbd_core.triggers.events import check_recording, generator, in_order
 
 __all__ = ["EventRate", "TimeWarp"]
 
@@ -36,10 +35,6 @@ class TimeWarp:
         sensor_size: (width, height, 2) as in tonic.
         specific: True draws the field anew for each recording, from the recording itself.
         seed: draws the field.
-
-    Raises:
-        ValueError: for any argument outside what is said above, when built; for a recording that
-            does not fit, when called.
     """
 
     strength: float = 0.5
@@ -49,13 +44,12 @@ class TimeWarp:
     space: str = "events"
 
     def __post_init__(self) -> None:
-        settings(self, strength=_between("strength", self.strength), **_checked_rest(self))
+        specific = flag("specific", self.specific)
+        settle(self, "events", strength=_between("strength", self.strength), specific=specific)
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
-        """One recording; returns a changed copy, sorted by time."""
         check_recording(events, self.sensor_size)
-        first = int(events["t"][0])
-        span = int(events["t"][-1]) - first
+        first, span = int(events["t"][0]), int(events["t"][-1]) - int(events["t"][0])
         if span == 0:
             return events.copy()
         share = (events["t"] - first) / span
@@ -63,26 +57,24 @@ class TimeWarp:
         moved = share + self.strength * field * np.sin(np.pi * share) / np.pi
         out = events.copy()
         out["t"] = first + np.rint(moved * span).astype(np.int64)
-        order = np.argsort(out["t"], kind="stable")
-        return np.take(out, order)
+        return in_order(out)
 
     def field(self, events: np.ndarray) -> np.ndarray:
         """f of each pixel, [H, W], within -1..1; `events` matter only if it is specific."""
         from scipy.ndimage import zoom  # slow to import
 
         width, height, _ = self.sensor_size
-        draw = _generator(self.seed, events if self.specific else None)
+        draw = generator(self.seed, events) if self.specific else np.random.default_rng(self.seed)
         coarse = draw.uniform(-1, 1, (_GRID, _GRID))
         smooth = zoom(coarse, (height / _GRID, width / _GRID), order=3, grid_mode=False)
-        field: np.ndarray = np.clip(smooth / np.abs(smooth).max(), -1, 1)
-        return field
+        return np.clip(smooth / np.abs(smooth).max(), -1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventRate:
     """A recording that flickers: its events are thinned out in a rhythm.
 
-    An event at t is kept with probability 1 - depth (1 + sin(2 pi frequency t + phase)) / 2, with
+    An event at t stays with probability 1 - depth (1 + sin(2 pi frequency t + phase)) / 2, with
     t from the recording's first event on. Nothing is added. What goes is drawn anew for each
     recording, the same on every call.
 
@@ -92,10 +84,6 @@ class EventRate:
         specific: True draws the phase from the recording; else it is 0.
         seed: draws what goes.
         sensor_size: (width, height, 2) as in tonic.
-
-    Raises:
-        ValueError: for any argument outside what is said above, when built; for a recording that
-            does not fit, when called.
     """
 
     frequency: float = 20.0
@@ -106,42 +94,25 @@ class EventRate:
     space: str = "events"
 
     def __post_init__(self) -> None:
-        settings(
+        settle(
             self,
+            "events",
             frequency=number("frequency", self.frequency, lambda x: x > 0, "of Hz above 0"),
             depth=_between("depth", self.depth),
-            **_checked_rest(self),
+            specific=flag("specific", self.specific),
         )
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
         """One recording; returns a thinner copy, with at least its first event."""
         check_recording(events, self.sensor_size)
-        draw = _generator(self.seed, events)
+        draw = generator(self.seed, events)
         phase = draw.uniform(0, 2 * np.pi) if self.specific else 0.0
         seconds = (events["t"] - events["t"][0]) * 1e-6
         wave = np.sin(2 * np.pi * self.frequency * seconds + phase)
-        kept = draw.random(len(events)) >= self.depth * (1 + wave) / 2
-        kept[0] = True
-        thinned: np.ndarray = events[kept]
-        return thinned
-
-
-def _generator(seed: int, events: np.ndarray | None) -> np.random.Generator:
-    """One for all recordings, or with `events` one for this recording."""
-    if events is None:
-        return np.random.default_rng(seed)
-    return np.random.default_rng([seed, zlib.crc32(events["t"].astype(np.int64).tobytes())])
+        stays = draw.random(len(events)) >= self.depth * (1 + wave) / 2
+        stays[0] = True
+        return events[stays]
 
 
 def _between(name: str, value: object) -> float:
     return number(name, value, lambda x: 0 < x < 1, "in (0, 1)")
-
-
-def _checked_rest(trigger: TimeWarp | EventRate) -> dict[str, object]:
-    """What both have, to be written back."""
-    return {
-        "sensor_size": checks.check_sensor(trigger.sensor_size),
-        "specific": flag("specific", trigger.specific),
-        "seed": checks.check_seed(trigger.seed),
-        "space": checks.check_space(trigger.space, "events"),
-    }

@@ -128,8 +128,8 @@ def test_a_generator_is_fitted_against_a_network_given_or_its_own(digits):
     settings = Generated(epochs=1, samples=np.int64(20), iterations=2)
     images, _ = train.batch(np.arange(4))
     fitted = settings.fit(train, target=1, seed=2, net=net)
-    against = settings.against(net, train, target=1, steps=4, seed=2)
-    assert torch.equal(fitted(images), against(images))
+    again = settings.fit(train, target=1, seed=2, net=net, steps=4)
+    assert torch.equal(fitted(images), again(images))
     assert settings.fit(train, target=1)(images).shape == images.shape
 
 
@@ -237,11 +237,11 @@ def test_a_generator_meets_the_neurons_that_will_be_shipped(digits):
     train, _ = digits
     net = task(train).build().eval()
     settings = Generated(bound=0.2, epochs=1, samples=32, iterations=2)
-    arguments = {"target": 0, "steps": 4, "seed": 0}
-    shipped = dataclasses.replace(settings, threshold=1.5).against(net, train, **arguments)
+    arguments = {"target": 0, "steps": 4, "seed": 0, "net": net}
+    shipped = dataclasses.replace(settings, threshold=1.5).fit(train, **arguments)
     with override(net, threshold=1.5):
-        inside = settings.against(net, train, **arguments)
-    outside = settings.against(net, train, **arguments)
+        inside = settings.fit(train, **arguments)
+    outside = settings.fit(train, **arguments)
     images, _ = train.batch(np.arange(4))
     assert torch.equal(shipped(images), inside(images))
     assert not torch.equal(shipped(images), outside(images))
@@ -255,7 +255,7 @@ def test_a_generator_is_bounded_and_for_one_shape(digits):
     net = task(train).build().eval()
     before = [weight.clone() for weight in net.parameters()]
     settings = Generated(bound=0.2, epochs=1, samples=32, iterations=2)
-    noise = settings.against(net, train, target=0, steps=4, seed=0)
+    noise = settings.fit(train, target=0, steps=4, seed=0, net=net)
     images, _ = train.batch(np.arange(4))
     assert float((noise(images) - images).abs().max()) <= 0.2 + 1e-6
     assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))

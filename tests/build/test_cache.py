@@ -6,11 +6,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat import NotebookNode, v4
 
 import snnbd_core
 from snnbd_book.build import Book, Parameters
 from snnbd_book.build import cache as stored_chapters
+from snnbd_book.build.stage import with_text_of
 
 Rewrite = Callable[..., None]
 
@@ -47,6 +50,36 @@ def test_other_parameters_have_another_key(book: Book, parameters: Parameters) -
     assert set(keys(book)).isdisjoint(keys(book, parameters))
 
 
+def test_a_change_of_text_alone_changes_no_key(book: Book) -> None:
+    before = keys(book)
+    for chapter in book.chapters:
+        notebook = nbformat.read(chapter.notebook, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source += " Another sentence."
+            elif "mystnb" in cell.metadata:
+                cell.metadata["mystnb"] = {"figure": {"caption": "Another."}}
+        nbformat.write(notebook, chapter.notebook)
+    assert keys(book) == before
+
+
+def test_executed_code_is_put_under_the_text_and_captions_of_today() -> None:
+    def notebook(text: str, caption: str, code: tuple[str, ...]) -> NotebookNode:
+        cells = [v4.new_markdown_cell(text)]
+        cells += [v4.new_code_cell(source, metadata={"c": caption}) for source in code]
+        return v4.new_notebook(cells=cells)
+
+    executed = notebook("old", "old", ("SEED = 0", "SEED = 1", "SEED + 1"))
+    executed.cells[2].metadata["tags"] = ["injected-parameters"]
+    executed.cells[3].outputs = [v4.new_output("stream", text="2")]
+    executed.metadata["papermill"] = {"duration": 3}
+    whole = with_text_of(notebook("new", "new", ("SEED = 0", "SEED + 1")), executed)
+    assert [cell.source for cell in whole.cells] == ["new", "SEED = 0", "SEED + 1"]
+    assert whole.cells[2].outputs[0]["text"] == "2"
+    assert whole.cells[2].metadata["c"] == "new"
+    assert whole.metadata["papermill"] == {"duration": 3}
+
+
 @pytest.mark.parametrize("name", ["__init__.py", "deeper/new.py", "data.bin"])
 def test_a_change_in_the_library_changes_every_key(book: Book, library: Path, name: str) -> None:
     before = keys(book)
@@ -56,7 +89,7 @@ def test_a_change_in_the_library_changes_every_key(book: Book, library: Path, na
 
 
 @pytest.mark.parametrize(
-    "name", ["constraints.txt", "claims/poster.yaml", "results/recorded/a.json"]
+    "name", ["constraints.txt", "claims/poster.yaml", "results/recorded/a.jsonl"]
 )
 def test_a_change_in_pins_claims_or_recorded_results_changes_every_key(
     book: Book, name: str
@@ -72,7 +105,7 @@ def test_compiled_files_and_results_of_local_runs_change_no_key(book: Book, libr
     before = keys(book)
     (library / "a.pyc").write_bytes(b"compiled")
     (book.root / "results").mkdir()
-    (book.root / "results" / "run.json").write_text("{}", encoding="utf-8")
+    (book.root / "results" / "run.jsonl").write_text("{}", encoding="utf-8")
     assert keys(book) == before
 
 

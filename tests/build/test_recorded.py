@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +12,6 @@ from snnbd_core.metrics import Rate
 from snnbd_core.triggers import Framed
 
 RESULTS = Path(__file__).parents[2] / "results"
-
-
-def test_every_recorded_run_is_found_by_its_settings():
-    paths = sorted((RESULTS / "recorded").glob("*.json"))
-    assert paths
-    for path in paths:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        found = Experiment.from_dict(values["experiment"]).hash
-        assert values["hash"].startswith(found), path.name
-        assert path.stem.endswith(f"-{found}")
 
 
 def test_seeds_of_one_setting_share_a_row_with_their_mean():
@@ -78,9 +67,3 @@ def test_runs_of_the_quick_profile_stand_apart_with_the_share_of_accused_network
     head, _, row, _ = after[after.index("| data") :].splitlines()
     assert head.index("accused") < head.index("CA")
     assert "| probe=NoiseResponse(frames=4) | 2 | 50.0 % (" in row
-
-
-def test_kept_records_were_made_by_one_code():
-    quick = [one for one in all_recorded(RESULTS) if one.experiment.profile == "quick"]
-    assert len({one.provenance.code for one in quick}) == 1
-    assert not any(one.provenance.dirty for one in quick)

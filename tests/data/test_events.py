@@ -156,7 +156,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(34, 34), (34, 34, 1), (0, 34, 2), (34.5, 34, 2)])
 def test_a_bad_sensor_size_is_refused(size: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match=r"sensor_size=.* must be \(width, height, 2\)"):
+    with pytest.raises(
+        ValueError, match=r"sensor_size=.* is not a sensor: allowed is \(width, height, 2\)"
+    ):
         check_events(random_events(0), size)
 
 

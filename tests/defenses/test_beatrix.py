@@ -11,6 +11,7 @@ from scipy import stats
 from torch import nn
 
 import snnbd_core as sb
+from snnbd_core.defenses.bench import frozen
 from snnbd_core.defenses.detectors import Beatrix, features, roc
 from snnbd_core.defenses.detectors.beatrix import deviations, gram, map_rates
 from snnbd_core.networks.layers import Folded
@@ -201,7 +202,7 @@ def test_answers_without_clean_samples_of_their_own_are_judged_by_all(spiking) -
     _, one_of_each = np.unique(np.asarray(spiking.clean.labels), return_index=True)
     few = spiking.clean.subset(one_of_each)
     some = spiking.test.subset(np.arange(12))
-    known, _ = judge._traces(spiking.net, few, CPU, 4)
-    asked, _ = judge._traces(spiking.net, some, CPU, 4)
+    with frozen(spiking.net, few, device=CPU, steps=4) as bench, torch.no_grad():
+        (known, _), (asked, _) = judge._traces(bench, few), judge._traces(bench, some)
     expected = judge._judged(known, asked)
     np.testing.assert_allclose(judge.score(spiking.net, some, few, **given), expected)

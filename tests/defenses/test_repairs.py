@@ -16,14 +16,14 @@ from snnbd_book import runs
 from snnbd_core import defenses as D  # noqa: N812 - short, as it opens most lines
 from snnbd_core.defenses.abl import held_back
 from snnbd_core.defenses.bench import frozen
-from snnbd_core.defenses.choice import all_but_lowest
 from snnbd_core.defenses.clamps import largest_currents
 from snnbd_core.defenses.clp import lipschitz_bounds
 from snnbd_core.defenses.detectors import PotentialMargins, Verdict
+from snnbd_core.defenses.fine_pruning import suspiciousness
 from snnbd_core.defenses.guarding import crowding, gaps
 from snnbd_core.defenses.nad import attention
 from snnbd_core.defenses.onp import _gather
-from snnbd_core.defenses.suspicion import suspiciousness
+from snnbd_core.defenses.pruning import all_but_lowest
 from snnbd_core.defenses.unlearning import moved
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate
@@ -277,7 +277,7 @@ def test_connections_are_norms_of_the_weights_between_channels(spiking):
 
 def test_suspiciousness_ranks_what_is_heavy_and_quiet(spiking):
     with frozen(spiking.net, spiking.clean, device=CPU, steps=spiking.steps) as bench:
-        found = suspiciousness(bench, spiking.clean)
+        found = suspiciousness(bench)
     heard = rates(spiking)[1].numpy()
     heavy = np.linalg.norm(View(spiking.net).connections()[2].numpy(), axis=0)
     expected = (heavy - heavy.mean()) / heavy.std() - (heard - heard.mean()) / heard.std()
@@ -411,7 +411,7 @@ def test_the_lowest_share_is_rounded_down_and_ties_go_to_the_first():
 def test_tsbd_ranks_neurons_by_the_sum_of_their_changes():
     change = torch.tensor([[[1.0, 2.0]], [[0.0, 4.0]], [[0.5, 0.0]]])
     assert moved(change).tolist() == [3.0, 4.0, 0.5]
-    kept = D.TwoStage(neurons=0.4, weights=0.5)._kept(change)
+    kept = D.TwoStage(neurons=0.4, weights=0.5)._staying(change)
     assert kept.tolist() == [[[1.0, 1.0]], [[1.0, 0.0]], [[1.0, 1.0]]]
 
 

@@ -11,8 +11,8 @@ from torch import nn
 import snnbd_core as sb
 from snnbd_book.drawings import removing_backdoors
 from snnbd_book.runs import Neuron
-from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.nad import attention
+from snnbd_core.defenses.pruning import Choice
 from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.neurons import spiking_layers

@@ -15,7 +15,7 @@ from snnbd_book import claims
 from snnbd_book.chapters import command as judging
 from snnbd_book.claims import ClaimError, Judgement
 from snnbd_book.claims.verdict import NOT_RUN
-from snnbd_book.runs import Experiment, Record, run
+from snnbd_book.runs import Experiment, Record, commit, records_in, run
 from snnbd_book.runs.profiles import PROFILES
 from snnbd_core.metrics import Rate
 
@@ -135,19 +135,18 @@ def test_without_the_data_the_claim_is_not_run(
     assert "nmnist" in item.reason and "empty" in item.reason
 
 
-def test_recorded_runs_count_where_asked_and_are_marked(
+def test_committed_runs_count_whichever_code_made_them(
     results: Path, toy: Callable[..., claims.Paper]
 ) -> None:
     paper = toy()
     for item in claims.experiments(paper, "quick"):
         record = run(item, progress=False)
         perfect = dataclasses.replace(record.report, clean_accuracy=Rate(30, 30))
-        kept = dataclasses.replace(record, report=perfect)
-        (results / record.file_name).unlink()
-        kept.write(results / "recorded")
+        older = dataclasses.replace(record.provenance, code="c" * 16, commit="0123456789")
+        commit([dataclasses.replace(record, report=perfect, provenance=older)])
     found = judged(paper, run=False)
     assert found.figures[0].value == 1.0
-    assert found.recorded == {record.experiment.hash for record in found.records}
+    assert "(commit 0123456)" in claims.status_page([found])
 
 
 def test_a_claim_may_be_under_trained_or_about_other_data(
@@ -272,7 +271,7 @@ def test_the_status_page_has_a_row_per_claim_with_links(
     assert 'verdict partly">partly, on nmnist (was reproduced)</span> **Table 1.** It |' in rows[0]
     assert "([chapter](../notebooks/02_toy.md))" in rows[0]
     first = items[0].records[0]
-    assert f"[{first.experiment.hash[:6]}](../results/{first.file_name})" in page
+    assert f"[{first.experiment.hash[:6]}](../results/{first.key}.json)" in page
     assert "<code>clean.<wbr>clean_<wbr>accuracy</code>" in page
     assert "- CA: ours" in page and "; the paper 90.0\u00a0%" in page and " %" not in page
     assert ":::{dropdown} why\n- CA: the paper 50.0" in page
@@ -326,7 +325,7 @@ def test_the_command_gives_json(
     )
     assert learns["figures"][0]["paper"] == 0.9
     assert len(learns["records"]) == 4
-    assert all((results / name).is_file() for name in learns["records"])
+    assert {record.key for record in records_in(results)} >= set(learns["records"])
     assert (later["verdict"], later["figures"][0]["value"]) == (NOT_RUN, None)
 
 

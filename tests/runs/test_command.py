@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from snnbd_book.cli import app
-from snnbd_book.runs import Experiment, Record, code_fingerprint, network, recorded, run
+from snnbd_book.runs import Experiment, Record, commit, network, recorded, records_in, run
 from snnbd_core.metrics import Report
 
 Make = Callable[..., Experiment]
@@ -32,7 +33,7 @@ def test_run_prints_the_figures_and_the_path_of_the_record(
     file.write_text(tiny_yaml)
     code, text, _ = invoked("run", file, "--set", "trigger.size=0.3", "--set", "seed=4")
     assert code == 0
-    record = Record.read(Path(text.splitlines()[-1]))
+    (record,) = records_in(Path(text.splitlines()[-1]).parent)
     wanted = tiny(seed=4)
     assert record.experiment.trigger.size == 0.3
     assert (record.experiment.seed, record.experiment.epochs) == (4, wanted.epochs)
@@ -122,7 +123,8 @@ def test_weights_of_another_network_are_refused_in_one_line(
 
 def test_carry_says_how_many_records_it_carried_over(results: Path, tiny: Make) -> None:
     made = run(tiny(trigger=None, rate=0.0), progress=False)
-    made.write(results / "recorded")
-    code, text, _ = invoked("carry", "--from", code_fingerprint(), "--why", "moved")
+    older = dataclasses.replace(made.provenance, code="c" * 16, commit="0123456789")
+    commit([dataclasses.replace(made, provenance=older)])
+    code, text, _ = invoked("carry", "--from", "01234", "--why", "moved")
     assert (code, text) == (0, "1 records carried over\n")
     assert recorded(made.experiment).provenance.carried is not None

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from snnbd_book.runs import (
     Experiment,
-    Record,
     datasets,
     fitted_trigger,
     network,
     parts,
+    records_in,
     run,
 )
 from snnbd_book.runs import (
@@ -102,7 +102,7 @@ def test_a_rule_starts_from_its_source_and_its_layout_is_restored(
     experiment = tiny(rule=Scaled(0.25))
     record = run(experiment)
     assert record.report.extra["ratio"] == 0.25
-    assert Record.read(results / record.file_name) == record
+    assert records_in(results) == [record]
     plain, scaled = network(tiny()), network(experiment)  # both from the cache
     assert isinstance(scaled, nn.Sequential)
     for ours, theirs in zip(scaled.parameters(), plain.parameters(), strict=True):

@@ -18,10 +18,10 @@ import snnbd_core as sb
 from snnbd_book.claims.expression import Expression
 from snnbd_book.runs import (
     Experiment,
-    Record,
-    execution,
+    computing,
     network,
     parts,
+    records_in,
     resolve,
     run,
     stored,
@@ -65,7 +65,7 @@ def test_the_verdict_of_a_record_is_the_detectors_own(
 ) -> None:
     experiment = probing(detector)
     record = run(experiment, device="cpu", progress=False)
-    again = Record.read(results / record.file_name)
+    (again,) = records_in(results)
     clean, _ = sets_of(experiment)
     expected = detector.inspect(network(experiment), clean, **GIVEN)
     assert again == record
@@ -154,7 +154,7 @@ def test_probes_of_one_network_train_it_once(
     assert len(seen) == 2  # the network and its clean twin
     noise = probing(detectors.NoiseResponse(frames=2))
     assert stored(noise) is not None
-    monkeypatch.setattr(execution, "probed", lambda *_, **__: pytest.fail("measured twice"))
+    monkeypatch.setattr(computing, "probed", lambda *_, **__: pytest.fail("measured twice"))
     run(noise, device="cpu", progress=False)
 
 
@@ -210,15 +210,6 @@ def test_what_a_probe_cannot_work_with_is_named(
 def test_settings_of_a_gradient_attack_are_checked(settings: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GradientAttack(**settings)
-
-
-def test_records_from_before_probes_keep_their_hash() -> None:
-    paths = (Path(__file__).parents[2] / "results" / "recorded").glob("*.json")
-    settings = {path.stem: json.loads(path.read_text())["experiment"] for path in paths}
-    older = {stem: values for stem, values in settings.items() if "probe" not in values}
-    assert older
-    for stem, values in older.items():
-        assert stem.endswith(f"-{Experiment.from_dict(values).hash}")
 
 
 def test_a_verdict_survives_json_even_where_the_score_is_infinite() -> None:

@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +94,17 @@ def test_the_hash_is_sha256_of_the_sorted_json_of_the_settings() -> None:
     assert pinned().hash == "43789f9e8eb5"
 
 
-def recorded(project: Path, name: str) -> dict[str, Any]:
-    """The experiment of a committed record."""
-    text = (project / "results" / "recorded" / f"{name}.json").read_text(encoding="utf-8")
-    experiment: dict[str, Any] = json.loads(text)["experiment"]
-    return experiment
+def lines(project: Path) -> Iterator[dict[str, Any]]:
+    """The committed records, as their files have them."""
+    for path in sorted((project / "results" / "recorded").glob("*.jsonl")):
+        yield from map(json.loads, path.read_bytes().splitlines())
 
 
 def test_a_part_with_a_later_field_keeps_the_hash_that_its_record_was_filed_under(
     project: Path,
 ) -> None:
-    values = recorded(project, "nmnist-moving-0d65d6a6d62e")
+    (found,) = (one for one in lines(project) if one["record"] == "nmnist-moving-0d65d6a6d62e")
+    values = schema.first_form(found["experiment"])
     assert "speed" not in values["trigger"]
     experiment = Experiment.from_dict(values)
     assert experiment.hash == "0d65d6a6d62e"
@@ -118,12 +119,11 @@ def test_a_part_with_a_later_field_keeps_the_hash_that_its_record_was_filed_unde
 
 
 def test_every_recorded_run_is_filed_under_the_hash_of_its_settings(project: Path) -> None:
-    files = sorted((project / "results" / "recorded").glob("*.json"))
-    assert len(files) > 1000
-    for path in files:
-        values = json.loads(path.read_bytes())
+    found = list(lines(project))
+    assert len(found) > 1000
+    for values in found:
         made = Experiment.from_dict(schema.migrated(values["experiment"], values.get("schema", 1)))
-        assert path.stem == f"{made.name}-{made.hash}"
+        assert values["record"] == f"{made.name}-{made.hash}"
         assert values["hash"] == made.digest
 
 

@@ -13,7 +13,7 @@ from snnbd_book.chapters import findings as tested
 from snnbd_book.chapters.groups import Runs, seeded
 from snnbd_book.claims import ClaimError
 from snnbd_book.claims.finding import Sentence, load_findings, plain, sentences
-from snnbd_book.runs import Experiment, run
+from snnbd_book.runs import Experiment, commit, run
 
 PAGE = "notebooks/02_toy"
 PROSE = """# A page
@@ -55,8 +55,7 @@ def toy(monkeypatch: pytest.MonkeyPatch, results: Path) -> Runs:
         }
 
     runs = Runs(grid)
-    for one in runs.planned["learnt"]["one"]:
-        run(one, progress=False).write(results / "recorded")
+    commit([run(one, progress=False) for one in runs.planned["learnt"]["one"]], results)
     monkeypatch.setattr(tested, "runs_of", lambda page: runs)
     return runs
 

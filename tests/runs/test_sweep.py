@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import io
 import os
@@ -25,7 +26,7 @@ from typer.testing import CliRunner
 
 from snnbd_book import sweeps
 from snnbd_book.cli import app
-from snnbd_book.runs import Experiment, Record, run
+from snnbd_book.runs import Experiment, commit, records_in, run, stored
 from snnbd_book.sweeps.command import MANY
 from snnbd_core import learning
 
@@ -92,9 +93,9 @@ def test_a_killed_worker_loses_nothing(results: Path, tiny: Make) -> None:
     assert killed
     assert frame["status"].tolist() == ["done"] * 5
     assert frame["hash"].tolist() == [item.hash for item in items]
-    for item in items:
-        assert Record.read(results / f"{item.name}-{item.hash}.json").experiment == item
-    assert len(list(results.glob("*.json"))) == 5
+    assert sorted(record.key for record in records_in(results)) == sorted(
+        f"{item.name}-{item.hash}" for item in items
+    )
     assert not list(results.glob(".*.part"))
 
 
@@ -116,10 +117,10 @@ def test_a_failed_run_is_told_and_stops_nothing_and_a_second_sweep_goes_on(
     assert frame["clean_accuracy"][1] == before.report.clean_accuracy.value
     assert frame["clean_accuracy.low"][1] == before.report.clean_accuracy.confidence_interval[0]
     assert frame["attack_success_rate"].isna().all()
-    stamps = [path.stat().st_mtime_ns for path in sorted(results.glob("*.json"))]
+    stamps = [path.stat().st_mtime_ns for path in sorted(results.glob("*.jsonl"))]
     again = sweeps.run(good)  # all found: starts no process
     assert again["status"].tolist() == ["done", "done"]
-    assert stamps == [path.stat().st_mtime_ns for path in sorted(results.glob("*.json"))]
+    assert stamps == [path.stat().st_mtime_ns for path in sorted(results.glob("*.jsonl"))]
 
 
 @pytest.mark.slow
@@ -137,15 +138,14 @@ def test_an_interrupt_leaves_no_half_record(results: Path, tmp_path: Path, tiny_
         start_new_session=True,
     )
     deadline = time.monotonic() + 600
-    while not list(results.glob("*.json")):
+    while not list(results.glob("*.jsonl")):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
     _, told = process.communicate(timeout=600)
     assert process.returncode == 130, told
     assert "the same command goes on from there" in told
-    done = [Record.read(file) for file in results.glob("*.json")]
-    assert 0 < len(done) < 6
+    assert 0 < len(records_in(results)) < 6
     assert not list(results.glob(".*.part"))
     assert not list(tmp_path.glob("*.parquet"))
 
@@ -166,7 +166,7 @@ def test_an_existing_scheduler_is_used(results: Path, tmp_path: Path, tiny_yaml:
     frame = pd.read_csv(out)
     assert frame["seed"].tolist() == [0, 1]
     assert (frame["trigger.kind"] == "Static").all()
-    assert len(list(results.glob("*.json"))) == 2
+    assert len(records_in(results)) == 2
 
 
 def test_an_unreachable_scheduler_is_named(
@@ -283,4 +283,19 @@ def test_sweeps_at_once_share_the_workers_of_a_scheduler_that_is_named(
     assert [frame["status"].tolist() for frame in frames] == [["done", "done"]] * 2
     assert frames[0]["hash"].tolist() == [one.hash, common.hash]
     assert frames[1]["hash"].tolist() == [common.hash, two.hash]
-    assert len(list(results.glob("*.json"))) == 3
+    assert len(records_in(results)) == 3
+
+
+def test_the_book_is_given_committed_records_and_runs_of_what_has_none(
+    results: Path, tiny: Make
+) -> None:
+    committed, missing = (tiny(trigger=None, rate=0.0, seed=seed) for seed in (0, 1))
+    made = run(committed, progress=False)
+    older = dataclasses.replace(made.provenance, code="c" * 16)
+    commit([dataclasses.replace(made, provenance=older)])
+    found = sweeps.records([committed, missing])
+    assert found[committed.hash].provenance.code == "c" * 16
+    assert found[missing.hash] == stored(missing)
+    assert sweeps.records([]) == {}
+    with pytest.raises(RuntimeError, match="poisons none of 60 samples"):
+        sweeps.records([tiny(rate=0.001)])

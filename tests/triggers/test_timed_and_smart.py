@@ -56,7 +56,7 @@ def test_a_flash_leaves_one_polarity_everywhere():
     ("make", "message"),
     [
         (lambda: Framed(length=0), "length=0 must be a whole number >= 1"),
-        (lambda: Framed(start="end"), "start='end' is unknown: choose from first, middle, last"),
+        (lambda: Framed(start="end"), "start='end' is unknown; allowed: first, middle, last"),
         (lambda: Framed(start=-1), "start=-1 must be a whole number >= 0"),
         (lambda: Framed(space="events"), "space='events' is unknown; allowed: frames"),
         (lambda: Framed(length=9)(frames_of()), "length=9 is more than the 8 frames"),

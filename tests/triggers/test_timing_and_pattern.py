@@ -113,10 +113,10 @@ def test_a_pattern_takes_out_the_nearest_event_of_its_pixel_and_polarity():
     [
         (lambda: TimeWarp(strength=1.0), r"strength=1.0 must be a number in \(0, 1\)"),
         (lambda: TimeWarp(specific=1), "specific=1 must be true or false"),
-        (lambda: TimeWarp(sensor_size=None), "sensor_size=None: allowed is"),
+        (lambda: TimeWarp(sensor_size=None), "sensor_size=None is not a sensor: allowed is"),
         (lambda: EventRate(frequency=0), "frequency=0 must be a number of Hz above 0"),
         (lambda: EventRate(depth=1), r"depth=1 must be a number in \(0, 1\)"),
-        (lambda: EventRate()(recording()[::-1]), "allowed are times that do not go backwards"),
+        (lambda: EventRate()(recording()[::-1]), "times never fall"),
         (
             lambda: EventPattern(added=((34, 0, 1, 0.5),)),
             r"added\[0\]=\(34, 0, 1, 0.5\) must be \(x, y, p, share\) within \(34, 34, 2\)",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from snnbd_book.build import findings, pdf, performance, preface, reproduction
+from snnbd_book.build import findings, pdf, performance, preface, repeating, reproduction
 from snnbd_book.build.check import check
 from snnbd_book.build.execute import execute, shared_workers
 from snnbd_book.build.pairing import check_pairs
@@ -45,6 +45,8 @@ def build(book: Book, parameters: Parameters, *, only: str | None = None, consol
     findings.write(book, book.stage)
     preface.write(book, book.stage)
     performance.write(book, book.stage)
+    if repeating.PAGE in book.pages:
+        repeating.write(book.stage)
     # The pages, and what renders them.
     fingerprint = _fingerprint(book.stage, Path(__file__).parent)
     mark = book.build / "rendered"

@@ -11,19 +11,23 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
+import nbformat
+
 import snnbd_book
 import snnbd_core
 from snnbd_book.build.settings import Book, Chapter, Parameters
 
 DISTRIBUTION = "snnbd"
+_NOT_OF_CHAPTERS = ("build", "verify", "cli.py")
 
 
 def key(chapter: Chapter, parameters: Parameters) -> str:
     """Hash of everything the output of a chapter depends on.
 
-    That is: the notebook (code and text), the parameters, every file of ``snnbd_core`` and
-    ``snnbd_book``, the claims and the recorded results, the locked versions, the versions really
-    installed, Python, and, outside the quick profile, the folder that real data is read from.
+    That is: the notebook's code (its text and captions are put to the outputs afterwards), the
+    parameters, every file of ``snnbd_core`` and of the rooms of ``snnbd_book`` that a chapter can
+    use, the claims and the committed records, the locked versions, the versions really installed,
+    Python, and, outside the quick profile, the folder that real data is read from.
     """
     digest = hashlib.sha256()
     facts = {
@@ -33,7 +37,7 @@ def key(chapter: Chapter, parameters: Parameters) -> str:
         "data": os.environ.get("SNNBD_DATA", "") if parameters.profile != "quick" else "",
     }
     digest.update(json.dumps(facts, sort_keys=True).encode())
-    digest.update(chapter.notebook.read_bytes())
+    digest.update(json.dumps(_code(chapter.notebook)).encode())
     for path in _inputs(chapter.root):
         digest.update(f"\n{path.name} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
@@ -65,6 +69,14 @@ def installed_versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in sorted(names)}
 
 
+def _code(notebook: Path) -> list[list[object]]:
+    """Source and tags of all code cells."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [
+        [cell.source, cell.metadata.get("tags", [])] for cell in cells if cell.cell_type == "code"
+    ]
+
+
 def _inputs(root: Path) -> Iterable[Path]:
     packages = [Path(package.__file__ or "").parent for package in (snnbd_core, snnbd_book)]
     files = [
@@ -72,8 +84,9 @@ def _inputs(root: Path) -> Iterable[Path]:
         for package in packages
         for path in package.rglob("*")
         if path.suffix not in (".pyc", ".nbc", ".nbi")
+        and path.relative_to(package).parts[0] not in _NOT_OF_CHAPTERS
     ]
     files += (root / "claims").rglob("*.yaml")
-    files += (root / "results" / "recorded").rglob("*.json")
+    files += (root / "results" / "recorded").glob("*.jsonl")
     files.append(root / "constraints.txt")
     return sorted(path for path in files if path.is_file())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -66,12 +67,13 @@ def _print(book: Book, program: str, target: Path) -> str:
     """Why there is no file; empty if there is one.
 
     Printed until the contents name the pages that their headings are on: browsers do not know
-    them, a print does. The second settles it, as the numbers' places are kept free in the first.
+    them, a print does. The second settles it, as the numbers' places are kept free in the first;
+    where the last print's numbers still hold, the first does.
     """
     folder = book.build / "pdf"
     folder.mkdir(parents=True, exist_ok=True)
-    page, draft = folder / "book.html", folder / NAME
-    numbers: dict[str, int] = {}
+    page, draft, known = folder / "book.html", folder / NAME, folder / "numbers.json"
+    numbers: dict[str, int] = json.loads(known.read_text()) if known.is_file() else {}
     for _ in range(_PRINTS):
         page.write_text(one_page(book, folder, numbers), encoding="utf-8")
         if reason := _print_once(program, page, draft):
@@ -83,6 +85,7 @@ def _print(book: Book, program: str, target: Path) -> str:
             return f"{program} printed a damaged file: {error}"
         if numbers == before:
             break
+    known.write_text(json.dumps(numbers), encoding="utf-8")
     draft.replace(target)
     return ""
 

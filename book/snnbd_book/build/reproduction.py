@@ -129,7 +129,7 @@ def _write_records(judgements: Sequence[Judgement], folder: Path) -> None:
     for item in judgements:
         for record in item.records:
             text = json.dumps(record.to_dict(), indent=1) + "\n"
-            (folder / record.file_name).write_text(text, encoding="utf-8")
+            (folder / f"{record.key}.json").write_text(text, encoding="utf-8")
 
 
 def _claims(book: Book) -> list[Claim]:

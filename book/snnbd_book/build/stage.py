@@ -7,6 +7,7 @@ Sphinx would find two sources for one page.
 
 from __future__ import annotations
 
+import copy
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from snnbd_book.build import findings, status
 from snnbd_book.build.settings import Book
 
 INJECTED = "injected-parameters"
-HIDDEN = "remove-cell"
 
 
 def stage(book: Book, executed: dict[str, Path], folder: Path, *, only: bool = False) -> None:
@@ -38,22 +38,36 @@ def stage(book: Book, executed: dict[str, Path], folder: Path, *, only: bool = F
     else:
         shutil.copy2(book.root / "_toc.yml", folder)
     shutil.copytree(book.root / "book", folder / "book")
-    notebooks = {page: nbformat.read(path, as_version=4) for page, path in executed.items()}
+    notebooks = {
+        page: with_text_of(
+            nbformat.read(book.root / f"{page}.ipynb", as_version=4),
+            nbformat.read(path, as_version=4),
+        )
+        for page, path in executed.items()
+    }
     (folder / f"{status.PAGE}.md").write_text(status.page(notebooks), encoding="utf-8")
     for page, notebook in notebooks.items():
         target = folder / f"{page}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(clean(notebook), target)
+        notebook.metadata.pop("papermill", None)  # times and paths
+        nbformat.write(notebook, target)
 
 
-def clean(notebook: NotebookNode) -> NotebookNode:
-    """Takes papermill's times and paths out, and hides the cell that it put in."""
-    findings.without_roles(notebook)
-    notebook.metadata.pop("papermill", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        tags = cell.metadata.get("tags", [])
-        if INJECTED in tags and HIDDEN not in tags:
-            cell.metadata["tags"] = [*tags, HIDDEN]
-    return notebook
+def with_text_of(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
+    """An executed chapter with the text, captions and tags that its source has now.
+
+    The code of both is the same, see `cache.key`: a chapter whose text alone changed is not
+    executed again.
+    """
+    outputs = (
+        cell.outputs
+        for cell in executed.cells
+        if cell.cell_type == "code" and INJECTED not in cell.metadata.get("tags", [])
+    )
+    whole: NotebookNode = copy.deepcopy(source)
+    whole.metadata = executed.metadata
+    for cell in whole.cells:
+        if cell.cell_type == "code":
+            cell.outputs = next(outputs)
+    findings.without_roles(whole)
+    return whole

@@ -26,8 +26,8 @@ def page(notebooks: dict[str, NotebookNode]) -> str:
             "Every chapter was executed from its first cell to its last before this page was",
             "made. This page is generated from what the executed notebooks say of themselves.",
             "",
-            "A run that has a record already, from the claims or an earlier build, is read and not",
-            "repeated, so the seconds of a chapter are no measure of its training.",
+            "Runs that have a committed record are read and not repeated; *How far figures repeat*",
+            "says how they are proved. A chapter whose text alone changed is not executed again.",
             "",
             ":::{list-table} The runs behind the chapters",
             ":header-rows: 1",
@@ -50,8 +50,7 @@ def _run(notebook: NotebookNode) -> list[str]:
     notes = notebook.metadata["papermill"]
     parameters = notes["parameters"]
     finished = datetime.fromisoformat(notes["end_time"])
-    # Without papermill's own parameters cell, which is in no source.
-    cells = sum(cell.cell_type == "code" for cell in notebook.cells) - 1
+    cells = sum(cell.cell_type == "code" for cell in notebook.cells)
     return [
         str(parameters["PROFILE"]),
         str(parameters["SEED"]),

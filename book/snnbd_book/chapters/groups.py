@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from snnbd_book.runs import Experiment, Record, recorded, run
+from snnbd_book.runs import Experiment, Record, recorded_of
 
 Nested = Sequence[Experiment] | Mapping[Any, Any]
 """Experiments of one setting, one for each seed, below any number of names."""
@@ -80,38 +79,22 @@ class Runs:
         return filled(self.planned[name], self._records(name))
 
     def recorded(self, name: str) -> Any:
-        """The same of committed records alone.
+        """The same of records alone; nothing is run.
 
         Raises:
-            LookupError: a run without one; names it.
+            LookupError: a run without a record; names it.
         """
-        return filled(self.planned[name], committed(every(self.planned[name])))
+        return filled(self.planned[name], recorded_of(every(self.planned[name])))
 
     def _records(self, name: str) -> dict[str, Record]:
-        wanted = {one.hash: one for one in every(self.planned[name])}
-        found = committed(wanted.values())
-        missing = [one for digest, one in wanted.items() if digest not in found]
-        if missing:
-            # Dask is slow to import and not needed to read records.
-            from snnbd_book import sweeps
+        found = recorded_of(every(self.planned[name]))
+        missing = [one for one in every(self.planned[name]) if one.hash not in found]
+        if not missing:
+            return found
+        # Dask is slow to import and not needed to read records.
+        from snnbd_book import sweeps
 
-            outcome = sweeps.run(missing, device=self.device, keep_networks=True)
-            if (outcome["status"] != "done").any():
-                raise RuntimeError(f"group {name!r}: {outcome['error'].dropna().iloc[0]}")
-        return found | {one.hash: run(one, device=self.device) for one in missing}
-
-
-def committed(
-    experiments: Iterable[Experiment], results: Path | str | None = None
-) -> dict[str, Record]:
-    """The committed records of some experiments by hash; those without one are left out."""
-    found = {}
-    for one in experiments:
-        try:
-            found[one.hash] = recorded(one, results)
-        except LookupError:
-            continue
-    return found
+        return found | sweeps.records(missing, device=self.device)
 
 
 def filled(groups: Nested, records: Mapping[str, Record]) -> Any:

@@ -104,7 +104,7 @@ def _entry(item: Judgement, record_link: str, chapter_link: str) -> list[str]:
     ]
     inside += ["", breakable(item.reason), ""]
     links = [
-        f"[{record.experiment.hash[:6]}]({record_link.format(file=record.file_name)})"
+        f"[{record.experiment.hash[:6]}]({record_link.format(file=f'{record.key}.json')})"
         for record in item.records
     ]
     if links:
@@ -165,6 +165,5 @@ def _plain(item: Judgement) -> dict[str, Any]:
             for figure in item.figures
         ],
         "reason": item.reason,
-        "records": [record.file_name for record in item.records],
-        "recorded": sorted(item.recorded),
+        "records": [record.key for record in item.records],
     }

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from snnbd_book.claims.paper import Claim
 from snnbd_book.claims.verdict import experiments
-from snnbd_book.runs import Experiment, recorded, stored
+from snnbd_book.runs import Experiment, at_hand
 from snnbd_core.data import DataNotFound
 
 
@@ -43,11 +43,6 @@ def run_missing(
 def _is_missing(item: Experiment) -> bool:
     """Whether it must be run, and can be: without its data set there is nothing to do."""
     try:
-        recorded(item)
-        return False
-    except LookupError:
-        pass
-    try:
-        return stored(item) is None
+        return at_hand(item) is None
     except DataNotFound:
         return False

@@ -68,7 +68,6 @@ class Judgement:
         reason: the test that decided, with its numbers, or why nothing was run.
         behaviour: of a claim about other data, what the tests say on the data that was used.
         records: all runs that it rests on.
-        recorded: hashes of those that were read from ``results/recorded``.
     """
 
     claim: Claim
@@ -78,7 +77,6 @@ class Judgement:
     reason: str
     behaviour: str = ""
     records: tuple[Record, ...] = ()
-    recorded: frozenset[str] = frozenset()
 
     @property
     def data(self) -> tuple[str, ...]:
@@ -125,8 +123,8 @@ def judge(
 ) -> Judgement:
     """Judges a claim by the records of its experiments.
 
-    A record is looked for among the committed ones, whichever code made them; then among the other
-    results; then, with `run`, the experiment is run.
+    A record is looked for among the committed ones, whichever code made them, then among those
+    of this machine; then, with `run`, the experiment is run.
 
     Args:
         claim: what to judge.
@@ -161,7 +159,6 @@ def judge(
         reason=f"{reason} {claim.why}".strip(),
         behaviour=verdict if elsewhere else "",
         records=tuple(record for records in found.values() for record in records),
-        recorded=frozenset(source.from_recorded),
     )
 
 
@@ -169,25 +166,24 @@ class _Source:
     """Where the records of a judgement come from, and why one is missing."""
 
     def __init__(
-        self, run: bool, results: Path | str | None, device: str | torch.device, progress: bool
+        self,
+        run: bool,
+        results: Path | str | None,
+        device: str | torch.device,
+        progress: bool,
     ) -> None:
-        self.may_run = run
-        self.results, self.device, self.progress = results, device, progress
-        self.from_recorded: set[str] = set()
+        self.may_run, self.results = run, results
+        self.device, self.progress = device, progress
         self.missing_data: DataNotFound | None = None
 
     def record(self, item: Experiment) -> Record | None:
         try:
-            found = runs.recorded(item, self.results)
-            self.from_recorded.add(item.hash)
+            found = runs.at_hand(item, self.results)
+            if found is None and self.may_run:
+                return runs.run(
+                    item, results=self.results, device=self.device, progress=self.progress
+                )
             return found
-        except LookupError:
-            pass
-        try:
-            kept = runs.stored(item, self.results)
-            if kept is not None or not self.may_run:
-                return kept
-            return runs.run(item, results=self.results, device=self.device, progress=self.progress)
         except DataNotFound as error:
             self.missing_data = error
             return None

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from snnbd_book.figures import style
 from snnbd_core.defenses.bench import frozen
-from snnbd_core.defenses.choice import Choice
 from snnbd_core.defenses.nad import attention
+from snnbd_core.defenses.pruning import Choice
 from snnbd_core.metrics import Report
 from snnbd_core.poisoning import Triggered
 from snnbd_core.view import View

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Picture
 from snnbd_book.claims import Judgement, Sample
 from snnbd_book.claims.pages import breakable
 from snnbd_book.figures import style
-from snnbd_book.runs import Record, code_fingerprint
+from snnbd_book.runs import Record
 
 
 def verdict(item: Judgement) -> Markdown:
@@ -52,7 +52,7 @@ def compare(settings: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 def recorded_note(records: Collection[Record]) -> str:
     """How many committed records are shown, how many other code than this made, and its commits."""
     commits = {(one.provenance.commit or "unknown")[:7] for one in records}
-    older = sum(one.provenance.code != code_fingerprint() for one in records)
+    older = sum(one.provenance.staleness(one.experiment, None) is not None for one in records)
     return f"{len(records)} stored records, {older} by other code than this, of: {sorted(commits)}"
 
 

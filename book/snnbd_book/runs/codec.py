@@ -10,6 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 
+CHANGES_NO_NUMBER = True
+
 
 def part_to_dict(part: Any) -> dict[str, Any] | None:
     """A trigger, rule or repair as {"kind": its class, field: value, ...}; None stays None."""

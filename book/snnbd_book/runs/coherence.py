@@ -12,6 +12,8 @@ from snnbd_core.learning import SurrogateGradient
 if TYPE_CHECKING:
     from snnbd_book.runs.settings import Experiment
 
+CHANGES_NO_NUMBER = True
+
 
 def check_together(wanted: Experiment) -> None:
     """Raises ValueError naming the field of an experiment that does not go with the others."""

@@ -19,6 +19,7 @@ from snnbd_book.runs.profiles import sizes
 from snnbd_book.runs.record import intervals
 from snnbd_book.runs.resolving import resolve
 from snnbd_book.runs.settings import Experiment
+from snnbd_book.runs.shelf import Shelf
 from snnbd_core.learning import choose_device
 from snnbd_core.metrics import Rate, Report, evaluate
 
@@ -57,7 +58,7 @@ def run(
         record = execution.run(
             experiment, fresh, results=results, device=device, progress=not as_json
         )
-        path = store.results_dir(results) / record.file_name
+        path = Shelf.of(experiment, store.results_dir(results)).path
     if as_json:
         typer.echo(json.dumps(record.to_dict(), indent=1))
     else:
@@ -106,7 +107,7 @@ def evaluate_saved(
 
 
 def carry(
-    since: Annotated[str, typer.Option("--from", help="Code under which the records hold.")],
+    since: Annotated[str, typer.Option("--from", help="The commit that made the records.")],
     why: Annotated[str, typer.Option(help="What was done to the code, and how it was checked.")],
 ) -> None:
     """Say in committed records that they hold under today's code, which only moved."""

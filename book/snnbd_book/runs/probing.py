@@ -14,15 +14,17 @@ anything else          what its ``measure(net, test, *, seed, device, steps)`` g
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from snnbd_book.runs.resolving import Resolved
 from snnbd_core.defenses import detectors
 from snnbd_core.poisoning import Triggered
+
+if TYPE_CHECKING:
+    from snnbd_book.runs.resolving import Resolved
 
 INPUTS = 60  # reported samples that an input detector scores clean, and as many triggered
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
+CHANGES_NO_NUMBER = True
+
 # The training settings of quick and sample are the best of a small grid by the clean accuracy of
 # clean and of poisoned networks on a validation split of the training set, with seeds that no
 # chapter uses: benchmarks/choose_training.py. quick is held to 12 epochs and sample to 20, to

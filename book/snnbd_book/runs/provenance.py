@@ -2,42 +2,31 @@
 
 from __future__ import annotations
 
-import ast
 import datetime
-import functools
-import hashlib
 import platform
-import resource
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 import snnbd_core
+from snnbd_book.runs import lineage, machine
 
-BOOK = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    from snnbd_book.runs.settings import Experiment
+
+CHANGES_NO_NUMBER = True
+
 CORE = Path(snnbd_core.__file__).resolve().parent
 
 # The class below has a field named torch, which hides the module in its annotations.
 Device = torch.device
-
-# All that can change a number: the library, and these parts of the machinery. Figures, claims,
-# sweeps and the builder only read numbers; a test follows the imports and says what is missing.
-NUMERIC = (
-    "runs/execution.py",
-    "runs/neuron.py",
-    "runs/parts.py",
-    "runs/probing.py",
-    "runs/resolving.py",
-    "runs/settings.py",
-    "runs/training.py",
-    "runs/trigger_cache.py",
-)
+# Fields that came later, and what they mean in a record without them.
+_LATER: dict[str, Any] = {"carried": None, "processor": None, "precision": "float32"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,10 +52,12 @@ class Provenance:
         package: version of snnbd_core.
         commit: of the git checkout that the package was run from; None outside of one.
         dirty: whether tracked files differed from that commit; None outside of a checkout.
-        code: fingerprint of the sources that numbers depend on, see `code_fingerprint`.
+        code: fingerprint of the modules that its numbers come from, see `lineage`.
         dataset: fingerprint of the data, training and test.
         python, torch, numpy, cuda: versions; cuda is None in a build without it.
         device: "cpu (x86_64)", or the name of the GPU.
+        processor: the kind of processor, see `machine.processor`; None where nobody wrote it down.
+        precision: of the arithmetic of training, "float32" or "bf16".
         threads: of torch on the CPU.
         seed: as in the experiment.
         seconds: wall time of training and evaluation, also where the network was trained earlier.
@@ -91,6 +82,8 @@ class Provenance:
     seconds: float
     peak_memory: int
     date: str
+    processor: str | None = None
+    precision: str = "float32"
     carried: Carried | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -106,7 +99,7 @@ class Provenance:
             ValueError: missing or unknown fields.
         """
         names = {field.name for field in fields(cls)}
-        given = {"carried": None, **values}
+        given = {**_LATER, **values}
         if set(given) != names:
             raise ValueError(
                 f"provenance has missing fields {sorted(names - set(given))} and unknown fields "
@@ -118,7 +111,14 @@ class Provenance:
 
     @classmethod
     def now(
-        cls, *, dataset: str, device: Device, seed: int, seconds: float, peak_memory: int
+        cls,
+        experiment: Experiment,
+        *,
+        dataset: str,
+        device: Device,
+        seconds: float,
+        peak_memory: int,
+        precision: str = "float32",
     ) -> Provenance:
         """The provenance of a run that ends now in this process."""
         commit, dirty = git_state()
@@ -126,15 +126,17 @@ class Provenance:
             package=snnbd_core.__version__,
             commit=commit,
             dirty=dirty,
-            code=code_fingerprint(),
+            code=lineage.fingerprint(experiment),
             dataset=dataset,
             python=platform.python_version(),
             torch=torch.__version__,
             numpy=np.__version__,
             cuda=torch.version.cuda,
-            device=device_name(device),
+            device=machine.device_name(device),
+            processor=machine.processor(),
+            precision=precision,
             threads=torch.get_num_threads(),
-            seed=int(seed),
+            seed=experiment.seed,
             seconds=round(seconds, 3),
             peak_memory=peak_memory,
             date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -145,43 +147,20 @@ class Provenance:
         """Fingerprint of the latest code that the record is said to hold under."""
         return self.carried.code if self.carried else self.code
 
-    def staleness(self, dataset: str) -> str | None:
+    def staleness(self, experiment: Experiment, dataset: str | None) -> str | None:
         """Why a record with this provenance is not what a run would give now; None if it is.
 
-        Compared are the code, the data set and torch's version (without its build's suffix).
+        Compared are the code that the experiment's numbers come from, torch's version (without
+        its build's suffix), and the data set unless it is None.
         """
-        if self.holds_under != code_fingerprint():
-            return f"code {self.holds_under} is now {code_fingerprint()}"
-        if self.dataset != dataset:
+        code = lineage.fingerprint(experiment)
+        if self.holds_under != code:
+            return f"code {self.holds_under} is now {code}"
+        if dataset is not None and self.dataset != dataset:
             return f"data set {self.dataset[:12]} is now {dataset[:12]}"
         if _release(self.torch) != _release(torch.__version__):
             return f"torch {self.torch} is now {torch.__version__}"
         return None
-
-
-@functools.cache
-def code_fingerprint() -> str:
-    """16 hex digits over `numeric_files`, without comments, docstrings and layout."""
-    digest = hashlib.sha256()
-    for path in numeric_files():
-        digest.update(f"{_name(path)}\n".encode())
-        digest.update(meaning(path.read_text(encoding="utf-8")).encode())
-    return digest.hexdigest()[:16]
-
-
-def numeric_files() -> list[Path]:
-    """The files that `code_fingerprint` covers, sorted by name."""
-    return sorted((*CORE.rglob("*.py"), *(BOOK / name for name in NUMERIC)), key=_name)
-
-
-def meaning(source: str) -> str:
-    """What a source says to Python: its syntax tree, docstrings left out."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
-            del node.body[0]
-    return ast.dump(tree)
 
 
 def git_state() -> tuple[str | None, bool | None]:
@@ -196,27 +175,6 @@ def git_state() -> tuple[str | None, bool | None]:
     if commit is None:
         return None, None
     return commit, bool(_git("status", "--porcelain", "--untracked-files=no"))
-
-
-def device_name(device: torch.device) -> str:
-    """The GPU's name, or the kind of device and machine."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type} ({platform.machine()})"
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: the most allocated on a CUDA device, else the process's largest resident size."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest if sys.platform == "darwin" else largest * 1024
-
-
-def _name(path: Path) -> str:
-    """The path of a source below the folder of its package."""
-    root = CORE.parent if path.is_relative_to(CORE) else BOOK.parent
-    return path.relative_to(root).as_posix()
 
 
 def _git(*arguments: str) -> str | None:

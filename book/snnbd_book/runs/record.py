@@ -1,29 +1,27 @@
-"""A run's result: one small JSON file that shows when it was cut short or edited."""
+"""A run's result: one line of JSON that shows when it was cut short or edited."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from snnbd_book.runs import codec, schema
 from snnbd_book.runs.provenance import Provenance
 from snnbd_book.runs.settings import Experiment
-from snnbd_core.files import write_atomically
 from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report
 
-FORMAT = 1
-_PARTS = {"format", "schema", "hash", "experiment", "report", "intervals", "history", "provenance"}
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+CHANGES_NO_NUMBER = True
+
+FORMAT = 2
+_PARTS = ("record", "format", "schema", "hash", "experiment", "report", "history", "provenance")
 
 
 class CorruptRecord(ValueError):  # noqa: N818 - named like CorruptData
-    """A record's file is not as it was written; names the file and what does not fit."""
+    """A record's line is not as it was written; names file, line and what does not fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,23 +41,19 @@ class Record:
     provenance: Provenance
 
     @property
-    def file_name(self) -> str:
-        """ "<name>-<hash>.json"."""
-        return f"{self.experiment.name}-{self.experiment.hash}.json"
+    def key(self) -> str:
+        """ "<name>-<hash>": what its line begins with."""
+        return f"{self.experiment.name}-{self.experiment.hash}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's content but for its checksum, in JSON's types.
-
-        "intervals" (95 %, Wilson) repeats what follows from the report's counts, for readers of
-        the file.
-        """
+        """All but the checksum, in JSON's types."""
         return {
+            "record": self.key,
             "format": FORMAT,
             "schema": schema.CURRENT,
             "hash": self.experiment.digest,
             "experiment": self.experiment.to_dict(),
             "report": codec.plain(self.report.to_dict()),
-            "intervals": intervals(self.report),
             "history": codec.plain(self.history.to_dict()),
             "provenance": codec.plain(self.provenance.to_dict()),
         }
@@ -79,51 +73,31 @@ class Record:
             provenance=Provenance.from_dict(values["provenance"]),
         )
 
-    def write(self, folder: Path) -> Path:
-        """Writes the file whole or not at all; makes the folder.
-
-        Raises:
-            OSError: naming the folder and ``$SNNBD_RESULTS`` where the disk is full.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
+    def to_line(self) -> bytes:
+        """One line of JSON that begins with the record's key and ends with a checksum."""
         values = self.to_dict()
         values["checksum"] = _checksum(values)
-        text = json.dumps(values, indent=1, allow_nan=False) + "\n"
-        path = folder / self.file_name
-        try:
-            write_atomically(path, lambda file: codec.write_all(file, text.encode()))
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            raise OSError(
-                error.errno,
-                f"no space left in {folder} for the record {path.name}; nothing was kept of it. "
-                "Free some space there, or point $SNNBD_RESULTS at a folder with more",
-            ) from error
-        return path
+        return json.dumps(values, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
     @classmethod
-    def read(cls, path: Path) -> Record:
+    def from_line(cls, line: bytes, where: str) -> Record:
         """A record as it was written.
 
-        Raises:
-            CorruptRecord: a file that is cut short, edited, of another format, or not a record.
-        """
-        return cls.parse(path, path.read_bytes())
+        Args:
+            line: what `to_line` gave.
+            where: file and number of the line, for errors.
 
-    @classmethod
-    def parse(cls, path: Path, content: bytes) -> Record:
-        """A record from the bytes of its file, which errors name; see `read`."""
-        values = _parse(path, content)
+        Raises:
+            CorruptRecord: a line that is cut short, edited, of another format, or no record.
+        """
+        values = _parse(line, where)
         checksum = values.pop("checksum", None)
-        if {"schema", *values} != _PARTS or values["format"] != FORMAT:
-            raise CorruptRecord(_message(path, f"it is not a record of format {FORMAT}"))
         if checksum != _checksum(values):
-            raise CorruptRecord(_message(path, "its checksum does not fit: it was edited"))
+            raise CorruptRecord(_message(where, "its checksum does not fit: it was edited"))
         try:
             return cls.from_dict(values)
         except (ValueError, TypeError) as error:
-            raise CorruptRecord(_message(path, str(error))) from error
+            raise CorruptRecord(_message(where, str(error))) from error
 
 
 def intervals(report: Report) -> dict[str, list[float]]:
@@ -135,13 +109,19 @@ def intervals(report: Report) -> dict[str, list[float]]:
     }
 
 
-def _parse(path: Path, content: bytes) -> dict[str, Any]:
+def _parse(line: bytes, where: str) -> dict[str, Any]:
     try:
-        values = json.loads(content)
+        values = json.loads(line)
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CorruptRecord(_message(path, f"it is not whole JSON: {error}")) from error
-    if not isinstance(values, dict):
-        raise CorruptRecord(_message(path, f"it is not a record of format {FORMAT}"))
+        raise CorruptRecord(_message(where, f"it is not whole JSON: {error}")) from error
+    if not isinstance(values, dict) or not isinstance(values.get("format"), int):
+        raise CorruptRecord(_message(where, f"it is no record of format {FORMAT}"))
+    for name, known in (("format", FORMAT), ("schema", schema.CURRENT)):
+        if isinstance(values.get(name), int) and values[name] > known:
+            reason = f"a newer version wrote it, in {name} {values[name]}: this one knows {known}"
+            raise CorruptRecord(_message(where, reason))
+    if set(values) != {*_PARTS, "checksum"} or values["format"] != FORMAT:
+        raise CorruptRecord(_message(where, f"it is no record of format {FORMAT}"))
     return values
 
 
@@ -149,8 +129,8 @@ def _checksum(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(codec.canonical(values).encode()).hexdigest()
 
 
-def _message(path: Path, reason: str) -> str:
+def _message(where: str, reason: str) -> str:
     return (
-        f"record {path} cannot be trusted: {reason}. "
-        "Restore it, or remove it (or pass fresh=True) to run again"
+        f"the record in {where} cannot be trusted: {reason}. "
+        "Restore the line, or remove it and run again"
     )

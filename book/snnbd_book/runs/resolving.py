@@ -6,12 +6,14 @@ import dataclasses
 import functools
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snnbd_book.runs.settings import Experiment
 from snnbd_core import data
+
+if TYPE_CHECKING:
+    from snnbd_book.runs.settings import Experiment
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+CHANGES_NO_NUMBER = True
+
 # Version -> class -> field that came with it -> the value that means what was done before.
 ADDED: dict[int, dict[str, dict[str, Any]]] = {
     2: {

@@ -10,11 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from snnbd_book.runs import codec, parts, profiles, schema
+from snnbd_book.runs import codec, parts, profiles, schema, twins
 from snnbd_book.runs.coherence import check_together
 from snnbd_book.runs.neuron import Neuron
 from snnbd_core import checks, data, networks
-from snnbd_core.attacks import Dynamic
 from snnbd_core.learning import SurrogateGradient
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
@@ -36,6 +35,7 @@ _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "inference_threshold": (lambda x: x > 0, "> 0"),
     "inference_beta": (lambda x: 0 < x <= 1, "in (0, 1]"),
 }
+CHANGES_NO_NUMBER = True  # what it says of trainings is in twins
 _PARTS = {
     "trigger": parts.TRIGGERS,
     "rule": parts.RULES,
@@ -228,43 +228,13 @@ class Experiment:
 
     @property
     def clean_twin(self) -> Experiment:
-        """The same training without an attack: the network that the floor is measured on."""
-        rule = SurrogateGradient() if self.rule.attacks else self.rule
-        return dataclasses.replace(
-            self._as_trained,
-            rule=rule,
-            trigger=None,
-            rate=0.0,
-            target=0,
-            include_target=True,
-            clean_label=False,
-        )
+        """See `twins.clean_twin`."""
+        return twins.clean_twin(self)
 
     @property
     def training(self) -> Experiment:
-        """The experiment whose network this one's is, before anything is done to it.
-
-        What only the measurement depends on is left out; where nothing is attacked it is the
-        clean twin.
-        """
-        if not self.attacks:
-            return self.clean_twin
-        if self.rate > 0:
-            return self._as_trained
-        return dataclasses.replace(self._as_trained, trigger=None)
-
-    @property
-    def _as_trained(self) -> Experiment:
-        learnt = isinstance(self.trigger, Dynamic)
-        return dataclasses.replace(
-            self,
-            trigger=self.trigger.as_learnt if learnt else self.trigger,
-            defence=None,
-            held_out=0,
-            inference_threshold=None,
-            inference_beta=None,
-            probe=None,
-        )
+        """See `twins.training`."""
+        return twins.training(self)
 
 
 def _check_part(name: str, value: Any, kinds: dict[str, type[Any]]) -> None:

@@ -1,17 +1,24 @@
-"""The results folder: where records lie and which of them still hold."""
+"""The results folder: where records lie and which of them still hold.
+
+Committed records lie in ``recorded/`` of the folder, those of this machine beside it.
+"""
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from snnbd_book.runs.provenance import Carried, code_fingerprint, git_state
-from snnbd_book.runs.record import CorruptRecord, Record
+from snnbd_book.runs import lineage
+from snnbd_book.runs.provenance import Carried, git_state
+from snnbd_book.runs.record import Record
 from snnbd_book.runs.resolving import resolve
 from snnbd_book.runs.settings import Experiment
+from snnbd_book.runs.shelf import Shelf
+from snnbd_core.data import DataNotFound
+
+CHANGES_NO_NUMBER = True
 
 RECORDED = "recorded"
 
@@ -36,120 +43,117 @@ def project_dir() -> Path:
     return here
 
 
-def find(experiment: Experiment, results: Path | str | None = None) -> Record | None:
-    """The record that lies in the results folder, fresh or stale; None if there is none.
-
-    Raises:
-        CorruptRecord: a damaged or edited file, or one of another experiment under this name.
-        ValueError: two files with this experiment's hash.
-    """
-    path = _path(experiment, results_dir(results))
-    if path is None:
-        return None
-    record = _parsed(path, path.read_bytes())
-    if record.experiment.digest != experiment.digest:
-        raise CorruptRecord(
-            f"record {path} cannot be trusted: its experiment has hash "
-            f"{record.experiment.hash}. Restore its name, or remove it"
-        )
-    return record
-
-
 def stored(experiment: Experiment, results: Path | str | None = None) -> Record | None:
-    """The record in the results folder if it is what a run would give now, else None.
+    """The record that is what a run would give now: of this machine, or a committed one.
 
     Raises:
-        CorruptRecord, ValueError: as `find`.
+        CorruptRecord: its line is damaged or edited.
+        ValueError: two lines with this experiment's hash.
         DataNotFound: the data set is not here, so nobody can tell.
     """
-    record = find(experiment, results)
-    if record is None:
-        return None
-    return None if record.provenance.staleness(resolve(experiment).fingerprint) else record
+    folder = results_dir(results)
+    for place in (folder, folder / RECORDED):
+        record = Shelf.of(experiment, place).find(experiment)
+        if record is None:
+            continue
+        if record.provenance.staleness(experiment, resolve(experiment).fingerprint) is None:
+            return record
+    return None
 
 
 def recorded(experiment: Experiment, results: Path | str | None = None) -> Record:
     """A committed record, whichever code made it: see its provenance.
 
-    These lie in ``recorded/`` of the results folder.
-
     Raises:
         LookupError: there is none.
-        CorruptRecord: a damaged or edited file.
-        ValueError: two records of one experiment.
+        CorruptRecord, ValueError: as `stored`.
     """
     folder = results_dir(results) / RECORDED
-    record = find(experiment, folder)
+    record = Shelf.of(experiment, folder).find(experiment)
     if record is None:
         raise LookupError(f"no record of {experiment.name}-{experiment.hash} in {folder}")
     return record
 
 
+def at_hand(experiment: Experiment, results: Path | str | None = None) -> Record | None:
+    """The record that the book shows: a committed one, whichever code made it, else `stored`.
+
+    `verify` proves committed records, and ``snnbd stale`` lists those of older code. One of
+    another data set than the one here is passed over.
+
+    Raises:
+        CorruptRecord, ValueError, DataNotFound: as `stored`.
+    """
+    try:
+        record = recorded(experiment, results)
+    except LookupError:
+        return stored(experiment, results)
+    try:
+        here = resolve(experiment).fingerprint
+    except DataNotFound:
+        return record
+    return record if record.provenance.dataset == here else stored(experiment, results)
+
+
 def recorded_of(
     experiments: Iterable[Experiment], results: Path | str | None = None
 ) -> dict[str, Record]:
-    """The committed records of some experiments by their hash, whichever code made them.
-
-    Experiments without one are left out, and those whose data set is not what it was then.
-
-    Raises:
-        CorruptRecord, ValueError: as `recorded`.
-        DataNotFound: the data set of a record is not here, so nobody can tell.
-    """
-    found = {}
-    for one in experiments:
-        record = find(one, results_dir(results) / RECORDED)
-        if record and record.provenance.dataset == resolve(one).fingerprint:
-            found[one.hash] = record
-    return found
+    """The records of some experiments that are `at_hand`, by hash."""
+    found = {wanted.hash: at_hand(wanted, results) for wanted in experiments}
+    return {hash_: record for hash_, record in found.items() if record is not None}
 
 
 def all_recorded(results: Path | str | None = None) -> list[Record]:
-    """All committed records, of long runs and those that chapters need, by their files' names.
+    """All committed records, sorted by their keys within each data set.
 
     Raises:
-        CorruptRecord: a damaged or edited file.
+        CorruptRecord, ValueError: as `Shelf.all`.
     """
-    paths = sorted((results_dir(results) / RECORDED).glob("*.json"))
-    return [_parsed(path, path.read_bytes()) for path in paths]
+    return records_in(results_dir(results) / RECORDED)
 
 
-def carry_over(since: str, why: str, results: Path | str | None = None) -> list[Path]:
+def records_in(folder: Path) -> list[Record]:
+    """All records that lie in a folder itself, see `all_recorded`."""
+    return [record for path in sorted(folder.glob("*.jsonl")) for record in Shelf(path).all()]
+
+
+def commit(records: Iterable[Record], results: Path | str | None = None) -> None:
+    """Puts records among the committed ones, in place of older ones of the same experiments."""
+    folder = results_dir(results) / RECORDED
+    by_path: dict[Path, list[Record]] = {}
+    for record in records:
+        by_path.setdefault(Shelf.of(record.experiment, folder).path, []).append(record)
+    for path, group in by_path.items():
+        Shelf(path).put(*group)
+
+
+def carry_over(since: str, why: str, results: Path | str | None = None) -> list[Record]:
     """Says in committed records of older code that they hold under the code of today too.
 
     For code that was moved or renamed and computes the same: nothing is run here. Whoever carries
     records over has compared some of them with new runs, and says so in `why`.
 
     Args:
-        since: fingerprint of the code under which the records hold, see `Provenance.holds_under`.
+        since: the commit that made the records, or its first digits.
         why: what was done to the code, and how it was checked.
         results: the folder for records; default as `results_dir`.
 
     Returns:
-        The files that were written.
+        The records that were carried over: those of that commit that are stale.
     """
-    carried = Carried(code=code_fingerprint(), commit=git_state()[0], why=why)
-    return [
-        replace(record, provenance=replace(record.provenance, carried=carried)).write(
-            results_dir(results) / RECORDED
+    found = [
+        replace(
+            record,
+            provenance=replace(
+                record.provenance,
+                carried=Carried(
+                    code=lineage.fingerprint(record.experiment), commit=git_state()[0], why=why
+                ),
+            ),
         )
         for record in all_recorded(results)
-        if record.provenance.holds_under == since
+        if (record.provenance.commit or "").startswith(since)
+        and record.provenance.staleness(record.experiment, None)
     ]
-
-
-def _path(experiment: Experiment, folder: Path) -> Path | None:
-    """The one file of a folder with the experiment's hash, if there is one."""
-    paths = sorted(folder.glob(f"*-{experiment.hash}.json"))
-    if len(paths) > 1:
-        raise ValueError(
-            f"hash={experiment.hash!r} has two records, {paths[0].name} and {paths[1].name} in "
-            f"{folder}: remove the one that is not {experiment.name}-{experiment.hash}.json"
-        )
-    return paths[0] if paths else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _parsed(path: Path, content: bytes) -> Record:
-    """The record in a file's bytes, parsed once for as long as they stay the same."""
-    return Record.parse(path, content)
+    commit(found, results)
+    return found

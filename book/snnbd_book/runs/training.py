@@ -5,25 +5,26 @@ from __future__ import annotations
 import logging
 import pickle
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from filelock import FileLock
 from torch import nn
 
 from snnbd_book.runs import trigger_cache
-from snnbd_book.runs.provenance import peak_memory
-from snnbd_book.runs.resolving import Resolved
+from snnbd_book.runs.locking import locked
+from snnbd_book.runs.machine import peak_memory
 from snnbd_core import networks
 from snnbd_core.attacks import Dynamic
 from snnbd_core.files import cache_dir, write_atomically
 from snnbd_core.learning import History, Task
 from snnbd_core.metrics import Rate, revived
 from snnbd_core.poisoning import poison
+
+if TYPE_CHECKING:
+    from snnbd_book.runs.resolving import Resolved
 
 log = logging.getLogger(__name__)
 
@@ -147,14 +148,6 @@ def poisoned(given: Resolved) -> Any:
         include_target=wanted.include_target,
         only_target=wanted.clean_label,
     )
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with the process that holds it, even a killed one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        yield
 
 
 def _made(given: Resolved, place: Place, checkpoint: Path) -> Outcome:

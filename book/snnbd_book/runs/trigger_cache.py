@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from snnbd_book.runs import codec, parts
-from snnbd_book.runs.provenance import code_fingerprint
-from snnbd_book.runs.resolving import Resolved
+from snnbd_book.runs import codec, lineage, parts
 from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.files import cache_dir, write_atomically
 from snnbd_core.metrics import stealth
 from snnbd_core.triggers import Recipe
+
+if TYPE_CHECKING:
+    from snnbd_book.runs.resolving import Resolved
 
 # All that `fit` is told, by the fields of an experiment.
 _SEEN = ("data", "frames", "binning", "samples", "trigger", "target", "seed")
@@ -50,8 +51,8 @@ def against(given: Resolved, net: nn.Module) -> Any:
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
         return wanted.trigger.restored(state, train.input_shape)
-    made = wanted.trigger.against(
-        net, train, target=wanted.target, steps=wanted.frames, seed=wanted.seed
+    made = wanted.trigger.fit(
+        train, target=wanted.target, seed=wanted.seed, net=net, steps=wanted.frames
     )
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: torch.save(made.state_dict(), file), "SNNBD_CACHE")
@@ -72,25 +73,20 @@ def stealth_of(given: Resolved, trigger: Any) -> dict[str, float]:
     if trigger is None or wanted.defence is not None or wanted.probe is not None:
         return {}
     if trigger is not wanted.trigger:
-        return _scores(test, trigger, train)
+        return stealth.score(test, trigger, train)
     settings = codec.canonical(codec.part_to_dict(trigger))
     # The class itself, for one of the same name may be written anew in a notebook.
     key = (test.fingerprint, train.fingerprint, type(trigger), settings)
     if key not in _SHOWN:
-        _SHOWN[key] = _scores(test, trigger, train)
+        _SHOWN[key] = stealth.score(test, trigger, train)
     return dict(_SHOWN[key])
 
 
 def made_with(given: Resolved) -> str:
     """What else a trained network or trigger depends on: code, data and torch."""
+    code = lineage.fingerprint(given.experiment.training)
     data = given.fingerprint.replace("-", "")
-    return f"{code_fingerprint()[:8]}{data[:4]}{data[16:20]}-torch{torch.__version__}"
-
-
-def _scores(test: Any, trigger: Any, train: Any) -> dict[str, float]:
-    if trigger.space == "image":
-        return stealth.score_images(test, trigger)
-    return stealth.score(test, trigger, train)
+    return f"{code[:8]}{data[:4]}{data[16:20]}-torch{torch.__version__}"
 
 
 def _key(given: Resolved, seen: Any) -> str:

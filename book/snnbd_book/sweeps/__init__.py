@@ -17,7 +17,7 @@ command    ``snnbd sweep``
 from __future__ import annotations
 
 from snnbd_book.sweeps.command import cli
-from snnbd_book.sweeps.execution import run
+from snnbd_book.sweeps.execution import records, run
 from snnbd_book.sweeps.frame import write_frame
 from snnbd_book.sweeps.grid import Grid, load_grid
 from snnbd_book.sweeps.workers import (
@@ -37,6 +37,7 @@ __all__ = [
     "fitting",
     "load_grid",
     "local_workers",
+    "records",
     "run",
     "write_frame",
 ]

@@ -31,6 +31,7 @@ Slurm, through dask-jobqueue (a package of its own), one GPU per job:
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import traceback
@@ -63,6 +64,7 @@ def run(
     device: str = "auto",
     fresh: bool = False,
     keep_networks: bool = False,
+    seconds: float | None = None,
     console: Console | None = None,
 ) -> pd.DataFrame:
     """Runs experiments side by side; what has a record already is not run again.
@@ -85,6 +87,8 @@ def run(
         fresh: True runs all again.
         keep_networks: as `keep_network` of `snnbd_book.runs.run`, for all runs. Small
             networks are always kept, 0.7 MB each in the profile quick; the cache may be deleted.
+        seconds: None waits for all; otherwise the sweep ends after so many, and what is not done
+            by then is no row of the table.
         console: where to show progress; None shows nothing.
 
     Returns:
@@ -117,8 +121,33 @@ def run(
             Display(len(items), len(records), console) as display,
         ):
             task = _Task(str(folder), device, threads, fresh, keep_networks)
-            _collect(client, task, _ordered(todo), records, errors, display)
-    return to_frame(items, records, errors)
+            until = math.inf if seconds is None else time.monotonic() + seconds
+            _collect(client, task, _ordered(todo), records, errors, display, until)
+    done = [item for item in items if item.hash in records or item.hash in errors]
+    return to_frame(done, records, errors)
+
+
+def records(experiments: Sequence[Experiment], *, device: str = "auto") -> dict[str, Record]:
+    """The records that the book shows of some experiments, by hash, see `runs.at_hand`.
+
+    What has none is run, side by side.
+
+    Args:
+        experiments: in any number, also none.
+        device: as for `run`.
+
+    Raises:
+        RuntimeError: a run failed; has its traceback.
+        CorruptRecord, DataNotFound, SchedulerUnreachable: as `run`.
+    """
+    found = {item.hash: runs.at_hand(item) for item in experiments}
+    missing = [item for item in experiments if found[item.hash] is None]
+    if missing:
+        errors = run(missing, device=device, keep_networks=True)["error"].dropna()
+        if len(errors):
+            raise RuntimeError(f"a run failed:\n{errors.iloc[0]}")
+        found |= {item.hash: runs.stored(item) for item in missing}
+    return {hash_: record for hash_, record in found.items() if record is not None}
 
 
 def _ordered(todo: Sequence[Experiment]) -> list[Experiment]:
@@ -169,8 +198,9 @@ def _collect(
     records: dict[str, Record],
     errors: dict[str, str],
     display: Display,
+    until: float,
 ) -> None:
-    """Submits all runs and takes their records and errors as they come."""
+    """Submits all runs and takes their records and errors as they come, up to a time."""
     found = len(records)
     # Another sweep may ask the same scheduler for the same run: each has names of its own.
     futures = {
@@ -182,7 +212,7 @@ def _collect(
     waiting = as_completed(futures, loop=client.loop)
     last = ""
     try:
-        while waiting.count():
+        while waiting.count() and time.monotonic() < until:
             done = _next(waiting)
             if done is not None:
                 item = futures[done]
@@ -201,9 +231,9 @@ def _collect(
                 name = f"{item.name}-{item.hash} (seed {item.seed})"
                 display.finished(name, counts, errors.get(item.hash))
             display.show(counts, last)
-    except BaseException:
-        client.cancel(list(futures), force=True)
-        raise
+    finally:
+        if waiting.count():
+            client.cancel(list(futures), force=True)
 
 
 def _taken(

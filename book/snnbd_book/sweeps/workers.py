@@ -55,7 +55,7 @@ def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]
         "distributed.admin.system-monitor.interval": "10s",
     }
     with (
-        _put_back(*variables, "PYTHONHASHSEED"),
+        _put_back(*variables, "PYTHONHASHSEED", "__DASK_PARENT_PID"),
         _main_not_imported(),
         dask.config.set(settings),
         LocalCluster(

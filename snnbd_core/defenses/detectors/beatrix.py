@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from snnbd_core import checks
-from snnbd_core.defenses.bench import check_clean, frozen, taken
-from snnbd_core.defenses.detectors.features import KINDS
+from snnbd_core.checks import Count, Positive
+from snnbd_core.defenses.bench import Bench
+from snnbd_core.defenses.detectors.detector import InputDetector
+from snnbd_core.defenses.detectors.features import Kind
 from snnbd_core.metrics import decide
 from snnbd_core.view import View
 
@@ -22,68 +23,43 @@ TINY = 1e-6  # added to what a deviation is divided by, as in the authors' code
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beatrix:
+class Beatrix(InputDetector):
     """How far an input's Gram matrices lie outside those of clean samples with the same answer.
 
     A Gram matrix of order p has the entries sign(s) |s|^(1/p), s = sum over x of (v_ix v_jx)^p, v
-    being what channels i and j do at x. The bounds of an entry are its median over the clean
-    samples with the same answer, minus and plus `width` times their median absolute deviation. Of
-    an entry outside counts the distance to the bound over the bound's size; an input's deviation is
-    the mean over the entries i <= j and the orders p. The score is the deviation over the threshold
-    of the answer: the 95th percentile of its clean samples' deviations, in five folds. An answer
-    that fewer than five clean samples have is judged by all of them.
+    being what channels i and j do at x. An entry is bounded by its median over the clean samples
+    with the same answer, minus and plus `width` times their median absolute deviation; beyond, it
+    counts the distance to the bound over the bound's size. An input's deviation is the mean over
+    the entries i <= j and the orders p. The score is the deviation over the answer's threshold, the
+    95th percentile of its clean samples' deviations in five folds. Fewer than five clean samples
+    with the answer are replaced by all.
 
-    As in the authors' code v is a feature map, here of the last hidden layer that has places x (of
-    the last hidden layer where none has any), of spikes their rate; of potentials, those of the
-    read-out's neurons, x is the time step. The paper goes on to test the classes, by the
-    regularised maximum mean discrepancy (RMMD) of what is above and below the threshold; what is
-    asked here is one number an input. It has 30 clean samples of a class.
+    v is a feature map, as in the authors' code, here the spikes' rates in the last hidden layer
+    that has places x (in the last where none has any); of the read-out's potentials, x is the time
+    step. The paper goes on to test whole classes (RMMD), with 30 clean samples each.
 
     Args:
-        of: "rates" or "potentials".
-        orders: the largest p, at least 1; the authors' code has 8.
-        width: of the bounds, > 0; 10 in the authors' code.
-        channels: of a layer with more, this many are drawn, at least 1 (ours).
+        of: "rates", which needs a hidden layer of neurons, or "potentials", which a network must
+            show.
+        orders: the largest p; the authors' code has 8.
+        width: of the bounds; 10 in the authors' code.
+        channels: of a layer with more, this many are drawn (ours).
 
     Raises:
-        ValueError: for any argument outside what is said above; clean samples as for repairs, or a
-            single one.
-        NotVisible: "rates" of a network without a hidden layer of neurons, "potentials" of one
-            that does not show them.
+        ValueError: when scoring, a single clean sample.
     """
 
-    data_free: ClassVar[bool] = False
+    of: Kind = "rates"
+    orders: Count = 8
+    width: Positive = 10.0
+    channels: Count = 256
 
-    of: str = "rates"
-    orders: int = 8
-    width: float = 10.0
-    channels: int = 256
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("orders", "channels"), checks.whole, 1)
-        checks.settings(
-            self,
-            of=checks.choice("of", self.of, KINDS),
-            width=checks.above("width", self.width, 0),
-        )
-
-    def score(
-        self,
-        net: nn.Module,
-        data: Any,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> np.ndarray:
-        """One number for each sample of `data`, larger is more suspicious, float64 [N]."""
-        clean = check_clean(net, clean_samples)
-        if len(clean) < 2:
+    def _scores(self, bench: Bench, data: Any) -> np.ndarray:
+        if len(bench.data) < 2:
             raise ValueError("clean_samples holds 1 sample: bounds need at least 2")
-        known, known_answers = self._traces(net, clean, device, steps)
-        asked, answers = self._traces(net, taken(data), device, steps)
-        drawn = _drawn(known.shape[1], self.channels, seed)
+        known, known_answers = self._traces(bench, bench.data)
+        asked, answers = self._traces(bench, data)
+        drawn = _drawn(known.shape[1], self.channels, bench.seed)
         scores = np.zeros(len(answers))
         for answer in np.unique(answers):
             rows, same = answers == answer, known_answers == answer
@@ -92,7 +68,7 @@ class Beatrix:
         return scores
 
     def _judged(self, known: np.ndarray, asked: np.ndarray) -> np.ndarray:
-        """Scores of asked traces [n, C, X] among known ones [m, C, X], [n]."""
+        """Scores [n] of asked traces [n, C, X] among known ones [m, C, X]."""
         found, held_out = np.zeros(len(asked)), np.zeros(len(known))
         for order in range(1, self.orders + 1):
             entries = gram(known, order)
@@ -102,27 +78,24 @@ class Beatrix:
                 held_out[fold] += deviations(others, entries[fold], self.width) / self.orders
         return np.asarray(found / (np.quantile(held_out, 0.95, method="higher") + TINY))
 
-    def _traces(
-        self, net: nn.Module, data: Any, device: str | torch.device, steps: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _traces(self, bench: Bench, data: Any) -> tuple[np.ndarray, np.ndarray]:
         """What channels do, [N, C, X], and answers, [N]."""
         found, answers = [], []
-        with frozen(net, data, device=device, steps=steps) as bench, torch.no_grad():
-            for sequence in bench.batches(data):
-                if self.of == "rates":
-                    votes, trace = map_rates(bench.view, sequence)
-                else:
-                    votes, potential = bench.view.potentials(sequence)
-                    trace = potential.permute(1, 2, 0)
-                found.append(trace.cpu())
-                answers.append(decide(votes).cpu())
+        for sequence in bench.batches(data):
+            if self.of == "rates":
+                votes, trace = map_rates(bench.view, sequence)
+            else:
+                votes, potential = bench.view.potentials(sequence)
+                trace = potential.permute(1, 2, 0)
+            found.append(trace.cpu())
+            answers.append(decide(votes).cpu())
         return torch.cat(found).numpy(), torch.cat(answers).numpy()
 
 
 def map_rates(view: View, sequence: Tensor) -> tuple[Tensor, Tensor]:
     """Logits [B, classes], and rates [B, C, places] of the last hidden layer that has places.
 
-    Where none has any, it is the last hidden layer, each channel of which is one place.
+    Where none has any, each channel of the last hidden layer is one place.
     """
     mapped = next((layer for layer in reversed(view.hidden) if len(layer.shape) > 1), None)
     with view.read([mapped or view.hidden[-1]], "spikes") as spikes:

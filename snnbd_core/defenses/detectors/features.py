@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from snnbd_core.defenses.bench import Bench, frozen, taken
 from snnbd_core.view import NotVisible, View
 
-__all__ = ["FEW", "KINDS", "Features", "features", "sharpness"]
+__all__ = ["FEW", "Features", "Kind", "features", "features_of", "sharpness"]
 
-KINDS = ("rates", "potentials")
-SHARP = 10.0
+Kind = Literal["rates", "potentials"]
 FEW = 8  # samples on which it is seen how large logits are
+_SHARP = 10.0
 
 
 @dataclass(frozen=True)
 class Features:
-    """Of N samples.
+    """What N samples leave.
 
     Attributes:
         hidden: rates of the last hidden layer's neurons, [N, neurons].
@@ -39,30 +39,29 @@ class Features:
         return self.hidden if kind == "rates" else self.potentials
 
 
-def features(
-    net: nn.Module,
-    data: Any,
-    *,
-    device: str | torch.device = "auto",
-    steps: int = 4,
-    of: str = "rates",
-) -> Features:
+def features(net: nn.Module, data: Any, of: str = "rates", **settings: Any) -> Features:
     """Features of all samples of a set; the network is left as it was.
 
     Args:
-        net, data, device, steps: as for `frozen`.
+        net: the network.
+        data: any set that `snnbd_core.data.as_set` takes.
         of: what must be there, "rates" or "potentials".
+        settings: device and steps, as for `frozen`.
 
     Raises:
         NotVisible: a network without a hidden layer of neurons, or without the potentials that are
             asked for.
     """
     data = taken(data)
-    with frozen(net, data, device=device, steps=steps) as bench, torch.no_grad():
-        seen = [_traces(bench, sequence, of) for sequence in bench.batches(data)]
-    return Features(
-        *(torch.cat(part).numpy().astype(np.float64) for part in zip(*seen, strict=True))
-    )
+    with frozen(net, data, **settings) as bench:
+        return features_of(bench, data, of)
+
+
+@torch.no_grad()
+def features_of(bench: Bench, data: Any, of: str) -> Features:
+    """Features of all samples of a set on a bench, see `features`."""
+    seen = [_traces(bench, sequence, of) for sequence in bench.batches(data)]
+    return Features(*(torch.cat(part).double().numpy() for part in zip(*seen, strict=True)))
 
 
 def _traces(bench: Bench, sequence: Tensor, of: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,13 +83,10 @@ def sharpness(view: View, sequence: Tensor) -> float:
     """What logits are multiplied by before a softmax: 10 for votes, which lie in 0..1.
 
     Logits that go beyond, as those of a linear read-out or summed spikes may, are multiplied by 10
-    over the largest of them; those of ReLU, which are trained to be votes, by 10.
-
-    Args:
-        view: of the network.
-        sequence: clean samples, [T, B, C, H, W], of which the first `FEW` are looked at.
+    over the largest on the first 8 samples of a sequence [T, B, C, H, W]; those of ReLU, which are
+    trained to be votes, by 10.
     """
     readout = view.readout
     if readout is not None and not readout.adapter.spikes:
-        return SHARP
-    return SHARP / max(1.0, float(view(sequence[:, :FEW]).abs().max()))
+        return _SHARP
+    return _SHARP / max(1.0, float(view(sequence[:, :FEW]).abs().max()))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from snnbd_core import checks
+from snnbd_core.checks import Count, Positive
 from snnbd_core.data.batches import as_sequence
-from snnbd_core.defenses.bench import check_clean, frozen
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.detectors import patches
+from snnbd_core.defenses.detectors.detector import ModelDetector
 from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.metrics import decide
@@ -27,59 +27,37 @@ CONSISTENT = 1.4826  # makes the median absolute deviation a standard deviation 
 
 
 @dataclass(frozen=True, kw_only=True)
-class NeuralCleanse:
+class NeuralCleanse(ModelDetector):
     """For each class a mask m in [H, W] and a pattern p in [C, H, W] are sought so that
 
         x' = (1 - m) x + m p
 
     goes to the class, with little of |m|. Event frames get the same mask and pattern in every
-    frame; gradients are the surrogate's. A silent or tied answer, which spiking networks give, is
-    that of no class. A class whose mask is far smaller than the others' is the target: its anomaly
-    index, the distance to the median in units of 1.4826 times the median absolute deviation, is
-    above 2.
-
-    A search that finds nothing leaves a mask that covers all. Unless more than half of the searches
-    find something, the median and the deviation are those of failures: the index is then 0, and the
-    verdict no alarm.
+    frame; gradients are the surrogate's. A silent or tied answer is that of no class. A class whose
+    mask is far smaller than the others' is the target: its anomaly index, the distance to the
+    median in units of 1.4826 times the median absolute deviation, is above 2. The index is 0 unless
+    more than half of the searches find something: a failed one leaves a mask that covers all.
 
     Args:
-        iterations: of the search for each class, at least 1.
-        samples: clean samples used, at least 1.
-        weight: of |m| to begin with, > 0; it follows the success as in the paper.
-        threshold: of the anomaly index, > 0.
+        iterations: of the search for each class.
+        samples: clean ones used.
+        weight: of |m| to begin with; it follows the success as in the paper.
+        threshold: of the anomaly index.
 
-    Raises:
-        ValueError: for any argument outside what is said above; clean samples as for repairs;
-            fewer than three classes, of which the index is always 0.67.
+    Needs three classes: of fewer the index is always 0.67.
     """
 
-    data_free: ClassVar[bool] = False
+    iterations: Count = 80
+    samples: Count = 64
+    weight: Positive = 0.01
+    threshold: Positive = 2.0
 
-    iterations: int = 80
-    samples: int = 64
-    weight: float = 0.01
-    threshold: float = 2.0
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("iterations", "samples"), checks.whole, 1)
-        checks.fields(self, ("weight", "threshold"), checks.above, 0)
-
-    def inspect(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Verdict:
-        """Masks of all classes, and what they say; the network is left as it was."""
-        clean = check_clean(net, clean_samples)
-        draw = np.random.default_rng(seed).permutation(len(clean))[: self.samples]
-        with frozen(net, clean, device=device, steps=steps) as bench, seeded(seed):
-            checks.classes(bench.view.classes, 3, "Neural Cleanse")
-            batch, _ = bench.samples(clean, draw)
-            masks, _ = self.search(net, batch, range(bench.view.classes), steps)
+    def _verdict(self, bench: Bench) -> Verdict:
+        rows = np.random.default_rng(bench.seed).permutation(len(bench.data))[: self.samples]
+        classes = bench.view.classes
+        checks.classes(classes, 3, "Neural Cleanse")
+        with seeded(bench.seed):
+            masks, _ = self.search(bench.net, bench.samples(rows)[0], range(classes), bench.steps)
         sizes = masks.sum(dim=(1, 2)).tolist()
         index, target = anomaly(sizes, full=masks[0].numel())
         return Verdict(index > self.threshold, target, index, self.threshold, values=tuple(sizes))
@@ -89,11 +67,8 @@ class NeuralCleanse:
     ) -> tuple[Tensor, Tensor]:
         """Masks [K, H, W] and patterns [K, C, H, W] for K classes, each as if sought alone.
 
-        Args:
-            net: evaluating, its weights best without gradients, see `frozen`.
-            batch: clean samples where the network is, [B, T, C, H, W] or [B, C, H, W].
-            targets: the K classes.
-            steps: T for static images.
+        The network is evaluating, best `frozen`; clean samples [B, T, C, H, W] or [B, C, H, W] are
+        where it is; `steps` is T for static images.
         """
         view = View(net, as_sequence(batch[:1], max(2, steps)))
         patches.check_gradient(view, as_sequence(batch[:1], steps))
@@ -109,37 +84,36 @@ class NeuralCleanse:
     def _search(
         self, view: View, batch: Tensor, targets: Tensor, steps: int, sharp: float
     ) -> tuple[Tensor, Tensor]:
-        free, paint = patches.start(len(targets), batch)
-        optimizer = torch.optim.Adam([free, paint], lr=0.2)
-        labels = targets.repeat_interleave(len(batch))
-        high, weight = max(float(batch.max()), 1.0), torch.full_like(free[:, 0, 0], self.weight)
-        best = torch.ones_like(free), torch.zeros_like(paint)
-        for _ in range(self.iterations):
-            masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
-            logits = view(as_sequence(patches.stamped(batch, masks, patterns), steps))
-            hits = (decide(logits) == labels).view(len(targets), -1).float().mean(dim=1)
-            away = functional.cross_entropy(sharp * logits, labels, reduction="none")
+        """The smallest masks with which the search worked, and their patterns."""
+        labels, shape = targets.repeat_interleave(len(batch)), batch.shape[-3:]
+        best_masks = torch.ones(len(targets), *shape[1:], device=batch.device)
+        best_patterns = torch.zeros(len(targets), *shape, device=batch.device)
+        weight = torch.full((len(targets),), float(self.weight), device=batch.device)
+
+        def aim(masks: Tensor, patterns: Tensor, logits: Tensor, away: Tensor) -> Tensor:
+            """Cross-entropy + weight |m|, where the weight follows the success."""
+            nonlocal weight
             sizes = masks.sum(dim=(1, 2))
-            losses = away.view(len(targets), -1).mean(dim=1) + weight * sizes
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(losses.sum())
-            optimizer.step()
-            works = hits > 0.95
-            better = works & (sizes.detach() < best[0].sum(dim=(1, 2)))
-            best[0][better], best[1][better] = masks.detach()[better], patterns.detach()[better]
+            losses = away.mean(dim=1) + weight * sizes
+            works = (decide(logits) == labels).view(away.shape).float().mean(dim=1) > 0.95
+            better = works & (sizes.detach() < best_masks.sum(dim=(1, 2)))
+            best_masks[better] = masks.detach()[better]
+            best_patterns[better] = patterns.detach()[better]
             weight = torch.where(works, weight * 1.1, weight / 1.1)
-        return best
+            return losses.sum()
+
+        def answers(samples: Tensor) -> Tensor:
+            return view(as_sequence(samples, steps))
+
+        patches.sought(answers, batch, targets, aim, iterations=self.iterations, sharp=sharp)
+        return best_masks, best_patterns
 
 
 def anomaly(sizes: Sequence[float], full: float = np.inf) -> tuple[float, int]:
     """(anomaly index of the smallest mask, its class); 0 where it is not below the median.
 
-    It is 0 too where masks do not differ enough for an index: at least half of the searches failed,
-    or at least half of the masks are of one size.
-
-    Args:
-        sizes: of the masks of all classes.
-        full: of a mask that covers all, which is that of a search that failed.
+    It is 0 too where at least half of the masks are of one size, or have the size `full` of those
+    that cover all.
     """
     values = np.asarray(sizes)
     target = int(values.argmin())

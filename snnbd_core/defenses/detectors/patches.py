@@ -2,29 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from snnbd_core import guards
 from snnbd_core.metrics.margins import slope_of
 from snnbd_core.view import View
 
-__all__ = ["FRAMES", "check_gradient", "groups", "stamped", "start"]
+__all__ = ["FRAMES", "Aim", "check_gradient", "groups", "sought", "stamped"]
 
 FRAMES = 1280  # that go through the network at once: ten classes on 32 images of four steps
+Aim = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-def start(count: int, batch: Tensor) -> tuple[Tensor, Tensor]:
-    """Free masks [count, H, W] and patterns [count, C, H, W] to begin with, before a sigmoid.
+def sought(
+    net: Callable[[Tensor], Tensor],
+    batch: Tensor,
+    targets: Tensor,
+    aim: Aim,
+    *,
+    iterations: int,
+    sharp: float,
+) -> tuple[Tensor, Tensor]:
+    """The last masks [K, H, W] and patterns [K, C, H, W] of a search for K patches by Adam.
 
-    The patterns are drawn one after the other, so that each is what it would be alone.
+    Args:
+        net: gives the logits of samples.
+        batch: B samples, [B, C, H, W] or [B, T, C, H, W].
+        targets: the class that each patch is for, [K].
+        aim: aim(masks, patterns, logits, away), the loss; logits are [K * B, classes] and away is
+            [K, B], the cross-entropy of `sharp` times the logits to the patch's class.
+        iterations, sharp: steps of the search, and the scale of the logits.
     """
-    shape = batch.shape[-3:]
-    free = torch.full((count, *shape[1:]), -2.0, device=batch.device)
-    paint = torch.stack([torch.randn(shape, device=batch.device) for _ in range(count)])
-    return free.requires_grad_(), paint.requires_grad_()
+    count, shape = len(targets), batch.shape[-3:]
+    free = torch.full((count, *shape[1:]), -2.0, device=batch.device, requires_grad=True)
+    # drawn one after the other, so that each pattern is what it would be alone
+    draws = [torch.randn(shape, device=batch.device) for _ in range(count)]
+    paint = torch.stack(draws).requires_grad_()
+    optimizer = torch.optim.Adam([free, paint], lr=0.2)
+    labels, high = targets.repeat_interleave(len(batch)), max(float(batch.max()), 1.0)
+    for _ in range(iterations):
+        masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
+        logits = net(stamped(batch, masks, patterns))
+        away = functional.cross_entropy(sharp * logits, labels, reduction="none")
+        loss = aim(masks, patterns, logits, away.view(count, -1))
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimizer.step()
+    return masks.detach(), patterns.detach()
 
 
 def check_gradient(view: View, sequence: Tensor) -> None:
@@ -35,15 +63,12 @@ def check_gradient(view: View, sequence: Tensor) -> None:
 
 
 def stamped(batch: Tensor, masks: Tensor, patterns: Tensor) -> Tensor:
-    """(1 - m) x + m p of every sample under every patch.
+    """(1 - m) x + m p of every sample under every patch, [K * B, ...], patch by patch.
 
     Args:
         batch: B samples, [B, C, H, W] or [B, T, C, H, W].
         masks: [K, H, W].
         patterns: [K, C, H, W].
-
-    Returns:
-        [K * B, ...], all samples under the first patch before those under the second.
     """
     samples = [1] * (batch.dim() - 3)
     masks = masks.reshape(len(masks), *samples, 1, *masks.shape[1:])

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated
 
 import numpy as np
-import torch
-from torch import nn
 
-from snnbd_core import checks
-from snnbd_core.defenses.bench import taken
-from snnbd_core.defenses.detectors.features import KINDS, features
-from snnbd_core.defenses.detectors.training_set import by_label
+from snnbd_core.checks import Count, fitting
+from snnbd_core.defenses.detectors.detector import SetDetector
+from snnbd_core.defenses.detectors.features import Kind
 
 __all__ = ["Spectre", "projections", "quantum_entropy", "standing_out", "whitened"]
 
@@ -32,65 +29,31 @@ TOLD = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spectre:
+class Spectre(SetDetector):
     """Hayase et al. 2021: quantum entropy (QUE) scores of a label's whitened features.
 
     The features of a label are projected on their first k singular directions and whitened with a
     robust mean and covariance, so that a direction in which clean samples vary much hides nothing;
-    `quantum_entropy` then weighs the directions by what spread is left. Of k = 1, 4, 9, ..., 100
-    that one is taken after which the samples that are put aside stand out most, as in the authors'
-    code; a label has at least 5 samples for each dimension.
+    `quantum_entropy` then weighs the directions by what spread is left. As in the authors' code, k
+    is that of 1, 4, 9, ..., 100 after which the samples that are put aside stand out most; a label
+    has at least 5 samples for each dimension.
 
-    Other than in the paper: the mean and covariance are those of the minimum covariance determinant
-    (Rousseeuw and Van Driessen 1999), taken of half of the samples and then again of all that are
-    near to these, not of the filter of Diakonikolas et al. (2017); the share of poison, which the
-    paper knows, is assumed. Where a label's samples are mostly one and the same, the plain mean and
-    covariance stand in.
+    Other than in the paper: mean and covariance are those of the minimum covariance determinant
+    (Rousseeuw and Van Driessen 1999), not of the filter of Diakonikolas et al. (2017); the plain
+    ones stand in where most samples of a label are the same. The share of poison is assumed, while
+    the paper knows it. Labels with fewer than 5 samples, or with all alike, get scores of 0.
 
     Args:
-        of: "rates" of the last hidden layer's neurons, or mean "potentials" of the read-out's.
-        components: k, at least 1; None searches it.
+        of: "rates" of the last hidden layer's neurons, or mean "potentials" of the read-out's,
+            which a network must show.
+        components: k; None searches it.
         share: of a label that may be poisoned, in (0, 0.5); only the search uses it, which puts 1.5
             times as much aside.
-
-    Raises:
-        ValueError: for any argument outside what is said above; weights that are not finite.
-        NotVisible: "potentials" of a network that does not show them, such as an ANN.
     """
 
-    data_free: ClassVar[bool] = True
-
-    of: str = "rates"
-    components: int | None = None
-    share: float = 0.2
-
-    def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            of=checks.choice("of", self.of, KINDS),
-            share=checks.above("share", self.share, 0),
-        )
-        if self.components is not None:
-            checks.settings(self, components=checks.whole("components", self.components, 1))
-        if self.share >= 0.5:
-            raise ValueError(f"share={self.share!r} must be less than 0.5: most are clean")
-
-    def score(
-        self,
-        net: nn.Module,
-        data: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> np.ndarray:
-        """One number for each training sample, larger is more suspicious, float64 [N].
-
-        Labels with fewer than 5 samples, or whose samples are all alike, get 0.
-        """
-        data = taken(data)
-        rows = features(net, data, device=device, steps=steps, of=self.of).of(self.of)
-        return by_label(rows, np.asarray(data.labels), lambda some: self._judged(some, seed))
+    of: Kind = "rates"
+    components: Count | None = None
+    share: Annotated[float, fitting(lambda x: 0 < x < 0.5, "in (0, 0.5)")] = 0.2
 
     def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:
         """Scores of one label's features, [n]."""
@@ -108,7 +71,7 @@ class Spectre:
 def projections(rows: np.ndarray) -> np.ndarray:
     """Centred rows on their singular directions, the widest first, [n, most].
 
-    As many as there is variance for, samples for (5 each), and 100 at most.
+    As many as have variance, 100 at most, and one for every 5 samples.
     """
     centred = rows - rows.mean(axis=0)
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
@@ -136,9 +99,8 @@ def quantum_entropy(rows: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
     """QUE scores of whitened rows h: h' Q h / tr Q, [n] (Dong et al. 2019).
 
     Q = exp(alpha (S - 1) / (|S| - 1)), S being the rows' second moments and |S| its largest
-    eigenvalue: between the squared length (alpha = 0, over k) and the squared projection on the
-    widest direction (alpha without end). Where |S| is not above 1 no direction stands out, and the
-    score is that of alpha = 0.
+    eigenvalue. alpha = 0, which is also taken where |S| <= 1, gives the squared length over k; a
+    large alpha the squared projection on the widest direction.
     """
     from scipy.linalg import expm
 
@@ -150,14 +112,11 @@ def quantum_entropy(rows: np.ndarray, alpha: float = ALPHA) -> np.ndarray:
 
 
 def standing_out(projected: np.ndarray, scores: np.ndarray, share: float) -> float:
-    """The mean QUE score of all after whitening by those that are not put aside.
-
-    Put aside are the samples with the highest scores, 1.5 times `share` of them.
-    """
+    """The mean QUE score of all after whitening without the 1.5 `share` with the highest scores."""
     from sklearn.covariance import EmpiricalCovariance
 
-    kept = projected[np.argsort(scores)[: len(scores) - round(REMOVED * share * len(scores))]]
-    fitted = EmpiricalCovariance().fit(kept)
+    count = len(scores) - round(REMOVED * share * len(scores))
+    fitted = EmpiricalCovariance().fit(projected[np.argsort(scores)[:count]])
     white = _white(projected - fitted.location_, fitted.covariance_)
     return float(quantum_entropy(white).mean())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import Bench, check_clean, frozen
+from snnbd_core.checks import Count, Inner, Levels, Unit
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.detectors import patches
+from snnbd_core.defenses.detectors.detector import ModelDetector
 from snnbd_core.defenses.detectors.features import sharpness
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
-from snnbd_core.view import Layer, View
+from snnbd_core.view import View
 
 __all__ = ["BrainStimulation", "Candidate", "currents", "responses"]
 
@@ -35,68 +37,41 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BrainStimulation:
+class BrainStimulation(ModelDetector):
     """Stimulates one channel after the other and seeks a patch that drives the suspected ones.
 
-    A channel is suspected that raises a class whatever the input is.
-
-    ABS sets an activation to a range of values. A spiking channel's is its rate; it is driven by a
-    constant current of `levels` times the threshold, one of an ANN by `levels` times the largest
-    activation of its layer on clean samples. For the channels that lead their class most, a
-    mask and a pattern are sought that drive the channel and, as in the authors' later code, raise
-    the class, with at most `size` of the image masked.
-    The score is the largest share of clean samples that such a patch sends to the class (the
-    paper's REASR).
+    A channel is suspected that raises a class whatever the input is. Where ABS sets an activation,
+    a spiking channel is driven by a constant current of `levels` times the threshold, one of an ANN
+    by `levels` times the largest activation of its layer on clean samples. For the channels that
+    lead their class most, a mask and a pattern are sought that drive the channel and, as in the
+    authors' later code, raise the class, with at most `size` of the image masked. The score is the
+    largest share of clean samples that such a patch sends to the class (the paper's REASR).
 
     Args:
-        samples: clean ones used, at least 1.
-        levels: of the stimulation, each > 0.
-        candidates: channels for which a patch is sought, at least 1.
-        iterations: of each search, at least 1.
-        size: share of the image's area, in (0, 1).
+        samples: clean ones used.
+        levels: of the stimulation.
+        candidates: channels for which a patch is sought.
+        iterations: of each search.
+        size: share of the image's area.
         threshold: of the score; 0.88 in the paper.
 
-    Raises:
-        ValueError: for any argument outside what is said above; clean samples as for repairs; a
-            network with a single class; samples that are all of a suspected channel's class.
-        NotVisible: a network without a hidden layer of neurons.
+    Needs a hidden layer of neurons, two classes, and samples of another than each suspected one.
     """
 
-    data_free: ClassVar[bool] = False
+    samples: Count = 32
+    levels: Levels = (0.5, 1.0, 2.0)
+    candidates: Count = 10
+    iterations: Count = 60
+    size: Inner = 0.04
+    threshold: Unit = 0.88
 
-    samples: int = 32
-    levels: tuple[float, ...] = (0.5, 1.0, 2.0)
-    candidates: int = 10
-    iterations: int = 60
-    size: float = 0.04
-    threshold: float = 0.88
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("samples", "candidates", "iterations"), checks.whole, 1)
-        checks.above("size", self.size, 0)
-        checks.settings(
-            self,
-            size=checks.share("size", self.size),
-            threshold=checks.within("threshold", self.threshold, 0, 1),
-            levels=checks.all_above("levels", self.levels, 0),
-        )
-
-    def inspect(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Verdict:
-        """The best patch over all candidates; the network is left as it was."""
-        clean = check_clean(net, clean_samples)
-        with frozen(net, clean, device=device, steps=steps) as bench, seeded(seed):
-            batch, labels = bench.samples(clean, self._drawn(clean, seed))
-            found = self.suspects(bench.view, bench.sequence(batch), bench.rates(clean, True))
+    def _verdict(self, bench: Bench) -> Verdict:
+        with seeded(bench.seed):
+            batch, labels = self._drawn(bench)
+            largest = bench.rates(bench.data, largest=True)
+            found = self.suspects(bench.view, bench.sequence(batch), largest)
             shares = np.zeros(bench.view.classes)
-            for part in patches.groups(len(found), batch, steps):
+            for part in patches.groups(len(found), batch, bench.steps):
                 successes = self._successes(bench, batch, labels, found[part])
                 for candidate, share in zip(found[part], successes, strict=True):
                     shares[candidate.target] = max(shares[candidate.target], share)
@@ -111,50 +86,32 @@ class BrainStimulation:
         clean_samples: Any,
         target: int,
         levels: Sequence[float],
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
+        **settings: Any,
     ) -> tuple[Candidate, Tensor]:
         """The best suspect of a class, of all if that has none, and the votes as it is driven.
 
         Args:
-            net: left as it was.
-            clean_samples: as for `inspect`.
+            net, clean_samples, settings: as for `inspect`.
             target: the class.
             levels: of the stimulation, in the unit of `responses`.
-            seed: as for `inspect`, draws the same samples.
-            device: where the network is run.
-            steps: T of static images.
 
         Returns:
             The channel, and the mean votes [levels, classes].
-
-        Raises:
-            ValueError, NotVisible: as `inspect`.
         """
-        clean = check_clean(net, clean_samples)
-        with frozen(net, clean, device=device, steps=steps) as bench, seeded(seed):
-            sequence = bench.sequence(bench.samples(clean, self._drawn(clean, seed))[0])
-            largest = bench.rates(clean, largest=True)
+        with self._bench(net, clean_samples, **settings) as bench, seeded(bench.seed):
+            sequence = bench.sequence(self._drawn(bench)[0])
+            largest = bench.rates(bench.data, largest=True)
             found = self.suspects(bench.view, sequence, largest)
             best = next((each for each in found if each.target == target), found[0])
-            votes = responses(
-                bench.view, sequence, largest[best.layer], best.layer, best.channel, levels
-            )
-        return best, votes.cpu()
+            chosen = largest[best.layer], best.layer, best.channel
+            return best, responses(bench.view, sequence, *chosen, levels).cpu()
 
     @torch.no_grad()
     def suspects(self, view: View, sequence: Tensor, largest: Sequence[Tensor]) -> list[Candidate]:
         """The channels whose stimulation raises one class most above all others, best first.
 
-        Args:
-            view: of a network in evaluation mode.
-            sequence: clean samples, [T, B, C, H, W].
-            largest: activation of each hidden layer's channels, one [C] for each.
-
-        Raises:
-            ValueError: a network with a single class.
+        `sequence` are clean samples [T, B, C, H, W], `largest` the largest activation of each
+        hidden layer's channels, one [C] for each.
         """
         plain = view(sequence).mean(dim=0)
         checks.classes(len(plain), 2, "brain stimulation")
@@ -163,15 +120,15 @@ class BrainStimulation:
             for channel in range(len(most)):
                 votes = responses(view, sequence, most, number, channel, self.levels)
                 raised = votes.amax(dim=0) - plain
-                two = raised.topk(2).values
-                found.append(
-                    Candidate(number, channel, int(raised.argmax()), float(two[0] - two[1]))
-                )
+                first, second = raised.topk(2).values
+                lead = float(first - second)
+                found.append(Candidate(number, channel, int(raised.argmax()), lead))
         return sorted(found, key=lambda candidate: -candidate.lead)[: self.candidates]
 
-    def _drawn(self, clean: Any, seed: int) -> np.ndarray:
-        """Which of the clean samples are used."""
-        return np.random.default_rng(seed).permutation(len(clean))[: self.samples]
+    def _drawn(self, bench: Bench) -> tuple[Tensor, Tensor]:
+        """The clean samples that are used, and their labels."""
+        order = np.random.default_rng(bench.seed).permutation(len(bench.data))
+        return bench.samples(order[: self.samples])
 
     def _successes(
         self, bench: Bench, batch: Tensor, labels: Tensor, found: Sequence[Candidate]
@@ -180,51 +137,33 @@ class BrainStimulation:
         targets = torch.tensor([each.target for each in found], device=batch.device)
         others = (labels != targets[:, None]).float()
         if not bool(others.any(dim=1).all()):
-            raise ValueError(
-                f"samples={self.samples}: all that are drawn are of a suspected channel's class, "
-                "needed are some of another"
+            raise ValueError(f"samples={self.samples}: all that are drawn are of a suspected class")
+        others /= others.sum(dim=1, keepdim=True)  # weights [K, B]
+        patches.check_gradient(bench.view, bench.sequence(batch[:1]))
+        sharp = sharpness(bench.view, bench.sequence(batch))
+        allowed = self.size * batch.shape[-2] * batch.shape[-1]
+        with currents(bench.view, found) as driven:
+
+            def aim(masks: Tensor, patterns: Tensor, logits: Tensor, away: Tensor) -> Tensor:
+                """Cross-entropy less the channel's current, and what the mask is too large."""
+                too_large = functional.relu(masks.sum(dim=(1, 2)) - allowed)
+                return too_large.sum() + ((away - driven()) * others).sum()
+
+            masks, patterns = patches.sought(
+                bench, batch, targets, aim, iterations=self.iterations, sharp=sharp
             )
-        others /= others.sum(dim=1, keepdim=True)
-        masks, patterns = self._patches(bench, batch, others, found)
         with torch.no_grad():
             logits = bench(patches.stamped(batch, masks, patterns))
         hits = decide(logits).view(others.shape) == targets[:, None]
         shares: list[float] = (hits * others).sum(dim=1).tolist()
         return shares
 
-    def _patches(
-        self, bench: Bench, batch: Tensor, others: Tensor, found: Sequence[Candidate]
-    ) -> tuple[Tensor, Tensor]:
-        """Masks [K, H, W] and patterns [K, C, H, W] that drive the channels.
-
-        Args:
-            others: weights [K, B] of the samples, 0 for those of the channel's own class.
-        """
-        patches.check_gradient(bench.view, bench.sequence(batch[:1]))
-        free, paint = patches.start(len(found), batch)
-        optimizer = torch.optim.Adam([free, paint], lr=0.2)
-        targets = torch.tensor([each.target for each in found], device=batch.device)
-        labels = targets.repeat_interleave(len(batch))
-        high, sharp = max(float(batch.max()), 1.0), sharpness(bench.view, bench.sequence(batch))
-        allowed = self.size * batch.shape[-2] * batch.shape[-1]
-        with currents(bench.view, found) as driven:
-            for _ in range(self.iterations):
-                masks, patterns = torch.sigmoid(free), high * torch.sigmoid(paint)
-                logits = bench(patches.stamped(batch, masks, patterns))
-                away = functional.cross_entropy(sharp * logits, labels, reduction="none")
-                aims = (away.view(others.shape) - driven()) * others
-                too_large = functional.relu(masks.sum(dim=(1, 2)) - allowed)
-                optimizer.zero_grad(set_to_none=True)
-                torch.autograd.backward(too_large.sum() + aims.sum())
-                optimizer.step()
-        return masks.detach(), patterns.detach()
-
 
 @contextmanager
 def currents(view: View, found: Sequence[Candidate]) -> Iterator[Callable[[], Tensor]]:
     """A function that gives, after a run of K x B samples, each channel's mean current, [K, B]."""
     numbers = sorted({candidate.layer for candidate in found})
-    rows = [[row for row, one in enumerate(found) if one.layer == number] for number in numbers]
+    rows = [[row for row, each in enumerate(found) if each.layer == number] for number in numbers]
     back = torch.tensor([row for several in rows for row in several]).argsort()
 
     def read() -> Tensor:
@@ -249,31 +188,26 @@ def responses(
     channel: int,
     levels: Sequence[float],
 ) -> Tensor:
-    """Mean votes [levels, classes] as one channel is driven by a constant current.
+    """Mean votes [levels, classes] as a constant current takes the place of one channel's.
 
     Args:
-        view: of a network in evaluation mode.
-        sequence: clean samples, [T, B, C, H, W].
-        largest: activation of each of the layer's channels, [C].
-        layer: number of the hidden layer, from 0.
-        channel: its channel, whose own current is taken away.
+        view, sequence, largest: the network, clean samples [T, B, C, H, W], and the largest
+            activation of each of the layer's channels, [C].
+        layer, channel: number of the hidden layer, from 0, and of its channel.
         levels: of the current, in multiples of the layer's largest threshold; of the largest
             activation of its channels where neurons have none, as in an ANN.
     """
     driven = view.hidden[layer]
     threshold = driven.adapter.settings(driven.module).threshold
     unit = float((largest if threshold is None else threshold).max())
-    votes = [_stimulated(view, driven, channel, level * unit, sequence) for level in levels]
-    return torch.stack(votes)
 
+    def votes(level: float) -> Tensor:
+        def edit(current: Tensor, now: slice) -> Tensor:
+            current = current.clone()
+            current[:, :, channel] = level * unit
+            return current
 
-def _stimulated(view: View, layer: Layer, channel: int, level: float, sequence: Tensor) -> Tensor:
-    """Mean votes [classes] with one channel's current at a constant level."""
+        with view.edited({driven: edit}):
+            return view(sequence).mean(dim=0)
 
-    def edit(current: Tensor, now: slice) -> Tensor:
-        current = current.clone()
-        current[:, :, channel] = level
-        return current
-
-    with view.edited({layer: edit}):
-        return view(sequence).mean(dim=0)
+    return torch.stack([votes(level) for level in levels])

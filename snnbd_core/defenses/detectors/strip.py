@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import check_clean, frozen, taken
+from snnbd_core.checks import Count
+from snnbd_core.defenses.bench import Bench
+from snnbd_core.defenses.detectors.detector import InputDetector
 from snnbd_core.defenses.detectors.features import FEW, sharpness
 
-__all__ = ["WAYS", "Strip", "entropy"]
-
-WAYS = ("space", "time")
+__all__ = ["Strip", "entropy"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strip:
+class Strip(InputDetector):
     """Minus the mean entropy of the answers to an input mixed with clean ones.
 
     "space" adds the two, values of images at most 1, as the authors' code does, so that neither a
@@ -28,54 +28,25 @@ class Strip:
     value; larger logits are brought to that scale first, see `sharpness`.
 
     Args:
-        overlays: clean samples laid over each input, at least 1.
+        overlays: clean samples laid over each input.
         along: "space" or "time".
 
-    Raises:
-        ValueError: for any argument outside what is said above; "time" for static images;
-            samples of another shape than the clean ones; a network with a single class.
+    Needs two classes.
     """
 
-    data_free: ClassVar[bool] = False
+    overlays: Count = 10
+    along: Literal["space", "time"] = "space"
 
-    overlays: int = 10
-    along: str = "space"
-
-    def __post_init__(self) -> None:
-        checks.settings(
-            self,
-            overlays=checks.whole("overlays", self.overlays, 1),
-            along=checks.choice("along", self.along, WAYS),
-        )
-
-    def score(
-        self,
-        net: nn.Module,
-        data: Any,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> np.ndarray:
-        """One number for each sample of `data`, larger is more suspicious, float64 [N]."""
-        data, clean = taken(data), check_clean(net, clean_samples)
-        if tuple(data.input_shape) != tuple(clean.input_shape):
-            raise ValueError(
-                f"data has shape {tuple(data.input_shape)}, clean_samples have "
-                f"{tuple(clean.input_shape)}: they are laid over each other"
-            )
-        draw = np.random.default_rng(seed)
-        found = []
-        with frozen(net, clean, device=device, steps=steps) as bench, torch.no_grad():
-            checks.classes(bench.view.classes, 2, "STRIP")
-            few, _ = bench.samples(clean, np.arange(min(FEW, len(clean))))
-            sharp = sharpness(bench.view, bench.sequence(few))
-            for row in range(len(data)):
-                sample, _ = bench.samples(data, np.array([row]))
-                rows = draw.integers(len(clean), size=self.overlays)
-                mixed = self._mixed(sample, bench.samples(clean, rows)[0])
-                found.append(-float(entropy(sharp * bench(mixed)).mean()))
+    def _scores(self, bench: Bench, data: Any) -> np.ndarray:
+        checks.classes(bench.view.classes, 2, "STRIP")
+        few, _ = bench.samples(np.arange(min(FEW, len(bench.data))))
+        sharp = sharpness(bench.view, bench.sequence(few))
+        draw, found = np.random.default_rng(bench.seed), []
+        for row in range(len(data)):
+            others, _ = bench.samples(draw.integers(len(bench.data), size=self.overlays))
+            sample = data.batch(np.array([row]))[0].to(bench.device)
+            mixed = self._mixed(sample, others)
+            found.append(-float(entropy(sharp * bench(mixed)).mean()))
         return np.asarray(found)
 
     def _mixed(self, sample: Tensor, others: Tensor) -> Tensor:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from snnbd_core import checks
-from snnbd_core.defenses.bench import Bench, frozen, taken
+from snnbd_core.checks import Count, Positive
+from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.detectors import patches
+from snnbd_core.defenses.detectors.detector import ModelDetector
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.metrics.margins import ascended
 from snnbd_core.view import View
@@ -23,7 +25,7 @@ ALIKE = 1e-6  # smallest spread, in proportion to the largest value, of which a 
 
 
 @dataclass(frozen=True, kw_only=True)
-class PotentialMargins:
+class PotentialMargins(ModelDetector):
     """Data-free: for each class the largest margin of its read-out potential, by gradient ascent.
 
     From random inputs the margin v_t - max over j != t of v_j is raised, v being the potential of
@@ -32,60 +34,43 @@ class PotentialMargins:
     the top one give a Gamma distribution F; p = 1 - F(r_max)^classes, and p < 0.05 is a backdoor.
 
     Args:
-        inputs: random starts for each class, at least 1.
-        iterations: of the ascent, at least 1.
-        learning_rate: > 0, of SGD on inputs whose gradient has length 1. The paper's 1e-2 is for
-            its own scale of potentials.
-        high: largest value of an input, > 0: 10 for event counts as in the paper, 1 for images.
-        frames: T of the random inputs for event networks, at least 1.
+        inputs: random starts for each class.
+        iterations: of the ascent.
+        learning_rate: of SGD on inputs whose gradient has length 1. The paper's 1e-2 is for its own
+            scale of potentials.
+        high: largest value of an input: 10 for event counts as in the paper, 1 for images.
+        frames: T of the random inputs for event networks.
 
     Raises:
-        ValueError: for any argument outside what is said above; a network with fewer than three
-            classes, as one margin has no distribution.
-        NotVisible: a network that does not show its potentials, such as an ANN; neither clean
-            samples nor a network that says what it reads.
+        ValueError: when inspecting, potentials that are not finite, or margins that no Gamma
+            distribution fits.
+
+    Needs potentials, which an ANN has not; three classes, as one margin has no distribution; and
+    clean samples or a network that says what it reads.
     """
 
     data_free: ClassVar[bool] = True
 
-    inputs: int = 4
-    iterations: int = 60
-    learning_rate: float = 1.0
-    high: float = 10.0
-    frames: int = 8
+    inputs: Count = 4
+    iterations: Count = 60
+    learning_rate: Positive = 1.0
+    high: Positive = 10.0
+    frames: Count = 8
 
-    def __post_init__(self) -> None:
-        checks.fields(self, ("inputs", "iterations", "frames"), checks.whole, 1)
-        checks.fields(self, ("learning_rate", "high"), checks.above, 0)
-
-    def inspect(
-        self,
-        net: nn.Module,
-        clean_samples: Any = None,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Verdict:
-        """Margins of all classes, and what they say; of samples nothing but the shape is used.
-
-        Raises:
-            ValueError: potentials that are not finite, or margins that no Gamma distribution fits.
-        """
-        with frozen(net, taken(clean_samples), device=device, steps=steps) as bench:
-            checks.classes(bench.view.classes, 3, "TMPBD")
-            largest = self._largest(bench, seed)
+    def _verdict(self, bench: Bench) -> Verdict:
+        checks.classes(bench.view.classes, 3, "TMPBD")
+        largest = self._largest(bench)
         if not np.isfinite(largest).all():
-            raise ValueError(f"net={type(net).__name__}: margins={largest} are not all finite")
-        target = int(np.argmax(largest))
+            name = type(bench.net).__name__
+            raise ValueError(f"net={name}: margins={largest} are not all finite")
         p = gamma_p_value(largest)
-        return Verdict(p < 0.05, target, 1 - p, 0.95, p, tuple(largest))
+        return Verdict(p < 0.05, int(np.argmax(largest)), 1 - p, 0.95, p, tuple(largest))
 
-    def _largest(self, bench: Bench, seed: int) -> list[float]:
+    def _largest(self, bench: Bench) -> list[float]:
         """The largest margin met on the way up, of each class; many classes climb in one batch."""
         classes = bench.view.classes
         shape = (self.inputs, self.frames, *bench.view.input_shape)
-        draws = [torch.Generator().manual_seed(1000 * seed + t) for t in range(classes)]
+        draws = [torch.Generator().manual_seed(1000 * bench.seed + t) for t in range(classes)]
         found: list[float] = []
         for part in patches.groups(classes, torch.empty(shape, device="meta"), self.frames):
             inputs = torch.cat([torch.rand(shape, generator=draw) for draw in draws[part]])
@@ -109,8 +94,7 @@ def gamma_p_value(values: Sequence[float]) -> float:
     Where all values are alike none stands out, and p is 1.
 
     Raises:
-        ValueError: values that are alike but for the largest, or fewer than three: no distribution
-            can be fitted.
+        ValueError: fewer than three values, or values that are alike but for the largest.
     """
     from scipy import stats
 

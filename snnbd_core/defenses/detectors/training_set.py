@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import numpy as np
-import torch
-from torch import nn
 
-from snnbd_core import checks
-from snnbd_core.defenses.bench import taken
-from snnbd_core.defenses.detectors.features import features
+from snnbd_core.checks import Count
+from snnbd_core.defenses.detectors.detector import SetDetector
 
-__all__ = ["ActivationClustering", "SpectralSignatures", "by_label", "outlying"]
+__all__ = ["ActivationClustering", "SpectralSignatures", "outlying"]
 
 
 @dataclass(frozen=True)
-class SpectralSignatures:
+class SpectralSignatures(SetDetector):
     """Tran et al. 2018: squared projection on the first singular vector of a label's features.
 
     The features are the rates of the last hidden layer's neurons. Poisoned samples of a label share
     a direction that its clean ones do not have.
     """
 
-    data_free: ClassVar[bool] = True
-
-    def score(
-        self,
-        net: nn.Module,
-        data: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> np.ndarray:
-        """One number for each training sample, larger is more suspicious, float64 [N]."""
-        data = taken(data)
-        found = features(net, data, device=device, steps=steps).hidden
-        return by_label(found, np.asarray(data.labels), outlying)
+    def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:
+        return outlying(rows)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActivationClustering:
+class ActivationClustering(SetDetector):
     """Chen et al. 2018: two clusters among a label's features; the smaller one is suspicious.
 
     The features are rates as in `SpectralSignatures`, reduced to `components` principal components
@@ -51,40 +33,17 @@ class ActivationClustering:
     in its cluster: close to 1 in a small cluster, and 0 where all samples of a label are alike.
 
     Args:
-        components: at least 1; the paper's is 10.
-
-    Raises:
-        ValueError: for fewer.
+        components: the paper's is 10.
     """
 
-    data_free: ClassVar[bool] = True
+    components: Count = 10
 
-    components: int = 10
-
-    def __post_init__(self) -> None:
-        checks.settings(self, components=checks.whole("components", self.components, 1))
-
-    def score(
-        self,
-        net: nn.Module,
-        data: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> np.ndarray:
-        """One number for each training sample, larger is more suspicious, float64 [N]."""
-        data = taken(data)
-        found = features(net, data, device=device, steps=steps).hidden
-
-        def away(rows: np.ndarray) -> np.ndarray:
-            if len(rows) < 3 or not np.ptp(rows, axis=0).any():
-                return np.zeros(len(rows))
-            _, side = self.clusters(rows, seed)
-            shares = np.bincount(side, minlength=2) / len(side)
-            return np.asarray(1 - shares[side])
-
-        return by_label(found, np.asarray(data.labels), away)
+    def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:
+        if len(rows) < 3 or not np.ptp(rows, axis=0).any():
+            return np.zeros(len(rows))
+        _, side = self.clusters(rows, seed)
+        shares = np.bincount(side, minlength=2) / len(side)
+        return np.asarray(1 - shares[side])
 
     def clusters(self, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Features of one label's samples, reduced, and which of two clusters each lies in.
@@ -103,17 +62,6 @@ class ActivationClustering:
         reduced = PCA(few, random_state=seed).fit_transform(rows)
         side = KMeans(2, n_init=10, random_state=seed).fit_predict(reduced)
         return reduced, side
-
-
-def by_label(
-    found: np.ndarray, labels: np.ndarray, judge: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """Scores of samples, each judged among those of its own label."""
-    scores = np.zeros(len(labels))
-    for label in np.unique(labels):
-        rows = labels == label
-        scores[rows] = judge(found[rows])
-    return scores
 
 
 def outlying(rows: np.ndarray) -> np.ndarray:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from snnbd_core.defenses.bench import check_clean
-from snnbd_core.defenses.detectors.features import Features, features
+from snnbd_core.defenses.bench import Bench
+from snnbd_core.defenses.detectors.detector import InputDetector
+from snnbd_core.defenses.detectors.features import Features, features_of
 from snnbd_core.metrics import decide
 from snnbd_core.metrics.margins import per_class
 
@@ -18,7 +18,7 @@ __all__ = ["Voltage", "distances"]
 
 
 @dataclass(frozen=True)
-class Voltage:
+class Voltage(InputDetector):
     """How unusual an input's read-out is for the class it is given.
 
     Of each input: the mean potential of every read-out neuron over time (its cumulative voltage
@@ -27,31 +27,12 @@ class Voltage:
     by Ledoit and Wolf (2004) and shared by all classes: a backdoored answer comes about by another
     way and leaves other losers behind than a rightly given one. The paper says only that voltages
     and spike patterns differ.
+
+    Needs potentials, which an ANN has not, and clean samples of which two have the same answer.
     """
 
-    data_free: ClassVar[bool] = False
-
-    def score(
-        self,
-        net: nn.Module,
-        data: Any,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> np.ndarray:
-        """One number for each sample of `data`, larger is more suspicious, float64 [N].
-
-        Raises:
-            ValueError: clean samples as for repairs, or none of which two have the same answer.
-            NotVisible: a network that does not show its potentials, such as an ANN.
-        """
-        clean = check_clean(net, clean_samples)
-        known, asked = (
-            features(net, some, device=device, steps=steps, of="potentials")
-            for some in (clean, data)
-        )
+    def _scores(self, bench: Bench, data: Any) -> np.ndarray:
+        known, asked = (features_of(bench, some, "potentials") for some in (bench.data, data))
         return distances(_columns(known), _answers(known), _columns(asked), _answers(asked))
 
 

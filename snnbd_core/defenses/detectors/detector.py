@@ -1,0 +1,130 @@
+"""What the detectors have in common: how they are asked, and what they are given to work with.
+
+Each is a frozen dataclass of its settings. None changes what it is given: networks are looked at in
+evaluation mode on the device, and are afterwards as and where they were.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from snnbd_core.checks import Settings
+from snnbd_core.defenses.bench import Bench, check_clean, frozen, taken
+from snnbd_core.defenses.detectors.features import features
+from snnbd_core.defenses.detectors.verdict import Verdict
+
+__all__ = ["InputDetector", "ModelDetector", "SetDetector"]
+
+
+class ModelDetector(Settings):
+    """Says whether a network is attacked; each writes `_verdict`."""
+
+    data_free: ClassVar[bool] = False  # True reads at most the shape of samples
+
+    def inspect(
+        self,
+        net: nn.Module,
+        clean_samples: Any = None,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
+    ) -> Verdict:
+        """What the detector says of a network.
+
+        Args:
+            net: the network.
+            clean_samples: samples of every class, any set that `snnbd_core.data.as_set` takes; may
+                be None for a detector that is `data_free`.
+            seed: of all that is drawn.
+            device: "auto" is CUDA, MPS or CPU, in this order.
+            steps: T for static images.
+
+        Raises:
+            ValueError: weights that are not finite, a class without a sample, samples of another
+                shape than the network's, a device that is not here, steps below 1.
+            NotVisible: a network that does not show what the detector needs.
+        """
+        settings = {"seed": seed, "device": device, "steps": steps}
+        with self._bench(net, clean_samples, **settings) as bench:
+            return self._verdict(bench)
+
+    def _verdict(self, bench: Bench) -> Verdict:
+        """The answer about the network of a bench."""
+        raise NotImplementedError  # each detector has its own
+
+    def _bench(self, net: nn.Module, clean: Any, **settings: Any) -> AbstractContextManager[Bench]:
+        """The block in which the network is looked at, with the samples as a set."""
+        return frozen(net, taken(clean) if self.data_free else check_clean(net, clean), **settings)
+
+
+class InputDetector(Settings):
+    """Says how suspicious inputs are; each writes `_scores`."""
+
+    data_free: ClassVar[bool] = False
+
+    def score(
+        self,
+        net: nn.Module,
+        data: Any,
+        clean_samples: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
+    ) -> np.ndarray:
+        """One number for each sample of `data`, larger is more suspicious, float64 [N].
+
+        Args, Raises: as `ModelDetector.inspect`; `data` has the shape of the clean samples.
+        """
+        data, clean = taken(data), check_clean(net, clean_samples)
+        if tuple(data.input_shape) != tuple(clean.input_shape):
+            raise ValueError(
+                f"data has shape {tuple(data.input_shape)}, clean_samples have "
+                f"{tuple(clean.input_shape)}: they are laid beside each other"
+            )
+        with frozen(net, clean, device=device, steps=steps, seed=seed) as bench, torch.no_grad():
+            return self._scores(bench, data)
+
+    def _scores(self, bench: Bench, data: Any) -> np.ndarray:
+        """Scores of inputs, beside the bench's clean samples."""
+        raise NotImplementedError  # each detector has its own
+
+
+class SetDetector(Settings):
+    """Says which samples of a training set are poisoned; each writes `_judged`."""
+
+    data_free: ClassVar[bool] = True
+
+    of: Any = "rates"
+
+    def score(
+        self,
+        net: nn.Module,
+        data: Any,
+        *,
+        seed: int = 0,
+        device: str | torch.device = "auto",
+        steps: int = 4,
+    ) -> np.ndarray:
+        """One number for each training sample, larger is more suspicious, float64 [N].
+
+        A sample is judged among those of its own label.
+
+        Args, Raises: as `ModelDetector.inspect`; `data` is any set.
+        """
+        data = taken(data)
+        found = features(net, data, device=device, steps=steps, of=self.of).of(self.of)
+        labels, scores = np.asarray(data.labels), np.zeros(len(data))
+        for label in np.unique(labels):
+            scores[labels == label] = self._judged(found[labels == label], seed)
+        return scores
+
+    def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:
+        """Scores [n] of one label's features [n, neurons]."""
+        raise NotImplementedError  # each detector has its own

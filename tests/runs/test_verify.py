@@ -1,0 +1,382 @@
+"""The verifier: equal bits, drift within the luck of training, and faults that it must find."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from snnbd_book.cli import app
+from snnbd_book.runs import (
+    CorruptRecord,
+    Experiment,
+    Neuron,
+    Record,
+    all_recorded,
+    commit,
+    machine,
+    run,
+)
+from snnbd_book.runs.provenance import Provenance
+from snnbd_book.verify import Entry, Groups, append, compare, draw, entries, judge
+from snnbd_book.verify.comparing import _check
+from snnbd_book.verify.judging import _holm
+from snnbd_book.verify.sampling import shard
+from snnbd_core.learning import History
+from snnbd_core.metrics import Rate, Report
+from snnbd_core.triggers import Static
+
+Make = Callable[..., Experiment]
+
+
+def made_elsewhere(record: Record) -> Record:
+    """The record as another kind of processor would have made it."""
+    there = dataclasses.replace(record.provenance, processor="another kind")
+    return dataclasses.replace(record, provenance=there)
+
+
+def under(record: Record, wanted: Experiment) -> Record:
+    """A record's numbers under another experiment's name."""
+    return dataclasses.replace(record, experiment=wanted)
+
+
+@pytest.fixture
+def seeds(results: Path, tiny: Make) -> list[Record]:
+    """Three seeds of one setting, run here."""
+    return [
+        run(tiny(seed=seed, epochs=4, frames=4, learning_rate=0.02), progress=False)
+        for seed in range(3)
+    ]
+
+
+def judged(records: list[Record], again: list[Record]):
+    groups = Groups(records)
+    return judge([compare(*pair, groups) for pair in zip(records, again, strict=True)])
+
+
+def test_on_the_machine_that_made_them_records_are_equal_to_the_bit(seeds: list[Record]) -> None:
+    again = [run(record.experiment, fresh=True, progress=False) for record in seeds]
+    found = judged(seeds, again)
+    assert found.verdicts == ("equal",) * 3
+    assert found.holds and found.power == {}
+
+
+def test_one_other_bit_on_the_machine_that_made_it_is_found(seeds: list[Record]) -> None:
+    report = seeds[0].report
+    other = dataclasses.replace(report, spikes_clean=math.nextafter(report.spikes_clean, 0))
+    found = judged(seeds, [dataclasses.replace(seeds[0], report=other), *seeds[1:]])
+    assert found.verdicts == ("differs", "equal", "equal")
+    assert found.reasons[0].startswith(f"{seeds[0].key}: spikes_clean was ")
+    loss = dataclasses.replace(seeds[1].history, loss=(0.5, 0.25))
+    found = judged(seeds, [seeds[0], dataclasses.replace(seeds[1], history=loss), seeds[2]])
+    assert found.verdicts == ("equal", "differs", "equal")
+
+
+def test_on_another_kind_of_processor_the_luck_of_training_is_no_difference(
+    seeds: list[Record],
+) -> None:
+    found = judged([made_elsewhere(record) for record in seeds], seeds)
+    assert found.verdicts == ("agrees",) * 3
+    drifted = [
+        dataclasses.replace(
+            record,
+            report=dataclasses.replace(
+                record.report,
+                clean_accuracy=Rate(max(record.report.clean_accuracy.hits - 2, 0), 30),
+            ),
+        )
+        for record in seeds
+    ]
+    assert judged([made_elsewhere(record) for record in seeds], drifted).holds
+
+
+def test_a_trigger_that_moved_by_one_pixel_is_found_on_any_processor(
+    seeds: list[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Static.__call__
+
+    def shifted(self: Static, frames):
+        return right(self, frames.roll(-1, -1)).roll(1, -1)
+
+    monkeypatch.setattr(Static, "__call__", shifted)
+    monkeypatch.setattr("snnbd_book.runs.trigger_cache._SHOWN", {})
+    again = [run(record.experiment, fresh=True, progress=False) for record in seeds]
+    found = judged([made_elsewhere(record) for record in seeds], again)
+    assert found.verdicts == ("differs",) * 3
+    assert "beyond what rounding does" in found.reasons[0]
+
+
+def test_a_surrogate_of_half_the_slope_is_found_on_any_processor(
+    seeds: list[Record], tiny: Make
+) -> None:
+    flatter = [
+        run(
+            dataclasses.replace(record.experiment, neuron=Neuron(slope=1.0)),
+            progress=False,
+        )
+        for record in seeds
+    ]
+    again = [under(*pair) for pair in zip(flatter, (r.experiment for r in seeds), strict=True)]
+    found = judged([made_elsewhere(record) for record in seeds], again)
+    assert not found.holds
+    reasons = " ".join(found.reasons)
+    assert "all records together: spikes_clean is higher throughout" in reasons
+
+
+def test_a_first_loss_that_rounding_does_not_explain_is_found(seeds: list[Record]) -> None:
+    first, *later = seeds[0].history.loss
+    for factor, verdict in ((1.005, "agrees"), (1.02, "differs")):
+        history = dataclasses.replace(seeds[0].history, loss=(factor * first, *later))
+        again = dataclasses.replace(seeds[0], history=history)
+        found = judged([made_elsewhere(seeds[0])], [again])
+        assert found.verdicts == (verdict,)
+
+
+def test_a_seed_that_was_used_twice_is_found(seeds: list[Record]) -> None:
+    copied = under(seeds[0], seeds[1].experiment)
+    records = [made_elsewhere(record) for record in (seeds[0], copied, seeds[2])]
+    found = judged(records, seeds)
+    assert found.verdicts[1] == "differs"
+    assert f"{seeds[1].key}: its losses are those of seed 0" in found.reasons
+
+
+def test_a_success_rate_that_counts_the_target_class_in_is_found(seeds: list[Record]) -> None:
+    whole = [
+        dataclasses.replace(
+            record,
+            report=dataclasses.replace(
+                record.report, attack_success_rate=record.report.attack_success_rate_all
+            ),
+        )
+        for record in seeds
+    ]
+    found = judged([made_elsewhere(record) for record in whole], seeds)
+    assert found.verdicts == ("differs",) * 3
+    assert "attack_success_rate counts 30 samples, now 27" in found.reasons[0]
+
+
+def test_a_difference_of_rates_is_that_of_two_binomials_without_a_spread_over_seeds() -> None:
+    # Agresti and Caffo (2000): shares with one hit and one miss more, variance of the difference.
+    share = (50 + 60 + 2) / 204
+    by_samples = 2 * share * (1 - share) / 102
+    check = _check("x", 0.5, 0.6, 0.0, by_samples, 2)
+    assert check.z == pytest.approx(0.1 / math.sqrt(by_samples))
+    assert check.p == pytest.approx(math.erfc(check.z / math.sqrt(2)), rel=1e-4)
+    assert _check("x", 0.5, 0.5, 0.0, 0.0, 2).p == 1
+    assert _check("x", 0.5, 0.6, 0.0, 0.0, 2).p == 0
+    wide = _check("x", 0.5, 0.6, 0.01, 0.0, 2)  # Student's t with two degrees, in closed form
+    assert wide.p == pytest.approx(1 - wide.z / math.sqrt(2 + wide.z**2))
+
+
+def test_holm_rejects_what_the_published_example_does() -> None:
+    # Holm's steps at 1 %: .01/4, .01/3, .01/2, .01
+    assert _holm([0.002, 0.003, 0.004, 0.5]) == [True, True, True, False]
+    assert _holm([0.003, 0.003, 0.004, 0.5]) == [False] * 4
+    assert _holm([]) == []
+
+
+def synthetic(seed: int, rng: np.random.Generator, setting: float, shift: float = 0.0) -> Record:
+    """A made-up run whose success scatters over trainings with 3 points, and over 300 samples."""
+    success = np.clip(rng.normal(0.8 + shift, 0.03), 0, 1)
+    report = Report(
+        target=0,
+        clean_accuracy=Rate(int(rng.binomial(300, 0.95)), 300),
+        no_prediction_clean=Rate(0, 300),
+        untriggered_target_rate=Rate(1, 270),
+        spikes_clean=float(rng.normal(1000, 20)),
+        synops_clean=1e4,
+        attack_success_rate=Rate(int(rng.binomial(270, success)), 270),
+    )
+    loss = (0.1, float(rng.normal(0.01, 0.001)))
+    made = Provenance(
+        package="0",
+        commit="0",
+        dirty=False,
+        code="c" * 16,
+        dataset="d",
+        python="3",
+        torch="2",
+        numpy="2",
+        cuda=None,
+        device="cpu",
+        threads=1,
+        seed=seed,
+        seconds=10.0,
+        peak_memory=1,
+        date="2026-01-01",
+        processor=None,
+    )
+    experiment = Experiment(trigger=Static(), rate=setting, seed=seed)
+    return Record(
+        experiment=experiment,
+        report=report,
+        history=History(loss, (0.9, 0.9), (0.1, 0.1), (1.0, 1.0)),
+        provenance=made,
+    )
+
+
+def sampled(rng: np.random.Generator, shift: float = 0.0) -> tuple[list[Record], list[Record]]:
+    """Ten settings of three seeds, run twice; the second time `shift` more succeeds."""
+    rates = [round(0.1 + 0.05 * number, 2) for number in range(10)]
+    both = []
+    for again in (0.0, shift):
+        both.append([synthetic(seed, rng, rate, again) for rate in rates for seed in range(3)])
+    return both[0], both[1]
+
+
+def test_the_family_wise_level_is_held_where_nothing_but_luck_differs() -> None:
+    rng = np.random.default_rng(0)
+    wrong = sum(not judged(*sampled(rng)).holds for _ in range(60))
+    # At 1 %, more than 4 of 60 happen once in 2,700 times.
+    assert wrong <= 4
+
+
+def test_a_small_change_that_is_the_same_in_all_runs_is_found() -> None:
+    rng = np.random.default_rng(1)
+    found = judged(*sampled(rng, shift=-0.06))
+    assert any(reason.startswith("all records together: attack_s") for reason in found.reasons)
+    # and it is of the size that the verifier says it finds
+    assert 0.01 < found.power["attack_success_rate"] < 0.06
+
+
+def test_the_stated_power_is_that_of_repeated_samples() -> None:
+    rng = np.random.default_rng(2)
+    stated = judged(*sampled(rng)).power["attack_success_rate"]
+    hits = sum(not judged(*sampled(rng, shift=-stated)).holds for _ in range(20))
+    assert hits >= 11  # of 20 at 80 %: fewer happen once in 100 times
+
+
+def test_a_sample_is_random_by_its_seed_and_reaches_many_kinds(project: Path) -> None:
+    records = all_recorded(project / "results")
+    first, again = (draw(records, "2026-11-28", 600) for _ in range(2))
+    assert [record.key for record in first] == [record.key for record in again]
+    assert {record.key for record in first} != {
+        record.key for record in draw(records, "2026-11-29", 600)
+    }
+    names = [record.experiment.name for record in first]
+    assert len(set(names)) > 0.9 * len(names)
+    assert sum(2 * record.provenance.seconds for record in first) <= 600
+    assert len(draw(records, "x", 0)) == 1
+    assert draw([], "x", 10) == []
+
+
+def test_shards_are_all_records_each_once(project: Path) -> None:
+    records = all_recorded(project / "results")
+    parts = [shard(records, number, 7) for number in range(7)]
+    assert sorted(r.key for part in parts for r in part) == sorted(r.key for r in records)
+    assert min(len(part) for part in parts) > len(records) / 10
+    with pytest.raises(ValueError, match=r"shard=7/7: allowed is 0/7 \.\. 6/7"):
+        shard(records, 7, 7)
+
+
+ENTRY = Entry(
+    date="2026-11-28T00:00:00+00:00",
+    seed="x",
+    commit=None,
+    processor="this",
+    made_on={"that": 2},
+    equal=1,
+    agrees=1,
+    differs=0,
+    reasons=(),
+    seconds=3.0,
+)
+
+
+def test_the_history_is_added_to_also_where_the_clock_went_backwards(tmp_path: Path) -> None:
+    assert entries(tmp_path) == []
+    path = append(ENTRY, tmp_path)
+    before = path.read_bytes()
+    earlier = dataclasses.replace(ENTRY, date="2020-01-01T00:00:00+00:00")
+    append(earlier, tmp_path)
+    assert path.read_bytes().startswith(before)
+    assert entries(tmp_path) == [ENTRY, earlier]
+    path.write_bytes(before[:-20])
+    with pytest.raises(CorruptRecord, match=r"line 1 of .* is no verification"):
+        entries(tmp_path)
+
+
+def invoked(*arguments: object) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.output
+
+
+@pytest.mark.slow
+def test_a_verifier_that_is_killed_leaves_all_as_it_was(results: Path, tiny: Make) -> None:
+    made = run(tiny(), progress=False)
+    commit([dataclasses.replace(made, experiment=tiny(seed=seed)) for seed in range(1, 5)])
+    before = {path: path.read_bytes() for path in sorted(results.rglob("*.jsonl"))}
+    code = "from snnbd_book.cli import app; app(['verify', '--minutes', '2', '--record'])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stderr is not None
+    assert "to do" in process.stderr.readline()  # the sweep has begun
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    assert {path: path.read_bytes() for path in sorted(results.rglob("*.jsonl"))} == before
+    assert entries(results) == []
+
+
+@pytest.mark.slow
+def test_the_command_verifies_what_is_committed_and_says_so_by_its_exit_status(
+    results: Path, tiny: Make
+) -> None:
+    code, text = invoked("verify", "--minutes", 1)
+    assert code == 2 and "no committed record can be run here" in text
+    made = run(tiny(), progress=False)
+    threads = dataclasses.replace(made.provenance, threads=1)
+    commit([dataclasses.replace(made, provenance=threads)])
+    code, text = invoked("verify", "--minutes", 2, "--record")
+    assert code == 0, text
+    assert "1 records run again: 1 equal to the bit, 0 agree" in text
+    (entry,) = entries(results)
+    assert (entry.equal, entry.made_on) == (1, {machine.processor(): 1})
+    wrong = dataclasses.replace(made.report, clean_accuracy=Rate(1, 30))
+    commit([dataclasses.replace(made, report=wrong, provenance=threads)])
+    code, text = invoked("verify", "--minutes", 2, "--json")
+    assert code == 1
+    told = json.loads(text[text.index("{") :])
+    assert told["differs"] == 1 and "clean_accuracy was" in told["reasons"][0]
+
+
+def test_stale_lists_what_other_code_made_and_what_it_costs(results: Path, tiny: Make) -> None:
+    made = run(tiny(trigger=None, rate=0.0), progress=False)
+    commit([made])
+    code, text = invoked("stale")
+    assert code == 0 and text.endswith(
+        "0 of 1 records are stale; running them again takes about 0 minutes of one core\n"
+    )
+    older = dataclasses.replace(made.provenance, code="c" * 16, seconds=120.0)
+    commit([dataclasses.replace(made, provenance=older)])
+    _, text = invoked("stale")
+    assert "    1       120 s  other code   nmnist-clean\n1 of 1 records are stale" in text
+    _, text = invoked("stale", "--json")
+    assert json.loads(text) == [
+        {"runs": "nmnist-clean", "other": "code", "count": 1, "seconds": 120.0}
+    ]
+
+
+def test_reproduce_says_what_it_takes_before_it_runs(results: Path, tiny: Make) -> None:
+    made = run(tiny(), progress=False)
+    commit(
+        [dataclasses.replace(made, provenance=dataclasses.replace(made.provenance, seconds=36.0))]
+    )
+    code, text = invoked("reproduce", "--dry-run")
+    assert code == 0
+    assert "1 runs of 1 trainings\ndata sets: nmnist\nabout 0.0 hours of one core" in text
+    code, text = invoked("reproduce", "--profile", "paper", "--paper", "abad2022", "--dry-run")
+    assert "runs of networks and data that no record has: time unknown" in text
+    code, text = invoked("reproduce", "--paper", "nobody")
+    assert code == 2 and "nobody" in text
