@@ -30,11 +30,7 @@ _HOUSES = ("snnbd_core", "snnbd_book")
 _TRUNK = tuple(f"snnbd_book.runs.{name}" for name in ("computing", "resolving", "twins"))
 # What is loaded is compared by its content.
 _LOADED = "snnbd_core.data.load"
-<<<<<<< HEAD
 _SETS = (FrameDataset.__module__, ImageDataset.__module__)
-=======
-_SETS = ("snnbd_core.data.datasets",)
->>>>>>> low
 
 
 def fingerprint(experiment: Experiment) -> str:
