@@ -1,10 +1,9 @@
 """Makes the records that chapters show.
 
-    python -m benchmarks.record_runs [--real] [--seeds 10] [--to results/recorded]
+    python -m benchmarks.record_runs [--real] [--seeds 10]
 
 What they are stands in `snnbd_book.chapters`; those on real recordings (``--real``) need
-``$SNNBD_DATA``. A run that has a record in the results folder, of this code and data, is not
-repeated.
+``$SNNBD_DATA``. A run that has a record is not repeated: ``snnbd reproduce`` does that.
 """
 
 from __future__ import annotations
@@ -12,14 +11,10 @@ from __future__ import annotations
 import argparse
 import time
 from importlib import import_module
-from pathlib import Path
-
-from rich.console import Console
 
 from snnbd_book import sweeps
 from snnbd_book.chapters.groups import every
-from snnbd_book.runs import Experiment, results_dir, stored
-from snnbd_book.runs.store import RECORDED
+from snnbd_book.runs import Experiment, at_hand, commit
 
 CHAPTERS = (
     "neuromorphic_triggers",
@@ -32,11 +27,10 @@ CHAPTERS = (
 
 
 def main() -> None:
-    """Runs what has no record yet, and copies all records where the chapters look for them."""
+    """Runs what has no record yet, and puts the records among the committed ones."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", action="store_true")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--to", type=Path, default=results_dir() / RECORDED)
     given = parser.parse_args()
     profile = "sample" if given.real else "quick"
     found = {
@@ -47,14 +41,10 @@ def main() -> None:
     }
     chosen = list(found.values())
     start = time.perf_counter()
-    table = sweeps.run(chosen, keep_networks=True, device="cpu", console=Console(stderr=True))
-    assert (table["status"] == "done").all(), table["error"].dropna().iloc[0]
-    for one in chosen:
-        record = stored(one)
-        assert record is not None, f"{one.name}-{one.hash} was just run"
-        record.write(given.to)
+    missing = [one for one in chosen if at_hand(one) is None]
+    commit(sweeps.records(missing, device="cpu").values())
     minutes = (time.perf_counter() - start) / 60
-    print(f"{len(chosen)} records in {given.to}, {minutes:.1f} minutes")
+    print(f"{len(missing)} of {len(chosen)} runs in {minutes:.1f} minutes")
 
 
 def wanted(chapter: str) -> list[Experiment]:
