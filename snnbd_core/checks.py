@@ -136,18 +136,15 @@ def finite(net: nn.Module, done: str) -> None:
     """
     network(net)
     for name, values in (*net.named_parameters(), *net.named_buffers()):
+        wrong = None
         if nn.parameter.is_lazy(values):
-            raise ValueError(
-                f"the weights {name} have no shape yet: nothing can be {done}; run the network "
-                "once on a batch, or train it"
-            )
-        if values.dtype in (torch.float16, torch.bfloat16):
-            raise ValueError(
-                f"the weights {name} are {values.dtype}: allowed is float32 or float64, as "
-                "net.float() gives them"
-            )
-        if not bool(torch.isfinite(values).all()):
-            raise ValueError(f"the weights {name} are not finite: nothing can be {done}")
+            wrong = "have no shape yet; run the network once on a batch, or train it"
+        elif values.dtype in (torch.float16, torch.bfloat16):
+            wrong = f"are {values.dtype}: allowed is float32 or float64, as net.float() gives them"
+        elif not bool(torch.isfinite(values).all()):
+            wrong = "are not finite"
+        if wrong is not None:
+            raise ValueError(f"nothing can be {done}: the weights {name} {wrong}")
 
 
 def trainable(net: nn.Module) -> None:
@@ -161,18 +158,10 @@ def trainable(net: nn.Module) -> None:
 
 
 def classes(count: int, least: int, method: str) -> None:
-    """Raises ValueError for a network with fewer classes than a statistic can work with.
-
-    Args:
-        count: of the network's classes.
-        least: how many there must be.
-        method: what compares them.
-    """
+    """Raises ValueError for a network with fewer classes than a method can compare."""
     if count < least:
-        raise ValueError(
-            f"classes={count}: {method} compares each class with the others and needs at least "
-            f"{least}"
-        )
+        words = "compares each class with the others and needs at least"
+        raise ValueError(f"classes={count}: {method} {words} {least}")
 
 
 Check = Callable[[str, Any], Any]

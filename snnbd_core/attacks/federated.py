@@ -23,8 +23,7 @@ from snnbd_core.learning import History, Rule, Task, Trained
 from snnbd_core.poisoning import poison
 from snnbd_core.triggers.checks import as_position
 from snnbd_core.triggers.frames import Overwriting
-from snnbd_core.triggers.placement import Rectangle, place
-from snnbd_core.triggers.polarity import check_polarity
+from snnbd_core.triggers.placement import Rectangle, check_polarity, place
 
 __all__ = ["Federated", "TimeSliced", "average"]
 

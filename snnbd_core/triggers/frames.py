@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from snnbd_core.triggers.placement import Rectangle
-from snnbd_core.triggers.polarity import POLARITIES
+from snnbd_core.triggers.placement import POLARITIES, Rectangle
 
 __all__ = ["Frames", "Overwriting", "Schedule", "frame_shape", "overwrite"]
 
@@ -62,16 +61,9 @@ class Overwriting:
 def overwrite(
     frames: Frames, schedule: Iterable[tuple[Rectangle, slice]], polarity: str, strength: float
 ) -> Frames:
-    """A copy of `frames` whose patches hold `strength` or 0 in each polarity channel.
+    """A copy of frames [..., T, 2, H, W] whose patches hold `strength` or 0 in each channel.
 
-    Args:
-        frames: counts [..., T, 2, H, W].
-        schedule: see `Schedule`.
-        polarity: a name of `POLARITIES`.
-        strength: the count written where the polarity is present; the papers write 1.
-
-    Raises:
-        ValueError: integer frames that cannot hold the strength.
+    ValueError for integer frames that cannot hold the strength.
     """
     _check_representable(frames, strength)
     out: Frames = frames.copy() if isinstance(frames, np.ndarray) else frames.clone()

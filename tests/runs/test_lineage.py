@@ -37,7 +37,7 @@ def test_a_clean_run_comes_from_neurons_networks_training_and_evaluation() -> No
         "learning.surrogate_gradient",
         "metrics.evaluation",
         "poisoning",
-        "data.images",
+        "data.samples",
     ):
         assert f"snnbd_core.{name}" in found
     assert "snnbd_book.runs.computing" in found

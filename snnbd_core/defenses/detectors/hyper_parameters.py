@@ -33,7 +33,7 @@ def card(net: nn.Module) -> Card:
     names = {module: name for name, module in view.net.named_modules()}
     found = []
     for module, adapter in view.neurons:
-        settings = adapter.settings(module).detached()
+        settings = adapter.settings(module)
         if settings.threshold is None or settings.decay is None:
             raise adapter.blind(module, "a threshold and a decay", "needed are neurons with both")
         means = float(settings.threshold.mean()), float(settings.decay.mean())
