@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -126,15 +126,13 @@ class DetectedClamps(Repair):
     Needs spiking layers.
     """
 
+    rounds: ClassVar[str] = (
+        f"{PotentialMargins.iterations} iterations, {PotentialClamps.iterations} more if accused"
+    )
+
     weight: Positive = PotentialClamps.weight
     high: Positive = PotentialMargins.high
     frames: Count = PotentialMargins.frames
-
-    @property
-    def rounds(self) -> str:
-        """What it repeats, for a table of costs."""
-        ours, theirs = self.detector.iterations, PotentialClamps.iterations
-        return f"{ours} iterations, {theirs} more if accused"
 
     @property
     def detector(self) -> PotentialMargins:

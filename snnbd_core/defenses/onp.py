@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -87,15 +88,12 @@ class OptimisedPruning(Pruning):
         search, samples: iterations of the search for a trigger, and clean samples used in it.
     """
 
+    rounds: ClassVar[str] = "{search} iterations for each class, {episodes} episodes"
+
     episodes: Count = 300
     learning_rate: Positive = 0.02
     search: Count = 80
     samples: Count = 64
-
-    @property
-    def rounds(self) -> str:
-        """What it repeats, for a table of costs."""
-        return f"{self.search} iterations for each class, {self.episodes} episodes"
 
     def _choice(self, bench: Bench) -> Choice:
         """The last probabilities of pruning, and the best pruning that was tried."""

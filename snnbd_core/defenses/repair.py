@@ -15,7 +15,10 @@ __all__ = ["Repair", "tuned"]
 
 
 class Repair(Settings):
-    """A frozen dataclass of a repair's settings; each repair writes `_repaired`."""
+    """A frozen dataclass of a repair's settings; each repair writes `_repaired`.
+
+    One that repeats something says by ``rounds`` what, with the names of its settings in braces.
+    """
 
     data_free: ClassVar[bool] = False  # True reads at most the shape of samples
 

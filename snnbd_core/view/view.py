@@ -51,11 +51,15 @@ class View:
 
         Raises:
             ValueError: an output that is no [B, classes], or not of finite numbers.
+            RuntimeError: the network's own, with the shape that it was given.
         """
         self.reset()
         try:
             logits = self.net(as_read(self.net, sequence))
             return finite(checked_logits(logits, sequence.shape[1]))
+        except RuntimeError as error:
+            error.add_note(f"the network was given a sequence [T, B, ...] of {[*sequence.shape]}")
+            raise
         finally:
             self.reset()  # states that hang on a graph can be neither copied nor saved
 

@@ -201,7 +201,7 @@ def figure_table(runs: Grid, figure: str) -> pd.DataFrame:
 def _rounds(defence: Any) -> str:
     """ "30 epochs, 100 iterations", or what the defence says itself; "-" for one that has none."""
     if hasattr(defence, "rounds"):
-        return str(defence.rounds)
+        return str(defence.rounds.format(**vars(defence)))
     kinds = ("epochs", "iterations", "episodes")
     found = [(field.name, getattr(defence, field.name)) for field in fields(defence)]
     said = [

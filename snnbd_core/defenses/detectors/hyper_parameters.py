@@ -73,7 +73,9 @@ class HyperParameters(ModelDetector):
 
     def _verdict(self, bench: Bench) -> Verdict:
         found = card(bench.net)
-        expected = self.expected or tuple((name, *found[0][1:]) for name, _, _ in found)
+        expected = self.expected
+        if expected is None:
+            expected = tuple((name, *found[0][1:]) for name, _, _ in found)
         names = [[name for name, _, _ in rows] for rows in (found, expected)]
         if names[0] != names[1]:
             raise ValueError(f"expected={names[1]}: the network has layers {names[0]}")
