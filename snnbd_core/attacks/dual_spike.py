@@ -83,6 +83,7 @@ class DualSpike(Checked, Rule):
             epochs=task.epochs,
             seed_of=lambda epoch: task.seed + epoch,
             progress=task.progress,
+            precision=task.precision,
         )
         return Trained(net.eval(), history)
 

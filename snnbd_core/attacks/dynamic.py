@@ -191,6 +191,7 @@ class Dynamic(Checked):
             epochs=task.epochs,
             seed_of=lambda epoch: task.seed + epoch,
             progress=task.progress,
+            precision=task.precision,
         ):
             history, found = done, score()
             if found >= best:

@@ -142,7 +142,7 @@ class Federated(Checked, Rule):
                 learning_rate=task.learning_rate,
                 seconds=seconds,
             )
-        return Trained(net.eval(), history)
+        return Trained(net.eval(), replace(history, precision=done.precision))
 
     def _parts(self, task: Task) -> list[Any]:
         """Each client's samples; those of attackers poisoned."""
