@@ -10,17 +10,18 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import nn
 
-from snnbd_core.checks import Count, Natural, Positive, Settings, Unit
+from snnbd_core.checks import Checked, Count, Natural, Positive, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import choose_device
 from snnbd_core.learning.history import History
+from snnbd_core.learning.precision import Precision
 from snnbd_core.learning.surrogate_gradient import loss_named, train
 
 __all__ = ["Rule", "SurrogateGradient", "Task", "Trained"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(Settings):
+class Task(Checked):
     """One training as a rule is asked for it.
 
     Attributes:
@@ -36,6 +37,7 @@ class Task(Settings):
         source: the trained network that the rule starts from, this task's own copy; None where
             the rule has none.
         checkpoint, checkpoint_seconds: as in `train`; for rules of one training.
+        precision: as in `train`.
     """
 
     clean: Any
@@ -55,6 +57,7 @@ class Task(Settings):
     source: nn.Module | None = None
     checkpoint: Path | None = None
     checkpoint_seconds: float = 0.0
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,6 +89,7 @@ class Task(Settings):
             "loss",
             "steps",
             "progress",
+            "precision",
         )
         settings = {name: getattr(self, name) for name in shared}
         return train(net, self.poisoned if dataset is None else dataset, **{**settings, **changes})

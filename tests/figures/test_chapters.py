@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 import snnbd_core as sb
 from snnbd_book import figures, runs
-from snnbd_book.chapters import (
+from snnbd_book.drawings import (
     badsnn,
     detecting_backdoors,
     learning_rules,

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from snnbd_book import claims, figures
-from snnbd_book.chapters import neuromorphic_triggers
-from snnbd_book.chapters.neuromorphic_triggers import setting
 from snnbd_book.claims.sample import Sample
 from snnbd_book.claims.verdict import Figure
+from snnbd_book.drawings import neuromorphic_triggers
+from snnbd_book.drawings.neuromorphic_triggers import setting
 from snnbd_book.runs import Experiment, run
 from snnbd_core.triggers import Moving, Static
 

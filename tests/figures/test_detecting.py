@@ -8,7 +8,7 @@ import torch
 
 import snnbd_core as sb
 from snnbd_book import figures, runs
-from snnbd_book.chapters import detecting_backdoors
+from snnbd_book.drawings import detecting_backdoors
 from snnbd_book.figures import style
 from snnbd_book.runs import Neuron
 from snnbd_book.runs.provenance import Provenance
