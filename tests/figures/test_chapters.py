@@ -52,7 +52,11 @@ def record(success=50, accuracy=90, floor=2, **extra):
     )
     history = History((0.1,), (0.9,), (1e-3,), (2.0,))
     provenance = Provenance.now(
-        dataset="a-b", device=torch.device("cpu"), seed=0, seconds=1.0, peak_memory=1
+        runs.Experiment(),
+        dataset="a-b",
+        device=torch.device("cpu"),
+        seconds=1.0,
+        peak_memory=1,
     )
     return Record(
         experiment=runs.Experiment(), report=report, history=history, provenance=provenance
