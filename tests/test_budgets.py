@@ -32,6 +32,7 @@ PUBLIC = [
     "data",
     "defenses",
     "evaluate",
+    "exchange",
     "learning",
     "metrics",
     "networks",
@@ -105,7 +106,17 @@ def test_the_library_shows_its_contract_and_nothing_else() -> None:
     assert sorted(sb.__all__) == PUBLIC
 
 
-ROOMS = ("attacks", "badsnn", "data", "defenses", "learning", "metrics", "networks", "triggers")
+ROOMS = (
+    "attacks",
+    "badsnn",
+    "data",
+    "defenses",
+    "exchange",
+    "learning",
+    "metrics",
+    "networks",
+    "triggers",
+)
 
 
 @pytest.mark.parametrize("room", ROOMS)
