@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -117,6 +119,17 @@ _later("sweep", "snnbd_book.sweeps", "cli", "Run a grid of experiments side by s
 _later("verify", _VERIFY, "verify", "Run a sample of the committed records again and compare.")
 _later("stale", _VERIFY, "stale", "List records that other code made, and what running costs.")
 _later("reproduce", _VERIFY, "reproduce", "Run every run of the book again on this machine.")
+
+
+@app.command(
+    "gpu-check",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def gpu_check(context: typer.Context, folder: Folder = Path()) -> None:
+    """Look a GPU over in six minutes: kernels, speed, memory, a training; `--help` says more."""
+    command = [sys.executable, "-m", "benchmarks.gpu_check", *context.args]
+    raise typer.Exit(subprocess.run(command, cwd=folder, check=False).returncode)
 
 
 def _failure(reason: object) -> typer.Exit:

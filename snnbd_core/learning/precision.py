@@ -27,7 +27,7 @@ from snnbd_core.neurons import LIF
 from snnbd_core.view import libraries
 from snnbd_core.view.ours import Ours
 
-__all__ = ["Precision", "chosen", "computing", "is_half"]
+__all__ = ["Precision", "chosen", "computing", "has_bf16", "is_half"]
 
 Precision = Literal["auto", "float32", "bf16"]
 LARGE = 1_000_000  # weights of a network that gains
@@ -49,7 +49,7 @@ def chosen(precision: str, net: nn.Module, device: torch.device) -> str:
         return "bf16" if single and _gains(net, device) else "float32"
     if not single:
         raise ValueError("precision='bf16' needs weights in float32: allowed here is auto, float32")
-    if not _has_bf16(device):
+    if not has_bf16(device):
         raise ValueError(
             f"precision='bf16' needs instructions for bfloat16, which {device.type!r} has not here "
             "(on a CPU: AVX-512 BF16, AMX, or ARM's): allowed is auto, float32"
@@ -70,24 +70,25 @@ def computing(precision: str) -> Iterator[None]:
 def is_half(device: torch.device) -> bool:
     """Whether a network computes in bfloat16 now; outside of a training it does so on CUDA."""
     now = _now.get()
-    return now == "bf16" if now else device.type == "cuda" and _has_bf16(device)
+    return now == "bf16" if now else device.type == "cuda" and has_bf16(device)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    kinds = ("avx512_bf16", "amx_tile", "bf16")  # "bf16" is ARM's
+    return device.type == "cpu" and _allowed("BF16", "AMX") and any(map(_instructions, kinds))
 
 
 def _gains(net: nn.Module, device: torch.device) -> bool:
     if device.type != "cpu":
-        return _has_bf16(device)
+        return has_bf16(device)
     large = sum(weight.numel() for weight in net.parameters() if weight.dim() > 1) >= LARGE
     if not large or not (_allowed("AMX") and _instructions("amx_tile")):
         return False
     others = any(not isinstance(adapter, Ours) for _, adapter in libraries.spiking(net))
     return not others and any(isinstance(layer, LIF | nn.ReLU) for layer in net.modules())
-
-
-def _has_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    kinds = ("avx512_bf16", "amx_tile", "bf16")  # "bf16" is ARM's
-    return device.type == "cpu" and _allowed("BF16", "AMX") and any(map(_instructions, kinds))
 
 
 def _instructions(name: str) -> bool:

@@ -30,7 +30,11 @@ def record(**extra):
         extra=extra,
     )
     provenance = Provenance.now(
-        dataset="a-b", device=torch.device("cpu"), seed=0, seconds=1.0, peak_memory=1
+        runs.Experiment(),
+        dataset="a-b",
+        device=torch.device("cpu"),
+        seconds=1.0,
+        peak_memory=1,
     )
     history = History((0.1,), (0.9,), (1e-3,), (2.0,))
     return Record(

@@ -11,10 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from snnbd_book.claims import Sample
+from snnbd_book.claims.intervals import exact
+from snnbd_book.claims.pairs import effectiveness, separation
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
-from snnbd_core.defenses import defence_effectiveness
-from snnbd_core.defenses.detectors import Roc, Verdict, pooled, roc
+from snnbd_core.defenses.detectors import Roc, Verdict, pooled
 
 Grid = Mapping[str, Mapping[str, Sequence[Record]]]
 """Attack -> defence, or detector -> attack -> the records of its seeds."""
@@ -31,16 +32,13 @@ def verdicts_table(found: Grid) -> pd.DataFrame:
     """
     rows = {}
     for name, groups in found.items():
-        clean, attacked = (
-            [_verdict(one) for one in groups[kind]] for kind in ("clean", "attacked")
-        )
-        curve = roc([one.score for one in clean], [one.score for one in attacked])
         found_here, right = _accusations(groups["attacked"])
+        clean = [_verdict(one).backdoored for one in groups["clean"]]
         rows[name] = {
-            "false alarms": f"{sum(one.backdoored for one in clean)} of {len(clean)}",
+            "false alarms": _share(sum(clean), len(clean)),
             "found": found_here,
             "right target": right,
-            "AUC": _area(curve),
+            "AUC": str(separation(groups["clean"], groups["attacked"])),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
@@ -62,10 +60,18 @@ def accused_table(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
 
 
 def _accusations(attacked: Sequence[Record]) -> tuple[str, str]:
-    """ "2 of 3" networks are accused, "1 of 2" of these of the class that is the target."""
+    """Networks that are accused, and those of them that are accused of the target."""
     verdicts = [(_verdict(one), one.experiment.target) for one in attacked]
     right = [one.target == target for one, target in verdicts if one.backdoored]
-    return f"{len(right)} of {len(attacked)}", f"{sum(right)} of {len(right)}"
+    return _share(len(right), len(attacked)), _share(sum(right), len(right))
+
+
+def _share(some: int, count: int) -> str:
+    """ "2 of 3 (9-99 %)": with the interval of the share, networks being few."""
+    if not count:
+        return "0 of 0"
+    low, high = exact(some, count)
+    return f"{some} of {count} ({100 * low:.0f}-{100 * high:.0f} %)"
 
 
 def pooled_curves(found: Grid) -> dict[str, dict[str, Roc]]:
@@ -85,13 +91,20 @@ def pooled_curves(found: Grid) -> dict[str, dict[str, Roc]]:
     return curves
 
 
-def areas_table(found: Mapping[str, Mapping[str, Roc]]) -> pd.DataFrame:
-    """Areas under the curve: attack -> detector -> its curve; "-" where there is none."""
-    rows = {
-        attack: {detector: _area(curve) for detector, curve in by_detector.items()}
-        for attack, by_detector in found.items()
+def areas_table(found: Grid) -> pd.DataFrame:
+    """Areas under the curve, mean over networks: an attack a row, a detector a column.
+
+    Args:
+        found: detector -> attack -> records that it probed; "-" stands for an attack without.
+
+    Raises:
+        ValueError: a record of something else than a detector of samples.
+    """
+    columns = {
+        detector: {attack: str(Sample.of(group, "detection_area")) for attack, group in by.items()}
+        for detector, by in found.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
+    return pd.DataFrame(columns).fillna("-")
 
 
 def draw_rocs(found: Mapping[str, Mapping[str, Roc]]) -> Figure:
@@ -110,13 +123,14 @@ def draw_rocs(found: Mapping[str, Mapping[str, Roc]]) -> Figure:
 
 
 def draw_repairs(runs: Grid) -> Figure:
-    """Two maps, attacks by repairs: clean accuracy kept, and success left."""
+    """Two maps, attacks by repairs: clean accuracy kept, and success left, with intervals."""
     attacks, repairs = list(runs), list(next(iter(runs.values())))
     figure = style.new_figure(0.55 * len(repairs) + 1.6)
     panels = figure.subplots(1, 2, sharey=True)
     fields = {"clean accuracy kept": "clean_accuracy", "attack success left": "attack_success_rate"}
     for axes, (title, field) in zip(panels, fields.items(), strict=True):
-        values = np.array([[_mean(runs[a][r], field) for a in attacks] for r in repairs])
+        cells = [[Sample.of(runs[a][r], field) for a in attacks] for r in repairs]
+        values = np.array([[cell.mean for cell in row] for row in cells])
         axes.imshow(
             values,
             cmap="Blues" if field == "clean_accuracy" else "Oranges",
@@ -125,15 +139,11 @@ def draw_repairs(runs: Grid) -> Figure:
             aspect="auto",
         )
         for (row, column), value in np.ndenumerate(values):
-            axes.text(
-                column,
-                row,
-                f"{100 * value:.0f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if value > 0.6 else "black",
-            )
+            ends = (f"{100 * end:.0f}" for end in cells[row][column].interval)
+            colour = "white" if value > 0.6 else "black"
+            middle = {"ha": "center", "color": colour}
+            axes.text(column, row, f"{100 * value:.0f}", va="bottom", fontsize=8, **middle)
+            axes.text(column, row, f"({'-'.join(ends)})", va="top", fontsize=6, **middle)
         axes.set_xticks(range(len(attacks)), attacks, rotation=40, ha="right", fontsize=8)
         axes.set_yticks(range(len(repairs)), repairs, fontsize=8)
         axes.set_title(f"{title} (%)")
@@ -141,7 +151,7 @@ def draw_repairs(runs: Grid) -> Figure:
 
 
 def effectiveness_table(runs: Grid, nothing: str = "nothing") -> pd.DataFrame:
-    """DER of each repair against each attack, mean over seeds.
+    """DER of each repair against each attack, mean over seeds with its interval.
 
     Args:
         runs: attack -> repair -> records of its seeds, in the same order of seeds.
@@ -152,11 +162,7 @@ def effectiveness_table(runs: Grid, nothing: str = "nothing") -> pd.DataFrame:
         before = by_repair[nothing]
         for repair, after in by_repair.items():
             if repair != nothing:
-                rates = [
-                    defence_effectiveness(one.report, other.report)
-                    for one, other in zip(before, after, strict=True)
-                ]
-                rows.setdefault(repair, {})[attack] = f"{np.mean(rates):.2f}"
+                rows.setdefault(repair, {})[attack] = str(effectiveness(before, after))
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -214,12 +220,3 @@ def _rounds(defence: Any) -> str:
 
 def _verdict(record: Record) -> Verdict:
     return Verdict.from_figures(record.report.extra)
-
-
-def _area(curve: Roc) -> str:
-    low, high = curve.interval
-    return f"{curve.area:.2f} ({low:.2f}-{high:.2f})"
-
-
-def _mean(records: Sequence[Record], field: str) -> float:
-    return Sample.of(records, field).mean
