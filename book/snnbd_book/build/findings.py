@@ -101,7 +101,9 @@ class Role(SphinxRole):
         up = "../" * self.env.docname.count("/")
         mark = (
             f'<a class="finding-mark" href="{up}{PAGE}.html#{found["id"]}" '
-            'title="Tested at each build: how" aria-label="The test of this">&#10003;</a>'
+            f'title="Tested at each build: how" '
+            f'aria-label="Its test: {found["id"].replace("-", " ")}">'
+            "&#10003;</a>"
         )
         return [sentence, nodes.raw("", mark, format="html")], messages
 

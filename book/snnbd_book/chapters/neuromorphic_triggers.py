@@ -24,6 +24,20 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             }
             for name, kind in {"static": Static, "moving": Moving}.items()
         },
+        "corners": {
+            polarity: runs(trigger=Static(polarity=polarity), rate=0.1)
+            for polarity in ("on", "off", "both")
+        },
+        "sizes": {
+            size: runs(trigger=Static(size=size, position="top-left", polarity="off"), rate=0.01)
+            for size in (0.1, 0.3)
+        },
+        "rare": {
+            "static, corner": runs(trigger=Static(polarity="off"), rate=0.001),
+            "static, middle": runs(trigger=Static(position="middle"), rate=0.001),
+            "moving, middle": runs(trigger=Moving(position="middle", polarity="off"), rate=0.001),
+        },
+        "clean": runs(),
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
             for name, trigger in {"frames": CORNER, "events": LIGHT}.items()

@@ -13,6 +13,7 @@ min(x), max(x)             least and greatest seed (also of several numbers)
 lower(x), upper(x)         ends of the 95 % interval of the mean, see `intervals`
 abs(number)                without sign
 all(..), any(..)           of a test ``for each in group``; min(..) and max(..) of a number likewise
+names(group)               in a loop, the names of its members in their place, for ``other[name]``
 only(group, "a", ..)       the settings of these names
 but(group, "a", ..)        the others
 =========================  =========================================================================
@@ -35,7 +36,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from snnbd_book.claims.grammar import check, is_loop, is_sample, says
+from snnbd_book.claims.grammar import NAMES, called, check, is_loop, is_sample, says
 from snnbd_book.claims.pairs import OF_GROUPS
 from snnbd_book.claims.sample import Sample
 
@@ -215,6 +216,11 @@ def _group(node: ast.expr, groups: Groups) -> Any:
             return _member(groups, name, "the groups")
         case ast.Subscript(value=group, slice=ast.Constant(value=key)):
             return _member(_group(group, groups), key, ast.unparse(group))
+        case ast.Subscript(value=group, slice=ast.Name(id=name)):
+            key = _member(groups, name, "the groups")
+            if isinstance(key, Mapping | list):
+                raise ValueError(f"{name} is no name: go through names(..) for one")
+            return _member(_group(group, groups), key, ast.unparse(group))
         case ast.Call(func=ast.Name(id=name), args=[group, *keys]):
             found, chosen = _group(group, groups), [key.value for key in keys]  # type: ignore[attr-defined]  # constants
             for key in chosen:
@@ -235,11 +241,12 @@ def _bound(loops: list[ast.comprehension], groups: Groups) -> Iterator[tuple[str
     """The members of a loop, by the names of all their loops, each with the groups and itself."""
     first, *rest = loops
     assert isinstance(first.target, ast.Name)
-    found = _group(first.iter, groups)
+    names = called(first.iter) == NAMES
+    found = _group(first.iter.args[0] if names else first.iter, groups)  # type: ignore[attr-defined]  # a call
     if not isinstance(found, Mapping) or not found:
         raise ValueError(f"{ast.unparse(first.iter)} has no members to go through")
     for key, member in found.items():
-        inner: Groups = ChainMap({first.target.id: member}, groups)  # type: ignore[arg-type]  # is only read
+        inner: Groups = ChainMap({first.target.id: key if names else member}, groups)  # type: ignore[arg-type]  # is only read
         if not rest:
             yield str(key), inner
             continue

@@ -17,6 +17,7 @@ OVER_SEEDS = ("mean", "min", "max", "lower", "upper")
 OVER_NUMBERS = ("min", "max", "abs")
 OVER_MEMBERS = ("all", "any", "min", "max")
 PARTS = ("only", "but")
+NAMES = "names"
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
@@ -40,7 +41,8 @@ def check(node: ast.expr, text: str) -> None:
             for loop in loops:
                 if loop.ifs or not isinstance(loop.target, ast.Name):
                     raise ValueError(f"test={text!r}: only 'for NAME in GROUP' is allowed")
-                _check_group(loop.iter, text)
+                names = called(loop.iter) == NAMES
+                _check_group(loop.iter.args[0] if names else loop.iter, text)  # type: ignore[attr-defined]  # a call
             parts = [elt]
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if (
             name in OVER_SEEDS and is_sample(argument)
@@ -77,7 +79,7 @@ def _check_group(node: ast.expr, text: str) -> None:
     match node:
         case ast.Name():
             return
-        case ast.Subscript(value=group, slice=ast.Constant()):
+        case ast.Subscript(value=group, slice=ast.Constant() | ast.Name()):
             _check_group(group, text)
         case ast.Call(func=ast.Name(id=name), args=[group, *keys], keywords=[]) if (
             name in PARTS and keys and all(isinstance(key, ast.Constant) for key in keys)
@@ -92,26 +94,26 @@ def _refused(node: ast.expr, text: str) -> ValueError:
         f"test={text!r}: {ast.unparse(node)!r} is not allowed; allowed are numbers, + - * /, "
         "< <= > >=, and, or, not, abs(), mean(), min(), max(), lower(), upper() of "
         f"experiment.figure or of {', '.join(OF_GROUPS)}, all(), any(), min(), max() of a test "
-        "'for each in group', group[name], only() and but()"
+        "'for each in group' or 'in names(group)', group[name], only() and but()"
     )
 
 
 def is_sample(node: ast.expr) -> bool:
     """Whether it gives one value for each seed."""
-    return isinstance(node, ast.Attribute) or _called(node) in OF_GROUPS
+    return isinstance(node, ast.Attribute) or called(node) in OF_GROUPS
 
 
 def is_loop(node: ast.expr) -> bool:
-    return _called(node) in OVER_MEMBERS and isinstance(node.args[0], ast.GeneratorExp)  # type: ignore[attr-defined]  # a call
+    return called(node) in OVER_MEMBERS and isinstance(node.args[0], ast.GeneratorExp)  # type: ignore[attr-defined]  # a call
 
 
 def says(node: ast.expr) -> bool:
     """Whether it is true or false, and no number."""
     negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
-    return isinstance(node, ast.Compare | ast.BoolOp) or negated or _called(node) in ("all", "any")
+    return isinstance(node, ast.Compare | ast.BoolOp) or negated or called(node) in ("all", "any")
 
 
-def _called(node: ast.expr) -> str:
+def called(node: ast.expr) -> str:
     """The name of a function that is called with arguments by position; empty for another node."""
     match node:
         case ast.Call(func=ast.Name(id=name), args=[_, *_], keywords=[]):

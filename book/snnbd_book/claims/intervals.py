@@ -86,11 +86,14 @@ def newcombe(area: float, clean: int, attacked: int) -> Interval:
     Unlike Hanley and McNeil's it has a width at 0 and 1 too. Student's quantile stands in the place
     of the normal one: three scores of a kind tell little.
     """
+    if clean + attacked < 3:
+        return 0.0, 1.0
     quantile = _quantile(clean + attacked - 2)
     pairs = (clean + attacked) / 2 - 1
     spread = _GRID * (1 - _GRID) * (1 + pairs * ((1 - _GRID) / (2 - _GRID) + _GRID / (1 + _GRID)))
-    inside = _GRID[np.abs(_GRID - area) <= quantile * np.sqrt(spread / (clean * attacked))]
-    return float(min(area, *inside[:1])), float(max(area, *inside[-1:]))
+    far = np.abs(_GRID - area) > quantile * np.sqrt(spread / (clean * attacked))
+    inside = np.r_[area, _GRID[~far]]
+    return float(inside.min()), float(inside.max())
 
 
 def area_of_networks(clean: Sequence[float], attacked: Sequence[float]) -> tuple[float, Interval]:

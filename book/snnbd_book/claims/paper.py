@@ -97,6 +97,13 @@ class Claim:
     chapter: str
     seeds: tuple[int, ...]
 
+    @property
+    def optional(self) -> set[str]:
+        """Experiments of longer trainings, which a profile may do without."""
+        shown = {figure.experiment for figure in self.figures}
+        tests = [test.figures for test in (self.reproduced, self.partly) if test]
+        return self.settings.keys() - shown - {name for test in tests for name, _ in test}
+
 
 @dataclass(frozen=True)
 class Paper:

@@ -145,9 +145,10 @@ def judge(
     for name, settings in claim.settings.items():
         for item in _seeded(settings[profile], seeds or claim.seeds):
             record = source.record(item)
-            if record is None:
+            if record is not None:
+                found.setdefault(name, []).append(record)
+            elif name not in claim.optional:
                 return _not_run(claim, profile, source.reason(item))
-            found.setdefault(name, []).append(record)
     verdict, reason = _decided(claim, found)
     data = {record.experiment.data for records in found.values() for record in records}
     elsewhere = claim.data and not {claim.data} & {_STAND_INS.get(one, one) for one in data}
@@ -204,7 +205,7 @@ def _decided(claim: Claim, found: Mapping[str, list[Record]]) -> tuple[str, str]
     )
     try:
         for verdict, test in tests:
-            if test is None:
+            if test is None or any(name not in found for name, _ in test.figures):
                 continue
             holds = test.holds(found)
             reasons.append(f"{test.explained(found)} is {'true' if holds else 'false'}.")

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -23,35 +22,42 @@ __all__ = [
     "draw_answers",
     "draw_images",
     "draw_layer_rates",
+    "draw_targets",
     "draw_traces",
     "most_changed",
-    "targets_table",
 ]
 
 
-def targets_table(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.DataFrame:
-    """Success for each target, means over seeds; in brackets without the trigger, and the floor.
+_MARKS = {
+    "success": ("attack_success_rate", "o", style.MARK, 0.0),
+    "target without trigger": ("untriggered_target_rate", "s", style.POTENTIAL, -0.22),
+    "floor (clean network)": ("floor", "|", style.CURRENT, -0.34),
+    "clean accuracy": ("clean_accuracy", "^", style.SERIES[2], 0.22),
+}
+"""Name -> figure, mark, colour, height beside its row."""
+
+
+def draw_targets(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
+    """A panel for each target and a row for each setting: four rates with their 95 % intervals.
 
     Args:
-        runs: name of a row -> name of a column -> records of one target; clean accuracy is the
-            mean over all of a row.
+        runs: name of a row -> target -> records; a setting may lack some targets.
     """
-    rows = {}
-    for name, by_target in runs.items():
-        everything = [record for records in by_target.values() for record in records]
-        rows[name] = {"CA": _percent(everything, "clean_accuracy")} | {
-            f"ASR, {target}": f"{_percent(records, 'attack_success_rate')} "
-            f"({_percent(records, 'untriggered_target_rate')}, {_percent(records, 'floor')})"
-            for target, records in by_target.items()
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
-
-
-def _percent(records: Sequence[Record], figure: str) -> str:
-    """Mean over the records; "-" where none has the figure."""
-    if all(record.report.figure(figure) is None for record in records):
-        return "-"
-    return f"{100 * Sample.of(records, figure).mean:.0f} %"
+    targets = list(dict.fromkeys(target for by_target in runs.values() for target in by_target))
+    figure = style.new_figure(0.42 * len(runs) + 1.1)
+    panels = figure.subplots(1, len(targets), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, target in zip(panels, targets, strict=True):
+        for row, by_target in enumerate(runs.values()):
+            for label, (name, mark, colour, beside) in _MARKS.items():
+                sample, height = Sample.of(by_target[target], name), -row + beside
+                low, high = sample.interval
+                axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1)
+                axes.plot(100 * sample.mean, height, mark, color=colour, markersize=5, label=label)
+        axes.set(title=target, xlabel="%", xlim=(-3, 103))
+        axes.grid(axis="x", linewidth=0.4)
+    panels[0].set_yticks([-row for row in range(len(runs))], list(runs), fontsize=8)
+    style.legend_below(figure, panels[0])
+    return figure
 
 
 def draw_images(rows: Mapping[str, Sequence[Tensor]]) -> Figure:

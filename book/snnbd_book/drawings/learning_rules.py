@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from snnbd_book.chapters.learning_rules import SOURCES
 from snnbd_book.claims import Sample
+from snnbd_book.claims.pairs import migrated
 from snnbd_book.claims.sample import show
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
 from snnbd_core.learning.conversion import HalfStart
-from snnbd_core.metrics.migration_rates import migration_rate
 
 __all__ = [
     "cost_table",
@@ -133,13 +133,8 @@ def rules_table(
             "MR2": "-",
         }
         if name in anns:
-            rates = [
-                migration_rate(snn.report, ann.report)
-                for snn, ann in zip(records, anns[name], strict=True)
-            ]
-            # A share of the ANN's gain, unless a seed gains more than its ANN or less than nothing.
-            ratio = Sample(tuple(rates), most=max(1.0, *rates), least=min(0.0, *rates))
-            spread = ratio.interval if len(rates) > 1 else None  # one seed says nothing of it
+            ratio = migrated(records, anns[name])
+            spread = ratio.interval if len(records) > 1 else None  # one seed says nothing of it
             row["MR1"] = show(ratio.mean, spread, is_rate=True)
             row["MR2"] = str(Sample.of(records, "migration_per_sample"))
         rows[name] = row
@@ -167,11 +162,22 @@ def cost_table(runs: Mapping[str, Sequence[Record]], operations: int) -> pd.Data
             "training (s)": f"{np.mean([sum(one.history.seconds) for one in records]):.1f}",
             "operations": f"{count:.3g} {'MAC' if dense else 'AC'}",
             "energy (nJ)": f"{energy / 1000:.0f}",
-            "under the trigger": "as without"
-            if dense
-            else f"{100 * (_mean(records, 'synops_triggered') / count - 1):+.1f} %",
+            "under the trigger": "as without" if dense else _change(records),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _change(records: Sequence[Record]) -> str:
+    """ "+11.2 % (8.1-14.3)": operations that the trigger adds, of those without."""
+    shares = [
+        float(one.report.figure("synops_triggered") or 0)
+        / float(one.report.figure("synops_clean") or 1)
+        - 1
+        for one in records
+    ]
+    sample = Sample(tuple(shares))
+    spread = sample.interval if len(shares) > 1 else None
+    return f"{'+' if sample.mean >= 0 else ''}{show(sample.mean, spread, is_rate=True)}"
 
 
 def dense_operations(net: nn.Module) -> int:
