@@ -57,9 +57,7 @@ def parts(dry: bool) -> dict[str, Part]:
         "kernels": part("kernels", 60),
         "neurons": part("neurons", 25),
         **{
-            f"neurons, SpikingJelly by {name}": part(
-                "neurons", 15, SJ_LIF_CUDA_IMPLEMENTATION=name
-            )
+            f"neurons, SpikingJelly by {name}": part("neurons", 15, SJ_LIF_CUDA_IMPLEMENTATION=name)
             for name in back_ends
         },
         **{f"step of {name}": part(name, 40) for name in steps},
