@@ -98,12 +98,11 @@ class Role(SphinxRole):
         sentence: Any = nodes.inline(self.rawtext, "", classes=["finding"])
         inner, messages = self.inliner.parse(found["text"], self.lineno, self, sentence)
         sentence += inner
-        up = "../" * self.env.docname.count("/")
+        page = "../" * self.env.docname.count("/") + f"{PAGE}.html"
+        words = found["id"].replace("-", " ")
         mark = (
-            f'<a class="finding-mark" href="{up}{PAGE}.html#{found["id"]}" '
-            f'title="Tested at each build: how" '
-            f'aria-label="Its test: {found["id"].replace("-", " ")}">'
-            "&#10003;</a>"
+            f'<a class="finding-mark" href="{page}#{found["id"]}" '
+            f'title="Tested at each build: how" aria-label="Its test: {words}">&#10003;</a>'
         )
         return [sentence, nodes.raw("", mark, format="html")], messages
 
