@@ -10,7 +10,7 @@ The rooms, from low to high; each imports only those before it:
 
 from __future__ import annotations
 
-from snnbd_core import attacks, data, defenses, learning, metrics, networks, triggers
+from snnbd_core import attacks, data, defenses, exchange, learning, metrics, networks, triggers
 from snnbd_core.attacks import badsnn
 from snnbd_core.metrics import Rate, Report, evaluate
 from snnbd_core.neurons import IF, LIF, ParametricLIF
@@ -35,6 +35,7 @@ __all__ = [
     "data",
     "defenses",
     "evaluate",
+    "exchange",
     "learning",
     "metrics",
     "networks",

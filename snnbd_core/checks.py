@@ -167,11 +167,10 @@ def classes(count: int, least: int, method: str) -> None:
 Check = Callable[[str, Any], Any]
 
 
-class Settings:
+class Checked:
     """A frozen dataclass whose types say which values its fields may have: `epochs: Count = 30`.
 
-    Raises:
-        ValueError: a field outside what its type allows; the value is never changed silently.
+    Values are written back in Python's own types; one outside its type's is a ValueError.
     """
 
     def __post_init__(self) -> None:

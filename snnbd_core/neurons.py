@@ -103,10 +103,11 @@ class LIF(nn.Module):
             beta = _fitted("beta", beta, current)
         if threshold.dim():
             threshold = _fitted("threshold", threshold, current)
-        spikes, potential = kernels.step(
-            current, beta, threshold, self.rule, return_potential=return_potential
-        )
+        spikes, potential = self._step(current, beta, threshold, return_potential)
         return (spikes, potential) if return_potential else spikes
+
+    def _step(self, current: Tensor, beta: Tensor, threshold: Tensor, potential: bool) -> Any:
+        return kernels.step(current, beta, threshold, self.rule, return_potential=potential)
 
     def in_force(self) -> tuple[Tensor, Tensor]:
         """Threshold and beta that act now: the overriding ones, else those that are held."""

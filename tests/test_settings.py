@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from snnbd_core.checks import Count, Flag, Levels, Natural, Positive, Settings, Share, fitting
+from snnbd_core.checks import Checked, Count, Flag, Levels, Natural, Positive, Share, fitting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Own(Settings):
+class Own(Checked):
     """A field of each kind."""
 
     epochs: Count = 1

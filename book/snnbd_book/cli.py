@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from snnbd_book import claims
+from snnbd_book.chapters import command as judging
 from snnbd_book.runs import command
 
 app = typer.Typer(
@@ -51,12 +51,12 @@ def book(
 
 @app.command("check")
 def check_pages(folder: Folder = Path()) -> None:
-    """Look at the built HTML: pages, pictures, links, buttons, leftovers of failed cells."""
-    from snnbd_book.build import Book, BookError, check
+    """Test the findings, and look at the built HTML: pages, pictures, links, failed cells."""
+    from snnbd_book.build import Book, BookError, check, findings
 
     try:
         the_book = Book(folder.resolve())
-        problems = check(the_book)
+        problems = check(the_book) + findings.check(the_book)
     except BookError as error:
         raise _failure(error) from error
     if problems:
@@ -85,7 +85,7 @@ def pair(
     typer.echo("Every chapter and its notebook agree.")
 
 
-app.command("claims")(claims.cli)
+app.command("claims")(judging.cli)
 app.command("run")(command.run)
 app.command("evaluate")(command.evaluate_saved)
 app.command("carry")(command.carry)

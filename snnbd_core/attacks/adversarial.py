@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from snnbd_core import checks
-from snnbd_core.checks import Count, Settings, Unit
+from snnbd_core.checks import Checked, Count, Unit
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
 from snnbd_core.metrics import Rate, decide
@@ -29,7 +29,7 @@ _BATCH = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class GradientAttack(Settings):
+class GradientAttack(Checked):
     """How many test images a network still names rightly after `pgd`.
 
     Args:

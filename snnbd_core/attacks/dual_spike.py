@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core.checks import Part, Positive, Settings, Share
+from snnbd_core.checks import Checked, Part, Positive, Share
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
@@ -29,7 +29,7 @@ Pair = tuple[np.ndarray | None, np.ndarray | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualSpike(Settings, Rule):
+class DualSpike(Checked, Rule):
     """Dual-spike learning as a rule; no sample is poisoned.
 
     Args:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import networks
-from snnbd_core.checks import Flag, Settings, Unit
+from snnbd_core.checks import Checked, Flag, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import History, Task, Trained, as_sequence
@@ -92,7 +92,7 @@ def _neuron() -> IF:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dynamic(Settings):
+class Dynamic(Checked):
     """Settings of the dynamic trigger; what is learnt with them is a `Perturbation`.
 
     The task's rate is the share of the training samples that the triggered term of the loss sees;

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from snnbd_core import checks
-from snnbd_core.checks import Count, Natural, Part, Positive, Settings
+from snnbd_core.checks import Checked, Count, Natural, Part, Positive
 from snnbd_core.learning import History, Rule, Task, Trained
 from snnbd_core.poisoning import poison
 from snnbd_core.triggers.checks import as_position
@@ -49,7 +49,7 @@ def _checked_slices(name: str, slices: Any) -> tuple[tuple[float, float], ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeSliced(Settings, Overwriting):
+class TimeSliced(Checked, Overwriting):
     """A static square whose frames are owned by `attackers`, slice by slice.
 
     Args:
@@ -92,7 +92,7 @@ class TimeSliced(Settings, Overwriting):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Federated(Settings, Rule):
+class Federated(Checked, Rule):
     """Federated averaging over `clients`, the first of which own a slice of the trigger each.
 
     The training set is dealt out at random in equal parts. In a round each client trains a copy of

@@ -16,14 +16,14 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core.checks import Count, Settings
+from snnbd_core.checks import Checked, Count
 from snnbd_core.learning import Rule, Task, Trained
 
 __all__ = ["FrozenReadout", "held", "last_layers"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrozenReadout(Settings, Rule):
+class FrozenReadout(Checked, Rule):
     """Starts from the clean twin and trains on the poisoned set, but for the last layers.
 
     Epochs and learning rate are the experiment's, a second time. Weights, batch norm with its

@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from snnbd_core.attacks.adversarial import deepfool
 from snnbd_core.attacks.surrogate import surrogate
-from snnbd_core.checks import Count, Part, Positive, Settings
+from snnbd_core.checks import Checked, Count, Part, Positive
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import as_sequence
@@ -97,7 +97,7 @@ class Noise(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generated(Settings):
+class Generated(Checked):
     """Settings of the generator; `fit` trains one for a network.
 
     Args:

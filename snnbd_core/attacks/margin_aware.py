@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from snnbd_core import checks
-from snnbd_core.checks import Count, Positive, Settings
+from snnbd_core.checks import Checked, Count, Positive
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics.margins import ascended, margins
@@ -36,7 +36,7 @@ _LEAST = 1e-3  # is added to a deviation, in units of potential: equal margins m
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarginAware(Settings, Rule):
+class MarginAware(Checked, Rule):
     """Surrogate gradients with a second loss: no class may lead by more than the others differ.
 
     The history's loss is the sum of both. A killed run starts again from its first epoch.

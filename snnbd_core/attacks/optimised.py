@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.attacks.surrogate import surrogate
-from snnbd_core.checks import Count, Flag, Natural, Settings
+from snnbd_core.checks import Checked, Count, Flag, Natural
 from snnbd_core.data import as_set
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
@@ -36,7 +36,7 @@ _ROUNDS = 8  # the budget is spent in so many parts, with a new gradient before 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimised(Settings):
+class Optimised(Checked):
     """Settings of the attack; `fit` gives the `EventPattern` that it found.
 
     Args:

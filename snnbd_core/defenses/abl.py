@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.checks import Count, Flag, Inner, Positive, Settings
+from snnbd_core.checks import Checked, Count, Flag, Inner, Positive
 from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
 from snnbd_core.learning.ann import with_neurons
 from snnbd_core.learning.loop import answers_of
@@ -21,7 +21,7 @@ __all__ = ["AntiBackdoorLearning", "held_back", "sample_losses"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AntiBackdoorLearning(Settings, Rule):
+class AntiBackdoorLearning(Checked, Rule):
     """A learning rule that isolates what is learnt first, and unlearns it at the end.
 
     Poisoned samples are learnt sooner than clean ones. For the first epochs the loss of each sample

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from snnbd_core.checks import Settings
+from snnbd_core.checks import Checked
 from snnbd_core.defenses.bench import Bench, check_clean, copied, taken
 from snnbd_core.learning import train
 
 __all__ = ["Repair", "tuned"]
 
 
-class Repair(Settings):
+class Repair(Checked):
     """A frozen dataclass of a repair's settings; each repair writes `_repaired`.
 
     One that repeats something says by ``rounds`` what, with the names of its settings in braces.

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.checks import Count, Settings
+from snnbd_core.checks import Checked, Count
 from snnbd_core.learning.task import Rule, Task, Trained
 from snnbd_core.neurons import LIF
 
@@ -56,7 +56,7 @@ class TimeMean(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ANN(Settings, Rule):
+class ANN(Checked, Rule):
     """The ANN twin of a network.
 
     Args:

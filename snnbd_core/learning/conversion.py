@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.checks import Count, Positive, Settings
+from snnbd_core.checks import Checked, Count, Positive
 from snnbd_core.data import IMAGES, as_set
 from snnbd_core.data.batches import as_sequence
 from snnbd_core.learning import surrogate_gradient
@@ -142,7 +142,7 @@ def hybrid(
     return net
 
 
-class Migrating(Settings, Rule):
+class Migrating(Checked, Rule):
     """A rule whose network comes from an ANN: the report says how much of a backdoor came along."""
 
     figures: ClassVar[tuple[str, ...]] = (

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import nn
 
-from snnbd_core.checks import Count, Natural, Positive, Settings, Unit
+from snnbd_core.checks import Checked, Count, Natural, Positive, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import choose_device
 from snnbd_core.learning.history import History
@@ -21,7 +21,7 @@ __all__ = ["Rule", "SurrogateGradient", "Task", "Trained"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(Settings):
+class Task(Checked):
     """One training as a rule is asked for it.
 
     Attributes:

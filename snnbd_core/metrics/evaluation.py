@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.checks import Count, Settings
+from snnbd_core.checks import Checked, Count
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.metrics.activity import measure
@@ -111,7 +111,7 @@ def predict(
 
 
 @dataclass(frozen=True)
-class _Run(Settings):
+class _Run(Checked):
     """How networks are run over a data set."""
 
     device: torch.device

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from snnbd_core.checks import Settings
+from snnbd_core.checks import Checked
 from snnbd_core.defenses.bench import Bench, check_clean, frozen, taken
 from snnbd_core.defenses.detectors.features import features
 from snnbd_core.defenses.detectors.verdict import Verdict
@@ -21,7 +21,7 @@ from snnbd_core.defenses.detectors.verdict import Verdict
 __all__ = ["InputDetector", "ModelDetector", "SetDetector"]
 
 
-class ModelDetector(Settings):
+class ModelDetector(Checked):
     """Says whether a network is attacked; each writes `_verdict`."""
 
     data_free: ClassVar[bool] = False  # True reads at most the shape of samples
@@ -63,7 +63,7 @@ class ModelDetector(Settings):
         return frozen(net, taken(clean) if self.data_free else check_clean(net, clean), **settings)
 
 
-class InputDetector(Settings):
+class InputDetector(Checked):
     """Says how suspicious inputs are; each writes `_scores`."""
 
     data_free: ClassVar[bool] = False
@@ -96,7 +96,7 @@ class InputDetector(Settings):
         raise NotImplementedError  # each detector has its own
 
 
-class SetDetector(Settings):
+class SetDetector(Checked):
     """Says which samples of a training set are poisoned; each writes `_judged`."""
 
     data_free: ClassVar[bool] = True
