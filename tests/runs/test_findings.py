@@ -11,7 +11,7 @@ import pytest
 
 from snnbd_book.chapters import findings as tested
 from snnbd_book.chapters.groups import Runs, seeded
-from snnbd_book.claims import ClaimError
+from snnbd_book.claims import ClaimError, load_all
 from snnbd_book.claims.finding import Sentence, load_findings, plain, sentences
 from snnbd_book.runs import Experiment, commit, run
 
@@ -159,3 +159,40 @@ def test_the_groups_of_a_page_are_those_of_its_chapter() -> None:
     assert isinstance(planned["thresholds"]["target 0"]["BadSNN"][1.2][0], Experiment)
     with pytest.raises(ValueError, match="chapter='book/intro' has no groups"):
         tested.runs_of("book/intro")
+
+
+def test_a_claim_and_the_finding_that_names_the_same_thing_agree(project: Path) -> None:
+    """What papers say in words is named by a finding; rows of tables of figures need none."""
+    found = load_findings(project / "claims")
+    judged = {
+        f"{paper.id}/{claim.id}": claim.expected["quick"]
+        for paper in load_all(project / "claims")
+        for claim in paper.claims
+        if "quick" in claim.expected
+    }
+    named = {name: said for one in found.values() for name, said in one.claims.items()}
+    assert {name: judged.get(name) for name in named} == named
+    rows = ("abad2022/gesture-", "abad2022/nmnist-", "abad2024/nmnist-")
+    assert not [name for name in judged.keys() - named.keys() if not name.startswith(rows)]
+
+
+def test_two_findings_do_not_give_a_claim_two_verdicts(project: Path) -> None:
+    verdicts: dict[str, set[str]] = {}
+    for one in load_findings(project / "claims").values():
+        for claim, verdict in one.claims.items():
+            verdicts.setdefault(claim, set()).add(verdict)
+    assert {claim: said for claim, said in verdicts.items() if len(said) > 1} == {}
+
+
+def test_all_findings_of_the_book_hold_and_are_stated(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNNBD_RESULTS", str(project / "results"))
+    found = load_findings(project / "claims")
+    pages = sorted((*(project / "notebooks").glob("*.md"), *(project / "book").glob("*.md")))
+    stated = [
+        one
+        for path in pages
+        for one in sentences(f"{path.parent.name}/{path.stem}", path.read_text(encoding="utf-8"))
+    ]
+    assert tested.problems(stated, found, tested.evaluated(found.values())) == []
