@@ -100,7 +100,11 @@ NODES = "node/nodes/"
         (f"{NODES}input", None, "has 0 Input nodes"),
         (f"{NODES}3", None, "'2' -> '3' names a node that is missing"),
         ("node/nodes", None, "it has no nodes"),
-        ("node/edges", np.zeros((0, 2)), r"node 0 \(Affine\): edges lead to it with the shapes \[\]"),
+        (
+            "node/edges",
+            np.zeros((0, 2)),
+            r"node 0 \(Affine\): edges lead to it with the shapes \[\]",
+        ),
         ("node/edges", [(b"input", b"0")] * 2, "is there twice"),
         ("node/edges", [b"input", b"0"], r"its edges \[2\] must be \[E, 2\]"),
         ("node/edges", np.zeros((20_000, 2)), "with E <= 10,000"),

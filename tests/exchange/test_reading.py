@@ -65,7 +65,7 @@ def test_neurons_step_as_the_equations_of_the_format_say(tmp_path, name, reset):
     wanted = stepped(x.double().numpy(), fields, DT, reset)
     got = read_nir(path, dt=DT, reset=reset).net(x)
     np.testing.assert_allclose(got.numpy(), wanted, atol=1e-6)
-    assert 0 < np.mean(wanted != 0) and wanted.std() > 0.1
+    assert np.mean(wanted != 0) > 0 and wanted.std() > 0.1
 
 
 def test_a_neuron_of_the_usual_rule_is_one_of_the_library(tmp_path):
@@ -127,7 +127,11 @@ def test_a_grouped_convolution_and_one_over_a_line_are_torch_s(tmp_path):
 
 def test_edges_that_meet_are_added_and_sub_graphs_are_laid_open(tmp_path):
     inner = nir.NIRGraph(
-        {"in": nir.Input(np.array([4])), "w": nir.Linear(grid(4, 4)), "out": nir.Output(np.array([4]))},
+        {
+            "in": nir.Input(np.array([4])),
+            "w": nir.Linear(grid(4, 4)),
+            "out": nir.Output(np.array([4])),
+        },
         [("in", "w"), ("w", "out")],
     )
     nodes = {
@@ -166,7 +170,11 @@ def test_recurrent_spikes_arrive_one_step_later(tmp_path):
 
 def test_neurons_may_feed_themselves_and_through_sub_graphs(tmp_path):
     inner = nir.NIRGraph(
-        {"in": nir.Input(np.array([2])), "s": nir.Scale(full(1, 2)), "out": nir.Output(np.array([2]))},
+        {
+            "in": nir.Input(np.array([2])),
+            "s": nir.Scale(full(1, 2)),
+            "out": nir.Output(np.array([2])),
+        },
         [("in", "s"), ("s", "out")],
     )
     neurons = nir.LIF(*(full(v, 2) for v in (1.0, 1.0, 0.0, 0.5)))
