@@ -5,9 +5,10 @@
     SNNBD_KEEP_MEMORY=0 python -m benchmarks.neurons lif training    with memory as it is by default
 
 Workloads: ``lif`` (a layer alone), ``linear`` (Linear + LIF over 500 steps, the layer timed apart
-from the product), ``training`` (a step of nmnist-conv) and ``poisoning`` (triggers on recordings).
-All peers run in one process by turns, after it is asserted that they give the same spikes. The
-result is one JSON file, of which the book's page *Performance* is made.
+from the product), ``training`` and ``vgg16`` (a step of nmnist-conv and of VGG-16) and
+``poisoning`` (triggers on recordings). All peers run in one process by turns, after it is asserted
+that they give the same spikes; on processors with instructions for it, in bf16 too. The result is
+one JSON file, of which the book's page *Performance* is made.
 """
 
 from __future__ import annotations
@@ -29,16 +30,21 @@ from benchmarks import networks, peers
 from benchmarks.measure import Run, by_turns, differing_share, machine, peak_memory, summary
 from snnbd_core import triggers
 from snnbd_core.kernels import memory
+from snnbd_core.learning.precision import has_bf16
 
 OUT = Path(__file__).parent / "results"
 LAYERS = {"lif": [(16, 64, 1024), (16, 64, 8192)], "linear": [(500, 16, 512), (500, 16, 4096)]}
-TRAINING = (16, 64)
+STEPS = {"training": "nmnist-conv", "vgg16": "vgg16"}
+HALF = ", bf16"  # behind the name of what runs so
 RECORDINGS, EVENTS, SENSOR = 1000, 4144, (34, 34, 2)
 Result = dict[str, Any]
 
 
 def layer(kind: str, shape: tuple[int, int, int], rounds: int) -> Result:
-    """A LIF layer [T, B, N]: forward, and forward + backward, with a copy as the floor."""
+    """A LIF layer [T, B, N]: forward, and forward + backward.
+
+    A copy is the floor, and backward takes an empty call of autograd's besides.
+    """
     current, product = _current(kind, shape)
     upstream = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     found, skipped = peers.neurons()
@@ -52,7 +58,12 @@ def layer(kind: str, shape: tuple[int, int, int], rounds: int) -> Result:
     both: dict[str, Run] = {
         name: _both(neuron, current, upstream) for name, neuron in found.items()
     }
+    if has_bf16(current.device):
+        halves, name = [tensor.bfloat16() for tensor in (current, upstream)], "snnbd" + HALF
+        forward[name] = _forward(found["snnbd"], halves[0])
+        both[name] = _both(found["snnbd"], *halves)
     forward["copy"] = both["copy"] = copy
+    both["empty call"] = _both(_Empty(), current, upstream)
     if product is not None:
         forward["Linear"] = product
     seconds = by_turns(forward, rounds), by_turns(both, rounds)
@@ -69,19 +80,22 @@ def layer(kind: str, shape: tuple[int, int, int], rounds: int) -> Result:
     }
 
 
-def training(rounds: int) -> Result:
-    """A training step of nmnist-conv at T=16, B=64, for each library and the ANN twin."""
+def training(network: str, rounds: int) -> Result:
+    """A training step of a network, for each library and the ANN twin."""
     # First, while this process is small: it keeps the memory that it has once had.
-    peak = {name: _peak("training", "", TRAINING, name) for name in networks.BUILDERS}
-    frames, labels = networks.batch(*TRAINING)
-    nets = {name: networks.build(name) for name in networks.BUILDERS}
+    peak = {name: _peak("training", network, (), name) for name in networks.NAMES}
+    frames, labels = networks.batch(network)
+    nets = {name: networks.build(name, network) for name in networks.NAMES}
     differing = _assert_equal_logits(nets, frames[:, :4])
+    kinds = ("", HALF) if has_bf16(frames.device) else ("",)
     runs: dict[str, Run] = {
-        name: networks.training_step(net, frames, labels) for name, net in nets.items()
+        name + kind: networks.training_step(net, frames, labels, half=kind == HALF)
+        for name, net in nets.items()
+        for kind in kinds
     }
     seconds = by_turns(runs, rounds, warmup=1)
     return {
-        "shape": [*TRAINING, *networks.SHAPE],
+        "shape": list(frames.shape),
         "differing_logits": differing,
         "step": {name: summary(times) for name, times in seconds.items()},
         "peak_memory": peak,
@@ -121,7 +135,7 @@ def poisoning(rounds: int) -> Result:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    names = [*LAYERS, "training", "poisoning"]
+    names = [*LAYERS, *STEPS, "poisoning"]
     parser.add_argument("workloads", nargs="*", help=f"of {', '.join(names)}; none: all")
     parser.add_argument("--runs", type=int, default=30, help="timed runs of each peer")
     parser.add_argument("--training-runs", type=int, default=20)
@@ -142,8 +156,8 @@ def main() -> None:
     for name in chosen:
         if name in LAYERS:
             results[name] = [layer(name, shape, arguments.runs) for shape in LAYERS[name]]
-        elif name == "training":
-            results[name] = training(arguments.training_runs)
+        elif name in STEPS:
+            results[name] = training(STEPS[name], arguments.training_runs)
         else:
             results[name] = poisoning(arguments.training_runs)
         for result in results[name] if name in LAYERS else [results[name]]:
@@ -203,6 +217,24 @@ def _both(neuron: nn.Module, current: Tensor, upstream: Tensor) -> Run:
     return run
 
 
+class _Empty(nn.Module):
+    """What a call of autograd's takes by itself, forward and backward."""
+
+    def forward(self, current: Tensor) -> Tensor:
+        out: Tensor = _Same.apply(current)
+        return out
+
+
+class _Same(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, current: Tensor) -> Tensor:
+        return current.view_as(current)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+
 def _assert_equal_spikes(found: dict[str, nn.Module], current: Tensor) -> dict[str, float]:
     """Share of spikes in which each peer differs from ours; stops where it is too large."""
     spikes = {name: _forward(neuron, current)() for name, neuron in found.items()}
@@ -222,7 +254,7 @@ def _assert_equal_spikes(found: dict[str, nn.Module], current: Tensor) -> dict[s
 def _assert_equal_logits(nets: dict[str, nn.Module], frames: Tensor) -> dict[str, float]:
     """Largest difference of a spiking peer's logits from ours, in evaluation mode.
 
-    Convolutions of other batch sizes round otherwise, which moves single spikes: of the 160 votes
+    Convolutions of other batch sizes round otherwise, which moves single spikes: of the 10 T votes
     behind each logit, up to 2 may differ.
     """
     logits = {}
@@ -234,7 +266,7 @@ def _assert_equal_logits(nets: dict[str, nn.Module], frames: Tensor) -> dict[str
     del logits["ANN twin"]
     differing = {name: (theirs - ours).abs().max().item() for name, theirs in logits.items()}
     for name, most in differing.items():
-        if most > 2 / 160:
+        if most > 2 / (10 * len(frames)):
             raise ValueError(f"{name} differs from ours by {most:.3f} in a logit")
     return differing
 
@@ -264,9 +296,9 @@ def _peak(what: str, kind: str, shape: tuple[int, ...], name: str) -> int | None
 def _peak_here(what: str, kind: str, shape_text: str, name: str) -> int:
     shape = tuple(json.loads(shape_text))
     if what == "training":
-        frames, labels = networks.batch(*shape)
-        step = networks.training_step(networks.build(name), frames, labels)
-        small = networks.training_step(networks.build(name), frames[:1, :1], labels[:1])
+        frames, labels = networks.batch(kind)
+        step = networks.training_step(networks.build(name, kind), frames, labels)
+        small = networks.training_step(networks.build(name, kind), frames[:1, :2], labels[:2])
 
         def run() -> object:
             return [step() for _ in range(3)]  # the heap grows for a few steps

@@ -136,18 +136,15 @@ def finite(net: nn.Module, done: str) -> None:
     """
     network(net)
     for name, values in (*net.named_parameters(), *net.named_buffers()):
+        wrong = None
         if nn.parameter.is_lazy(values):
-            raise ValueError(
-                f"the weights {name} have no shape yet: nothing can be {done}; run the network "
-                "once on a batch, or train it"
-            )
-        if values.dtype in (torch.float16, torch.bfloat16):
-            raise ValueError(
-                f"the weights {name} are {values.dtype}: allowed is float32 or float64, as "
-                "net.float() gives them"
-            )
-        if not bool(torch.isfinite(values).all()):
-            raise ValueError(f"the weights {name} are not finite: nothing can be {done}")
+            wrong = "have no shape yet; run the network once on a batch, or train it"
+        elif values.dtype in (torch.float16, torch.bfloat16):
+            wrong = f"are {values.dtype}: allowed is float32 or float64, as net.float() gives them"
+        elif not bool(torch.isfinite(values).all()):
+            wrong = "are not finite"
+        if wrong is not None:
+            raise ValueError(f"nothing can be {done}: the weights {name} {wrong}")
 
 
 def trainable(net: nn.Module) -> None:
@@ -161,28 +158,19 @@ def trainable(net: nn.Module) -> None:
 
 
 def classes(count: int, least: int, method: str) -> None:
-    """Raises ValueError for a network with fewer classes than a statistic can work with.
-
-    Args:
-        count: of the network's classes.
-        least: how many there must be.
-        method: what compares them.
-    """
+    """Raises ValueError for a network with fewer classes than a method can compare."""
     if count < least:
-        raise ValueError(
-            f"classes={count}: {method} compares each class with the others and needs at least "
-            f"{least}"
-        )
+        words = "compares each class with the others and needs at least"
+        raise ValueError(f"classes={count}: {method} {words} {least}")
 
 
 Check = Callable[[str, Any], Any]
 
 
-class Settings:
+class Checked:
     """A frozen dataclass whose types say which values its fields may have: `epochs: Count = 30`.
 
-    Raises:
-        ValueError: a field outside what its type allows; the value is never changed silently.
+    Values are written back in Python's own types; one outside its type's is a ValueError.
     """
 
     def __post_init__(self) -> None:

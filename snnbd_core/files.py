@@ -26,13 +26,11 @@ def write_atomically(
     Args:
         path: the file to write; its folder must exist.
         write: called once with the open binary file; may seek in it.
-        variable: the environment variable that chose the folder, to be named when the disk is
-            full; None where the caller chose it.
+        variable: the environment variable that chose the folder, named when the disk is full.
 
     Raises:
-        OSError: with ``errno`` ``ENOSPC`` or ``EDQUOT`` and a message that names the folder when
-            the disk is full; any other error of ``write`` or of the system as it came. In each
-            case the temporary file is removed and an older file of that name is left as it was.
+        OSError: naming the folder when the disk is full; any other error of ``write`` or of the
+            system as it came. An older file of that name is then left as it was.
     """
     path = Path(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -45,13 +43,12 @@ def write_atomically(
         # mkstemp makes private files; a cache or a record is read by others as umask allows.
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, path)
-    except OSError as error:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if error.errno in _FULL:
-            raise OSError(error.errno, _full_message(path, variable)) from error
-        raise
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            remedy = f"point ${variable} at a folder with more" if variable else "write elsewhere"
+            full = f"no space left in {path.parent} while writing {path.name}; nothing was stored"
+            raise OSError(error.errno, f"{full}. Free some space there, or {remedy}") from error
         raise
 
 
@@ -68,10 +65,13 @@ def cache_dir() -> Path:
     folder = expanded(os.environ.get("SNNBD_CACHE") or f"{base}/snnbd", "SNNBD_CACHE")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it is not writable")
     except OSError as error:
-        raise PermissionError(_forbidden_message(folder, error.strerror)) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(_forbidden_message(folder, "it is not writable"))
+        raise PermissionError(
+            f"cannot use the cache folder {folder}: {error.strerror}. Point $SNNBD_CACHE at a "
+            "folder that you may write to"
+        ) from error
     return folder
 
 
@@ -96,18 +96,3 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
-
-
-def _full_message(path: Path, variable: str | None) -> str:
-    remedy = f"point ${variable} at a folder with more" if variable else "write elsewhere"
-    return (
-        f"no space left in {path.parent} while writing {path.name}; nothing was kept of it. "
-        f"Free some space there, or {remedy}"
-    )
-
-
-def _forbidden_message(folder: Path, reason: str | None) -> str:
-    return (
-        f"cannot use the cache folder {folder}: {reason}. "
-        "Point $SNNBD_CACHE at a folder that you may write to"
-    )

@@ -250,12 +250,12 @@ def test_an_events_trigger_changes_the_recording_that_is_then_binned(events_set)
 @pytest.mark.parametrize(
     ("strength", "dtype"), [(1, np.uint8), (300, np.uint16), (0.5, np.float32), (1e6, np.float32)]
 )
-def test_poisoned_samples_are_computed_once_and_kept_compactly(events_set, strength, dtype):
+def test_poisoned_samples_are_computed_once_and_stored_compactly(events_set, strength, dtype):
     poisoned = poison(events_set, Static(strength=strength), 0.1, target=0)
-    assert len(poisoned._kept) == 1  # only the first, to see that the trigger fits
+    assert len(poisoned._stored) == 1  # only the first, to see that the trigger fits
     first, _ = everything(poisoned)
-    assert {kept.dtype for kept in poisoned._kept.values()} == {np.dtype(dtype)}
-    assert len(poisoned._kept) == 5
+    assert {kept.dtype for kept in poisoned._stored.values()} == {np.dtype(dtype)}
+    assert len(poisoned._stored) == 5
     assert torch.equal(first, everything(poisoned)[0])
     assert first.dtype == torch.float32
     assert first.max() == strength if strength > 1 else True

@@ -67,7 +67,7 @@ def test_an_events_trigger_goes_through_the_sets_own_binning(frame_set, trigger)
         assert float(expected.sum()) == len(poisoned.events(i))  # no event is lost
     clean = np.setdiff1d(np.arange(20), poisoned.poisoned_indices)
     assert torch.equal(poisoned.batch(clean)[0], frame_set.batch(clean)[0])
-    assert {kept.dtype for kept in poisoned._kept.values()} == {np.dtype(np.uint8)}
+    assert {kept.dtype for kept in poisoned._stored.values()} == {np.dtype(np.uint8)}
 
 
 def test_a_frames_trigger_overwrites_what_the_set_binned(frame_set):

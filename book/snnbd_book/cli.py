@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from snnbd_book import claims
+from snnbd_book.chapters import command as judging
 from snnbd_book.runs import command
 
 app = typer.Typer(
@@ -49,12 +51,12 @@ def book(
 
 @app.command("check")
 def check_pages(folder: Folder = Path()) -> None:
-    """Look at the built HTML: pages, pictures, links, buttons, leftovers of failed cells."""
-    from snnbd_book.build import Book, BookError, check
+    """Test the findings, and look at the built HTML: pages, pictures, links, failed cells."""
+    from snnbd_book.build import Book, BookError, check, findings
 
     try:
         the_book = Book(folder.resolve())
-        problems = check(the_book)
+        problems = check(the_book) + findings.check(the_book)
     except BookError as error:
         raise _failure(error) from error
     if problems:
@@ -83,7 +85,7 @@ def pair(
     typer.echo("Every chapter and its notebook agree.")
 
 
-app.command("claims")(claims.cli)
+app.command("claims")(judging.cli)
 app.command("run")(command.run)
 app.command("evaluate")(command.evaluate_saved)
 app.command("carry")(command.carry)
@@ -117,6 +119,17 @@ _later("sweep", "snnbd_book.sweeps", "cli", "Run a grid of experiments side by s
 _later("verify", _VERIFY, "verify", "Run a sample of the committed records again and compare.")
 _later("stale", _VERIFY, "stale", "List records that other code made, and what running costs.")
 _later("reproduce", _VERIFY, "reproduce", "Run every run of the book again on this machine.")
+
+
+@app.command(
+    "gpu-check",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def gpu_check(context: typer.Context, folder: Folder = Path()) -> None:
+    """Look a GPU over in six minutes: kernels, speed, memory, a training; `--help` says more."""
+    command = [sys.executable, "-m", "benchmarks.gpu_check", *context.args]
+    raise typer.Exit(subprocess.run(command, cwd=folder, check=False).returncode)
 
 
 def _failure(reason: object) -> typer.Exit:

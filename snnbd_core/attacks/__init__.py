@@ -9,8 +9,7 @@ badsnn          `badsnn.train`, `DualSpike`: a backdoor in the neuron itself (Ba
 dynamic         `Dynamic`: a perturbation learnt together with the network (Sneaky Spikes)
 optimised       `Optimised`: whole events placed by gradient on the raw recording (ours)
 federated       `TimeSliced` and `Federated`: attackers who share a trigger out in time
-deepfool        `deepfool`: the nearest change of a sample that alters the answer
-pgd             `pgd`: adversarial examples, no backdoor, to compare with; `GradientAttack`
+adversarial     `deepfool`, `pgd`, `GradientAttack`: no backdoor, to compare with
 generated       `Generated`: a noise of its own for each image, by a U-Net (BadSNN's T_o)
 frozen_readout  `FrozenReadout`: a backdoor below a read-out that stays as it was
 margin_aware    `MarginAware`: a loss against TMPBD's statistic
@@ -19,14 +18,13 @@ margin_aware    `MarginAware`: a loss against TMPBD's statistic
 
 from __future__ import annotations
 
-from snnbd_core.attacks.deepfool import deepfool
+from snnbd_core.attacks.adversarial import GradientAttack, deepfool, pgd
 from snnbd_core.attacks.dynamic import Dynamic
 from snnbd_core.attacks.federated import Federated, TimeSliced
 from snnbd_core.attacks.frozen_readout import FrozenReadout
 from snnbd_core.attacks.generated import Generated
 from snnbd_core.attacks.margin_aware import MarginAware
 from snnbd_core.attacks.optimised import Optimised
-from snnbd_core.attacks.pgd import GradientAttack, pgd
 
 __all__ = [
     "Dynamic",

@@ -73,10 +73,9 @@ def threshold_sweep(
     """One report for each inference threshold V_thr^a, all layers at the same.
 
     Args:
-        net, dataset, trigger, target: as for `snnbd_core.evaluate`.
+        net, dataset, trigger, target, settings: as for `snnbd_core.evaluate`.
         thresholds: each > 0.
         beta: the decay tau^a; None keeps the network's.
-        settings: others of `snnbd_core.evaluate`.
     """
     reports = []
     for threshold in thresholds:

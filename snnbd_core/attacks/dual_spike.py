@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core.checks import Part, Positive, Settings, Share
+from snnbd_core.checks import Checked, Part, Positive, Share
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
@@ -29,7 +29,7 @@ Pair = tuple[np.ndarray | None, np.ndarray | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DualSpike(Settings, Rule):
+class DualSpike(Checked, Rule):
     """Dual-spike learning as a rule; no sample is poisoned.
 
     Args:
@@ -65,9 +65,7 @@ class DualSpike(Settings, Rule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.batch_norm == "mixed" and self.schedule != "joint":
-            raise ValueError(
-                f"schedule={self.schedule!r} has no common batch: batch_norm='mixed' is for 'joint'"
-            )
+            raise ValueError(f"schedule={self.schedule!r}: batch_norm='mixed' is for 'joint'")
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its clean set, with both kinds of neurons."""
@@ -75,10 +73,8 @@ class DualSpike(Settings, Rule):
         seen = View(net)
         if not seen.spiking:
             raise ValueError(f"net={type(net).__name__} has no spiking layer to attack")
-        rule, malicious = (
-            self._fitting(seen),
-            target_samples(task.clean, task.target, self.share, task.seed),
-        )
+        rule = self._fitting(seen)
+        malicious = target_samples(task.clean, task.target, self.share, task.seed)
         *_, history = epochs_of(
             net,
             torch.optim.Adam(net.parameters(), lr=task.learning_rate),
@@ -87,16 +83,12 @@ class DualSpike(Settings, Rule):
             epochs=task.epochs,
             seed_of=lambda epoch: task.seed + epoch,
             progress=task.progress,
+            precision=task.precision,
         )
         return Trained(net.eval(), history)
 
     def _fitting(self, seen: View) -> DualSpike:
-        """Two passes in place of one for neurons of other libraries, where no batch norm mixes.
-
-        Raises:
-            NotVisible: batch norm is to mix the halves, and neurons have one threshold for all
-                samples.
-        """
+        """Two passes in place of one for neurons of other libraries, where no batch norm mixes."""
         others = [each for each in seen.neurons if not isinstance(each[1], Ours)]
         if self.batch_norm != "mixed" or not others:
             return self
@@ -150,15 +142,13 @@ def _step(rule: DualSpike, net: nn.Module, task: Task, malicious: Any, pair: Pai
     bad = None if pair[1] is None else malicious.batch(pair[1])
     logits, bad_logits = _forward(rule, net, nominal, bad, task)
     loss_of = loss_named(task.loss)
-    total = torch.zeros((), device=task.device)
-    seen = Step(total, 0.0)
+    seen = Step(torch.zeros((), device=task.device), 0.0)
     if nominal is not None and logits is not None:
         labels = nominal[1].to(task.device)
         seen = scored(loss_of(logits, labels), logits, labels)
-        total = total + seen.loss
-    if bad is not None and bad_logits is not None:
-        total = total + rule.weight * loss_of(bad_logits, bad[1].to(task.device))
-    return replace(seen, loss=total)
+    if bad is None or bad_logits is None:
+        return seen
+    return replace(seen, loss=seen.loss + rule.weight * loss_of(bad_logits, bad[1].to(task.device)))
 
 
 def _forward(
@@ -177,10 +167,8 @@ def _forward(
     here = None if nominal is None else answers_of(net, sequence(nominal[0]))
     there = None
     if malicious is not None:
-        with (
-            _statistics(net, rule.batch_norm),
-            override(net, threshold=rule.threshold, beta=rule.beta),
-        ):
+        neurons = override(net, threshold=rule.threshold, beta=rule.beta)
+        with _statistics(net, rule.batch_norm), neurons:
             there = answers_of(net, sequence(malicious[0]))
     return here, there
 
@@ -191,9 +179,8 @@ def _both(rule: DualSpike, net: nn.Module, first: int, second: int) -> Iterator[
 
     def joined(nominal: Tensor, bad: float) -> Tensor:
         ones = torch.ones(first, 1, device=nominal.device)
-        return torch.cat(
-            (ones * nominal.detach(), torch.full_like(ones[:1], bad).expand(second, 1))
-        )
+        malicious = torch.full_like(ones[:1], bad).expand(second, 1)
+        return torch.cat((ones * nominal.detach(), malicious))
 
     with ExitStack() as stack:
         for layer in spiking_layers(net):

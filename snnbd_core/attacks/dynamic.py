@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.attacks.surrogate import untrained
-from snnbd_core.checks import Flag, Settings, Unit
+from snnbd_core import networks
+from snnbd_core.checks import Checked, Flag, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import History, Task, Trained, as_sequence
@@ -38,14 +38,9 @@ _VALIDATION = 0.1  # share of the training set on which the best epoch is chosen
 
 
 class Perturbation(nn.Module):
-    """The learnt trigger, frames in and frames out: x + gamma g(x).
+    """The learnt trigger, frames in and frames out: x + gamma g(x), `rounded` to events >= 0.
 
     g: two convolutions 3x3 of stride 2 with IF neurons, two transposed ones back, tanh.
-
-    Args:
-        input_shape: (2, H, W).
-        gamma: largest change of a count.
-        rounded: whether the result is rounded to whole events, at least 0.
     """
 
     space = "frames"
@@ -97,7 +92,7 @@ def _neuron() -> IF:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dynamic(Settings):
+class Dynamic(Checked):
     """Settings of the dynamic trigger; what is learnt with them is a `Perturbation`.
 
     The task's rate is the share of the training samples that the triggered term of the loss sees;
@@ -145,7 +140,7 @@ class Dynamic(Settings):
         """
         train = as_set(train)
         target = check_target(target, train.classes)
-        net = untrained(train, seed) if net is None else net
+        net = net or networks.build("quick-conv", train.input_shape, train.classes, seed=seed)
         settings = {"rate": 1.0, "epochs": 10, **settings}
         learnt = self.learn(Task.of(net, train, target=target, seed=seed, **settings))
         trigger: Perturbation = learnt.trigger
@@ -196,6 +191,7 @@ class Dynamic(Settings):
             epochs=task.epochs,
             seed_of=lambda epoch: task.seed + epoch,
             progress=task.progress,
+            precision=task.precision,
         ):
             history, found = done, score()
             if found >= best:

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor
 
 from snnbd_core import checks
-from snnbd_core.checks import Count, Natural, Part, Positive, Settings
+from snnbd_core.checks import Checked, Count, Natural, Part, Positive
 from snnbd_core.learning import History, Rule, Task, Trained
 from snnbd_core.poisoning import poison
 from snnbd_core.triggers.checks import as_position
 from snnbd_core.triggers.frames import Overwriting
-from snnbd_core.triggers.placement import Rectangle, place
-from snnbd_core.triggers.polarity import check_polarity
+from snnbd_core.triggers.placement import Rectangle, check_polarity, place
 
 __all__ = ["Federated", "TimeSliced", "average"]
 
@@ -50,7 +49,7 @@ def _checked_slices(name: str, slices: Any) -> tuple[tuple[float, float], ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeSliced(Settings, Overwriting):
+class TimeSliced(Checked, Overwriting):
     """A static square whose frames are owned by `attackers`, slice by slice.
 
     Args:
@@ -76,9 +75,7 @@ class TimeSliced(Settings, Overwriting):
         checks.settings(self, position=as_position(self.position))
         check_polarity(self.polarity)
         if self.owner is not None and self.owner >= len(self.slices):
-            raise ValueError(
-                f"owner={self.owner} owns no slice: allowed is None and 0..{len(self.slices) - 1}"
-            )
+            raise ValueError(f"owner={self.owner} must be None or in 0..{len(self.slices) - 1}")
 
     def schedule(self, steps: int, width: int, height: int) -> list[tuple[Rectangle, slice]]:
         """The square with the frames of each slice that is written."""
@@ -88,15 +85,14 @@ class TimeSliced(Settings, Overwriting):
         for number, part in enumerate(frames):
             if part.start == part.stop:
                 raise ValueError(
-                    f"slices[{number}]={self.slices[number]} holds none of {steps} frames: allowed "
-                    "are slices of at least one"
+                    f"slices[{number}]={self.slices[number]} holds none of {steps} frames"
                 )
         chosen = frames if self.owner is None else [frames[self.owner]]
         return [(square, part) for part in chosen]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Federated(Settings, Rule):
+class Federated(Checked, Rule):
     """Federated averaging over `clients`, the first of which own a slice of the trigger each.
 
     The training set is dealt out at random in equal parts. In a round each client trains a copy of
@@ -146,7 +142,7 @@ class Federated(Settings, Rule):
                 learning_rate=task.learning_rate,
                 seconds=seconds,
             )
-        return Trained(net.eval(), history)
+        return Trained(net.eval(), replace(history, precision=done.precision))
 
     def _parts(self, task: Task) -> list[Any]:
         """Each client's samples; those of attackers poisoned."""

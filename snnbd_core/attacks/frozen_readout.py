@@ -16,14 +16,14 @@ from typing import Any, ClassVar
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core.checks import Count, Settings
+from snnbd_core.checks import Checked, Count
 from snnbd_core.learning import Rule, Task, Trained
 
 __all__ = ["FrozenReadout", "held", "last_layers"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrozenReadout(Settings, Rule):
+class FrozenReadout(Checked, Rule):
     """Starts from the clean twin and trains on the poisoned set, but for the last layers.
 
     Epochs and learning rate are the experiment's, a second time. Weights, batch norm with its
@@ -54,11 +54,7 @@ class FrozenReadout(Settings, Rule):
 
 
 def last_layers(net: nn.Module, count: int) -> list[nn.Module]:
-    """All modules from the count-th last convolution or dense layer on, in the network's order.
-
-    Raises:
-        ValueError: a count that leaves none of these layers before them.
-    """
+    """All modules from the count-th last convolution or dense layer on, in the network's order."""
     modules = list(net.modules())
     places = [at for at, part in enumerate(modules) if isinstance(part, nn.Conv2d | nn.Linear)]
     if count >= len(places):

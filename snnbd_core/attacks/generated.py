@@ -27,9 +27,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core.attacks.deepfool import deepfool
+from snnbd_core.attacks.adversarial import deepfool
 from snnbd_core.attacks.surrogate import surrogate
-from snnbd_core.checks import Count, Part, Positive, Settings
+from snnbd_core.checks import Checked, Count, Part, Positive
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import as_sequence
@@ -97,7 +97,7 @@ class Noise(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Generated(Settings):
+class Generated(Checked):
     """Settings of the generator; `fit` trains one for a network.
 
     Args:
@@ -158,7 +158,27 @@ class Generated(Settings):
         with fixed(net), seeded(seed), neurons:
             generator = self._untrained(train.input_shape).to(place)
             wanted = self._wanted(net, images, target, steps)
-            self._train(generator, net, images, wanted, target, steps, seed)
+
+            def step(rows: np.ndarray) -> Step:
+                chosen = torch.from_numpy(rows).to(place)
+                noise, aim = generator.change(images[chosen]), wanted[chosen]
+                logits = answers_of(net, as_sequence(images[chosen] + noise, steps))
+                labels = torch.full_like(chosen, target)
+                likeness = functional.cosine_similarity(noise.flatten(1), aim.flatten(1)).mean()
+                away = functional.cross_entropy(logits, labels)
+                loss = (1 - likeness) + 0.1 * away + functional.mse_loss(noise, aim)
+                return scored(loss, logits, labels)
+
+            training = epochs_of(
+                generator,
+                torch.optim.Adam(generator.parameters(), lr=2e-3),
+                lambda epoch: list(shuffled(len(images), 64, seed, epoch)),
+                step,
+                epochs=self.epochs,
+                seed_of=lambda epoch: mixed_seed(seed, epoch),
+                cosine=False,
+            )
+            list(training)
         return generator.cpu().eval()
 
     def restored(self, state: dict[str, Tensor], input_shape: tuple[int, int, int]) -> Noise:
@@ -184,38 +204,3 @@ class Generated(Settings):
             best = torch.where(better, logit, best)
             wanted = torch.where(better[:, None, None, None], noise, wanted)
         return wanted
-
-    def _train(
-        self,
-        generator: Noise,
-        net: nn.Module,
-        images: Tensor,
-        wanted: Tensor,
-        target: int,
-        steps: int,
-        seed: int,
-    ) -> None:
-        def step(indices: np.ndarray) -> Step:
-            rows = torch.from_numpy(indices).to(images.device)
-            noise, aim = generator.change(images[rows]), wanted[rows]
-            logits = answers_of(net, as_sequence(images[rows] + noise, steps))
-            label = torch.full_like(rows, target)
-            likeness = functional.cosine_similarity(noise.flatten(1), aim.flatten(1)).mean()
-            loss = (
-                (1 - likeness)
-                + 0.1 * functional.cross_entropy(logits, label)
-                + functional.mse_loss(noise, aim)
-            )
-            return scored(loss, logits, label)
-
-        list(
-            epochs_of(
-                generator,
-                torch.optim.Adam(generator.parameters(), lr=2e-3),
-                lambda epoch: list(shuffled(len(images), 64, seed, epoch)),
-                step,
-                epochs=self.epochs,
-                seed_of=lambda epoch: mixed_seed(seed, epoch),
-                cosine=False,
-            )
-        )

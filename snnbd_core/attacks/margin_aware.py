@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from snnbd_core import checks
-from snnbd_core.checks import Count, Positive, Settings
+from snnbd_core.checks import Checked, Count, Positive
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics.margins import ascended, margins
@@ -36,7 +36,7 @@ _LEAST = 1e-3  # is added to a deviation, in units of potential: equal margins m
 
 
 @dataclass(frozen=True, kw_only=True)
-class MarginAware(Settings, Rule):
+class MarginAware(Checked, Rule):
     """Surrogate gradients with a second loss: no class may lead by more than the others differ.
 
     The history's loss is the sum of both. A killed run starts again from its first epoch.
@@ -51,9 +51,7 @@ class MarginAware(Settings, Rule):
             sixty of 1.
         high: largest value of an input, as the detector's.
 
-    Raises:
-        ValueError: when trained, a network with fewer than three classes.
-        NotVisible: when trained, a network without spiking layers.
+    Needs spiking layers and three classes.
     """
 
     attacks: ClassVar[bool] = True
@@ -75,12 +73,9 @@ class MarginAware(Settings, Rule):
         return Trained(net, task.train(net, loss=self._loss(view, task)))
 
     def margins(self, view: View, *, steps: int, seed: int | list[int]) -> Tensor:
-        """r of each class, [classes], with gradients to the weights.
+        """r of each class, [classes], with gradients to the weights; every module keeps its mode.
 
-        Args:
-            view: of a network that says what it reads; every module keeps its mode.
-            steps: T of the random inputs.
-            seed: of the random inputs.
+        `steps` is T of the random inputs, whose shape the network says.
         """
         place = next(view.net.parameters()).device
         targets = torch.arange(view.classes, device=place).repeat_interleave(self.inputs)

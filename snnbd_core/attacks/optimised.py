@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.attacks.surrogate import surrogate
-from snnbd_core.checks import Count, Flag, Natural, Settings
+from snnbd_core.checks import Checked, Count, Flag, Natural
 from snnbd_core.data import as_set
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
@@ -36,7 +36,7 @@ _ROUNDS = 8  # the budget is spent in so many parts, with a new gradient before 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Optimised(Settings):
+class Optimised(Checked):
     """Settings of the attack; `fit` gives the `EventPattern` that it found.
 
     Args:
@@ -64,7 +64,7 @@ class Optimised(Settings):
 
         Args:
             train: event recordings with frames, as `snnbd_core.data` gives them.
-            target: class whose logit is moved; one of the set's.
+            target: class whose logit is moved.
             seed: of the attacker's network, its training, and which recordings are looked at.
 
         Raises:
@@ -76,10 +76,7 @@ class Optimised(Settings):
         width, height, _ = train.sensor_size
         room = 2 * width * height * self.per_pixel
         if self.budget > room:
-            raise ValueError(
-                f"budget={self.budget} is more than the sensor takes: {room} events at "
-                f"per_pixel={self.per_pixel}"
-            )
+            raise ValueError(f"budget={self.budget} is more than the sensor takes: {room} events")
         span = min(int(np.ptp(train.events(row)["t"])) for row in range(min(8, len(train))))
         if 2 * self.per_pixel * self.refractory > span:
             raise ValueError(

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack, overload
 
 from snnbd_core import checks, files
 from snnbd_core.data.anybody import as_set
-from snnbd_core.data.binning import Binning, bin_events, check_binning
-from snnbd_core.data.cifar10 import load_cifar10
-from snnbd_core.data.datasets import FrameDataset, from_events
+from snnbd_core.data.datasets import FrameDataset, ImageDataset, from_events
 from snnbd_core.data.digits import load_digits, load_digits_events
 from snnbd_core.data.downloads import download as _download
 from snnbd_core.data.errors import CorruptData, DataNotFound
 from snnbd_core.data.event_sets import WHOLE, load_event_set
-from snnbd_core.data.events import EVENT_DTYPE, check_events, read_bin
-from snnbd_core.data.images import ImageDataset
-from snnbd_core.data.mnist import load_mnist
+from snnbd_core.data.events import (
+    EVENT_DTYPE,
+    Binning,
+    bin_events,
+    check_binning,
+    check_events,
+    read_bin,
+)
+from snnbd_core.data.image_sets import load_cifar10, load_mnist
 from snnbd_core.data.saccades import Camera
 from snnbd_core.data.samples import SampleSet
 
@@ -49,32 +52,6 @@ IMAGES = ("digits", *_IMAGES)
 """Those of static images; the others are event recordings."""
 
 
-EventSet = Literal["digits-events", "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101"]
-ImageSet = Literal["digits", "mnist", "cifar10"]
-EventParts = tuple[FrameDataset, FrameDataset]
-ImageParts = tuple[ImageDataset, ImageDataset]
-
-
-class _Options(TypedDict, total=False):
-    frames: int
-    seed: int
-    root: str | os.PathLike[str] | None
-    binning: Binning
-    download: bool
-
-
-@overload
-def load(name: EventSet, **options: Unpack[_Options]) -> EventParts: ...
-
-
-@overload
-def load(name: ImageSet, **options: Unpack[_Options]) -> ImageParts: ...
-
-
-@overload
-def load(name: str, **options: Unpack[_Options]) -> EventParts | ImageParts: ...
-
-
 def load(
     name: str,
     *,
@@ -83,7 +60,7 @@ def load(
     root: str | os.PathLike[str] | None = None,
     binning: Binning = "number",
     download: bool = False,
-) -> EventParts | ImageParts:
+) -> tuple[FrameDataset, FrameDataset] | tuple[ImageDataset, ImageDataset]:
     """Give the training and the test part of a data set.
 
     Event sets (frames [T, 2, H, W], channel 0 OFF, channel 1 ON): "digits-events" (embedded,

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, Subset
 
-from snnbd_core.data.conversion import as_float
 from snnbd_core.data.events import Events
 from snnbd_core.data.samples import (
     Indices,
@@ -25,12 +24,12 @@ from snnbd_core.data.samples import (
 from snnbd_core.data.sources import (
     AT_ONCE,
     Batched,
-    Batches,
     Items,
-    OneByOne,
     Recorded,
     all_labels,
+    as_float,
     known_classes,
+    take,
 )
 
 __all__ = ["AdoptedSet", "as_set"]
@@ -47,7 +46,7 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
         train = sb.data.as_set([(frames, 3), ...])   # frames [T, 2, H, W] of any number type
         train = sb.data.as_set(torchvision.datasets.ImageFolder("pictures", to_tensor))
 
-    Samples with four axes are frames [T, C, H, W], kept as counts. Samples with three are images
+    Samples with four axes are frames [T, C, H, W] of counts. Samples with three are images
     [C, H, W], with two [1, H, W]: PIL images and ``uint8`` are 0..255 and divided by 255, ``bool``
     is 0 or 1, floats are taken as they are. Triggers in space "image" work on 0..1, so they
     refuse a set whose pixels are normalised otherwise: normalise in the network's first layer. All
@@ -69,18 +68,16 @@ def as_set(data: object, *, classes: int | Sequence[str] | None = None) -> Sampl
         return ours
     if isinstance(data, DataLoader):
         raise ValueError("data is a DataLoader, which hands out batches: pass its .dataset")
-    if isinstance(data, Batched):
-        source: Batches | OneByOne = Batches(data)
-    elif isinstance(data, Items) and not isinstance(data, Mapping | str | IterableDataset):
-        source = OneByOne(data)
-    else:
+    if not isinstance(data, Batched) and (
+        not isinstance(data, Items) or isinstance(data, Mapping | str | IterableDataset)
+    ):
         raise ValueError(
             f"data is a {type(data).__name__}: allowed are torch data sets with a length, lists of "
             "(sample, label), tonic sets, and this library's own"
         )
-    if not len(source.data):
+    if not len(data):
         raise ValueError("data is empty: at least one sample is needed")
-    return AdoptedSet(source, classes)
+    return AdoptedSet(data, classes)
 
 
 def _ours(data: Any) -> SampleSet | None:
@@ -100,20 +97,20 @@ class AdoptedSet(StoredSet):
         others: as in ``SampleSet``.
     """
 
-    def __init__(self, source: Batches | OneByOne, classes: int | Sequence[str] | None) -> None:
-        self._source, self._digest = source, ""
-        self._shape = source.take(np.arange(1))[0].shape[1:]
+    def __init__(self, data: Items | Batched, classes: int | Sequence[str] | None) -> None:
+        self._data, self._digest = data, ""
+        self._shape = take(data, np.arange(1))[0].shape[1:]
         *steps, channels, height, width = self._shape
         self.kind = "frames" if steps else "image"
         self.spaces = (self.kind,)
         if steps:
             self.frames = steps[0]
-            self.spaces += ("events",) if isinstance(source.data, Recorded) else ()
+            self.spaces += ("events",) if isinstance(data, Recorded) else ()
         self.input_shape = (channels, height, width)
         self.sensor_size = (width, height, channels)
-        labels = all_labels(source, self._shape)
-        known = known_classes(source.data) if classes is None else classes
-        self._label(labels, named_classes(known, labels), "data", len(source.data))
+        labels = all_labels(data, self._shape)
+        known = known_classes(data) if classes is None else classes
+        self._label(labels, named_classes(known, labels), "data", len(data))
         self._told = self.labels
 
     @property
@@ -131,7 +128,7 @@ class AdoptedSet(StoredSet):
     def _read(self, rows: Rows) -> npt.NDArray[np.float32]:
         if not len(rows):
             return np.empty((0, *self._shape), np.float32)
-        samples, labels = self._source.take(rows, self._shape)
+        samples, labels = take(self._data, rows, self._shape)
         for row, now, before in zip(rows, labels, self._told[rows], strict=True):
             if now != before:
                 raise ValueError(f"sample {row} has label {now} now, and had {before} before")
@@ -154,11 +151,11 @@ class AdoptedSet(StoredSet):
         return torch.from_numpy(as_float(self._recorded().bin(events), "the binned recording"))
 
     def _recorded(self) -> Recorded:
-        if not isinstance(self._source.data, Recorded):
+        if not isinstance(self._data, Recorded):
             raise ValueError("data has no raw recordings: see sb.data.from_events")
-        return self._source.data
+        return self._data
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self._shape))
         what = f"{len(self)} samples, {self.classes} classes, {self.kind} {shape}"
-        return f"AdoptedSet({type(self._source.data).__name__}: {what})"
+        return f"AdoptedSet({type(self._data).__name__}: {what})"

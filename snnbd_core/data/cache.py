@@ -39,12 +39,7 @@ _checked: set[tuple[str, int, int, int]] = set()
 
 @dataclass(frozen=True)
 class Entry:
-    """One array on disk.
-
-    Attributes:
-        path: its ``.npy`` file.
-        facts: JSON values that its maker stored beside it.
-    """
+    """One array on disk, and the JSON values that its maker stored beside it."""
 
     path: Path
     facts: Facts
@@ -56,11 +51,9 @@ class Entry:
 
 
 def find(name: str, key: str) -> Entry | None:
-    """Give the entry if it is there and whole; a damaged one counts as missing, and is logged.
+    """The entry if it is there and whole; a damaged one counts as missing, and is logged.
 
-    Args:
-        name: the readable part of the file's name.
-        key: hex digest of all that the contents depend on.
+    The key is a hex digest of all that the contents depend on; the name is for the reader.
     """
     path = _path(name, key)
     try:
@@ -92,15 +85,8 @@ def store(
 ) -> Entry:
     """Write an entry, in place of one of the same name and key.
 
-    Args:
-        name, key: as in ``find``.
-        shape: the whole array's shape.
-        dtypes: the types to try, narrow to wide; the first that holds all values is used.
-        make: given an empty dict for facts (JSON values) to fill, gives the array in runs of rows.
-            Called again for the next type when a value does not fit.
-
-    Raises:
-        PermissionError, OSError: see ``files.cache_dir`` and ``files.write_atomically``.
+    ``make`` fills a dict of facts (JSON values) and gives the array in runs of rows. It is called
+    for each of the types, narrow to wide, until one holds all values. For errors see ``files``.
     """
     for dtype in dtypes:
         try:

@@ -14,10 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from snnbd_core.data import cache, saccades
-from snnbd_core.data.binning import Binning
-from snnbd_core.data.datasets import FrameDataset
-from snnbd_core.data.events import EVENT_DTYPE
-from snnbd_core.data.images import ImageDataset
+from snnbd_core.data.datasets import FrameDataset, ImageDataset
+from snnbd_core.data.events import EVENT_DTYPE, Binning
 from snnbd_core.data.recordings import CachedRecordings
 from snnbd_core.data.samples import Rows, stratified
 
@@ -45,12 +43,7 @@ def load_digits() -> tuple[ImageDataset, ImageDataset]:
 def load_digits_events(
     frames: int, seed: int, binning: Binning
 ) -> tuple[FrameDataset, FrameDataset]:
-    """Give the pictures as the simulated camera of ``saccades`` sees them, split as ``digits``.
-
-    Args:
-        frames, binning: see ``binning.bin_events``.
-        seed: draws the camera's pixels and noise; the split does not depend on it.
-    """
+    """Give the pictures as the simulated camera of ``saccades`` sees them, split as ``digits``."""
     pictures, labels = _pictures()
     camera = saccades.Camera()
     made_from = f"{_VERSION} {astuple(camera)} {seed}".encode() + pictures.tobytes()

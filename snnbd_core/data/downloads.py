@@ -54,13 +54,7 @@ SOURCES: dict[str, dict[str, Source]] = {
 
 
 def download(name: str, root: Path) -> None:
-    """Fetch a set's files into ``root``; files already there with the right hash are left alone.
-
-    Raises:
-        ValueError: for a set that cannot be fetched this way.
-        DataNotFound: when the net or the server does not answer.
-        CorruptData: when what came has another hash (an interrupted download); it is removed.
-    """
+    """Fetch a set's files into ``root``; files already there with the right hash are left alone."""
     if name not in SOURCES:
         allowed = ", ".join(sorted(SOURCES))
         raise ValueError(f"download=True is not possible for {name!r}; allowed for: {allowed}")
@@ -69,7 +63,10 @@ def download(name: str, root: Path) -> None:
 
 
 def fetch(source: Source, path: Path, name: str) -> None:
-    """Fetch one file to ``path``; pooch writes it under a temporary name first."""
+    """Fetch one file to ``path``; pooch writes it under a temporary name first.
+
+    DataNotFound where the server does not answer, CorruptData for a wrong hash.
+    """
     import pooch  # slow to import
     import requests
 

@@ -15,9 +15,7 @@ class CorruptData(ValueError):  # noqa: N818 - a name of the public contract
     """The contents of a file are damaged; the message names the file and the first bad record."""
 
 
-def missing(name: str, root: Path, looked_for: str, remedy: str) -> DataNotFound:
-    """The error for a set that a folder does not hold."""
-    return DataNotFound(
-        f"{name}: {root} holds neither {looked_for}. {remedy}, or pass root=, or set $SNNBD_DATA, "
-        "to the folder that holds it"
-    )
+def missing(name: str, root: Path, what: str) -> DataNotFound:
+    """The error for a set that a folder does not hold; `what` ends in how to get it."""
+    how = "or pass root=, or set $SNNBD_DATA, to the folder that holds it"
+    return DataNotFound(f"{name}: {root} holds neither {what}, {how}")

@@ -15,11 +15,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from snnbd_core.data import readers, stores
-from snnbd_core.data.binning import Binning
+from snnbd_core.data import recordings, stores
 from snnbd_core.data.datasets import FrameDataset
 from snnbd_core.data.errors import CorruptData, missing
-from snnbd_core.data.events import SensorSize
+from snnbd_core.data.events import Binning, SensorSize
 from snnbd_core.data.recordings import FileRecordings, Reader
 from snnbd_core.data.samples import stratified
 from snnbd_core.data.stores import File
@@ -55,17 +54,7 @@ class _Found:
 def load_event_set(
     name: str, root: Path, frames: int, binning: Binning
 ) -> tuple[FrameDataset, FrameDataset]:
-    """Give the two parts of a set, and say in the log how much of the whole set they are.
-
-    Args:
-        name: one of ``WHOLE``.
-        root: the folder looked in; each set's layout is told below.
-        frames, binning: see ``binning.bin_events``.
-
-    Raises:
-        DataNotFound: naming the set, the folder looked in and how to get it.
-        CorruptData: naming the file and the first bad byte, record or line.
-    """
+    """Give both parts of a set in ``WHOLE``, and log how much of the whole set they are."""
     found = _FINDERS[name](root)
 
     def part(number: int, split: str) -> FrameDataset:
@@ -91,15 +80,11 @@ def _nmnist(root: Path) -> _Found:
     patterns = ("Train/*/*.bin", "Test/*/*.bin")
     parts = list(stores.find(root, ("NMNIST", "nmnist"), patterns).values())
     if not any(parts):
-        remedy = "Get train.zip and test.zip (https://www.garrickorchard.com/datasets/n-mnist)"
-        raise missing(
-            "nmnist",
-            root,
-            "Train/<digit>/<id>.bin nor a .zip archive of them",
-            f"{remedy} into it, or pass download=True (1.1 GB)",
-        )
+        what = "Train/<digit>/<id>.bin nor a .zip archive of them. Get train.zip and test.zip"
+        where = "(https://www.garrickorchard.com/datasets/n-mnist) into it"
+        raise missing("nmnist", root, f"{what} {where}, or pass download=True (1.1 GB)")
     labels = [_by_folder(files, NMNIST_CLASSES) for files in parts]
-    return _Found(readers.five_bytes, (34, 34, 2), NMNIST_CLASSES, parts, labels)
+    return _Found(recordings.five_bytes, (34, 34, 2), NMNIST_CLASSES, parts, labels)
 
 
 def _dvs_gesture(root: Path) -> _Found:
@@ -116,19 +101,15 @@ def _dvs_gesture(root: Path) -> _Found:
     parts: list[list[File]] = list(found.values())
     if any(parts):
         labels = [[_by_name(file) for file in part] for part in parts]
-        return _Found(readers.gesture_npy, (128, 128, 2), GESTURE_CLASSES, parts, labels)
+        return _Found(recordings.gesture_npy, (128, 128, 2), GESTURE_CLASSES, parts, labels)
     tables = stores.find(root, (*folders, "dvs_gesture_clips"), ("labels.csv",))["labels.csv"]
     if not tables:
-        raise missing(
-            "dvs-gesture",
-            root,
-            "ibmGestureTrain/<user>_<light>/<class>.npy nor clips with a labels.csv",
-            "Unpack ibmGestureTrain.tar.gz and ibmGestureTest.tar.gz (addresses in "
-            "tonic.datasets.DVSGesture) into it",
-        )
+        what = "ibmGestureTrain/<user>_<light>/<class>.npy nor clips with a labels.csv"
+        get = "Unpack both archives whose addresses are in tonic.datasets.DVSGesture into it"
+        raise missing("dvs-gesture", root, f"{what}. {get}")
     clips, numbers = _clips(tables[0])
     parts, labels = [[], clips], [[], numbers]
-    return _Found(readers.five_bytes, (128, 128, 2), GESTURE_CLASSES, parts, labels)
+    return _Found(recordings.five_bytes, (128, 128, 2), GESTURE_CLASSES, parts, labels)
 
 
 def _cifar10_dvs(root: Path) -> _Found:
@@ -138,19 +119,14 @@ def _cifar10_dvs(root: Path) -> _Found:
     unpacked or as one .zip archive per class. There is no official split: 90/10, fixed and
     stratified (the usual shares).
     """
-    for suffix, reader in ((".aedat4", readers.aedat4), (".aedat", readers.aedat2_cifar10)):
+    for suffix, reader in ((".aedat4", recordings.aedat4), (".aedat", recordings.aedat2_cifar10)):
         patterns = [f"{name}/*{suffix}" for name in CIFAR10_CLASSES]
         found = stores.find(root, ("CIFAR10DVS", "cifar10-dvs"), patterns)
         files = [file for some in found.values() for file in some]
         if files:
             return _split(files, reader, (128, 128, 2), CIFAR10_CLASSES, 0.1)
-    raise missing(
-        "cifar10-dvs",
-        root,
-        "<class>/*.aedat4 nor <class>/*.aedat",
-        "Unpack CIFAR10DVS.zip (address in tonic.datasets.CIFAR10DVS) and the archives in it "
-        "into it",
-    )
+    get = "Unpack CIFAR10DVS.zip (address in tonic.datasets.CIFAR10DVS) and its archives into it"
+    raise missing("cifar10-dvs", root, f"<class>/*.aedat4 nor <class>/*.aedat. {get}")
 
 
 def _ncaltech101(root: Path) -> _Found:
@@ -164,15 +140,11 @@ def _ncaltech101(root: Path) -> _Found:
     pattern = "Caltech101/*/*.bin"
     files = stores.find(root, ("NCALTECH101", "ncaltech101"), (pattern,))[pattern]
     if not files:
-        raise missing(
-            "ncaltech101",
-            root,
-            f"{pattern} nor Caltech101.zip",
-            "Unpack N-Caltech101-archive.zip "
-            "(https://www.garrickorchard.com/datasets/n-caltech101) into it",
-        )
+        address = "https://www.garrickorchard.com/datasets/n-caltech101"
+        get = f"Unpack N-Caltech101-archive.zip ({address}) into it"
+        raise missing("ncaltech101", root, f"{pattern} nor Caltech101.zip. {get}")
     names = tuple(sorted({file.folder for file in files}))
-    return _split(files, readers.five_bytes, (240, 180, 2), names, 0.2)
+    return _split(files, recordings.five_bytes, (240, 180, 2), names, 0.2)
 
 
 def _split(

@@ -1,4 +1,4 @@
-"""Events as tonic has them, and the five-byte files in which N-MNIST stores them.
+"""Events as tonic has them, in the five-byte files of N-MNIST, and as frames of counts.
 
 A recording is a structured array with the fields ``x``, ``y`` (pixels), ``t`` (microseconds,
 never falling) and ``p`` (polarity: False = OFF = darker, True = ON = brighter).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,11 @@ from snnbd_core.data.errors import CorruptData, DataNotFound
 
 __all__ = [
     "EVENT_DTYPE",
+    "Binning",
     "Events",
     "SensorSize",
+    "bin_events",
+    "check_binning",
     "check_events",
     "check_length",
     "check_sensor_size",
@@ -30,6 +33,7 @@ __all__ = [
 
 Events = npt.NDArray[Any]
 SensorSize = tuple[int, int, int]
+Binning = Literal["number", "time"]
 
 EVENT_DTYPE: np.dtype[Any] = np.dtype(
     [("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.bool_)]
@@ -141,15 +145,7 @@ def parse_bin(data: bytes, sensor_size: SensorSize, name: str) -> Events:
     """Decode the bytes of one recording: x, y, then 1 bit polarity and 23 bits microseconds.
 
     The decoding is tonic's ``read_mnist_file`` (with its meaning of y = 240, see
-    ``OVERFLOW_ROW``); all that it takes on trust is checked here.
-
-    Args:
-        data: the file's contents.
-        sensor_size: (width, height, 2), height at most 240.
-        name: what to call the file in errors.
-
-    Raises:
-        CorruptData: naming the file and the first bad byte or record (counted from 0).
+    ``OVERFLOW_ROW``); all that it takes on trust is checked here, as for ``read_bin``.
     """
     sensor_size = check_sensor_size(sensor_size)
     if sensor_size[0] > 256 or sensor_size[1] > OVERFLOW_ROW:
@@ -181,3 +177,62 @@ def parse_bin(data: bytes, sensor_size: SensorSize, name: str) -> Events:
         record = int(found[fault[0]])
         raise CorruptData(f"{name}: record {record} (byte {record * RECORD_BYTES}) {fault[1]}")
     return events
+
+
+def bin_events(
+    events: Events, frames: int, sensor_size: SensorSize, by: Binning = "number"
+) -> npt.NDArray[np.int64]:
+    """Count events per frame, polarity and pixel.
+
+    Both rules are SpikingJelly's (``integrate_events_by_fixed_frames_number``), the first being the
+    choice of Abad et al. 2022 (their code: T = 16, no normalisation).
+
+    - ``by="number"``: frame j takes the events from j * floor(N / T) on, floor(N / T) of them;
+      the last frame takes the rest.
+    - ``by="time"``: frame j takes the events from t_0 + j * D on, for D microseconds, where
+      D = floor((t_last - t_0) / T), at least 1; the last frame takes the rest. tonic's
+      ``ToFrame(n_time_bins=T)`` is the same but for the rest, which it drops (at least the last
+      event); here no event is lost. A stretch without events gives an empty frame (SpikingJelly
+      raises an IndexError there).
+
+    Args:
+        events: structured array [N], checked first (see ``check_events``).
+        frames: T, at least 1.
+        sensor_size: (W, H, 2) in pixels.
+        by: "number" or "time".
+
+    Returns:
+        integer counts [T, 2, H, W]; channel 0 counts OFF, channel 1 ON events.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+    frames = check_binning(frames, by)
+    events = check_events(events, sensor_size)
+    if frames > len(events):
+        raise ValueError(f"frames={frames} is more than the recording's {len(events)} events")
+    width, height, _ = sensor_size
+    index = _by_time(events["t"], frames) if by == "time" else _by_number(len(events), frames)
+    cell = ((index * 2 + events["p"]) * height + events["y"]) * width + events["x"]
+    counts = np.bincount(cell, minlength=frames * 2 * height * width)
+    return counts.astype(np.int64, copy=False).reshape(frames, 2, height, width)
+
+
+def check_binning(frames: int, by: str) -> int:
+    """Give ``frames``; ``ValueError`` unless it is a positive integer and ``by`` a known rule."""
+    checks.choice("binning", by, get_args(Binning))
+    return checks.whole("frames", frames, 1)
+
+
+def _by_number(count: int, frames: int) -> npt.NDArray[np.int64]:
+    return np.minimum(np.arange(count) // (count // frames), frames - 1)
+
+
+def _by_time(times: npt.NDArray[np.int64], frames: int) -> npt.NDArray[np.int64]:
+    lasts = int(times[-1] - times[0])
+    if frames > lasts + 1:
+        raise ValueError(
+            f"frames={frames} is more than the {lasts + 1} us that the recording covers; "
+            "frames of less than 1 us cannot be cut"
+        )
+    return np.minimum((times - times[0]) // max(lasts // frames, 1), frames - 1)

@@ -57,7 +57,7 @@ class Camera:
 
 
 def record(
-    pictures: npt.ArrayLike, seed: int = 0, camera: Camera | None = None
+    pictures: npt.ArrayLike, seed: int = 0, camera: Camera = Camera()
 ) -> tuple[Events, npt.NDArray[np.int64]]:
     """Show pictures to the camera, one recording each.
 
@@ -65,13 +65,12 @@ def record(
         pictures: [N, h, w], light in 0..1.
         seed: draws the one camera's pixels (thresholds) and each recording's noise; the result
             depends on nothing else. Recording i is the same however many follow it.
-        camera: its properties; the default camera when None.
+        camera: its properties.
 
     Returns:
         the events of all recordings one after the other, and the offsets [N + 1]: recording i
         is ``events[offsets[i]:offsets[i + 1]]``, its times start near 0 and never fall.
     """
-    camera = Camera() if camera is None else camera
     images = np.asarray(pictures, dtype=np.float64)
     if images.ndim != 3 or images.size == 0 or images.min() < 0 or images.max() > 1:
         raise ValueError(f"pictures of shape {images.shape} must be [N, h, w] with light in 0..1")

@@ -76,12 +76,7 @@ class SampleSet(Dataset[tuple[Tensor, int]]):
 
 
 class StoredSet(SampleSet):
-    """Samples that lie in one place; a set is a choice of their rows.
-
-    Attributes:
-        class_names: one for each class.
-        others: as in `SampleSet`.
-    """
+    """Samples that lie in one place; a set is a choice of their rows. Its classes have names."""
 
     fingerprint: str
     class_names: tuple[str, ...]
@@ -119,9 +114,7 @@ class StoredSet(SampleSet):
 def checked_indices(indices: Indices, count: int) -> Rows:
     """Indices as int64 [B], negative ones counted from the end.
 
-    Raises:
-        ValueError: not a flat row of whole numbers.
-        IndexError: outside the set (so that iterating over a set ends).
+    IndexError where they are outside the set, so that iterating over a set ends.
     """
     chosen = np.asarray(indices)
     if chosen.size == 0:
@@ -143,11 +136,7 @@ def whole_label(label: Any, where: str) -> int:
 
 
 def check_labels(labels: Any, count: int, classes: int, name: str) -> Rows:
-    """Labels as int64 [count], each of 0..classes - 1.
-
-    Raises:
-        CorruptData: naming the set and the first sample whose label is none.
-    """
+    """Labels as int64 [count], each of 0..classes - 1; CorruptData names the first that is not."""
     row = np.asarray(labels)
     if row.shape != (count,):
         raise CorruptData(f"{name}: {row.size} labels do not match {count} samples")
@@ -164,9 +153,7 @@ def check_labels(labels: Any, count: int, classes: int, name: str) -> Rows:
 def named_classes(classes: int | Sequence[str] | None, labels: Any) -> tuple[str, ...]:
     """The classes' names: those given, or numbers; as many as the labels need for None.
 
-    Raises:
-        CorruptData: a label so large that it is no class, such as a time stamp.
-        ValueError: as for `checks.whole`.
+    CorruptData for a label so large that it is no class, such as a time stamp.
     """
     if isinstance(classes, Sequence | np.ndarray) and not isinstance(classes, str):
         return tuple(map(str, classes))
@@ -184,12 +171,7 @@ def named_classes(classes: int | Sequence[str] | None, labels: Any) -> tuple[str
 def stratified(labels: Rows, test_share: float) -> tuple[Rows, Rows]:
     """The fixed split of a set that comes without one: the same share of each class, rounded.
 
-    Args:
-        labels: [N].
-        test_share: share of each class for the test part, between 0 and 1.
-
-    Returns:
-        the rows for training and for testing, each sorted, together all N.
+    Gives the rows for training and for testing, each sorted.
     """
     draw = np.random.default_rng(_SPLIT_SEED)
     in_test = np.zeros(len(labels), dtype=bool)

@@ -1,9 +1,8 @@
-"""Where the samples of anybody's set come from: one by one, or many at once."""
+"""Where the samples of anybody's set come from, and how each becomes float32 numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -12,12 +11,13 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 
 from snnbd_core import checks
-from snnbd_core.data.conversion import as_float
 from snnbd_core.data.samples import Rows, SampleSet, named_classes, whole_label
 
-__all__ = ["Batched", "Batches", "Items", "OneByOne", "Recorded", "all_labels", "known_classes"]
+__all__ = ["Batched", "Items", "Recorded", "all_labels", "as_float", "known_classes", "take"]
 
 AT_ONCE = 256  # samples that are read together
+_CHANNELS = 4  # at most, where they could be mistaken for a side
+_MODES = {"1": "1", "L": "L", "P": "RGB", "RGB": "RGB"}
 
 
 @runtime_checkable
@@ -51,32 +51,10 @@ Samples = npt.NDArray[np.float32]
 Shape = tuple[int, ...] | None
 
 
-@dataclass(frozen=True)
-class OneByOne:
-    """Samples that come one by one."""
-
-    data: Items
-
-    def take(self, rows: Rows, shape: Shape = None) -> tuple[Samples, list[int]]:
-        """The samples, all of one shape (the first one's for None), and their labels."""
-        samples, labels = [], []
-        for row in rows.tolist():
-            sample, label = _pair(self.data[row], row)
-            samples.append(as_float(sample, f"sample {row}"))
-            labels.append(whole_label(label, f"sample {row}"))
-            _check_shape(samples[-1].shape, shape or samples[0].shape, row)
-        return np.stack(samples), labels
-
-
-@dataclass(frozen=True)
-class Batches:
-    """Samples that come many at once."""
-
-    data: Batched
-
-    def take(self, rows: Rows, shape: Shape = None) -> tuple[Samples, list[int]]:
-        """The samples and their labels."""
-        given, labels = self.data.batch(rows)
+def take(data: Items | Batched, rows: Rows, shape: Shape = None) -> tuple[Samples, list[int]]:
+    """Samples, all of one shape (the first one's for None), and their labels."""
+    if isinstance(data, Batched):
+        given, labels = data.batch(rows)
         samples = as_float(given, f"the batch of sample {rows[0]}", batch=True)
         _check_shape(samples.shape[1:], shape or samples.shape[1:], rows[0])
         if len(samples) != len(rows) or len(labels) != len(rows):
@@ -86,17 +64,24 @@ class Batches:
             )
         pairs = zip(_as_row(labels).tolist(), rows, strict=True)
         return samples, [whole_label(label, f"sample {row}") for label, row in pairs]
+    found, numbers = [], []
+    for row in rows.tolist():
+        sample, label = _pair(data[row], row)
+        found.append(as_float(sample, f"sample {row}"))
+        numbers.append(whole_label(label, f"sample {row}"))
+        _check_shape(found[-1].shape, shape or found[0].shape, row)
+    return np.stack(found), numbers
 
 
-def all_labels(source: Batches | OneByOne, shape: Shape) -> Any:
+def all_labels(data: Items | Batched, shape: Shape) -> Any:
     """All labels, of samples of one shape; the samples are read where only they tell them."""
-    known = _known_labels(source.data)
+    known = _known_labels(data)
     if known is not None:
         return known
-    at_once = AT_ONCE if isinstance(source, Batches) else 1
-    rows = np.arange(len(source.data))
+    at_once = AT_ONCE if isinstance(data, Batched) else 1
+    rows = np.arange(len(data))
     chunks = np.split(rows, rows[at_once::at_once])
-    return [label for chunk in chunks for label in source.take(chunk, shape)[1]]
+    return [label for chunk in chunks for label in take(data, chunk, shape)[1]]
 
 
 def known_classes(data: Any) -> int | Sequence[str] | None:
@@ -159,3 +144,65 @@ def _known_labels(data: Any) -> npt.NDArray[Any] | None:
 
 def _as_row(labels: Any) -> npt.NDArray[Any]:
     return np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+
+
+def as_float(sample: Any, where: str, batch: bool = False) -> npt.NDArray[np.float32]:
+    """A sample of anybody's as frames [T, C, H, W] or an image [C, H, W], float32, a copy.
+
+    ``where`` names it in errors; with ``batch`` there is an axis of samples before the others.
+    """
+    values = _array(sample, where)
+    if values.dtype.names is not None:
+        raise ValueError(
+            f"{where} is a recording of events, not frames: use sb.data.from_events, or give the "
+            "set a transform to frames"
+        )
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{where} holds {values.dtype}: real numbers are allowed")
+    axes = values.ndim - batch
+    if axes not in (2, 3, 4):
+        raise ValueError(
+            f"{where} has the shape {values.shape[batch:]}: allowed are frames [T, C, H, W] and "
+            "images [C, H, W] or [H, W]"
+        )
+    values = values[..., None, :, :] if axes == 2 else values
+    if values.shape[-1] <= _CHANNELS < values.shape[-3]:
+        raise ValueError(
+            f"{where} has the shape {values.shape[batch:]}: channels come before rows and columns, "
+            "as in [C, H, W]"
+        )
+    if axes < 4 and values.dtype == np.uint8:
+        return values.astype(np.float32) / np.float32(255)
+    if axes < 4 and values.dtype.kind in "iu":
+        raise ValueError(
+            f"{where} is an image of {values.dtype}, whose white is unknown: allowed are uint8 "
+            "(0..255), bool and floats"
+        )
+    out = values.astype(np.float32)
+    if values.dtype.kind == "f" and not np.isfinite(out).all():
+        raise ValueError(f"{where} has numbers that are not finite")
+    return out
+
+
+def _array(sample: Any, where: str) -> npt.NDArray[Any]:
+    """The numbers as they are."""
+    if isinstance(sample, Tensor):
+        dense = sample.detach().to_dense() if sample.is_sparse else sample.detach()
+        exact = dense.float() if dense.is_floating_point() and dense.itemsize < 4 else dense
+        return exact.cpu().numpy()
+    if isinstance(sample, np.ndarray):
+        return sample
+    from PIL import Image  # slow to import
+
+    if isinstance(sample, Image.Image):
+        if sample.mode not in _MODES:
+            raise ValueError(
+                f"{where} is a PIL image of mode {sample.mode!r}: allowed are {', '.join(_MODES)} "
+                "(or give the set a transform to a tensor)"
+            )
+        pixels = np.asarray(sample.convert(_MODES[sample.mode]))
+        return pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    try:
+        return np.asarray(sample)
+    except ValueError as error:
+        raise ValueError(f"{where} is a {type(sample).__name__}: {error}") from error

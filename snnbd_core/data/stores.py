@@ -125,21 +125,11 @@ def digests(files: Sequence[File]) -> list[str]:
 def find(root: Path, folders: Sequence[str], patterns: Sequence[str]) -> dict[str, list[File]]:
     """Find the files of each pattern, looking in folders first and then in archives.
 
-    The first place that holds files of every pattern is taken for all of them, so that training
-    and test recordings do not come from two different samples of a set; when there is none, each
-    pattern's first place.
-
-    Args:
-        root: the folder looked in; so are its sub-folders ``folders``, and the .zip archives
-            lying in any of them.
-        folders: names of sub-folders.
-        patterns: such as ``Train/*/*.bin``.
-
-    Returns:
-        the files of each pattern, sorted by their path; a pattern without files has an empty list.
-
-    Raises:
-        CorruptData: nothing was found, but one of the archives could not be opened.
+    Places are the root, its sub-folders ``folders``, and the .zip archives lying in any of them.
+    The first that holds files of every pattern, such as ``Train/*/*.bin``, is taken for all of
+    them, so that training and test recordings do not come from two different samples of a set;
+    when there is none, each pattern's first place. An archive that cannot be opened is CorruptData
+    where nothing else was found.
     """
     broken: CorruptData | None = None
     found: dict[str, list[File]] = {pattern: [] for pattern in patterns}

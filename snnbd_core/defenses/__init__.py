@@ -19,18 +19,17 @@ from snnbd_core.defenses.anp import AdversarialPruning
 from snnbd_core.defenses.clamps import DetectedClamps, PotentialClamps
 from snnbd_core.defenses.clp import ChannelLipschitz
 from snnbd_core.defenses.detectors import DETECTORS
-from snnbd_core.defenses.fine_pruning import FinePruning
+from snnbd_core.defenses.fine_pruning import FinePruning, SuspiciousNeurons
 from snnbd_core.defenses.fine_tuning import FineTuning
 from snnbd_core.defenses.guarding import ThresholdGuarding
 from snnbd_core.defenses.nad import AttentionDistillation
 from snnbd_core.defenses.onp import OptimisedPruning
 from snnbd_core.defenses.pruning import Pruning
-from snnbd_core.defenses.rating import defence_effectiveness
 from snnbd_core.defenses.repair import Repair
 from snnbd_core.defenses.settings import Mismatch, RandomThreshold, Reestimated
 from snnbd_core.defenses.shortcuts import ShortcutSuppression
-from snnbd_core.defenses.suspicion import SuspiciousNeurons
 from snnbd_core.defenses.unlearning import TwoStage, UnlearnRecoverPrune
+from snnbd_core.metrics.report import defence_effectiveness
 
 REPAIRS: dict[str, type[Repair]] = {
     kind.__name__: kind

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.checks import Count, Flag, Inner, Positive, Settings
+from snnbd_core.checks import Checked, Count, Flag, Inner, Positive
 from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
 from snnbd_core.learning.ann import with_neurons
 from snnbd_core.learning.loop import answers_of
 from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.metrics import Rate
 
-__all__ = ["AntiBackdoorLearning", "found_out", "held_back", "sample_losses"]
+__all__ = ["AntiBackdoorLearning", "held_back", "sample_losses"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AntiBackdoorLearning(Settings, Rule):
+class AntiBackdoorLearning(Checked, Rule):
     """A learning rule that isolates what is learnt first, and unlearns it at the end.
 
     Poisoned samples are learnt sooner than clean ones. For the first epochs the loss of each sample
@@ -62,10 +62,13 @@ class AntiBackdoorLearning(Settings, Rule):
             net,
             task.poisoned.subset(suspected),
             epochs=self.unlearning,
-            loss=_ascent,
+            loss=lambda logits, labels: -LOSSES["mse"](logits, labels),
             learning_rate=self.learning_rate * task.learning_rate,
         )
-        return Trained(net, history, figures=found_out(suspected, task.poisoned))
+        if not hasattr(task.poisoned, "poisoned_indices"):  # a set that does not know them
+            return Trained(net, history)
+        found = Rate.of(np.isin(suspected, task.poisoned.poisoned_indices))
+        return Trained(net, history, figures={"isolated_poisoned": found})
 
     def begun(self, task: Task) -> tuple[nn.Module, History]:
         """The network after the epochs at whose end samples are set aside, and these epochs."""
@@ -99,13 +102,6 @@ def sample_losses(net: nn.Module, data: Any, *, steps: int, device: torch.device
     return torch.cat(losses)
 
 
-def found_out(rows: np.ndarray, data: Any) -> dict[str, Rate]:
-    """The share of poisoned samples among rows; nothing of a set that does not know them."""
-    if not hasattr(data, "poisoned_indices"):
-        return {}
-    return {"isolated_poisoned": Rate.of(np.isin(rows, data.poisoned_indices))}
-
-
 def held_back(floor: float) -> Callable[[Tensor, Tensor], Tensor]:
     """Mean over samples of sign(loss - floor / classes) * loss."""
 
@@ -120,7 +116,3 @@ def _each(logits: Tensor, labels: Tensor) -> Tensor:
     """Squared error of each sample, [B]; an answer without votes has 1 / classes."""
     truth = nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
     return (logits - truth).square().mean(dim=1)
-
-
-def _ascent(logits: Tensor, labels: Tensor) -> Tensor:
-    return -LOSSES["mse"](logits, labels)

@@ -101,23 +101,11 @@ class Bench:
 
 
 def copied(
-    net: nn.Module, data: Any, *, device: str | torch.device, steps: int, seed: int = 0
+    net: nn.Module, data: Any, *, device: str | torch.device = "auto", steps: int = 4, seed: int = 0
 ) -> Bench:
-    """A copy of a network, evaluating; the network itself is left where and as it is.
-
-    Args:
-        net: the network.
-        data: samples as it reads them; None where there are none.
-        device: "auto" is CUDA, MPS or CPU, in this order.
-        steps: T for static images.
-        seed: of all that is drawn.
-
-    Raises:
-        ValueError: weights that are not finite, a device that is not here, steps below 1.
-    """
+    """A copy of a network, evaluating; the network itself is left as it is. See `frozen`."""
     checks.finite(net, "repaired")
-    place = choose_device(device)
-    view = View(net)
+    place, view = choose_device(device), View(net)
     view.reset()
     return _bench(copy.deepcopy(view.net).to(place).eval(), data, place, steps, seed)
 
@@ -133,7 +121,15 @@ def frozen(
 ) -> Iterator[Bench]:
     """The network itself, evaluating and its weights without gradients; all of it is put back.
 
-    Args, Raises: as `copied`.
+    Args:
+        net: the network.
+        data: samples as it reads them, a set of this library; None where there are none.
+        device: "auto" is CUDA, MPS or CPU, in this order.
+        steps: T for static images.
+        seed: of all that is drawn.
+
+    Raises:
+        ValueError: weights that are not finite, a device that is not here, steps below 1.
     """
     checks.finite(net, "inspected")
     view, place = View(net), choose_device(device)

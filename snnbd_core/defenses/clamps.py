@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,8 +49,7 @@ class PotentialClamps(Repair):
         suspected: the class that is answered again by the clamped copy, all others standing (the
             paper's combined rule); None lets the clamped copy answer everything.
 
-    Raises:
-        NotVisible: when repairing, a network without spiking layers.
+    Needs spiking layers.
     """
 
     weight: Positive = 0.1
@@ -70,11 +69,7 @@ class PotentialClamps(Repair):
         return whole
 
     def bounds(self, net: nn.Module, clean_samples: Any, **settings: Any) -> list[Tensor]:
-        """The learnt bounds of each hidden layer's currents, [T, C]; arguments as `repair`'s.
-
-        Raises:
-            ValueError, NotVisible: as `repair`.
-        """
+        """The learnt bounds of each hidden layer's currents, [T, C]; arguments as `repair`'s."""
         return self._learnt(self._bench(net, clean_samples, **settings))
 
     def _learnt(self, bench: Bench) -> list[Tensor]:
@@ -105,14 +100,9 @@ def _mean_potential(bench: Bench, sequence: Tensor) -> Tensor:
 
 @torch.no_grad()
 def largest_currents(net: nn.Module, sequence: Tensor) -> list[Tensor]:
-    """Largest current over samples and places, at least a little above 0, of each hidden layer.
+    """Largest current over samples and places, 1e-3 at least, [T, C] for each hidden layer.
 
-    Args:
-        net: in evaluation mode.
-        sequence: [T, B, C, H, W].
-
-    Returns:
-        [T, C] for each hidden layer.
+    The network is in evaluation mode, the sequence [T, B, C, H, W].
     """
     view = View(net, sequence)
     with view.read(view.hidden, "current") as seen:
@@ -133,19 +123,16 @@ class DetectedClamps(Repair):
         weight: of the clamps' size, see `PotentialClamps`.
         high, frames: of the detector's inputs, see `PotentialMargins`.
 
-    Raises:
-        NotVisible: when repairing, a network without spiking layers.
+    Needs spiking layers.
     """
+
+    rounds: ClassVar[str] = (
+        f"{PotentialMargins.iterations} iterations, {PotentialClamps.iterations} more if accused"
+    )
 
     weight: Positive = PotentialClamps.weight
     high: Positive = PotentialMargins.high
     frames: Count = PotentialMargins.frames
-
-    @property
-    def rounds(self) -> str:
-        """What it repeats, for a table of costs."""
-        ours, theirs = self.detector.iterations, PotentialClamps.iterations
-        return f"{ours} iterations, {theirs} more if accused"
 
     @property
     def detector(self) -> PotentialMargins:

@@ -27,15 +27,12 @@ class ChannelLipschitz(Pruning):
 
     The bound of channel k is the spectral norm of its kernel, as a matrix [inputs, places], times
     |gamma_k| / sqrt(var_k + eps) of the batch norm after it. It bounds how far an input can drive
-    the channel's current, which is the same for a spiking neuron as for a ReLU.
+    the channel's current, which is the same for a spiking neuron as for a ReLU. Needs convolutions
+    with batch norm that has running statistics.
 
     Args:
         u: channels above mean + u standard deviations of their layer are silenced; 3 in the paper
             and in BadSNN's Table 2.
-
-    Raises:
-        NotVisible: when repairing, a network without convolution and batch norm, or whose batch
-            norm has no running statistics.
     """
 
     data_free: ClassVar[bool] = True
@@ -65,9 +62,7 @@ class ChannelLipschitz(Pruning):
 def lipschitz_bounds(convolution: Any, norm: Any) -> Tensor:
     """Upper bound of each output channel's Lipschitz constant, [C] (Zheng et al. 2022, eq. 6).
 
-    Args:
-        convolution: of any kind of torch's, transposed too.
-        norm: the batch norm behind it, with running statistics.
+    Of any convolution of torch's, transposed too, and the batch norm behind it.
     """
     kernels = convolution.weight
     if convolution.transposed:  # whose weight is [inputs, outputs of a group, ...]

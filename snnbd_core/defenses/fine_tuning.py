@@ -21,10 +21,7 @@ class FineTuning(Repair):
         epochs: BadSNN's Table 2 has 10 on larger sets.
         learning_rate, batch_size: as for `snnbd_core.learning.train`.
         threshold: of all neurons while training; None leaves them. Against an attack that ships
-            another threshold, the one that is shipped.
-
-    Raises:
-        ValueError: when repairing with a threshold, a network without spiking layers.
+            another threshold, the one that is shipped. Needs spiking layers.
     """
 
     epochs: Count = 30

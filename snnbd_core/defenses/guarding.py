@@ -31,8 +31,7 @@ class ThresholdGuarding(Repair):
         margin: potential on either side of the threshold that is to stay empty.
         epochs, learning_rate, batch_size: of the fine-tuning.
 
-    Raises:
-        NotVisible: when repairing, a network without spiking layers.
+    Needs spiking layers.
     """
 
     weight: Positive = 0.1
@@ -62,11 +61,8 @@ def crowding(gap: Tensor, margin: float) -> Tensor:
 def gaps(net: nn.Module, sequence: Tensor) -> list[Tensor]:
     """Potential less threshold of all neurons at all steps, one [T, B, ...] for each spiking layer.
 
-    Where a library resets within the step, a neuron that fired is seen after its reset.
-
-    Args:
-        net: in evaluation mode.
-        sequence: [T, B, C, H, W].
+    The network is in evaluation mode, the sequence [T, B, C, H, W]. Where a library resets within
+    the step, a neuron that fired is seen after its reset.
     """
     view = View(net, sequence)
     with view.read(view.spiking_layers, "potential") as potentials:

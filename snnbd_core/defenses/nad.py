@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ class AttentionDistillation(Repair):
         beta: BadSNN's Table 2 has 1000, for another scale of the loss.
         epochs, learning_rate: of teacher and student.
     """
+
+    rounds: ClassVar[str] = "{epochs} epochs, twice"
 
     beta: Positive = 10.0
     epochs: Count = 10
@@ -65,17 +67,8 @@ class AttentionDistillation(Repair):
         list(training)
         return student.net.eval()
 
-    @property
-    def rounds(self) -> str:
-        """What it repeats, for a table of costs."""
-        return f"{self.epochs} epochs, twice"
-
     def teacher(self, net: nn.Module, clean_samples: Any, **settings: Any) -> nn.Module:
-        """The fine-tuned copy whose attention the student is to take over; arguments as `repair`'s.
-
-        Raises:
-            ValueError: as `repair`.
-        """
+        """The fine-tuned copy whose attention the student takes over; arguments as `repair`'s."""
         bench = self._bench(net, clean_samples, **settings)
         return tuned(bench, self.epochs, self.learning_rate)
 

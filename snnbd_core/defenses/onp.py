@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,8 @@ from snnbd_core.checks import Count, Positive
 from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse, anomaly
 from snnbd_core.defenses.detectors.patches import stamped
+from snnbd_core.defenses.fine_pruning import standard
 from snnbd_core.defenses.pruning import Choice, Pruning
-from snnbd_core.defenses.suspicion import standard
 from snnbd_core.metrics import decide
 from snnbd_core.networks import seeded
 
@@ -24,12 +25,7 @@ _MEMORY = 0.9  # of the baseline, the mean reward of earlier episodes
 
 
 class Pruner(nn.Module):
-    """Two rounds of messages between channels of neighbouring layers, then a logit for each.
-
-    Args:
-        features: how many each channel has.
-        width: of the hidden states.
-    """
+    """Two rounds of messages between channels of neighbouring layers, then a logit for each."""
 
     def __init__(self, features: int, width: int = 16) -> None:
         super().__init__()
@@ -42,9 +38,8 @@ class Pruner(nn.Module):
     def forward(self, nodes: Sequence[Tensor], edges: Sequence[Tensor]) -> list[Tensor]:
         """Logits of pruning, one [C] for each layer.
 
-        Args:
-            nodes: features [C, features] of each layer's channels.
-            edges: strengths [C of the next layer, C] between neighbouring layers.
+        `nodes` are features [C, features] of each layer's channels, `edges` strengths
+        [C of the next layer, C] between neighbouring layers.
         """
         states = list(nodes)
         for layer in self.rounds:
@@ -86,26 +81,19 @@ class OptimisedPruning(Pruning):
 
     What is simplified: the paper trains a deeper graph network with an actor and a critic. Its
     reward was not at hand; ours takes trigger and target from a short search of Neural Cleanse on
-    the same clean samples.
+    the same clean samples. Needs one chain of layers.
 
     Args:
         episodes, learning_rate: of the graph network.
-        search: iterations of the search for a trigger.
-        samples: clean ones used in it.
-
-    Raises:
-        NotVisible: when repairing, a network that is not one chain of layers.
+        search, samples: iterations of the search for a trigger, and clean samples used in it.
     """
+
+    rounds: ClassVar[str] = "{search} iterations for each class, {episodes} episodes"
 
     episodes: Count = 300
     learning_rate: Positive = 0.02
     search: Count = 80
     samples: Count = 64
-
-    @property
-    def rounds(self) -> str:
-        """What it repeats, for a table of costs."""
-        return f"{self.search} iterations for each class, {self.episodes} episodes"
 
     def _choice(self, bench: Bench) -> Choice:
         """The last probabilities of pruning, and the best pruning that was tried."""

@@ -23,8 +23,7 @@ class Choice:
     Attributes:
         scores: of each channel, one [C] for each hidden layer that was looked at, in order.
         keep: which channels stay, bool [C] for each of these layers.
-        limits: for each of them the score at which silencing begins; None where a share of the
-            channels is silenced, or where it is decided otherwise.
+        limits: the score at which silencing begins in each; None where it is decided otherwise.
     """
 
     scores: tuple[Tensor, ...]
@@ -40,20 +39,9 @@ class Choice:
 class Pruning(Repair):
     """A repair that silences channels, and can show which; each writes `_choice`."""
 
-    def choose(
-        self,
-        net: nn.Module,
-        clean_samples: Any,
-        *,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Choice:
-        """Scores of all channels, and which of them stay; the network is not changed.
-
-        Args, Raises: as `repair`.
-        """
-        return self._choice(self._bench(net, clean_samples, seed, device, steps))
+    def choose(self, net: nn.Module, clean_samples: Any, **settings: Any) -> Choice:
+        """Scores of all channels, and which of them stay; arguments and errors are `repair`'s."""
+        return self._choice(self._bench(net, clean_samples, **settings))
 
     def _choice(self, bench: Bench) -> Choice:
         """Made on a bench of its own, whose weights may lose their gradients."""
@@ -68,13 +56,8 @@ def pruned(
 ) -> nn.Module:
     """The network of a bench with channels silenced for good, after fine-tuning with them silent.
 
-    Args:
-        bench: the network, which is changed in place.
-        keep: for each hidden layer which channels stay, bool [C].
-        epochs, learning_rate: of the fine-tuning; 0 epochs leaves it out.
-
-    Raises:
-        ValueError: a layer of which nothing would be left.
+    `keep` says which channels of each hidden layer stay, bool [C]; a layer of which nothing would
+    be left is a ValueError.
     """
     gates = [None if bool(mask.all()) else mask.float() for mask in keep]
     with bench.view.gated(gates):  # gradients do not reach, and cannot wake, a silent channel
@@ -98,13 +81,11 @@ def learnt_masks(
     learning_rate: float,
     threshold: float,
 ) -> Choice:
-    """The choice by masks m in 0..1 on the hidden channels, which go down a loss from all ones.
+    """The choice by masks in 0..1 on the hidden channels, which go down a loss from all ones.
 
-    Args:
-        bench: its samples are drawn, 128 for each step.
-        loss_of: loss_of(masks, rows), masks being one [C] for each hidden layer.
-        iterations, learning_rate: of SGD with momentum 0.9, clipped to 0..1 at each step.
-        threshold: channels with a mask below it are silenced, but for the best if all are.
+    loss_of(masks, rows) gets one mask [C] for each hidden layer and 128 of the bench's samples. SGD
+    with momentum 0.9 is clipped to 0..1 at each step. Channels with a mask below the threshold are
+    silenced, but for the best if all are.
     """
     masks = [
         torch.ones(layer.channels, device=bench.device, requires_grad=True)

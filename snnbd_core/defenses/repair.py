@@ -7,21 +7,20 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from snnbd_core.checks import Settings
+from snnbd_core.checks import Checked
 from snnbd_core.defenses.bench import Bench, check_clean, copied, taken
 from snnbd_core.learning import train
 
 __all__ = ["Repair", "tuned"]
 
 
-class Repair(Settings):
+class Repair(Checked):
     """A frozen dataclass of a repair's settings; each repair writes `_repaired`.
 
-    Attributes:
-        data_free: True for a repair that works without samples, and reads at most their shape.
+    One that repeats something says by ``rounds`` what, with the names of its settings in braces.
     """
 
-    data_free: ClassVar[bool] = False
+    data_free: ClassVar[bool] = False  # True reads at most the shape of samples
 
     def repair(
         self,
@@ -47,31 +46,23 @@ class Repair(Settings):
                 shape than the network's, a device that is not here, steps below 1.
             NotVisible: a network that does not show what the repair needs.
         """
-        return self._repaired(self._bench(net, clean_samples, seed, device, steps))
+        return self._repaired(
+            self._bench(net, clean_samples, seed=seed, device=device, steps=steps)
+        )
 
     def _repaired(self, bench: Bench) -> nn.Module:
         """The network of the bench, changed."""
         raise NotImplementedError  # each repair has its own
 
-    def _bench(
-        self,
-        net: nn.Module,
-        clean: Any,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> Bench:
+    def _bench(self, net: nn.Module, clean: Any, **settings: Any) -> Bench:
         """A copy of the network, with the samples as a set of this library."""
-        data = taken(clean) if self.data_free else check_clean(net, clean)
-        return copied(net, data, device=device, steps=steps, seed=seed)
+        return copied(net, taken(clean) if self.data_free else check_clean(net, clean), **settings)
 
 
 def tuned(bench: Bench, epochs: int, learning_rate: float, **settings: Any) -> nn.Module:
     """The network of a bench after fine-tuning in place on its samples; with 0 epochs as it is.
 
-    Args:
-        bench, epochs, learning_rate: what is tuned, and how.
-        settings: others of `snnbd_core.learning.train`; batch_size is 32 unless given.
+    `settings` are others of `snnbd_core.learning.train`; batch_size is 32 unless given.
     """
     if epochs:
         settings = {"batch_size": 32, "progress": False, **settings}

@@ -25,9 +25,7 @@ class Reestimated(Repair):
     Args:
         threshold: of all neurons while measuring; None leaves them.
 
-    Raises:
-        ValueError: when repairing with a threshold, a network without spiking layers.
-        NotVisible: when repairing, a network without batch norm that has running statistics.
+    Needs batch norm with running statistics and, for a threshold, spiking layers.
     """
 
     threshold: Positive | None = None
@@ -67,8 +65,7 @@ class Mismatch(Repair):
     Args:
         std: of the factor around 1, up to 10; factors below 0.1 are set to it.
 
-    Raises:
-        NotVisible: when repairing, a network without spiking layers.
+    Needs spiking layers.
     """
 
     data_free: ClassVar[bool] = True
@@ -92,8 +89,7 @@ class RandomThreshold(Repair):
     Args:
         low, high: limits of the factor, low <= high <= 100.
 
-    Raises:
-        NotVisible: when repairing, a network without spiking layers.
+    Needs spiking layers.
     """
 
     data_free: ClassVar[bool] = True

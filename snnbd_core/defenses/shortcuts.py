@@ -22,15 +22,12 @@ class ShortcutSuppression(Repair):
 
     The current of a residual block's neurons becomes body(x) + factor * shortcut(x). Which
     shortcuts carry the backdoor is not known without the trigger, so the last `blocks` are taken.
+    Needs blocks of this library, whose shortcuts alone can be told from other sums.
 
     Args:
         factor: of the shortcuts.
         blocks: how many, counted from the read-out.
         epochs, learning_rate: of the fine-tuning after it; 0 epochs only scales.
-
-    Raises:
-        NotVisible: when repairing, a network with fewer blocks of this library, whose shortcuts
-            alone can be told from other sums.
     """
 
     factor: Share = 0.5

@@ -14,7 +14,7 @@ from snnbd_core import checks
 from snnbd_core.exchange.graph import SOURCE, Graph, Shape
 from snnbd_core.exchange.membranes import UPDATES, Step, SynapticLIF
 from snnbd_core.files import write_atomically
-from snnbd_core.learning.folding import folded
+from snnbd_core.learning.scaling import folded
 from snnbd_core.networks import Network
 from snnbd_core.networks.layers import Folded, Gain, Residual
 from snnbd_core.neurons import LIF

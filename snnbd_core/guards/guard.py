@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.guards.axes import AXES, bounded, folded, gated, unfolded
+__all__ = ["AXES", "KINDS", "PREFIX", "Guard", "bounded", "folded", "gated", "noise", "unfolded"]
 
-__all__ = ["KINDS", "PREFIX", "Guard", "noise"]
-
+# How values of one call of a layer lie in time: [T, B, C, ...], [B, T, C, ...], [T * B, C, ...],
+# [B * T, C, ...], and [B, C, ...] in each of T calls.
+AXES = ("time", "batch", "folded", "folded-batch", "step")
 KINDS = ("gate", "bound", "factor", "noise", "scale")
 PREFIX = "guard_"
 PATTERN = f"{PREFIX}({'|'.join(KINDS)})(?:_({'|'.join(AXES)}))?(?:_([0-9]+)of([0-9]+))?"
@@ -22,7 +23,7 @@ class Guard:
 
     Args:
         kind: one of `KINDS`.
-        axes: how the module's current lies, see `snnbd_core.guards.axes`.
+        axes: how the module's current lies, see `snnbd_core.guards.AXES`.
         use: which use of the module within a step is meant, from 0.
         uses: how often it is used in a step.
     """
@@ -95,7 +96,7 @@ class Guard:
             )
 
     def _drawn(self, module: Any, values: Tensor, current: Tensor, step: int) -> Tensor:
-        """One factor for each sample, which it keeps over all steps, [B, 1] or [rows, 1]."""
+        """One factor for each sample, the same over all steps, [B, 1] or [rows, 1]."""
         if self.axes == "step" and step and self.drawn is not None:
             return self.drawn
         low, high, seed = values.cpu().view(torch.float64).tolist()
@@ -137,3 +138,38 @@ def _spread(values: Tensor, neurons: int) -> Tensor:
 def noise(low: float, high: float, seed: int) -> Tensor:
     """Values of a guard of this kind: the bits of three float64, which no change of type rounds."""
     return torch.tensor([low, high, seed], dtype=torch.float64).view(torch.int64)
+
+
+def unfolded(values: Tensor, axes: str, steps: int) -> Tensor:
+    """Values of one call as [T, B, ...]; [1, B, ...] of a call of one step."""
+    if axes == "batch":
+        return values.transpose(0, 1)
+    if axes == "folded":
+        return values.unflatten(0, (steps, -1))
+    if axes == "folded-batch":
+        return values.unflatten(0, (-1, steps)).transpose(0, 1)
+    return values.unsqueeze(0) if axes == "step" else values
+
+
+def folded(values: Tensor, axes: str) -> Tensor:
+    """The inverse of `unfolded`."""
+    if axes == "batch":
+        return values.transpose(0, 1)
+    if axes == "folded":
+        return values.flatten(0, 1)
+    if axes == "folded-batch":
+        return values.transpose(0, 1).flatten(0, 1)
+    return values.squeeze(0) if axes == "step" else values
+
+
+def gated(current: Tensor, values: Tensor, offset: Tensor | None = None) -> Tensor:
+    """A current [T, B, C, ...] with its channels multiplied by values [C], plus offsets [C]."""
+    shape = (1, 1, -1, *[1] * (current.dim() - 3))
+    current = current * values.to(current).reshape(shape)
+    return current if offset is None else current + offset.to(current).reshape(shape)
+
+
+def bounded(current: Tensor, bounds: Tensor) -> Tensor:
+    """A current [T, B, C, ...] with its channels cut at upper bounds [T, C]."""
+    shape = (len(bounds), 1, -1, *[1] * (current.dim() - 3))
+    return torch.minimum(current, bounds.to(current).reshape(shape))

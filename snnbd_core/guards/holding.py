@@ -20,15 +20,9 @@ SUSPECTED, CLAMPED = f"{PREFIX}suspected", f"{PREFIX}clamped"
 
 
 def attach(net: nn.Module, module: nn.Module, kind: str, values: Tensor, **where: Any) -> None:
-    """Puts a guard on a module, in place of an equal one, or beside those of other kinds.
+    """Puts a guard on a layer of a network, or on any module for "scale"; see `snnbd_core.guards`.
 
-    Two gates multiply, of two bounds the lower holds, and two scales multiply.
-
-    Args:
-        net: the network, whose runs the guard counts.
-        module: a layer of neurons in it; for "scale" any module.
-        kind, values: see the table in `snnbd_core.guards`.
-        **where: axes, use and uses, see `Guard`.
+    It stands beside those of other kinds. Of two bounds the lower holds, other kinds multiply.
     """
     guard = Guard(kind, **where)
     before = getattr(module, guard.name, None)
@@ -43,10 +37,7 @@ def attach(net: nn.Module, module: nn.Module, kind: str, values: Tensor, **where
 def answer_again(net: nn.Module, clamped: nn.Module, suspected: int) -> None:
     """Lets a copy answer anew what a network sends to a suspected class; other answers stand.
 
-    Args:
-        net: the network, which holds the copy from now on.
-        clamped: the copy, with other guards.
-        suspected: the class.
+    The network holds the copy, which has other guards, from now on.
     """
     net.add_module(CLAMPED, clamped)
     net.register_buffer(SUSPECTED, torch.tensor(suspected))
@@ -64,14 +55,9 @@ def _answered_again(net: Any, inputs: tuple[Any, ...], logits: Tensor) -> Tensor
 def prepare(net: nn.Module, state: Mapping[str, Any], prefix: str = "") -> None:
     """Puts the guards on a network, or a layer, for which a state dict holds values.
 
-    Args:
-        net: about to load.
-        state: a state dict.
-        prefix: of the module's names in it.
+    Its names in the state dict begin with the prefix.
     """
-    values = {
-        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
-    }
+    values = {name.removeprefix(prefix): state[name] for name in state if name.startswith(prefix)}
     if SUSPECTED in values and not hasattr(net, SUSPECTED):
         answer_again(net, deepcopy(net), 0)
     for name, value in values.items():
@@ -80,10 +66,8 @@ def prepare(net: nn.Module, state: Mapping[str, Any], prefix: str = "") -> None:
         if guard is None:
             continue
         owner = net.get_submodule(path)
-        place = next(
-            (tensor.device for tensor in chain(net.parameters(), net.buffers())), value.device
-        )
-        empty = torch.empty_like(value, device=place)
+        held = next(chain(net.parameters(), net.buffers()), value)
+        empty = torch.empty_like(value, device=held.device)
         if not hasattr(owner, last):
             _install(owner, guard, empty)
         elif getattr(owner, last).shape != value.shape:
@@ -96,15 +80,14 @@ def prepare(net: nn.Module, state: Mapping[str, Any], prefix: str = "") -> None:
 def undrawn(net: nn.Module) -> Iterator[None]:
     """A block whose runs draw no numbers from the guards of a network: later runs get them."""
     found = [guard for module in net.modules() for guard in _guards_on(module)]
-    states = [None if guard.draws is None else guard.draws.get_state() for guard in found]
+    draws = [guard.draws for guard in found]
     try:
+        for guard in found:
+            guard.draws = None if guard.draws is None else guard.draws.clone_state()
         yield
     finally:
-        for guard, state in zip(found, states, strict=True):
-            if guard.draws is None or state is None:
-                guard.draws = None
-            else:
-                guard.draws.set_state(state)
+        for guard, draw in zip(found, draws, strict=True):
+            guard.draws = draw
 
 
 def _install(module: nn.Module, guard: Guard, values: Tensor) -> None:

@@ -15,22 +15,15 @@ read at the first step.
 
 from __future__ import annotations
 
-import functools
-import importlib
-import os
-import warnings
-
 import torch
 from torch import Tensor
 
-from snnbd_core.kernels import fused, reference
+from snnbd_core.kernels import choice, fused, operator, reference
 from snnbd_core.kernels import threads as threads  # used by `cpu`; here it is told of every fork
+from snnbd_core.kernels.choice import KERNELS
 from snnbd_core.kernels.rule import RESETS, SURROGATES, UPDATES, Rule
 
 __all__ = ["KERNELS", "RESETS", "SURROGATES", "UPDATES", "Rule", "compute_dtype", "step"]
-
-KERNELS = ("auto", "cpu", "cuda", "reference")
-COMPILERS = {"cpu": "numba", "cuda": "triton"}
 
 
 def compute_dtype(current: Tensor) -> torch.dtype:
@@ -68,78 +61,29 @@ def step(
         ValueError: an unknown kernel, or one for another device than the current's.
         ImportError: a kernel asked for by name whose compiler is not installed.
 
-    In a network under `torch.compile` it stays outside of the graphs.
+    torch.compile and torch.export see one operator, see ``operator``; torch.func (vmap over
+    networks, say) sees the reference kernel, whatever is asked for.
     """
-    # Asked for here, as a decorator would import TorchDynamo, which takes more than a second.
-    run = torch.compiler.disable(_step) if torch.compiler.is_dynamo_compiling() else _step
-    return run(current, beta, threshold, rule, return_potential, kernel)
-
-
-def _step(
-    current: Tensor,
-    beta: Tensor,
-    threshold: Tensor,
-    rule: Rule,
-    return_potential: bool,
-    name: str | None,
-) -> tuple[Tensor, Tensor | None]:
-    device, dtype = current.device, compute_dtype(current)
-    chosen = _chosen(name or _default(), device.type)
+    dtype = compute_dtype(current)
     # Asked for first: even a conversion that does nothing takes as long as a small layer.
-    if beta.dtype != dtype or beta.device != device:
-        beta = beta.to(device, dtype)
-    if threshold.dtype != dtype or threshold.device != device:
-        threshold = threshold.to(device, dtype)
-    kernel = _fused(chosen) if chosen != "reference" and current.numel() else None
+    if beta.dtype != dtype or beta.device != current.device:
+        beta = beta.to(current.device, dtype)
+    if threshold.dtype != dtype or threshold.device != current.device:
+        threshold = threshold.to(current.device, dtype)
+    if operator.captured(current):
+        return operator.step(current, beta, threshold, rule, return_potential, kernel)
+    mapped = torch._C._are_functorch_transforms_active()
+    chosen = "reference" if mapped else choice.chosen(kernel, current.device.type)
+    by = choice.module(chosen) if chosen != "reference" and current.numel() else None
     given = current.dtype
-    if given != dtype and (kernel is None or given not in kernel.DTYPES):
+    if given != dtype and (by is None or given not in by.DTYPES):
         current = current.to(dtype)
-    if kernel is None:
+    if by is None:
         spikes, potential = reference.step(
             current, beta, threshold, rule, return_potential=return_potential
         )
     else:
-        spikes, potential = fused.step(kernel, current, beta, threshold, rule, return_potential)
+        spikes, potential = fused.step(by, current, beta, threshold, rule, return_potential)
     if spikes.dtype == given:
         return spikes, potential
     return spikes.to(given), None if potential is None else potential.to(given)
-
-
-@functools.cache
-def _default() -> str:
-    return os.environ.get("SNNBD_KERNEL", "auto")
-
-
-def _chosen(name: str, device: str) -> str:
-    if name not in KERNELS:
-        raise ValueError(f"kernel={name!r} is unknown; allowed: {', '.join(KERNELS)}")
-    if name == "auto":
-        return device if device in COMPILERS and _available(device) else "reference"
-    if name != "reference" and name != device:
-        raise ValueError(
-            f"kernel={name!r} does not run on {device!r}; allowed there: auto, reference"
-        )
-    return name
-
-
-@functools.cache
-def _available(name: str) -> bool:
-    """Whether a kernel's compiler is there; says so once if not."""
-    try:
-        _fused(name)
-    except ImportError as missing:
-        warnings.warn(
-            f"{COMPILERS[name]} is not available ({missing}): neurons run on {name!r} by the "
-            "reference kernel, many times slower",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return False
-    return True
-
-
-@functools.cache
-def _fused(name: str) -> fused.Kernel:
-    # Imported at first use: the compilers take a second to load and may be missing.
-    kernel: fused.Kernel = importlib.import_module(f"snnbd_core.kernels.{name}")
-    return kernel

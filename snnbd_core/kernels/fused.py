@@ -111,6 +111,10 @@ class Layout:
         out = flat.view(*flat.shape[:-1], *sizes)
         return out.permute(*range(lead), *(position + lead for position in back))
 
+    def summed(self, flat: Tensor | None, value: Tensor) -> Tensor | None:
+        """A gradient [M] in the shape of the parameter that was spread by `parameter`."""
+        return None if flat is None else self.shaped(flat).sum_to_size(value.shape)
+
 
 def step(
     kernel: Kernel,
@@ -127,6 +131,60 @@ def step(
     return out
 
 
+def forward(
+    kernel: Kernel,
+    layout: Layout,
+    current: Tensor,
+    beta: Tensor,
+    threshold: Tensor,
+    rule: Rule,
+    potential: bool,
+    learns: bool,
+) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
+    """As the kernel's, of a current [T, B, ...] with its layout; ``saved`` is left as it lies."""
+    spikes, reported, saved = kernel.forward(
+        layout.flat(current),
+        layout.parameter(beta),
+        layout.parameter(threshold),
+        rule,
+        potential,
+        learns,
+    )
+    return layout.shaped(spikes), None if reported is None else layout.shaped(reported), saved
+
+
+def backward(
+    kernel: Kernel,
+    layout: Layout,
+    saved: tuple[Tensor, ...],
+    beta: Tensor,
+    threshold: Tensor,
+    rule: Rule,
+    upstream: tuple[Tensor | None, Tensor | None],
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """As the kernel's, of a current with a layout.
+
+    Args:
+        upstream: the gradients of spikes and potential.
+        wanted: whether those of beta and threshold are, each in its own shape.
+    """
+    d_current, d_beta, d_threshold = kernel.backward(
+        saved,
+        layout.parameter(beta),
+        layout.parameter(threshold),
+        rule,
+        layout.gradient(upstream[0]),
+        layout.gradient(upstream[1]),
+        any(wanted),
+    )
+    return (
+        layout.shaped(d_current),
+        layout.summed(d_beta, beta) if wanted[0] else None,
+        layout.summed(d_threshold, threshold) if wanted[1] else None,
+    )
+
+
 class _Step(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -139,18 +197,14 @@ class _Step(torch.autograd.Function):
         kernel: Kernel,
     ) -> tuple[Tensor, Tensor | None]:
         layout = Layout.of(current.shape, current.stride())
-        spikes, potential, saved = kernel.forward(
-            layout.flat(current),
-            layout.parameter(beta),
-            layout.parameter(threshold),
-            rule,
-            return_potential,
-            ctx.needs_input_grad[1] or ctx.needs_input_grad[2],
+        learns = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
+        spikes, potential, saved = forward(
+            kernel, layout, current, beta, threshold, rule, return_potential, learns
         )
         ctx.save_for_backward(beta, threshold, *saved)
         ctx.layout, ctx.rule, ctx.kernel = layout, rule, kernel
         ctx.set_materialize_grads(False)
-        return layout.shaped(spikes), None if potential is None else layout.shaped(potential)
+        return spikes, potential
 
     @staticmethod
     @once_differentiable
@@ -158,22 +212,14 @@ class _Step(torch.autograd.Function):
         ctx: Any, d_spikes: Tensor | None, d_potential: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         beta, threshold, *saved = ctx.saved_tensors
-        layout: Layout = ctx.layout
-        _, wants_beta, wants_threshold, *_ = ctx.needs_input_grad
-        d_current, d_beta, d_threshold = ctx.kernel.backward(
+        gradients = backward(
+            ctx.kernel,
+            ctx.layout,
             tuple(saved),
-            layout.parameter(beta),
-            layout.parameter(threshold),
+            beta,
+            threshold,
             ctx.rule,
-            layout.gradient(d_spikes),
-            layout.gradient(d_potential),
-            wants_beta or wants_threshold,
+            (d_spikes, d_potential),
+            ctx.needs_input_grad[1:3],
         )
-        return (
-            layout.shaped(d_current),
-            layout.shaped(d_beta).sum_to_size(beta.shape) if wants_beta else None,
-            layout.shaped(d_threshold).sum_to_size(threshold.shape) if wants_threshold else None,
-            None,
-            None,
-            None,
-        )
+        return (*gradients, None, None, None)

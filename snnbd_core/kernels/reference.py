@@ -1,7 +1,8 @@
 """The reference kernel: plain torch, one Python step per time step, gradients by autograd.
 
 Every other kernel is tested against this one, so it is written to be read. The order of its
-floating-point operations is snnTorch's: with snnTorch's rule it gives the same bits.
+floating-point operations is snnTorch's: with snnTorch's rule it gives the same bits. `forward` and
+`backward` are for those who trace, see ``operator``.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from snnbd_core.kernels.rule import Rule
 from snnbd_core.kernels.surrogates import spike
+
+DTYPES = frozenset({torch.float16, torch.bfloat16, torch.float32, torch.float64})
 
 
 def step(
@@ -75,3 +78,43 @@ def _spikingjelly(
 
 def _scaled(current: Tensor, beta: Tensor, rule: Rule) -> Tensor:
     return (1 - beta) * current if rule.decay_input else current
+
+
+def forward(
+    current: Tensor, beta: Tensor, threshold: Tensor, rule: Rule, potential: bool, learns: bool
+) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
+    """See ``fused.Kernel``."""
+    flat = current.flatten(1).to(beta.dtype)
+    spikes, reported = step(
+        flat, beta.reshape(-1), threshold.reshape(-1), rule, return_potential=potential
+    )
+    shaped = None if reported is None else reported.to(current.dtype).view(current.shape)
+    return spikes.to(current.dtype).view(current.shape), shaped, (current,)
+
+
+def backward(
+    saved: tuple[Tensor, ...],
+    beta: Tensor,
+    threshold: Tensor,
+    rule: Rule,
+    d_spikes: Tensor | None,
+    d_potential: Tensor | None,
+    learns: bool,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """See ``fused.Kernel``; runs forward again."""
+    current = saved[0].flatten(1)
+    each = (value.reshape(-1).expand(current.shape[1]) for value in (beta, threshold))
+    leaves = [value.detach().requires_grad_() for value in (current, *each)]
+    # Within an operator of torch's, autograd is switched off in two places.
+    autograd = torch._C.DispatchKey.AutogradFunctionality
+    with torch._C._SetExcludeDispatchKeyGuard(autograd, False), torch.enable_grad():
+        spikes, reported, _ = forward(leaves[0], leaves[1], leaves[2], rule, True, learns)
+    assert reported is not None
+    upstream = [
+        torch.zeros_like(current) if given is None else given.flatten(1)
+        for given in (d_spikes, d_potential)
+    ]
+    d_current, *d_each = torch.autograd.grad(
+        (spikes, reported), leaves, upstream, allow_unused=True, materialize_grads=True
+    )
+    return d_current.view(saved[0].shape), d_each[0], d_each[1]

@@ -47,19 +47,21 @@ DERIVATIVES: dict[str, Callable[[Tensor, float], Tensor]] = {
 class _Spike(torch.autograd.Function):
     """Step function forward, surrogate derivative backward; saves one tensor, the distance."""
 
+    generate_vmap_rule = True  # for torch.func
+
     @staticmethod
-    def forward(
-        ctx: Any, distance: Tensor, surrogate: str, slope: float, at_threshold: bool
-    ) -> Tensor:
-        ctx.save_for_backward(distance)
-        ctx.surrogate, ctx.slope = surrogate, slope
+    def forward(distance: Tensor, surrogate: str, slope: float, at_threshold: bool) -> Tensor:
         return (distance >= 0 if at_threshold else distance > 0).to(distance.dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        distance, ctx.surrogate, ctx.slope, _ = inputs
+        ctx.save_for_backward(distance)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (distance,) = ctx.saved_tensors
-        derivative = DERIVATIVES[ctx.surrogate](distance, ctx.slope)
-        return derivative.mul_(gradients[0]), None, None, None
+        return DERIVATIVES[ctx.surrogate](distance, ctx.slope) * gradients[0], None, None, None
 
 
 def spike(distance: Tensor, surrogate: str, slope: float, at_threshold: bool = False) -> Tensor:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.learning.ann import ANN
-from snnbd_core.learning.conversion import Conversion, convert
+from snnbd_core.learning.conversion import Conversion, Hybrid, convert, hybrid
 from snnbd_core.learning.history import History
-from snnbd_core.learning.hybrid import Hybrid, hybrid
 from snnbd_core.learning.spike_representation import SpikeRepresentation, train_spike_representation
 from snnbd_core.learning.surrogate_gradient import train
 from snnbd_core.learning.task import Rule, SurrogateGradient, Task, Trained

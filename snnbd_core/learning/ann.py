@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.checks import Count, Settings
+from snnbd_core.checks import Checked, Count
 from snnbd_core.learning.task import Rule, Task, Trained
 from snnbd_core.neurons import LIF
 
@@ -56,7 +56,7 @@ class TimeMean(nn.Module):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ANN(Settings, Rule):
+class ANN(Checked, Rule):
     """The ANN twin of a network.
 
     Args:
@@ -83,9 +83,7 @@ class ANN(Settings, Rule):
 def with_neurons(net: Net, neuron: Callable[[], nn.Module]) -> Net:
     """A copy of a network whose activations (spiking or ReLU) are all replaced.
 
-    Args:
-        net: the network.
-        neuron: makes an activation; called for each use of one that is used several times.
+    `neuron` makes one, and is called for each use of an activation that is used several times.
     """
     return replaced(copy.deepcopy(net), neuron)
 

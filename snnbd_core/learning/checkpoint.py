@@ -46,11 +46,7 @@ class Checkpoint:
         write_atomically(self.path, lambda file: torch.save(state, file))
 
     def restore(self, net: nn.Module, optimizer: torch.optim.Optimizer) -> History:
-        """Loads weights and optimiser state; the history so far, empty if there is no file yet.
-
-        Raises:
-            ValueError: a file that is not a whole checkpoint.
-        """
+        """Loads weights and optimiser state; the history so far, empty if there is no file yet."""
         if not self.path.exists():
             return History()
         state = self._read()
@@ -59,11 +55,7 @@ class Checkpoint:
         return History.from_dict(state["history"])
 
     def own(self) -> Checkpoint:
-        """This checkpoint, at a path where no other run's lies; what is done is said by a warning.
-
-        Raises:
-            ValueError: a file that is not a whole checkpoint.
-        """
+        """This checkpoint, at a path where no other run's lies, of which a warning tells."""
         other = self._read()["run"] if self.path.exists() else self.run
         differs = [name for name, value in self.run.items() if other.get(name) != value]
         if not differs:
@@ -80,6 +72,7 @@ class Checkpoint:
         return Checkpoint(path, self.run)
 
     def _read(self) -> dict[str, Any]:
+        """What the file holds; ValueError unless it is a whole checkpoint."""
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, pickle.PickleError, EOFError, KeyError, ValueError) as error:

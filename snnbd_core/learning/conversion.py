@@ -23,20 +23,27 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.checks import Count, Settings
+from snnbd_core.checks import Checked, Count, Positive
 from snnbd_core.data import IMAGES, as_set
 from snnbd_core.data.batches import as_sequence
+from snnbd_core.learning import surrogate_gradient
 from snnbd_core.learning.ann import ANN, Activation, Reads, TimeMean, reading, with_neurons
-from snnbd_core.learning.folding import DROPOUTS, NORMS, folded, network_of
 from snnbd_core.learning.history import History
-from snnbd_core.learning.scaling import activations, rescale
+from snnbd_core.learning.scaling import (
+    DROPOUTS,
+    NORMS,
+    activations,
+    folded,
+    network_of,
+    rescale,
+)
 from snnbd_core.learning.task import Rule, Task, Trained
 from snnbd_core.metrics.migration_rates import compare
 from snnbd_core.networks import Network
 from snnbd_core.networks.layers import Folded, Gain, Residual
 from snnbd_core.neurons import IF, LIF
 
-__all__ = ["NORMALISATIONS", "Conversion", "HalfStart", "Migrating", "convert", "converted"]
+__all__ = ["Conversion", "HalfStart", "Hybrid", "Migrating", "convert", "converted", "hybrid"]
 
 NORMALISATIONS = ("max", "percentile")
 _percentile = checks.fitting(lambda x: 0 < x <= 100, "in (0, 100]")
@@ -107,7 +114,35 @@ def converted(ann: nn.Module, data: Any, seed: int, **settings: Any) -> Network:
     return convert(ann, data.subset(rows), **settings)
 
 
-class Migrating(Settings, Rule):
+def hybrid(
+    ann: nn.Module,
+    train: Any,
+    *,
+    epochs: int = 5,
+    seed: int = 0,
+    learning_rate: float = 5e-4,
+    normalisation: str = "percentile",
+    percentile: float = 99.9,
+    **settings: Any,
+) -> Network:
+    """A spiking network from an ANN, fine-tuned (Rathi et al. 2020); the ANN is not changed.
+
+    Args:
+        ann, normalisation, percentile: as for `convert`.
+        train: the training set; the seed draws 256 of its samples for calibration.
+        epochs, seed, learning_rate: of the fine-tuning, as for `snnbd_core.learning.train`.
+        settings: others of `snnbd_core.learning.train`.
+
+    Raises:
+        ValueError: as `convert` and `snnbd_core.learning.train`.
+    """
+    net = converted(ann, train, seed, normalisation=normalisation, percentile=percentile)
+    settings |= {"epochs": epochs, "seed": seed, "learning_rate": learning_rate}
+    surrogate_gradient.train(net, train, **settings)
+    return net
+
+
+class Migrating(Checked, Rule):
     """A rule whose network comes from an ANN: the report says how much of a backdoor came along."""
 
     figures: ClassVar[tuple[str, ...]] = (
@@ -166,11 +201,33 @@ class Conversion(Migrating):
         return converted(task.source.cpu(), task.poisoned, task.seed, **settings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Hybrid(Migrating):
+    """LR_H of Jin et al. (2024); conversion first (Rathi et al. 2020), see `Conversion`.
+
+    Args:
+        epochs, learning_rate: of the fine-tuning.
+        data: "poisoned" fine-tunes on the set that the ANN was trained on, "clean" on the one
+            before it was poisoned.
+        reads: as for `Conversion`.
+    """
+
+    epochs: Count = 5
+    learning_rate: Positive = 5e-4
+    data: Literal["poisoned", "clean"] = "poisoned"
+    reads: Reads = "frames"
+
+    def fit(self, task: Task) -> Trained:
+        """Converts and fine-tunes."""
+        net = Conversion(reads=self.reads).converted(task)
+        data = task.poisoned if self.data == "poisoned" else task.clean
+        history = task.train(net, data, epochs=self.epochs, learning_rate=self.learning_rate)
+        return Trained(net, history)
+
+
 def _check(ann: nn.Module, calibration: Any) -> None:
     if not isinstance(ann, Network | nn.Sequential):
-        raise ValueError(
-            f"ann={type(ann).__name__} must be a Network of snnbd_core.networks or an nn.Sequential"
-        )
+        raise ValueError(f"ann={type(ann).__name__} must be a Network or an nn.Sequential")
     for name, layer in (ann.layers if isinstance(ann, Network) else ann).named_modules():
         named = f"layer {name} ({type(layer).__name__})"
         if isinstance(layer, LIF):

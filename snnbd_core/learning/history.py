@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 __all__ = ["History"]
@@ -11,7 +11,7 @@ __all__ = ["History"]
 
 @dataclass(frozen=True)
 class History:
-    """One value per epoch in each field.
+    """What happened, with one value per epoch.
 
     Attributes:
         loss: mean training loss over the epoch's samples.
@@ -19,37 +19,42 @@ class History:
             or tied answer is not right.
         learning_rate: of the optimiser in that epoch.
         seconds: wall time.
+        precision: what the network computed in, "float32" or "bf16"; of two trainings, "bf16" if
+            one of them did. Of the whole training.
     """
 
     loss: tuple[float, ...] = ()
     accuracy: tuple[float, ...] = ()
     learning_rate: tuple[float, ...] = ()
     seconds: tuple[float, ...] = ()
+    precision: str = "float32"
 
     def __len__(self) -> int:
         return len(self.loss)
 
-    def extended(
-        self, *, loss: float, accuracy: float, learning_rate: float, seconds: float
-    ) -> History:
-        """The history with one more epoch."""
-        return History(
-            (*self.loss, loss),
-            (*self.accuracy, accuracy),
-            (*self.learning_rate, learning_rate),
-            (*self.seconds, seconds),
-        )
+    def extended(self, **values: float) -> History:
+        """The history with one more epoch: a value for each field that has one per epoch."""
+        columns: dict[str, Any] = {name: (*getattr(self, name), values[name]) for name in _COLUMNS}
+        return replace(self, **columns)
 
     def followed_by(self, later: History) -> History:
         """This history and then another's epochs."""
-        mine, others = asdict(self), asdict(later)
-        return History(**{name: (*values, *others[name]) for name, values in mine.items()})
+        columns = {name: (*getattr(self, name), *getattr(later, name)) for name in _COLUMNS}
+        half = "bf16" in (self.precision, later.precision)
+        return History(**columns, precision="bf16" if half else "float32")
 
-    def to_dict(self) -> dict[str, list[float]]:
-        """Plain lists, ready for JSON."""
-        return {name: list(values) for name, values in asdict(self).items()}
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, ready for JSON; "precision" only where it is not float32."""
+        columns: dict[str, Any] = {name: list(getattr(self, name)) for name in _COLUMNS}
+        return columns if self.precision == "float32" else columns | {"precision": self.precision}
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Sequence[Any]]) -> History:
+    def from_dict(cls, values: Mapping[str, Any]) -> History:
         """The inverse of ``to_dict``."""
-        return cls(**{name: tuple(float(x) for x in column) for name, column in values.items()})
+        columns = {
+            name: tuple(float(x) for x in values[name]) for name in values if name != "precision"
+        }
+        return cls(**columns, precision=values.get("precision", "float32"))
+
+
+_COLUMNS = ("loss", "accuracy", "learning_rate", "seconds")

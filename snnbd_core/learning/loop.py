@@ -6,7 +6,8 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from tqdm.auto import tqdm
 
 from snnbd_core import checks
 from snnbd_core.kernels import memory
+from snnbd_core.learning import precision as precisions
 from snnbd_core.learning.history import History
 from snnbd_core.metrics.answers import decide
 from snnbd_core.view import View, checked_logits
@@ -54,8 +56,8 @@ def scored(loss: Tensor, logits: Tensor, labels: Tensor) -> Step:
 def answers_of(net: nn.Module, sequence: Tensor, classes: int | None = None) -> Tensor:
     """Logits [B, classes] of a sequence [T, B, ...] from a fresh state, in whatever mode.
 
-    On CUDA the network runs in bfloat16 where the device has it; weights, potentials and logits
-    stay float32.
+    In a training the network computes in what `epochs_of` was told, elsewhere as `precision` says;
+    logits are float32.
 
     Args:
         classes: how many there must be; None takes any number.
@@ -65,8 +67,7 @@ def answers_of(net: nn.Module, sequence: Tensor, classes: int | None = None) -> 
     """
     View(net).reset()
     place = sequence.device
-    half = place.type == "cuda" and torch.cuda.is_bf16_supported()
-    with torch.autocast(place.type, torch.bfloat16, enabled=half):
+    with torch.autocast(place.type, torch.bfloat16, enabled=precisions.is_half(place)):
         logits = checked_logits(net(as_read(net, sequence)), sequence.shape[1], classes)
     return logits.float() if logits.dtype in _HALF else logits
 
@@ -84,6 +85,7 @@ def epochs_of(
     clip: float | None = None,
     history: History | None = None,
     progress: bool = False,
+    precision: str = "auto",
 ) -> Iterator[History]:
     """Trains a network in place; gives the history after each epoch, to look at or to stop.
 
@@ -102,15 +104,18 @@ def epochs_of(
         clip: largest norm of all gradients together; None does not cut them.
         history: of the epochs already done, whose state net and optimiser have.
         progress: shows a bar, on a terminal and in a notebook.
+        precision: "auto", "float32" or "bf16", see `snnbd_core.learning.precision`; the history
+            says what was used.
 
     Raises:
-        ValueError: a network without weights to train.
+        ValueError: a network without weights to train; a precision that there is not here.
         FloatingPointError: the loss or a weight is no longer finite.
     """
     checks.trainable(net)
     memory.keep()
     place = next(net.parameters()).device
-    history = History() if history is None else history
+    precision = precisions.chosen(precision, net, place)
+    history = replace(history or History(), precision=precision)
     schedule = _schedule(optimizer, epochs if cosine else None, len(history))
     # disable=None: no bar where the output is a file; a notebook shows it all the same
     with tqdm(desc="training", unit="batch", disable=None if progress else True) as bar:
@@ -119,7 +124,7 @@ def epochs_of(
             todo = batches(epoch)
             bar.total = bar.n + (epochs - epoch) * len(todo)
             net.train(training)
-            with _seeded(seed_of(epoch), place):
+            with _seeded(seed_of(epoch), place), precisions.computing(precision):
                 loss, accuracy = _epoch(net, optimizer, todo, step, clip, bar)
             _check_finite(net, rate)
             history = history.extended(
@@ -171,8 +176,8 @@ def _epoch(
         if not math.isfinite(done.value):
             raise FloatingPointError(
                 f"the training loss became {done.value} ({int(count)} samples into the epoch, "
-                f"learning rate {optimizer.param_groups[0]['lr']:.3g}); check that the data is "
-                "finite, or lower learning_rate"
+                f"learning rate {optimizer.param_groups[0]['lr']:.3g}){_origin(net, step, batch)}; "
+                "check that the data is finite, or lower learning_rate"
             )
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(done.loss)
@@ -184,6 +189,27 @@ def _epoch(
         count += done.count
         bar.update()
     return (total / count, hits / count) if count else (math.nan, math.nan)
+
+
+def _origin(net: nn.Module, step: Callable[[Batch], Step], batch: Batch) -> str:
+    """Where the first value of a step that is not finite comes from, for a message."""
+    found: list[str] = []
+
+    def look(module: nn.Module, inputs: object, output: object, name: str) -> None:
+        if not found and isinstance(output, Tensor) and not bool(output.isfinite().all()):
+            found.append(f", first in layer {name} ({type(module).__name__}, {output.dtype})")
+
+    hooks = [
+        layer.register_forward_hook(partial(look, name=name))
+        for name, layer in net.named_modules()
+        if not any(layer.children())
+    ]
+    try:
+        step(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return "".join(found)
 
 
 def _check_finite(net: nn.Module, rate: float) -> None:

@@ -20,6 +20,7 @@ from snnbd_core.data.samples import SampleSet
 from snnbd_core.learning.checkpoint import Checkpoint, network_identity
 from snnbd_core.learning.history import History
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
+from snnbd_core.learning.precision import chosen
 from snnbd_core.metrics import check_batch_axis
 
 __all__ = ["LOSSES", "Loss", "loss_named", "train"]
@@ -51,13 +52,13 @@ def train(
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_seconds: float = 0.0,
     progress: bool = True,
+    precision: str = "auto",
 ) -> History:
     """Trains a network in place with Adam and a cosine schedule over the epochs.
 
     The order of the samples and the dropout of an epoch depend on (seed, epoch) alone, so a run
     that is resumed from its checkpoint gives the numbers of an uninterrupted one; on CPU the same
-    seed gives the same bits. torch's global random state is left as it was. On CUDA the network
-    runs in bfloat16 where the device has it (weights and potentials stay float32).
+    seed gives the same bits. torch's global random state is left as it was.
 
     Args:
         net: takes [T, B, C, H, W], gives logits [B, classes]. Afterwards it is on ``device``, in
@@ -77,13 +78,15 @@ def train(
         checkpoint_seconds: least time between two saves; 0 saves after every epoch. Each save
             waits for the disk, which takes longer than an epoch of a small network.
         progress: shows a bar, on a terminal and in a notebook.
+        precision: ``"float32"``, ``"bf16"`` or ``"auto"``, which takes bf16 where a network gains
+            from it, see `snnbd_core.learning.precision`; the history says what was used.
 
     Returns:
         The history, of a resumed run from its first epoch on.
 
     Raises:
         ValueError: an argument out of range, an empty data set, no weights to train, an answer that
-            is not [B, classes], a checkpoint that is damaged.
+            is not [B, classes], a checkpoint that is damaged, bf16 where there is none.
         FloatingPointError: the loss or a weight is no longer finite.
     """
     epochs = checks.whole("epochs", epochs, 1)
@@ -96,7 +99,9 @@ def train(
     if not len(dataset):
         raise ValueError("dataset has no samples; training needs at least one")
     checks.trainable(net)
-    net.to(choose_device(device))
+    place = choose_device(device)
+    net.to(place)
+    precision = chosen(precision, net, place)
     optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
     begun, saved = History(), None
     if checkpoint is not None:
@@ -107,6 +112,7 @@ def train(
             "learning_rate": learning_rate,
             "loss": loss,
             "steps": steps,
+            "precision": precision,
         }
         saved = _checkpoint(checkpoint, net, dataset, settings)
         begun = saved.restore(net, optimizer)
@@ -120,6 +126,7 @@ def train(
         seed_of=lambda epoch: mixed_seed(seed, epoch),
         history=begun,
         progress=progress,
+        precision=precision,
     ):
         if saved is not None and time.perf_counter() - last_save >= checkpoint_seconds:
             saved.save(net, optimizer, history)

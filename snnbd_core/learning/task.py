@@ -10,17 +10,18 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import nn
 
-from snnbd_core.checks import Count, Natural, Positive, Settings, Unit
+from snnbd_core.checks import Checked, Count, Natural, Positive, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import choose_device
 from snnbd_core.learning.history import History
+from snnbd_core.learning.precision import Precision
 from snnbd_core.learning.surrogate_gradient import loss_named, train
 
 __all__ = ["Rule", "SurrogateGradient", "Task", "Trained"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(Settings):
+class Task(Checked):
     """One training as a rule is asked for it.
 
     Attributes:
@@ -36,6 +37,7 @@ class Task(Settings):
         source: the trained network that the rule starts from, this task's own copy; None where
             the rule has none.
         checkpoint, checkpoint_seconds: as in `train`; for rules of one training.
+        precision: as in `train`.
     """
 
     clean: Any
@@ -55,6 +57,7 @@ class Task(Settings):
     source: nn.Module | None = None
     checkpoint: Path | None = None
     checkpoint_seconds: float = 0.0
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,13 +67,9 @@ class Task(Settings):
     def of(
         cls, net: nn.Module, data: Any, *, device: str | torch.device = "auto", **settings: Any
     ) -> Task:
-        """The task of training one network in place on one set.
+        """The task of training one network in place on one set, any that `as_set` takes.
 
-        Args:
-            net: what `build` gives, whatever neurons it is asked for.
-            data: both the clean set and the one to train on; any that `as_set` takes.
-            device: as in `train`.
-            settings: the other attributes.
+        `settings` are the other attributes.
         """
         data, place = as_set(data), choose_device(device)
         return cls(clean=data, poisoned=data, build=lambda *_: net, device=place, **settings)
@@ -78,10 +77,8 @@ class Task(Settings):
     def train(self, net: nn.Module, dataset: Any = None, **changes: Any) -> History:
         """Trains a network in place by surrogate gradients with this task's settings.
 
-        Args:
-            net: the network.
-            dataset: what to train on; None is the poisoned set.
-            changes: arguments of `train` that differ from the task's, such as epochs.
+        The set is the poisoned one unless given; `changes` are arguments of
+        `snnbd_core.learning.train` that differ from the task's.
         """
         shared = (
             "epochs",
@@ -92,6 +89,7 @@ class Task(Settings):
             "loss",
             "steps",
             "progress",
+            "precision",
         )
         settings = {name: getattr(self, name) for name in shared}
         return train(net, self.poisoned if dataset is None else dataset, **{**settings, **changes})

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from snnbd_core.view import ADAPTERS, Adapter
-from snnbd_core.view.trace import adapter_of
+from snnbd_core.view import ADAPTERS, Adapter, adapter_of
 
 __all__ = ["Activity", "fan_out", "measure"]
 
@@ -55,7 +54,7 @@ def measure(net: nn.Module) -> Iterator[Activity]:
     where a layer is not called itself while others are (its weights may be used by hand).
     """
     activity = Activity()
-    neurons = {module: adapter_of(module, ADAPTERS) for module in net.modules()}
+    neurons = {module: adapter_of(module) for module in net.modules()}
     seen = {module: adapter for module, adapter in neurons.items() if adapter is not None}
     ran: list[bool] = []
     hooks = [net.register_forward_hook(lambda *_: ran.append(True))]

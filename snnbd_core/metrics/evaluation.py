@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
+from snnbd_core.checks import Checked, Count
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.metrics.activity import measure
@@ -111,15 +111,12 @@ def predict(
 
 
 @dataclass(frozen=True)
-class _Run:
+class _Run(Checked):
     """How networks are run over a data set."""
 
     device: torch.device
-    batch_size: int
-    steps: int
-
-    def __post_init__(self) -> None:
-        checks.fields(self, ("batch_size", "steps"), checks.whole, 1)
+    batch_size: Count
+    steps: Count
 
     def check_steady(self, nets: Sequence[nn.Module], dataset: Any) -> None:
         """Raises ValueError where a network answers a few samples differently the second time."""

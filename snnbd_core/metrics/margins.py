@@ -23,14 +23,9 @@ Numbers = TypeVar("Numbers", Tensor, np.ndarray)
 def ascended(
     view: View, inputs: Tensor, target: int | Tensor, learning_rate: float, high: float
 ) -> tuple[Tensor, Tensor]:
-    """The margins of inputs, and the inputs one step further up; both without gradients.
+    """The margins of inputs [B, T, C, H, W], and the inputs one step up; both without gradients.
 
-    Args:
-        view: of the network.
-        inputs: [B, T, C, H, W].
-        target: as for `margins`.
-        learning_rate: length of the step of each input.
-        high: values end up in 0..high.
+    The step of each input has the length `learning_rate`; values end up in 0..high.
     """
     point = inputs.detach().requires_grad_()
     margin = margins(view, as_sequence(point, 1), target)
@@ -41,11 +36,7 @@ def ascended(
 
 
 def slope_of(view: View, values: Tensor, inputs: Tensor) -> Tensor:
-    """Gradient of the sum of what a network gave, in the shape of its inputs.
-
-    Raises:
-        NotVisible: the network cuts it off.
-    """
+    """Gradient of the sum of what a network gave, of its inputs' shape; NotVisible if cut off."""
     slope = None
     if values.requires_grad:
         (slope,) = torch.autograd.grad(values.sum(), inputs, allow_unused=True)
@@ -55,14 +46,10 @@ def slope_of(view: View, values: Tensor, inputs: Tensor) -> Tensor:
 
 
 def margins(view: View, sequence: Tensor, target: int | Tensor) -> Tensor:
-    """v_target - max of the others' v for each input, [B], with gradients.
+    """v_target - max of the others' v for each input of [T, B, C, H, W], [B], with gradients.
 
-    v is the mean potential over time and over the read-out's neurons of a class.
-
-    Args:
-        view: of the network.
-        sequence: [T, B, C, H, W].
-        target: one class for all inputs, or [B], one for each.
+    v is the mean potential over time and over the read-out's neurons of a class; `target` is one
+    class for all inputs, or [B], one for each.
     """
     votes, potential = view.potentials(sequence)
     pooled = per_class(potential.mean(dim=0), votes.shape[1])

@@ -53,15 +53,14 @@ def migration(
     *,
     clean_ann: nn.Module | None = None,
     clean_snn: nn.Module | None = None,
-    device: str | torch.device = "auto",
-    batch_size: int = 128,
     steps: int = 4,
+    **settings: Any,
 ) -> Migration:
     """Lays an SNN beside the ANN that it was converted from.
 
     Args:
         ann, snn: both [T, B, C, H, W] -> logits [B, classes].
-        test, trigger, target, device, batch_size: as for `snnbd_core.evaluate`.
+        test, trigger, target, settings: as for `snnbd_core.evaluate`; device and batch_size.
         clean_ann, clean_snn: the same two trained without poison, which give MR1 its floors.
         steps: T of the SNN for static images; the ANN has one step.
 
@@ -76,7 +75,7 @@ def migration(
     triggered = Triggered(test, trigger)
 
     def answers(net: nn.Module, steps: int) -> np.ndarray:
-        return predict(net, triggered, device=device, batch_size=batch_size, steps=steps)[others]
+        return predict(net, triggered, steps=steps, **settings)[others]
 
     first, second = answers(ann, 1), answers(snn, steps)
     ann_success, snn_success = Rate.of(first == target), Rate.of(second == target)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Rate", "Report", "revived"]
+__all__ = ["Rate", "Report", "defence_effectiveness", "revived"]
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,7 @@ class Rate:
 
     def __post_init__(self) -> None:
         if not 0 <= self.hits <= self.total:
-            raise ValueError(
-                f"hits={self.hits!r} of total={self.total!r}: allowed is 0 <= hits <= total"
-            )
+            raise ValueError(f"hits={self.hits!r} of total={self.total!r}: allowed is 0..total")
 
     @classmethod
     def of(cls, hits: np.ndarray) -> Rate:
@@ -127,6 +125,19 @@ class Report:
         if isinstance(found, list):
             raise ValueError(f"{name} is a list of {len(found)} numbers: read it from extra")
         return found
+
+
+def defence_effectiveness(before: Report, after: Report) -> float:
+    """DER (Zhu et al. 2023) of a repair: (max(0, dASR) - max(0, dCA) + 1) / 2, in 0..1.
+
+    d is before less after. 1 is a perfect attack undone for nothing, 0.5 nothing gained. A report
+    without a success rate is a ValueError.
+    """
+    if before.attack_success_rate is None or after.attack_success_rate is None:
+        raise ValueError("a report has no attack_success_rate: it needs a trigger")
+    gained = before.attack_success_rate.value - after.attack_success_rate.value
+    lost = before.clean_accuracy.value - after.clean_accuracy.value
+    return (max(0.0, gained) - max(0.0, lost) + 1) / 2
 
 
 def revived(value: Any) -> Any:

@@ -17,8 +17,7 @@ from snnbd_core.triggers.framed import Flash, Framed, Strobe
 from snnbd_core.triggers.images import Blended, Patch, Sinusoidal, Warp
 from snnbd_core.triggers.moving import MOTIONS, Moving
 from snnbd_core.triggers.pattern import EventPattern
-from snnbd_core.triggers.placement import POSITIONS
-from snnbd_core.triggers.polarity import POLARITIES, POLARITY_CODES, polarity_from_code
+from snnbd_core.triggers.placement import POLARITIES, POLARITY_CODES, POSITIONS, polarity_from_code
 from snnbd_core.triggers.power import Power, TemporalNoise
 from snnbd_core.triggers.protocol import Recipe, Trigger
 from snnbd_core.triggers.smart import Smart

@@ -8,8 +8,7 @@ from typing import Any
 
 from snnbd_core.checks import above, choice, number, settings, whole, whole_row
 from snnbd_core.data.events import check_sensor_size
-from snnbd_core.triggers.placement import POSITIONS
-from snnbd_core.triggers.polarity import check_polarity
+from snnbd_core.triggers.placement import POSITIONS, check_polarity
 
 __all__ = ["as_position", "settle"]
 

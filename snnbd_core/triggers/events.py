@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from snnbd_core.data.events import SensorSize, first_fault
-from snnbd_core.triggers.placement import Rectangle
-from snnbd_core.triggers.polarity import POLARITIES
+from snnbd_core.triggers.placement import POLARITIES, Rectangle
 
 __all__ = ["Changed", "changed", "check_recording", "generator", "in_order", "rewrite"]
 
@@ -64,17 +63,14 @@ def rewrite(
         events: structured array with fields x, y, t (microseconds, sorted) and p.
         schedule: patches with the slice of the `steps` equal time windows in which each lies.
         steps: number of windows that the recording's time span is cut in.
-        sensor_size: (width, height, 2).
-        polarity: a name of `POLARITIES`; "erase" only removes.
-        rate: events per second, pixel and polarity.
-        refractory: least time between two events of a pixel, in microseconds. A pixel's own
-            events are also removed for this long before its window opens.
+        sensor_size, polarity, rate: as for `Square`.
+        refractory: as for `Square`; a pixel's own events are also removed for this long before
+            its window opens.
         seed: draws the times, together with the recording's own times: each recording has its
             own jitter, the same one on every call.
 
     Raises:
-        ValueError: see `check_recording`; windows too short for `rate`, or nothing left after
-            erasing.
+        ValueError: windows too short for `rate`, or nothing left after erasing.
     """
     check_recording(events, sensor_size)
     first, span = int(events["t"][0]), int(events["t"][-1]) - int(events["t"][0]) + 1

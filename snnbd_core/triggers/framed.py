@@ -96,16 +96,7 @@ class Flash(Overwriting):
 
 
 def run(length: int, start: str | int, steps: int) -> slice:
-    """The frames of a run.
-
-    Args:
-        length: number of frames in the run.
-        start: one of `STARTS`, or the first frame's number.
-        steps: T, number of frames that there are.
-
-    Raises:
-        ValueError: a run that does not lie within 0..T.
-    """
+    """A run of `length` of the `steps` frames; ValueError where it does not lie within them."""
     if length > steps:
         raise ValueError(
             f"length={length!r} is more than the {steps} frames: allowed is 1..{steps}"

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 
-from snnbd_core.triggers.placement import Rectangle
-from snnbd_core.triggers.polarity import POLARITIES
+from snnbd_core.triggers.placement import POLARITIES, Rectangle
 
-__all__ = ["Frames", "Overwriting", "Schedule", "frame_shape", "overwrite"]
-
-# array in, array out; tensor in, tensor out
-Frames = TypeVar("Frames", np.ndarray, torch.Tensor)
+__all__ = ["Overwriting", "Schedule", "frame_shape"]
 
 Schedule = list[tuple[Rectangle, slice]]
 """Patches, with the slice of the T frames (or windows of a recording) in which each lies."""
@@ -41,7 +36,10 @@ def frame_shape(frames: Any, sensor_size: tuple[int, int, int] | None) -> tuple[
 
 
 class Overwriting:
-    """A trigger that overwrites patches of frames as its schedule says."""
+    """A trigger that overwrites patches of frames as its schedule says.
+
+    In each channel a patch holds `strength` where the polarity is present, and 0 where it is not.
+    """
 
     polarity: str | None
     strength: float
@@ -51,36 +49,19 @@ class Overwriting:
         """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy."""
         steps, height, width = frame_shape(data, self.sensor_size)
         schedule = self.schedule(steps, width, height)
+        _check_representable(data, self.strength)
         assert self.polarity is not None  # `schedule` refuses a trigger that is not fitted
-        return overwrite(data, schedule, self.polarity, self.strength)
+        out = data.copy() if isinstance(data, np.ndarray) else data.clone()
+        for patch, times in schedule:
+            for channel, present in enumerate(POLARITIES[self.polarity]):
+                # basic slicing gives a view, so that the assignment reaches `out`
+                rows = out[..., times, channel, patch.rows, :]
+                rows[..., list(patch.columns)] = self.strength if present else 0
+        return out
 
     def schedule(self, steps: int, width: int, height: int) -> Schedule:
         """Where the patches lie in `steps` frames; ValueError where they do not fit."""
         raise NotImplementedError  # each trigger has its own
-
-
-def overwrite(
-    frames: Frames, schedule: Iterable[tuple[Rectangle, slice]], polarity: str, strength: float
-) -> Frames:
-    """A copy of `frames` whose patches hold `strength` or 0 in each polarity channel.
-
-    Args:
-        frames: counts [..., T, 2, H, W].
-        schedule: see `Schedule`.
-        polarity: a name of `POLARITIES`.
-        strength: the count written where the polarity is present; the papers write 1.
-
-    Raises:
-        ValueError: integer frames that cannot hold the strength.
-    """
-    _check_representable(frames, strength)
-    out: Frames = frames.copy() if isinstance(frames, np.ndarray) else frames.clone()
-    for patch, times in schedule:
-        for channel, present in enumerate(POLARITIES[polarity]):
-            # basic slicing gives a view, so that the assignment reaches `out`
-            rows = out[..., times, channel, patch.rows, :]
-            rows[..., list(patch.columns)] = strength if present else 0
-    return out
 
 
 def _check_representable(frames: np.ndarray | torch.Tensor, strength: float) -> None:

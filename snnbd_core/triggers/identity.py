@@ -38,10 +38,7 @@ def fingerprint(trigger: Any) -> str:
 
     A dataclass counts with its fields, arrays and tensors with their bytes, the user's own
     functions and classes with their code and all that it names, other objects with what they
-    would be pickled as.
-
-    Raises:
-        ValueError: it holds something without comparable contents, such as an open file.
+    would be pickled as. ValueError where it holds what has no contents, such as an open file.
     """
     try:
         return _digest(trigger, ()).hex()
@@ -111,7 +108,7 @@ def _told_of_code(value: Any) -> _Told:
 
 
 def _namespace(kind: type) -> Iterator[tuple[str, Any]]:
-    """A class's own functions and values, without what Python keeps there for itself."""
+    """A class's own functions and values, without what Python itself stores there."""
     for name, value in sorted(vars(kind).items()):
         if isinstance(value, property):
             yield name, (value.fget, value.fset, value.fdel)

@@ -142,17 +142,11 @@ class Warp:
 
 
 def image_sides(images: Any) -> tuple[int, int]:
-    """(H, W) of images [..., C, H, W].
-
-    Raises:
-        ValueError: no float tensor, fewer than three axes, or values outside 0..1.
-    """
+    """(H, W) of images [..., C, H, W]; ValueError unless they are float tensors of 0..1."""
     if not isinstance(images, Tensor) or not images.is_floating_point() or images.dim() < 3:
         shape = f"{tuple(images.shape)} {images.dtype}" if isinstance(images, Tensor) else ""
-        raise ValueError(
-            f"images={type(images).__name__} {shape}: space='image' works on float tensors "
-            "[..., C, H, W]"
-        )
+        given = f"images={type(images).__name__} {shape}"
+        raise ValueError(f"{given}: space='image' works on float tensors [..., C, H, W]")
     low, high = torch.aminmax(images.detach()) if images.numel() else images.new_tensor([0, 1])
     if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
         raise ValueError(

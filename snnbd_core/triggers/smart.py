@@ -30,7 +30,7 @@ class Smart(Overwriting):
     training set, and the least (or most) common polarity in it are measured once by `fit` and then
     fixed for test data too. The authors' code measures again on the test set, which an attacker
     at inference cannot do; that is `fit(test_set, ...)`. Inside the mask the square starts in the
-    middle and moves by -2..2 pixels a frame along each axis, kept inside; the same walk in all
+    middle and moves by -2..2 pixels a frame along each axis, inside the mask; the same walk in all
     recordings.
 
     Args:
@@ -130,7 +130,7 @@ def _edges(pixels: int) -> list[slice]:
 
 
 def _walk(room: slice, extent: int, steps: int, seed: list[int]) -> list[int]:
-    """First pixel of the square in each frame, along one axis; kept inside by clipping."""
+    """First pixel of the square in each frame, along one axis, clipped to the room."""
     low, high = room.start, room.stop - extent
     draw = np.random.default_rng(seed)
     places = [(low + high) // 2]

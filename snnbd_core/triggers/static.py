@@ -9,8 +9,7 @@ from snnbd_core.data.events import check_sensor_size
 from snnbd_core.triggers.checks import settle
 from snnbd_core.triggers.events import rewrite
 from snnbd_core.triggers.frames import Overwriting, Schedule
-from snnbd_core.triggers.placement import Rectangle, place
-from snnbd_core.triggers.polarity import POLARITIES
+from snnbd_core.triggers.placement import POLARITIES, Rectangle, place
 
 __all__ = ["Square", "Static"]
 
@@ -52,10 +51,10 @@ class Square(Overwriting):
         settle(self, "frames", "events", sensor_size=sensor)
         kinds = sum(POLARITIES[self.polarity])
         if self.rate * kinds * self.refractory * 1e-6 > 1:
+            fastest = 1e6 / (kinds * self.refractory)
             raise ValueError(
                 f"rate={self.rate!r} is too fast for refractory={self.refractory!r} us and "
-                f"polarity={self.polarity!r}: allowed is at most "
-                f"{1e6 / (kinds * self.refractory):g} Hz"
+                f"polarity={self.polarity!r}: allowed is at most {fastest:g} Hz"
             )
         if self.space == "events" and sensor is None:
             raise ValueError(

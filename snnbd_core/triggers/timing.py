@@ -67,15 +67,14 @@ class TimeWarp:
         draw = generator(self.seed, events) if self.specific else np.random.default_rng(self.seed)
         coarse = draw.uniform(-1, 1, (_GRID, _GRID))
         smooth = zoom(coarse, (height / _GRID, width / _GRID), order=3, grid_mode=False)
-        field: np.ndarray = np.clip(smooth / np.abs(smooth).max(), -1, 1)
-        return field
+        return np.clip(smooth / np.abs(smooth).max(), -1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventRate:
     """A recording that flickers: its events are thinned out in a rhythm.
 
-    An event at t is kept with probability 1 - depth (1 + sin(2 pi frequency t + phase)) / 2, with
+    An event at t stays with probability 1 - depth (1 + sin(2 pi frequency t + phase)) / 2, with
     t from the recording's first event on. Nothing is added. What goes is drawn anew for each
     recording, the same on every call.
 
@@ -110,10 +109,9 @@ class EventRate:
         phase = draw.uniform(0, 2 * np.pi) if self.specific else 0.0
         seconds = (events["t"] - events["t"][0]) * 1e-6
         wave = np.sin(2 * np.pi * self.frequency * seconds + phase)
-        kept = draw.random(len(events)) >= self.depth * (1 + wave) / 2
-        kept[0] = True
-        thinned: np.ndarray = events[kept]
-        return thinned
+        stays = draw.random(len(events)) >= self.depth * (1 + wave) / 2
+        stays[0] = True
+        return events[stays]
 
 
 def _between(name: str, value: object) -> float:

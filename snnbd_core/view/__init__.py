@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from snnbd_core.view.adapt import Adapted, adapt
 from snnbd_core.view.adapter import Adapter, Settings
+from snnbd_core.view.blocks import evaluating, fixed, override
 from snnbd_core.view.errors import NotVisible
-from snnbd_core.view.evaluating import evaluating, fixed
-from snnbd_core.view.libraries import ADAPTERS
+from snnbd_core.view.libraries import ADAPTERS, adapter_of
 from snnbd_core.view.logits import checked_logits
-from snnbd_core.view.overriding import override
 from snnbd_core.view.trace import Layer, Weights
 from snnbd_core.view.view import View
-from snnbd_core.view.watch import Watch
 
 __all__ = [
     "ADAPTERS",
@@ -21,9 +19,9 @@ __all__ = [
     "NotVisible",
     "Settings",
     "View",
-    "Watch",
     "Weights",
     "adapt",
+    "adapter_of",
     "checked_logits",
     "evaluating",
     "fixed",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 
 from snnbd_core import checks, guards
 from snnbd_core.guards import unfolded
+from snnbd_core.view.blocks import hooked
 from snnbd_core.view.errors import NotVisible
-from snnbd_core.view.libraries import ADAPTERS, stateful
-from snnbd_core.view.trace import adapter_of
+from snnbd_core.view.libraries import reset, spiking
 
 __all__ = ["Adapted", "adapt"]
 
@@ -43,11 +42,11 @@ class Adapted(nn.Module):
             ValueError: what the network gives is not what its layout and read-out promise.
             NotVisible: potentials of a network that does not spike.
         """
-        self._reset()
+        reset(self.net)
         try:
             return self._pooled(self._read(sequence))
         finally:
-            self._reset()
+            reset(self.net)
 
     def _read(self, sequence: Tensor) -> Tensor:
         steps, batch = sequence.shape[:2]
@@ -108,28 +107,25 @@ class Adapted(nn.Module):
     def _potential(self, sequence: Tensor) -> Tensor:
         """Mean over time of the potential of the neurons that ran last, [B, ...]."""
         seen: list[tuple[nn.Module, Tensor]] = []
+        neurons = dict(spiking(self.net))
+
+        def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            seen.append((module, neurons[module].potential(module, output)))
+
         with ExitStack() as stack:
-            for module in self.net.modules():
-                adapter = adapter_of(module, ADAPTERS)
-                if adapter is not None and adapter.spikes:
-                    stack.enter_context(adapter.potentials(module))
-                    hook = module.register_forward_hook(_keeping(seen, adapter))
-                    stack.callback(hook.remove)
+            for module, adapter in neurons.items():
+                stack.enter_context(adapter.potentials(module))
+            stack.enter_context(hooked(neurons, note))
             self._run(sequence)
         if not seen:
             raise NotVisible("a potential", type(self.net).__name__, "needed are spiking neurons")
         last = seen[-1][0]
         parts = [potential for module, potential in seen if module is last]
-        adapter = adapter_of(last, ADAPTERS)
-        assert adapter is not None
-        axes = adapter.axes(last)
+        axes = neurons[last].axes(last)
         if axes is not None and len(parts) == (len(sequence) if axes == "step" else 1):
             return torch.cat([unfolded(part, axes, len(sequence)) for part in parts]).mean(0)
-        raise NotVisible(
-            "the potential of its last neurons",
-            type(self.net).__name__,
-            f"they run {len(parts)} times in {len(sequence)} steps",
-        )
+        needed = f"they run {len(parts)} times in {len(sequence)} steps"
+        raise NotVisible("the potential of its last neurons", type(self.net).__name__, needed)
 
     def _pooled(self, outputs: Tensor) -> Tensor:
         if self.classes is None or outputs.shape[1] == self.classes:
@@ -139,10 +135,6 @@ class Adapted(nn.Module):
                 f"classes={self.classes} does not divide the network's {outputs.shape[1]} outputs"
             )
         return outputs.unflatten(1, (self.classes, -1)).mean(2)
-
-    def _reset(self) -> None:
-        for module, adapter in stateful(self.net):
-            adapter.reset(module)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         guards.prepare(self, state_dict, prefix)
@@ -178,13 +170,16 @@ def adapt(
             called with its input alone.
     """
     net = getattr(net, "_orig_mod", net)  # what torch.compile wraps
-    needed = _required(net)
-    if len(needed) != 1:
+    takes = inspect.signature(net.forward)
+    try:
+        takes.bind("one input")
+    except TypeError:
+        needed = [name for name, given in takes.parameters.items() if given.default is given.empty]
         raise ValueError(
             f"net={type(net).__name__} must be called with {', '.join(needed) or 'nothing'}: "
             "allowed is one input; let its forward start from a state of its own, as by "
             "mem=None, or use init_hidden=True"
-        )
+        ) from None
     adapted = Adapted(
         net, checks.choice("layout", layout, LAYOUTS), checks.choice("readout", readout, READOUTS)
     )
@@ -195,40 +190,12 @@ def adapt(
     return adapted
 
 
-def _positional(net: nn.Module) -> list[inspect.Parameter]:
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    found: Mapping[str, inspect.Parameter] = inspect.signature(net.forward).parameters
-    return [parameter for parameter in found.values() if parameter.kind in kinds]
-
-
-def _required(net: nn.Module) -> list[str]:
-    given = _positional(net)
-    open_ended = any(
-        parameter.kind is inspect.Parameter.VAR_POSITIONAL
-        for parameter in inspect.signature(net.forward).parameters.values()
-    )
-    if open_ended and not given:
-        return ["input"]
-    # the first may have a default: it is what the network is given
-    return [
-        parameter.name
-        for number, parameter in enumerate(given)
-        if not number or parameter.default is parameter.empty
-    ]
-
-
 def _states(net: nn.Module) -> list[str]:
     """What a network may be given after its input, from None on: its state, step by step."""
-    return [parameter.name for parameter in _positional(net)[1:] if parameter.default is None]
-
-
-def _keeping(seen: list[tuple[nn.Module, Tensor]], adapter: Any) -> Any:
-    def keep(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        potential = adapter.potential(module, inputs[0], output)
-        if potential is not None:
-            seen.append((module, potential))
-
-    return keep
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    takes = inspect.signature(net.forward).parameters
+    given = [name for name in takes if takes[name].kind in kinds]
+    return [name for name in given[1:] if takes[name].default is None]
 
 
 def _told(given: Any) -> str:

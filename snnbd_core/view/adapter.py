@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from snnbd_core.checks import settings
 from snnbd_core.view.errors import NotVisible
 
 __all__ = ["Adapter", "Settings", "Value", "emptied", "like", "shadowed"]
@@ -31,36 +32,29 @@ class Settings:
         threshold: potential at which they fire, a number or one value per neuron.
         decay: share of the potential that is left after a step without input.
         reset: "subtract", "zero" or "none".
+
+    Of settings that are learned the values alone count.
     """
 
     threshold: Tensor | None = None
     decay: Tensor | None = None
     reset: str | None = None
 
-    def detached(self) -> Settings:
-        """The values alone, also of settings that are learned."""
-        threshold, decay = (
-            None if value is None else value.detach() for value in (self.threshold, self.decay)
+    def __post_init__(self) -> None:
+        held = {"threshold": self.threshold, "decay": self.decay}
+        settings(
+            self, **{name: value.detach() for name, value in held.items() if value is not None}
         )
-        return Settings(threshold, decay, self.reset)
 
 
 class Adapter:
-    """How a library's neurons are read, set and reset; the defaults are for neurons without any.
-
-    Attributes:
-        library: its name.
-        spikes: whether the neurons spike (ReLU does not).
-        packages: names of the library's modules that hold its neurons, or what they begin with.
-        kinds: the classes of neurons that the adapter knows.
-        silent: classes in the same modules that do not spike.
-    """
+    """How a library's neurons are read, set and reset; the defaults are for neurons without any."""
 
     library: ClassVar[str]
-    spikes: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = ()
-    kinds: ClassVar[frozenset[str]] = frozenset()
-    silent: ClassVar[frozenset[str]] = frozenset()
+    spikes: ClassVar[bool] = True  # ReLU does not
+    packages: ClassVar[tuple[str, ...]] = ()  # how the modules with its neurons begin
+    kinds: ClassVar[frozenset[str]] = frozenset()  # of neurons that the adapter knows
+    silent: ClassVar[frozenset[str]] = frozenset()  # classes beside them that do not spike
 
     def claims(self, module: nn.Module) -> bool:
         """Whether the module is a layer of this library's neurons."""
@@ -74,8 +68,8 @@ class Adapter:
         """Whether the module, of neurons or not, has a state that `reset` forgets."""
         return self.claims(module)
 
-    def axes(self, module: nn.Module) -> str | None:
-        """How current and output of one call lie, see `snnbd_core.guards.axes`.
+    def axes(self, module: Any) -> str | None:
+        """How current and output of one call lie, see `snnbd_core.guards.AXES`.
 
         None: either of "time", "folded" and "step", seen from the shapes of the first run.
         """
@@ -83,26 +77,27 @@ class Adapter:
 
     def output(self, output: Any) -> Tensor:
         """The spikes (or activations) in what a call gave."""
-        result: Tensor = output[0] if isinstance(output, tuple) else output
-        return result
+        return output[0] if isinstance(output, tuple) else output
 
     @contextmanager
-    def potentials(self, module: nn.Module) -> Iterator[None]:
-        """Makes the module keep its potentials inside the block, where a library does not."""
-        yield
+    def potentials(self, module: Any) -> Iterator[None]:
+        """Makes the module record its potentials inside the block, where a library does not."""
+        with shadowed(module, **self.recording(module)):
+            yield
 
-    def potential(self, module: nn.Module, current: Tensor, output: Any) -> Tensor | None:
-        """Membrane potentials after a call, laid out as its spikes; None for neurons without.
+    def recording(self, module: Any) -> dict[str, Any]:
+        """Attributes of the module with which it records its potentials."""
+        return {}
 
-        Called right after the call, inside `potentials`.
-        """
-        return None
+    def potential(self, module: Any, output: Any) -> Tensor:
+        """Membrane potentials right after a call, inside `potentials`, laid out as its spikes."""
+        raise NotImplementedError  # each library's spiking neurons have their own
 
-    def settings(self, module: nn.Module) -> Settings:
+    def settings(self, module: Any) -> Settings:
         """What is in force now."""
         return Settings()
 
-    def scales(self, module: nn.Module) -> bool:
+    def scales(self, module: Any) -> bool:
         """Whether neurons with a current divided by f spike as with a threshold times f.
 
         So it is where the potential starts from 0, is reset to 0 or by the threshold, and is
@@ -119,9 +114,22 @@ class Adapter:
         Raises:
             NotVisible: a setting that the neurons do not have.
         """
-        yield
+        with ExitStack() as stack:
+            if threshold is not None:
+                stack.enter_context(shadowed(module, **self.with_threshold(module, threshold)))
+            if decay is not None:
+                stack.enter_context(shadowed(module, **self.with_decay(module, decay)))
+            yield
 
-    def reset(self, module: nn.Module) -> None:
+    def with_threshold(self, module: Any, threshold: Value) -> dict[str, Any]:
+        """The module's attributes that hold its threshold, for another threshold."""
+        return {}
+
+    def with_decay(self, module: Any, decay: Value) -> dict[str, Any]:
+        """Likewise for another decay."""
+        return {}
+
+    def reset(self, module: Any) -> None:
         """Forgets the state that a run has left in the module."""
 
     def blind(self, module: nn.Module, asked: str, needed: str) -> NotVisible:

@@ -1,4 +1,4 @@
-"""What is changed in a network for good: channels silenced, values held with a layer."""
+"""Channels that are silenced for good."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from snnbd_core import guards
-from snnbd_core.view.errors import NotVisible
-from snnbd_core.view.trace import Layer
-from snnbd_core.view.watch import Edit, Watch
+from snnbd_core.view.trace import Layer, sample
+from snnbd_core.view.watch import watch
 
 if TYPE_CHECKING:
     from snnbd_core.view.view import View
 
-__all__ = ["guard", "prune"]
+__all__ = ["prune"]
 
 
 @torch.no_grad()
@@ -39,28 +37,7 @@ def prune(view: View, keep: Sequence[Tensor]) -> None:
                 f"hidden layer {number} would lose all of its {len(mask)} channels: prune less"
             )
         if not bool(mask.all()) and not _silenced(view, number, layer, ~mask):
-            guard(view, layer, "gate", mask.float())
-
-
-def guard(view: View, layer: Layer, kind: str, values: Tensor) -> None:
-    """Holds values with a layer, see `snnbd_core.guards`.
-
-    Raises:
-        NotVisible: neurons that cannot be guarded so from outside.
-    """
-    if kind == "gate" and layer.inner:
-        raise NotVisible("all its currents", str(layer), "it has connections within the layer")
-    if kind in ("factor", "noise") and not layer.adapter.scales(layer.module):
-        raise NotVisible(
-            "a threshold of its own for each neuron",
-            str(layer),
-            "needed are neurons that start from 0, are reset to 0 or by the threshold, and have no "
-            "connections within the layer",
-        )
-    if kind == "noise" and layer.axes == "folded":
-        raise NotVisible("which rows are one sample", str(layer), "needed is [T, B, ...]")
-    where = {"axes": layer.axes, "use": layer.use, "uses": layer.uses}
-    guards.attach(view.net, layer.module, kind, values, **where)
+            view.guard(layer, "gate", mask.float())
 
 
 def _silenced(view: View, number: int, layer: Layer, gone: Tensor) -> bool:
@@ -79,11 +56,10 @@ def _silenced(view: View, number: int, layer: Layer, gone: Tensor) -> bool:
     for tensor in tensors:
         tensor[gone] = 0
     # with all earlier neurons driven: what still arrives comes by another way, as a shortcut
-    earlier = view.layers[: view.layers.index(layer)]
-    driven: dict[Layer, Edit] = dict.fromkeys(earlier, _drive)
-    watch = Watch(view.net, [layer], "current", driven)
-    with torch.random.fork_rng(devices=[]), watch as seen:
-        view(view.sample())
+    driven = dict.fromkeys(view.layers[: view.layers.index(layer)], _drive)
+    reading = watch(view.net, [layer], "current", driven)
+    with torch.random.fork_rng(devices=[]), reading as seen:
+        view(sample(view.net, view.like))
     if not bool(seen[0][:, :, gone].any()):
         return True
     for tensor, values in zip(tensors, held, strict=True):

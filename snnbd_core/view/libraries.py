@@ -11,23 +11,27 @@ from snnbd_core.view.sinabs import Sinabs
 from snnbd_core.view.snntorch import SnnTorch
 from snnbd_core.view.spikingjelly import SpikingJelly
 
-__all__ = ["ADAPTERS", "stateful"]
+__all__ = ["ADAPTERS", "adapter_of", "reset", "spiking"]
 
-ADAPTERS: tuple[Adapter, ...] = (
-    Ours(),
-    Rectified(),
-    SnnTorch(),
-    SpikingJelly(),
-    Norse(),
-    Sinabs(),
-)
+ADAPTERS = (Ours(), Rectified(), SnnTorch(), SpikingJelly(), Norse(), Sinabs())
 
 
-def stateful(net: nn.Module) -> list[tuple[nn.Module, Adapter]]:
-    """The modules of a network that keep a state from call to call, and who resets it."""
+def adapter_of(module: nn.Module) -> Adapter | None:
+    """The adapter whose neurons a module is; None for any other module."""
+    return next((adapter for adapter in ADAPTERS if adapter.claims(module)), None)
+
+
+def spiking(net: nn.Module) -> list[tuple[nn.Module, Adapter]]:
+    """The modules of spiking neurons, whether they run or not, and their adapters."""
+    found = ((module, adapter_of(module)) for module in net.modules())
     return [
-        (module, adapter)
-        for module in net.modules()
-        for adapter in ADAPTERS
-        if adapter.stateful(module)
+        (module, adapter) for module, adapter in found if adapter is not None and adapter.spikes
     ]
+
+
+def reset(net: nn.Module) -> None:
+    """Forgets the state that a run has left in the modules of a network."""
+    for module in net.modules():
+        for adapter in ADAPTERS:
+            if adapter.stateful(module):
+                adapter.reset(module)

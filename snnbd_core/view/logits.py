@@ -12,33 +12,24 @@ __all__ = ["as_read", "brief", "checked_logits", "finite"]
 def as_read(net: nn.Module, sequence: Tensor) -> Tensor:
     """The sequence [T, B, ...] in the precision of the network's weights, as float64.
 
-    Raises:
-        ValueError: layers that are built for another T or B, whose neurons would mix samples.
+    ValueError for layers that are built for another T or B, whose neurons would mix samples.
     """
     steps, batch = sequence.shape[:2]
     for module in net.modules():
         for name, given in (("num_timesteps", steps), ("batch_size", batch)):
             built = getattr(module, name, -1)
             if type(module).__name__.endswith("Squeeze") and built not in (-1, None, given):
-                raise ValueError(
-                    f"net={type(net).__name__} has a {type(module).__name__} with {name}={built} "
-                    f"and is given T={steps} steps of B={batch} samples: needed is num_timesteps=T "
-                    "alone"
-                )
+                has = f"net={type(net).__name__} has a {type(module).__name__} with {name}={built}"
+                got = f"is given T={steps} steps of B={batch} samples"
+                raise ValueError(f"{has} and {got}: needed is num_timesteps=T alone")
     kinds = (weight.dtype for weight in net.parameters() if weight.dtype.is_floating_point)
     return sequence.to(next(kinds, sequence.dtype))
 
 
 def checked_logits(logits: Any, batch: int, classes: int | None = None) -> Tensor:
-    """What a network gave for a batch, if these are logits [B, classes].
+    """What a network gave for a batch, if these are logits [B, classes]; None allows any number.
 
-    Args:
-        logits: the network's output.
-        batch: B, samples that it was given.
-        classes: how many there must be; None takes any number.
-
-    Raises:
-        ValueError: anything but one tensor of this shape, with what to do about it.
+    ValueError for anything else, with what to do about it.
     """
     wanted = f"allowed is [B, classes] = {(batch, 'any' if classes is None else classes)}"
     if not isinstance(logits, Tensor):
@@ -47,14 +38,15 @@ def checked_logits(logits: Any, batch: int, classes: int | None = None) -> Tenso
             "logits alone, or wrap the network by snnbd_core.adapt"
         )
     shape = tuple(logits.shape)
-    if len(shape) != 2 or shape[0] != batch or shape[1] != (classes or shape[1]):
-        remedy = "; average over time: logits.mean(0)" if len(shape) == 3 else ""
-        if len(shape) == 2 and shape[0] != batch:
-            remedy = "; the first axis must be the samples, not time"
-        elif len(shape) == 2:
-            remedy = "; name the data set's classes by snnbd_core.data.as_set(data, classes=...)"
-        raise ValueError(f"net gives logits of shape {shape}: {wanted}{remedy}")
-    return logits
+    if len(shape) == 2 and shape[0] == batch and shape[1] == (classes or shape[1]):
+        return logits
+    remedy = "; average over time: logits.mean(0)" if len(shape) == 3 else ""
+    if len(shape) == 2:
+        named = "name the data set's classes by snnbd_core.data.as_set(data, classes=...)"
+        remedy = (
+            f"; {named if shape[0] == batch else 'the first axis must be the samples, not time'}"
+        )
+    raise ValueError(f"net gives logits of shape {shape}: {wanted}{remedy}")
 
 
 def finite(logits: Tensor) -> Tensor:

@@ -1,19 +1,17 @@
 """norse: LIFCell, LIFBoxCell, IAFCell, one call a step, and LIF, IAF over all steps.
 
 A call gives (spikes, state), and settings are a named tuple `p`. The potential is that after the
-reset. Nothing is kept in the module: a network that gives no state to the first step starts anew.
+reset. Nothing is stored in the module: a network that gives no state to the first step starts anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.view.adapter import Adapter, Settings, Value, like, shadowed
+from snnbd_core.view.adapter import Adapter, Settings, Value, like
 
 __all__ = ["Norse"]
 
@@ -31,8 +29,7 @@ class Norse(Adapter):
     def axes(self, module: nn.Module) -> str:
         return "step" if str(self._kind(module)).endswith("Cell") else "time"
 
-    @contextmanager
-    def potentials(self, module: Any) -> Iterator[None]:
+    def recording(self, module: Any) -> dict[str, Any]:
         forward, activation = module.forward, module.activation
 
         def stepping(*inputs: Any) -> Any:
@@ -44,14 +41,11 @@ class Norse(Adapter):
             module._potentials.clear()
             return forward(*inputs)
 
-        with shadowed(module, forward=recording, activation=stepping, _potentials=[]):
-            yield
+        return {"forward": recording, "activation": stepping, "_potentials": []}
 
-    def potential(self, module: Any, current: Tensor, output: Any) -> Tensor:
-        if self.axes(module) == "step":
-            potential: Tensor = module._potentials[0]
-            return potential
-        return torch.stack(module._potentials)
+    def potential(self, module: Any, output: Any) -> Tensor:
+        found = module._potentials
+        return found[0] if self.axes(module) == "step" else torch.stack(found)
 
     def settings(self, module: Any) -> Settings:
         return Settings(torch.as_tensor(module.p.v_th), self._decay(module), "zero")
@@ -60,19 +54,14 @@ class Norse(Adapter):
         rest = (module.p.v_reset, getattr(module.p, "v_leak", 0.0))
         return not any(bool(torch.as_tensor(value).any()) for value in rest)
 
-    @contextmanager
-    def overridden(
-        self, module: Any, threshold: Value | None, decay: Value | None
-    ) -> Iterator[None]:
-        values = {}
-        if threshold is not None:
-            values["v_th"] = like(threshold, torch.as_tensor(module.p.v_th))
-        if decay is not None:
-            if not hasattr(module.p, "tau_mem_inv"):
-                raise self.blind(module, "a decay", "needed is LIF, LIFCell or LIFBoxCell")
-            values["tau_mem_inv"] = (1 - like(decay, self._decay(module))) / module.dt
-        with shadowed(module, p=module.p._replace(**values)):
-            yield
+    def with_threshold(self, module: Any, threshold: Value) -> dict[str, Any]:
+        return {"p": module.p._replace(v_th=like(threshold, torch.as_tensor(module.p.v_th)))}
+
+    def with_decay(self, module: Any, decay: Value) -> dict[str, Any]:
+        if not hasattr(module.p, "tau_mem_inv"):
+            raise self.blind(module, "a decay", "needed is LIF, LIFCell or LIFBoxCell")
+        speed = (1 - like(decay, self._decay(module))) / module.dt
+        return {"p": module.p._replace(tau_mem_inv=speed)}
 
     def _decay(self, module: Any) -> Tensor:
         """The potential moves by dt / tau of the way to its rest."""

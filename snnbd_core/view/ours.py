@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.neurons import LIF
-from snnbd_core.view.adapter import Adapter, Settings, Value, shadowed
+from snnbd_core.view.adapter import Adapter, Settings, Value
 
 __all__ = ["Ours", "Rectified"]
 
@@ -26,8 +26,7 @@ class Ours(Adapter):
     def axes(self, module: nn.Module) -> str:
         return "time"
 
-    @contextmanager
-    def potentials(self, module: nn.Module) -> Iterator[None]:
+    def recording(self, module: Any) -> dict[str, Any]:
         forward = module.forward
 
         def recording(current: Tensor, return_potential: bool = False) -> Any:
@@ -36,24 +35,20 @@ class Ours(Adapter):
                 return forward(current)  # spikes and potential get their gradients apart
             return (spikes, module._potential) if return_potential else spikes
 
-        with shadowed(module, forward=recording, _potential=None):
-            yield
+        return {"forward": recording, "_potential": None}
 
-    def potential(self, module: nn.Module, current: Tensor, output: Any) -> Tensor:
-        """Before the reset, with the rule "snntorch" as the neurons keep it. Has a gradient."""
-        potential: Tensor = module._potential  # type: ignore[assignment]
-        return potential
+    def potential(self, module: Any, output: Any) -> Tensor:
+        """Before the reset, with the rule "snntorch" as the neurons have it. Has a gradient."""
+        return module._potential
 
-    def settings(self, module: nn.Module) -> Settings:
-        assert isinstance(module, LIF)
+    def settings(self, module: Any) -> Settings:
         threshold, decay = module.in_force()
         return Settings(threshold, decay, module.rule.reset)
 
     @contextmanager
     def overridden(
-        self, module: nn.Module, threshold: Value | None, decay: Value | None
+        self, module: Any, threshold: Value | None, decay: Value | None
     ) -> Iterator[None]:
-        assert isinstance(module, LIF)
         values = {"threshold": threshold, "beta": decay}
         given = {name: torch.as_tensor(v) for name, v in values.items() if v is not None}
         with module.overridden(given):

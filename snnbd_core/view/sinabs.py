@@ -6,14 +6,12 @@ settings are buffers `v_mem`, `i_syn` and parameters `spike_threshold`, `tau_mem
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.view.adapter import Adapter, Settings, Value, emptied, like, shadowed
+from snnbd_core.view.adapter import Adapter, Settings, Value, emptied, like
 
 __all__ = ["Sinabs"]
 
@@ -24,12 +22,7 @@ class Sinabs(Adapter):
     """Neurons of sinabs 2 and 3."""
 
     library = "sinabs"
-    packages = (
-        "sinabs.layers.lif",
-        "sinabs.layers.iaf",
-        "sinabs.layers.alif",
-        "sinabs.layers.exp_leak",
-    )
+    packages = tuple(f"sinabs.layers.{name}" for name in ("lif", "iaf", "alif", "exp_leak"))
     kinds = frozenset({"LIF", "LIFSqueeze", "LIFRecurrent", "IAF", "IAFSqueeze", "IAFRecurrent"})
     silent = frozenset({"ExpLeak", "ExpLeakSqueeze"})
 
@@ -43,20 +36,16 @@ class Sinabs(Adapter):
         if not str(self._kind(module)).endswith("Squeeze"):
             return "batch"
         if module.batch_size != -1 or module.num_timesteps == -1:
-            raise self.blind(
-                module,
-                "which rows are steps of one sample in a batch of any size",
-                f"needed is num_timesteps=T alone, not batch_size={module.batch_size}",
-            )
+            rows = "which rows are steps of one sample in a batch of any size"
+            needed = f"needed is num_timesteps=T alone, not batch_size={module.batch_size}"
+            raise self.blind(module, rows, needed)
         return "folded-batch"
 
-    @contextmanager
-    def potentials(self, module: Any) -> Iterator[None]:
-        with shadowed(module, record_states=True):
-            yield
+    def recording(self, module: Any) -> dict[str, Any]:
+        return {"record_states": True}
 
-    def potential(self, module: Any, current: Tensor, output: Any) -> Tensor:
-        potential: Tensor = module.recordings["v_mem"]
+    def potential(self, module: Any, output: Any) -> Tensor:
+        potential = module.recordings["v_mem"]
         return potential if self.axes(module) == "batch" else potential.flatten(0, 1)
 
     def settings(self, module: Any) -> Settings:
@@ -67,21 +56,14 @@ class Sinabs(Adapter):
         rest = (getattr(module.reset_fn, name, None) for name in ("reset_value", "subtract_value"))
         return not any(rest) and module.min_v_mem is None and not hasattr(module, "rec_connect")
 
-    @contextmanager
-    def overridden(
-        self, module: Any, threshold: Value | None, decay: Value | None
-    ) -> Iterator[None]:
-        values: dict[str, Any] = {}
-        if threshold is not None:
-            values["spike_threshold"] = like(threshold, module.spike_threshold)
-        if decay is not None:
-            share = like(decay, module.alpha_mem_calculated)
-            if "IAF" in str(self._kind(module)):
-                raise self.blind(module, "a decay", "needed is LIF")
-            name = "alpha_mem" if module.train_alphas else "tau_mem"
-            values[name] = share if module.train_alphas else -1 / torch.log(share)
-        with shadowed(module, **values):
-            yield
+    def with_threshold(self, module: Any, threshold: Value) -> dict[str, Any]:
+        return {"spike_threshold": like(threshold, module.spike_threshold)}
+
+    def with_decay(self, module: Any, decay: Value) -> dict[str, Any]:
+        if "IAF" in str(self._kind(module)):
+            raise self.blind(module, "a decay", "needed is LIF")
+        share = like(decay, module.alpha_mem_calculated)
+        return {"alpha_mem": share} if module.train_alphas else {"tau_mem": -1 / torch.log(share)}
 
     def reset(self, module: nn.Module) -> None:
         emptied(module, *STATES)

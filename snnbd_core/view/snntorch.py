@@ -1,20 +1,18 @@
 """snnTorch: Leaky, Synaptic, Lapicque, Alpha and their recurrent kin; one call a step.
 
-Hidden or explicit, the neurons keep their state as buffers `mem`, `syn` and so on. `mem` is the
+Hidden or explicit, the neurons store their state as buffers `mem`, `syn` and so on. `mem` is the
 potential after the step: before the reset of the same step with the default reset_delay=True (a
 spike resets one step later), after it with reset_delay=False.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.view.adapter import Adapter, Settings, Value, emptied, like, shadowed
+from snnbd_core.view.adapter import Adapter, Settings, Value, emptied, like
 
 __all__ = ["SnnTorch"]
 
@@ -35,9 +33,8 @@ class SnnTorch(Adapter):
     def axes(self, module: nn.Module) -> str:
         return "step"
 
-    def potential(self, module: Any, current: Tensor, output: Any) -> Tensor:
-        potential: Tensor = output[-1] if isinstance(output, tuple) else module.mem
-        return potential
+    def potential(self, module: Any, output: Any) -> Tensor:
+        return output[-1] if isinstance(output, tuple) else module.mem
 
     def settings(self, module: Any) -> Settings:
         # the value that acts: a state dict changes it, and not the name beside it
@@ -48,24 +45,17 @@ class SnnTorch(Adapter):
     def scales(self, module: nn.Module) -> bool:
         return self._kind(module) not in ("RLeaky", "RSynaptic", "Alpha")
 
-    @contextmanager
-    def overridden(
-        self, module: Any, threshold: Value | None, decay: Value | None
-    ) -> Iterator[None]:
-        values = {}
-        if threshold is not None:
-            values["threshold"] = like(threshold, module.threshold)
-        if decay is not None:
-            held = self._decay(module)
-            if held is None:
-                raise self.blind(module, "a decay", "needed is Leaky, Synaptic or Lapicque")
-            value = like(decay, held)
-            if self._kind(module) == "Lapicque":  # whose circuit decays by 1 - dt / (R C)
-                values["C"] = module.time_step / (module.R * (1 - value))
-            else:
-                values["beta"] = value
-        with shadowed(module, **values):
-            yield
+    def with_threshold(self, module: Any, threshold: Value) -> dict[str, Any]:
+        return {"threshold": like(threshold, module.threshold)}
+
+    def with_decay(self, module: Any, decay: Value) -> dict[str, Any]:
+        held = self._decay(module)
+        if held is None:
+            raise self.blind(module, "a decay", "needed is Leaky, Synaptic or Lapicque")
+        value = like(decay, held)
+        if self._kind(module) == "Lapicque":  # whose circuit decays by 1 - dt / (R C)
+            return {"C": module.time_step / (module.R * (1 - value))}
+        return {"beta": value}
 
     def reset(self, module: nn.Module) -> None:
         emptied(module, *STATES)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.view.adapter import Adapter, Settings, Value, like, shadowed
+from snnbd_core.view.adapter import Adapter, Settings, Value, like
 
 __all__ = ["SpikingJelly"]
 
@@ -25,17 +25,13 @@ class SpikingJelly(Adapter):
     packages = ("spikingjelly.activation_based.neuron",)
     kinds = frozenset({"IFNode", "LIFNode", "ParametricLIFNode"})
     silent = frozenset(
-        {
-            "NonSpikingBaseNode",
-            "NonSpikingIFNode",
-            "NonSpikingLIFNode",
-            "NoisyNonSpikingBaseNode",
-            "NoisyNonSpikingIFNode",
-        }
+        noise + kind
+        for noise in ("", "Noisy")
+        for kind in ("NonSpikingBaseNode", "NonSpikingIFNode", "NonSpikingLIFNode")
     )
 
     def stateful(self, module: nn.Module) -> bool:
-        """Also dropout, which keeps its mask."""
+        """Also dropout, which stores its mask."""
         return any(base.__name__ == "MemoryModule" for base in type(module).__mro__)
 
     def axes(self, module: Any) -> str:
@@ -50,9 +46,8 @@ class SpikingJelly(Adapter):
         finally:
             module.store_v_seq = before
 
-    def potential(self, module: Any, current: Tensor, output: Any) -> Tensor:
-        potential: Tensor = module.v_seq if module.step_mode == "m" else module.v
-        return potential
+    def potential(self, module: Any, output: Any) -> Tensor:
+        return module.v_seq if module.step_mode == "m" else module.v
 
     def settings(self, module: Any) -> Settings:
         reset = "subtract" if module.v_reset is None else "zero"
@@ -61,23 +56,16 @@ class SpikingJelly(Adapter):
     def scales(self, module: Any) -> bool:
         return not module.v_reset
 
-    @contextmanager
-    def overridden(
-        self, module: Any, threshold: Value | None, decay: Value | None
-    ) -> Iterator[None]:
-        values: dict[str, Any] = {}
-        if threshold is not None:
-            values["v_threshold"] = self._number(module, "threshold", threshold)
-        if decay is not None:
-            share = self._number(module, "decay", decay)
-            if hasattr(module, "w"):  # sigmoid(w) = 1 - decay
-                values["w"] = torch.logit(like(1 - share, module.w))
-            elif hasattr(module, "tau"):
-                values["tau"] = 1 / (1 - share) if share < 1 else float("inf")
-            else:
-                raise self.blind(module, "a decay", "needed is LIFNode or ParametricLIFNode")
-        with shadowed(module, **values):
-            yield
+    def with_threshold(self, module: Any, threshold: Value) -> dict[str, Any]:
+        return {"v_threshold": self._number(module, "threshold", threshold)}
+
+    def with_decay(self, module: Any, decay: Value) -> dict[str, Any]:
+        share = self._number(module, "decay", decay)
+        if hasattr(module, "w"):  # sigmoid(w) = 1 - decay
+            return {"w": torch.logit(like(1 - share, module.w))}
+        if hasattr(module, "tau"):
+            return {"tau": 1 / (1 - share) if share < 1 else float("inf")}
+        raise self.blind(module, "a decay", "needed is LIFNode or ParametricLIFNode")
 
     def reset(self, module: Any) -> None:
         module.reset()
@@ -89,9 +77,6 @@ class SpikingJelly(Adapter):
 
     def _number(self, module: nn.Module, name: str, value: Value) -> float:
         if torch.as_tensor(value).numel() != 1:
-            raise self.blind(
-                module,
-                f"a {name} of its own for each neuron or sample",
-                "its settings are one number for a layer",
-            )
+            asked = f"a {name} of its own for each neuron or sample"
+            raise self.blind(module, asked, "its settings are one number for a layer")
         return float(value)

@@ -7,7 +7,7 @@ that is called twice within a step is two layers.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,11 @@ from torch.nn.modules.conv import _ConvNd
 
 from snnbd_core import guards
 from snnbd_core.view.adapter import Adapter
+from snnbd_core.view.blocks import hooked
 from snnbd_core.view.errors import NotVisible
+from snnbd_core.view.libraries import adapter_of
 
-__all__ = ["Layer", "Trace", "Weights", "adapter_of", "sample", "traced"]
+__all__ = ["Layer", "Trace", "Weights", "sample", "traced"]
 
 _WEIGHTED = (_ConvNd, nn.Linear, _BatchNorm)
 
@@ -33,7 +35,7 @@ class Layer:
         name: of the module in the network, with "#2" and so on for later uses.
         module: the module.
         adapter: how it is read and set.
-        axes: how current and spikes of one call lie, see `snnbd_core.guards.axes`.
+        axes: how current and spikes of one call lie, see `snnbd_core.guards.AXES`.
         use: which use of the module within a time step this is, from 0.
         uses: how often the module is used in a step.
         shape: of its neurons, (C, H, W) or (N,).
@@ -79,14 +81,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a run showed.
-
-    Attributes:
-        layers: of neurons, in the order in which they run.
-        weights: convolutions and dense layers, likewise.
-        input_shape: (C, H, W).
-        classes: number of logits.
-    """
+    """What a run showed: layers in the order in which they run, and the number of logits."""
 
     layers: tuple[Layer, ...]
     weights: tuple[Weights, ...]
@@ -96,34 +91,22 @@ class Trace:
 
 @dataclass
 class _Call:
-    """One call of a module. Its tensors are kept, so that no two of them lie at one address."""
+    """One call of a module. Its tensors are held, so that no two of them lie at one address."""
 
     module: nn.Module
     given: Tensor
     gave: Tensor
 
 
-def adapter_of(module: nn.Module, adapters: Sequence[Adapter]) -> Adapter | None:
-    """The adapter whose neurons a module is; None for any other module."""
-    return next((adapter for adapter in adapters if adapter.claims(module)), None)
+def traced(net: nn.Module, sequence: Tensor, run: Callable[[Tensor], Tensor]) -> Trace:
+    """Runs a network in evaluation mode once, and says what ran.
 
-
-def traced(
-    net: nn.Module, sequence: Tensor, run: Callable[[Tensor], Any], adapters: Sequence[Adapter]
-) -> Trace:
-    """Runs a network once and says what ran.
-
-    Args:
-        net: in evaluation mode.
-        sequence: [T, B, C, H, W], with B other than T and 1.
-        run: runs the network, from a fresh state, to logits.
-        adapters: of the libraries whose neurons are looked for.
+    The sequence [T, B, C, H, W] has a B other than T and 1; `run` starts from a fresh state.
     """
-    known = {module: adapter_of(module, adapters) for module in net.modules()}
-    inner = {part for m in known if known[m] is not None for part in m.modules() if part is not m}
-    watched = [
-        m for m in known if known[m] is not None or (isinstance(m, _WEIGHTED) and m not in inner)
-    ]
+    neurons = {m: adapter for m in net.modules() if (adapter := adapter_of(m)) is not None}
+    inner = {part for neuron in neurons for part in neuron.modules() if part is not neuron}
+    weighted = (m for m in net.modules() if isinstance(m, _WEIGHTED) and m not in inner)
+    watched = dict.fromkeys((*neurons, *weighted))
     # samples alike and frames that differ: the order of the rows [T * B] shows
     brighter = 1 + torch.arange(len(sequence), device=sequence.device) / len(sequence)
     alike = sequence[:, :1] * brighter.reshape(-1, 1, *[1] * (sequence.dim() - 2))
@@ -131,7 +114,7 @@ def traced(
     steps, batch = sequence.shape[:2]
     calls, logits = _calls(watched, run, sequence)
     counted = Counter(call.module for call in calls)
-    unsure = any(adapter is not None and adapter.axes(m) is None for m, adapter in known.items())
+    unsure = any(adapter.axes(module) is None for module, adapter in neurons.items())
     longer = _longer(watched, run, sequence) if unsure else {}
     seen: Counter[nn.Module] = Counter()
     names = {module: name for name, module in net.named_modules()}
@@ -141,15 +124,15 @@ def traced(
     for call in calls:
         module, use = call.module, seen[call.module]
         seen[module] += 1
-        stepwise = call.given.shape[0] == batch and steps > 1 and counted[module] % steps == 0
         again = longer.get(module, [])
+        stepwise = call.given.shape[0] == batch and steps > 1 and counted[module] % steps == 0
         stepwise = stepwise and len(again) != counted[module]
         uses = counted[module] // steps if stepwise else counted[module]
         if use >= uses:
             continue  # a later time step
         name = names[module] + (f"#{use + 1}" if use else "")
-        adapter = known[module]
-        if adapter is not None:
+        if module in neurons:
+            adapter = neurons[module]
             axes = adapter.axes(module) or _axes(call.given, steps, batch, again[:1])
             shape = tuple(call.gave.shape[2 if axes in ("time", "batch") else 1 :])
             layers.append(Layer(name, module, adapter, axes, use, uses, shape))
@@ -157,46 +140,34 @@ def traced(
             norms[call.given.data_ptr()] = module
         else:
             weights.append((call, name, len(layers)))
-    return Trace(
-        tuple(layers),
-        tuple(
-            Weights(
-                name, call.module, norms.get(call.gave.data_ptr()), at if at < len(layers) else None
-            )
-            for call, name, at in weights
-        ),
-        tuple(sequence.shape[2:]),
-        logits.shape[1],
+    chain = tuple(
+        Weights(
+            name, call.module, norms.get(call.gave.data_ptr()), at if at < len(layers) else None
+        )
+        for call, name, at in weights
     )
-
-
-def _noting(calls: list[_Call]) -> Any:
-    def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        calls.append(_Call(module, inputs[0], output[0] if isinstance(output, tuple) else output))
-
-    return note
+    return Trace(tuple(layers), chain, tuple(sequence.shape[2:]), logits.shape[1])
 
 
 def _calls(
-    watched: Sequence[nn.Module], run: Callable[[Tensor], Any], sequence: Tensor
+    watched: Iterable[nn.Module], run: Callable[[Tensor], Tensor], sequence: Tensor
 ) -> tuple[list[_Call], Tensor]:
     """The calls of modules in one run, and its logits."""
     calls: list[_Call] = []
-    hooks = [module.register_forward_hook(_noting(calls)) for module in watched]
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            return calls, run(sequence)
-    finally:
-        for hook in hooks:
-            hook.remove()
+
+    def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        calls.append(_Call(module, inputs[0], output[0] if isinstance(output, tuple) else output))
+
+    with hooked(watched, note), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        return calls, run(sequence)
 
 
 def _longer(
-    watched: Sequence[nn.Module], run: Callable[[Tensor], Any], sequence: Tensor
+    watched: Iterable[nn.Module], run: Callable[[Tensor], Tensor], sequence: Tensor
 ) -> dict[nn.Module, list[torch.Size]]:
     """Shapes of all currents with a step more: what grows with T is time.
 
-    Nothing for a network that is built for its number of steps.
+    There is none for a network that is built for its number of steps.
     """
     try:
         calls, _ = _calls(watched, run, torch.cat([sequence, sequence[-1:]]))
@@ -217,36 +188,26 @@ def _axes(current: Tensor, steps: int, batch: int, longer: Sequence[torch.Size])
         alike = torch.allclose(rows, rows[:1].expand_as(rows), rtol=1e-4, atol=1e-6)
         same = torch.allclose(current, current[:1].expand_as(current), rtol=1e-4, atol=1e-6)
         return "folded-batch" if alike and not same else "folded"
-    if shape[0] == batch and any(one[:2] == (batch, steps + 1) for one in longer):
+    if shape[0] == batch and any(size[:2] == (batch, steps + 1) for size in longer):
         return "batch"
     if shape[0] == batch:
         return "step"
-    raise NotVisible(
-        "how its neurons lie in time",
-        f"a layer with a current of shape {list(shape)}",
-        f"needed is [T, B, ...], [B, T, ...], [T * B, ...] or [B, ...] with T={steps}, B={batch}",
-    )
+    layer = f"a layer with a current of shape {list(shape)}"
+    needed = "needed is [T, B, ...], [B, T, ...], [T * B, ...] or [B, ...]"
+    raise NotVisible("how its neurons lie in time", layer, f"{needed} with T={steps}, B={batch}")
 
 
 def sample(net: nn.Module, like: Tensor | None) -> Tensor:
     """A sequence for one run of a network: of a few samples, as many as no other axis has.
 
-    Args:
-        net: the network.
-        like: a sequence as it reads it; None draws one of its `input_shape`.
-
-    Raises:
-        NotVisible: neither is there.
+    Its samples are those of `like`; None draws one of the network's `input_shape`.
     """
     place = next((p.device for p in net.parameters()), torch.device("cpu"))
     if like is None:
         shape = getattr(net, "input_shape", None)
         if shape is None:
-            raise NotVisible(
-                "its input shape",
-                f"net={type(net).__name__}",
-                "needed are samples, or adapt(input_shape=...)",
-            )
+            needed = "needed are samples, or adapt(input_shape=...)"
+            raise NotVisible("its input shape", f"net={type(net).__name__}", needed)
         # a network with bounds, or of sinabs, may be for one number of steps
         built = max(getattr(module, "num_timesteps", 2) for module in net.modules())
         steps = guards.steps(net) or built

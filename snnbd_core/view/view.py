@@ -8,23 +8,25 @@ with seen.read(seen.hidden, "spikes") as spikes:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
 
 from snnbd_core import guards
-from snnbd_core.view import lasting
-from snnbd_core.view.adapter import Adapter, Settings, Value
+from snnbd_core.view import lasting, libraries
+from snnbd_core.view.adapter import Adapter, Settings
+from snnbd_core.view.blocks import evaluating
 from snnbd_core.view.errors import NotVisible
-from snnbd_core.view.evaluating import evaluating
-from snnbd_core.view.libraries import ADAPTERS, stateful
 from snnbd_core.view.logits import as_read, brief, checked_logits, finite
-from snnbd_core.view.trace import Layer, Trace, Weights, adapter_of, sample, traced
-from snnbd_core.view.watch import Edit, Watch, bound_by, gate
+from snnbd_core.view.trace import Layer, Trace, Weights, sample, traced
+from snnbd_core.view.watch import Edits, watch
 
 __all__ = ["View"]
+
+Reading = AbstractContextManager[list[Tensor]]
 
 
 class View:
@@ -43,31 +45,27 @@ class View:
     def __init__(self, net: nn.Module, like: Tensor | None = None) -> None:
         self.net: nn.Module = getattr(net, "_orig_mod", net)  # what torch.compile wraps
         self.like = like
-        self._trace: Trace | None = None
-        self._neurons = [
-            (module, adapter)
-            for module in self.net.modules()
-            if (adapter := adapter_of(module, ADAPTERS)) is not None
-        ]
-        self._stateful = stateful(self.net)
 
     def __call__(self, sequence: Tensor) -> Tensor:
         """Logits [B, classes] of a sequence [T, B, C, H, W], from a fresh state.
 
         Raises:
             ValueError: an output that is no [B, classes], or not of finite numbers.
+            RuntimeError: the network's own, with the shape that it was given.
         """
         self.reset()
         try:
             logits = self.net(as_read(self.net, sequence))
             return finite(checked_logits(logits, sequence.shape[1]))
+        except RuntimeError as error:
+            error.add_note(f"the network was given a sequence [T, B, ...] of {[*sequence.shape]}")
+            raise
         finally:
             self.reset()  # states that hang on a graph can be neither copied nor saved
 
     def reset(self) -> None:
         """Forgets the state that a run has left in the neurons."""
-        for module, adapter in self._stateful:
-            adapter.reset(module)
+        libraries.reset(self.net)
 
     def check_steady(self, sequence: Tensor) -> None:
         """Raises ValueError where the network answers one batch in two ways.
@@ -88,23 +86,41 @@ class View:
 
     # ---- what there is
 
-    @property
+    @cached_property
     def trace(self) -> Trace:
         """What ran, see `Trace`."""
-        if self._trace is None:
-            with evaluating(self.net), guards.undrawn(self.net):
-                self._trace = traced(self.net, self.sample(), self, ADAPTERS)
-        return self._trace
-
-    @property
-    def spiking(self) -> bool:
-        """Whether any layer of neurons spikes."""
-        return bool(self.neurons)
+        with evaluating(self.net), guards.undrawn(self.net):
+            return traced(self.net, sample(self.net, self.like), self)
 
     @property
     def layers(self) -> tuple[Layer, ...]:
         """All layers of neurons."""
         return self.trace.layers
+
+    @property
+    def weights(self) -> tuple[Weights, ...]:
+        """Convolutions and dense layers."""
+        return self.trace.weights
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return self.trace.input_shape
+
+    @property
+    def classes(self) -> int:
+        """Number of logits."""
+        return self.trace.classes
+
+    @cached_property
+    def neurons(self) -> list[tuple[nn.Module, Adapter]]:
+        """The modules of spiking neurons, whether they run or not, and their adapters."""
+        return libraries.spiking(self.net)
+
+    @property
+    def spiking(self) -> bool:
+        """Whether any layer of neurons spikes."""
+        return bool(self.neurons)
 
     @property
     def spiking_layers(self) -> tuple[Layer, ...]:
@@ -128,27 +144,10 @@ class View:
         """
         found = self.layers if self.readout is None else self.layers[:-1]
         if not found:
-            raise self.blind(
-                "a hidden layer of neurons",
-                "needed is LIF, ReLU or a module of "
-                + ", ".join(adapter.library for adapter in ADAPTERS),
-            )
+            known = ", ".join(adapter.library for adapter in libraries.ADAPTERS)
+            needed = f"needed is LIF, ReLU or a module of {known}"
+            raise self.blind("a hidden layer of neurons", needed)
         return found
-
-    @property
-    def weights(self) -> tuple[Weights, ...]:
-        """Convolutions and dense layers."""
-        return self.trace.weights
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """(C, H, W)."""
-        return self.trace.input_shape
-
-    @property
-    def classes(self) -> int:
-        """Number of logits."""
-        return self.trace.classes
 
     def potentials(self, sequence: Tensor) -> tuple[Tensor, Tensor]:
         """Logits [B, classes] and the read-out's potential at each step [T, B, neurons].
@@ -196,15 +195,11 @@ class View:
         """
         recurrent = next((layer for layer in self.layers if layer.inner), None)
         if recurrent is not None:
-            raise NotVisible(
-                "one chain of layers", str(recurrent), "it has connections within the layer"
-            )
+            within = "it has connections within the layer"
+            raise NotVisible("one chain of layers", str(recurrent), within)
         if len(self.weights) != len(self.hidden) + 1:
-            raise self.blind(
-                "one chain of layers",
-                f"it has {len(self.weights)} layers with weights and {len(self.hidden)} hidden "
-                "layers of neurons",
-            )
+            counts = f"{len(self.weights)} layers with weights and {len(self.hidden)} hidden layers"
+            raise self.blind("one chain of layers", f"it has {counts} of neurons")
         found, channels = [], None
         for layer in self.weights:
             weight: Tensor = layer.module.weight.detach()  # type: ignore[operator]
@@ -219,8 +214,8 @@ class View:
 
     # ---- reading and changing
 
-    def read(self, layers: Sequence[Layer], what: str) -> Watch:
-        """A block in which layers are read; see `Watch`.
+    def read(self, layers: Sequence[Layer], what: str) -> Reading:
+        """A block in which layers are read; see `watch`.
 
         Args:
             layers: of this view.
@@ -229,11 +224,18 @@ class View:
         Raises:
             NotVisible: potentials of layers that do not spike.
         """
-        return Watch(self.net, layers, what)
+        silent = [layer for layer in layers if what == "potential" and not layer.adapter.spikes]
+        if silent:
+            raise NotVisible("a membrane potential", str(silent[0]), "needed are spiking neurons")
+        return watch(self.net, layers, what, {})
+
+    def edited(self, edits: Edits) -> Reading:
+        """A block that changes the currents of layers as it is told, see `watch.Edit`."""
+        return watch(self.net, (), None, edits)
 
     def gated(
         self, values: Sequence[Tensor | None], offsets: Sequence[Tensor] | None = None
-    ) -> Watch:
+    ) -> Reading:
         """A block that multiplies the currents of all hidden channels, and adds offsets to them.
 
         Gradients reach both.
@@ -241,46 +243,28 @@ class View:
         Args:
             values, offsets: [C] for each hidden layer; None leaves a layer as it is.
         """
+
+        def gate(current: Tensor, now: slice, *, value: Tensor, offset: Tensor | None) -> Tensor:
+            return guards.gated(current, value, offset)
+
         added = [None] * len(values) if offsets is None else offsets
-        edits = {
-            layer: gate(value, offset)
-            for layer, value, offset in zip(self.hidden, values, added, strict=True)
-            if value is not None
-        }
-        return Watch(self.net, (), None, edits)
+        rows = zip(self.hidden, values, added, strict=True)
+        gates = {layer: partial(gate, value=v, offset=o) for layer, v, o in rows if v is not None}
+        return self.edited(gates)
 
-    def bounded(self, bounds: Sequence[Tensor]) -> Watch:
+    def bounded(self, bounds: Sequence[Tensor]) -> Reading:
         """A block that cuts the currents of hidden layers at upper bounds [T, C]."""
-        edits = {layer: bound_by(bound) for layer, bound in zip(self.hidden, bounds, strict=True)}
-        return Watch(self.net, (), None, edits)
 
-    def edited(self, edits: dict[Layer, Edit]) -> Watch:
-        """A block that changes the currents of layers as it is told, see `Edit`."""
-        return Watch(self.net, (), None, edits)
+        def cut(current: Tensor, now: slice, *, bound: Tensor) -> Tensor:
+            return guards.bounded(current, bound[now])
 
-    @property
-    def neurons(self) -> list[tuple[nn.Module, Adapter]]:
-        """The modules of spiking neurons, whether they run or not, and their adapters."""
-        return [(module, adapter) for module, adapter in self._neurons if adapter.spikes]
+        pairs = zip(self.hidden, bounds, strict=True)
+        return self.edited({layer: partial(cut, bound=bound) for layer, bound in pairs})
 
     def settings(self) -> dict[str, Settings]:
         """What the neurons of each spiking module are set to now, by its name; needs no run."""
-        adapters = dict(self.neurons)
-        return {
-            name: adapters[module].settings(module).detached()
-            for name, module in self.net.named_modules()
-            if module in adapters
-        }
-
-    @contextmanager
-    def override(
-        self, *, threshold: Value | None = None, beta: Value | None = None
-    ) -> Iterator[None]:
-        """Runs every spiking layer with another threshold or decay; `view.override` checks them."""
-        with ExitStack() as stack:
-            for module, adapter in self.neurons:
-                stack.enter_context(adapter.overridden(module, threshold, beta))
-            yield
+        names = {module: name for name, module in self.net.named_modules()}
+        return {names[module]: adapter.settings(module) for module, adapter in self.neurons}
 
     # ---- for good
 
@@ -289,9 +273,20 @@ class View:
         lasting.prune(self, keep)
 
     def guard(self, layer: Layer, kind: str, values: Tensor) -> None:
-        """Holds values with a layer for good, see `snnbd_core.view.lasting.guard`."""
-        lasting.guard(self, layer, kind, values)
+        """Holds values with a layer for good, see `snnbd_core.guards`.
 
-    def sample(self) -> Tensor:
-        """A sequence for one run, see `snnbd_core.view.trace.sample`."""
-        return sample(self.net, self.like)
+        Raises:
+            NotVisible: neurons that cannot be guarded so from outside.
+        """
+        if kind == "gate" and layer.inner:
+            raise NotVisible("all its currents", str(layer), "it has connections within the layer")
+        if kind in ("factor", "noise") and not layer.adapter.scales(layer.module):
+            needed = (
+                "needed are neurons that start from 0, are reset to 0 or by the threshold, and "
+                "have no connections within the layer"
+            )
+            raise NotVisible("a threshold of its own for each neuron", str(layer), needed)
+        if kind == "noise" and layer.axes == "folded":
+            raise NotVisible("which rows are one sample", str(layer), "needed is [T, B, ...]")
+        where = {"axes": layer.axes, "use": layer.use, "uses": layer.uses}
+        guards.attach(self.net, layer.module, kind, values, **where)

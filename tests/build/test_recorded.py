@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import runpy
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-
-import matplotlib
-import pytest
 
 from snnbd_book.build import recorded, reproduction
 from snnbd_book.runs import Experiment, all_recorded
@@ -72,25 +67,3 @@ def test_runs_of_the_quick_profile_stand_apart_with_the_share_of_accused_network
     head, _, row, _ = after[after.index("| data") :].splitlines()
     assert head.index("accused") < head.index("CA")
     assert "| probe=NoiseResponse(frames=4) | 2 | 50.0 % (" in row
-
-
-@pytest.mark.parametrize(
-    ("chapter", "name", "seeds"),
-    [
-        ("03_stealthier_triggers", "recorded_ones", {3}),
-        ("05_badsnn", "recorded_ones", {3}),
-        ("06_detecting_backdoors", "recorded_ones", {9, 10}),  # one of some ten is trained there
-        ("06_detecting_backdoors", "real_ones", {3, 10}),
-        ("07_removing_backdoors", "recorded_ones", {3}),
-        ("07_removing_backdoors", "real_ones", {3}),
-    ],
-)
-def test_kept_records_are_those_the_chapter_asks_for(chapter: str, name: str, seeds: set[int]):
-    script = Path(__file__).parents[2] / "benchmarks" / "record_runs.py"
-    with matplotlib.rc_context():
-        wanted = runpy.run_path(str(script))["wanted"](chapter, name)
-    kinds = Counter(replace(one, seed=0).digest for one in wanted)
-    assert set(kinds.values()) == seeds
-    assert {one.seed for one in wanted} == set(range(max(seeds)))
-    kept = {one.experiment.hash for one in all_recorded(RESULTS)}
-    assert not [one.name for one in wanted if one.hash not in kept]

@@ -20,8 +20,8 @@ import pytest
 
 from snnbd_core.data import CorruptData, DataNotFound, ImageDataset, load
 from snnbd_core.data.downloads import Source, fetch
-from snnbd_core.data.mnist import read_idx
-from snnbd_core.data.readers import gesture_npy
+from snnbd_core.data.image_sets import read_idx
+from snnbd_core.data.recordings import gesture_npy
 
 from .conftest import five_bytes, random_events, write_nmnist
 from .test_load import aedat2, cifar_records, idx
@@ -51,7 +51,7 @@ def test_a_bad_seed_or_rule_is_refused() -> None:
     with pytest.raises(ValueError, match="seed=-1 must be a whole number >= 0"):
         load("digits-events", seed=-1)
     with pytest.raises(ValueError, match="binning='x' is unknown; allowed: number, time"):
-        load("digits-events", binning="x")  # type: ignore[call-overload]  # the test
+        load("digits-events", binning="x")
 
 
 @pytest.mark.parametrize("name", FILE_SETS)

@@ -19,11 +19,11 @@ from snnbd_core.defenses.bench import frozen
 from snnbd_core.defenses.clamps import largest_currents
 from snnbd_core.defenses.clp import lipschitz_bounds
 from snnbd_core.defenses.detectors import PotentialMargins, Verdict
+from snnbd_core.defenses.fine_pruning import suspiciousness
 from snnbd_core.defenses.guarding import crowding, gaps
 from snnbd_core.defenses.nad import attention
 from snnbd_core.defenses.onp import _gather
 from snnbd_core.defenses.pruning import all_but_lowest
-from snnbd_core.defenses.suspicion import suspiciousness
 from snnbd_core.defenses.unlearning import moved
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate

@@ -6,6 +6,7 @@ sums are exact in float32 and no library rounds otherwise. No sum is the thresho
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def chain(*nodes: Any, shape: tuple[int, ...], outputs: Any = 3) -> Any:
     names = ["input", *map(str, range(len(nodes))), "output"]
     ends = nir.Input(np.array(shape)), nir.Output(np.atleast_1d(outputs))
     every = dict(zip(names, [ends[0], *nodes, ends[1]], strict=True))
-    return nir.NIRGraph(every, list(zip(names, names[1:], strict=False)), type_check=False)
+    return nir.NIRGraph(every, list(itertools.pairwise(names)), type_check=False)
 
 
 def dense(*neurons: Any) -> Any:

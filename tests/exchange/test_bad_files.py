@@ -103,7 +103,7 @@ NODES = "node/nodes/"
         (
             "node/edges",
             np.zeros((0, 2)),
-            r"node 0 \(Affine\): edges lead to it with the shapes \[\]",
+            r"node 0 \(Affine\): edges lead to it with the sh",
         ),
         ("node/edges", [(b"input", b"0")] * 2, "is there twice"),
         ("node/edges", [b"input", b"0"], r"its edges \[2\] must be \[E, 2\]"),

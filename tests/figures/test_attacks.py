@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snnbd_book.chapters.neuromorphic_triggers import patch_boxes
+from snnbd_book.drawings.neuromorphic_triggers import patch_boxes
 from snnbd_book.figures import report_table
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Moving, Static

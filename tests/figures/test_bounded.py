@@ -7,7 +7,7 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from snnbd_book.chapters.stealthier_triggers import scored_bounded, shaded_image
+from snnbd_book.drawings.stealthier_triggers import scored_bounded, shaded_image
 from snnbd_book.figures import polarity_image, style
 from snnbd_core.attacks.dynamic import Perturbation
 from snnbd_core.metrics import stealth

@@ -7,10 +7,10 @@ import dataclasses
 import pytest
 
 from snnbd_book import claims, figures
-from snnbd_book.chapters import neuromorphic_triggers
-from snnbd_book.chapters.neuromorphic_triggers import setting
 from snnbd_book.claims.sample import Sample
 from snnbd_book.claims.verdict import Figure
+from snnbd_book.drawings import neuromorphic_triggers
+from snnbd_book.drawings.neuromorphic_triggers import setting
 from snnbd_book.runs import Experiment, run
 from snnbd_core.triggers import Moving, Static
 
@@ -38,7 +38,7 @@ def test_the_table_keeps_the_papers_figures_where_nothing_was_run(rows):
     assert list(table["CA, paper"]) == ["99.0 %", "98.0 %"]
     assert list(table["ASR, paper"]) == ["-", "100.0 %"]
     assert list(table["ASR, ours (95 %)"]) == ["-", "-"]
-    assert set(table["verdict"]) == {"not run in this profile"}
+    assert set(table["verdict"]) == {"not run"}
     assert list(table["setting"]) == ["no attack", "1 % static off, top-left, s 0.1"]
 
 

@@ -8,7 +8,7 @@ import torch
 
 import snnbd_core as sb
 from snnbd_book import figures, runs
-from snnbd_book.chapters import detecting_backdoors
+from snnbd_book.drawings import detecting_backdoors
 from snnbd_book.figures import style
 from snnbd_book.runs import Neuron
 from snnbd_book.runs.provenance import Provenance
@@ -30,7 +30,11 @@ def record(**extra):
         extra=extra,
     )
     provenance = Provenance.now(
-        dataset="a-b", device=torch.device("cpu"), seed=0, seconds=1.0, peak_memory=1
+        runs.Experiment(),
+        dataset="a-b",
+        device=torch.device("cpu"),
+        seconds=1.0,
+        peak_memory=1,
     )
     history = History((0.1,), (0.9,), (1e-3,), (2.0,))
     return Record(

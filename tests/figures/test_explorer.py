@@ -12,7 +12,7 @@ import pytest
 import snntorch
 import torch
 
-from snnbd_book.chapters.spiking_neurons import run_leaky
+from snnbd_book.drawings.spiking_neurons import run_leaky
 from snnbd_book.figures import State, explore, explore_offline
 
 

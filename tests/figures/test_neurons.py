@@ -11,7 +11,7 @@ import snntorch
 import torch
 from matplotlib.figure import Figure
 
-from snnbd_book.chapters.spiking_neurons import (
+from snnbd_book.drawings.spiking_neurons import (
     draw_layers,
     record_spikes,
     run_conventions,

@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 from torch import nn
 
 import snnbd_core as sb
-from snnbd_book.chapters import removing_backdoors
+from snnbd_book.drawings import removing_backdoors
 from snnbd_book.runs import Neuron
 from snnbd_core.defenses.nad import attention
 from snnbd_core.defenses.pruning import Choice

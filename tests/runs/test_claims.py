@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from snnbd_book import claims
+from snnbd_book.chapters import command as judging
 from snnbd_book.claims import ClaimError, Judgement
 from snnbd_book.claims.verdict import NOT_RUN
 from snnbd_book.runs import Experiment, Record, commit, records_in, run
@@ -59,8 +60,8 @@ def written(folder: Path, attacked: str, text: str = TEXT, **changes: object) ->
 def toy(tmp_path: Path, tiny_yaml: str) -> Callable[..., claims.Paper]:
     """Loads the toy paper with changes."""
 
-    def load(**changes: object) -> claims.Paper:
-        return claims.load("toy", written(tmp_path / "claims", tiny_yaml, **changes))
+    def load(text: str = TEXT, **changes: object) -> claims.Paper:
+        return claims.load("toy", written(tmp_path / "claims", tiny_yaml, text, **changes))
 
     return load
 
@@ -76,7 +77,7 @@ def judged(paper: claims.Paper, profile: str = "quick", **settings: object) -> J
 
 @pytest.mark.parametrize(
     ("high", "low", "verdict"),
-    [(0, 0, "reproduced"), (1.1, 0, "partly"), (1.1, 1.1, "not reproduced")],
+    [(0, 0, "reproduced"), (1.1, 0, "partly"), (1.1, 1.1, "contradicted")],
 )
 def test_the_first_test_that_holds_gives_the_verdict(
     results: Path, toy: Callable[..., claims.Paper], high: float, low: float, verdict: str
@@ -145,7 +146,22 @@ def test_committed_runs_count_whichever_code_made_them(
         commit([dataclasses.replace(record, report=perfect, provenance=older)])
     found = judged(paper, run=False)
     assert found.figures[0].value == 1.0
-    assert "(made at 0123456)" in claims.status_page([found])
+    assert "(commit 0123456)" in claims.status_page([found])
+
+
+def test_a_claim_may_be_under_trained_or_about_other_data(
+    results: Path, toy: Callable[..., claims.Paper]
+) -> None:
+    test = "    under_trained: max(attacked.clean_accuracy) >= 0\n    why: Because."
+    short = toy(TEXT.replace("    why: Because.", test), high=1.1, low=1.1, expected="contradicted")
+    item = judged(short)
+    assert (item.verdict, item.words) == ("under-trained", "under-trained, on nmnist")
+    elsewhere = TEXT.replace("    why: Because.", "    data: dvs-gesture\n    why: Because.")
+    item = judged(toy(elsewhere, expected='"other data"'))
+    assert (item.verdict, item.behaviour) == ("other data", "reproduced")
+    assert item.words == "other data: reproduced on nmnist"
+    at_home = TEXT.replace("    why: Because.", "    data: nmnist\n    why: Because.")
+    assert judged(toy(at_home)).verdict == "reproduced"
 
 
 def test_profiles_change_sizes_for_all_or_for_one(toy: Callable[..., claims.Paper]) -> None:
@@ -184,7 +200,7 @@ def test_experiments_of_a_paper_come_each_once(toy: Callable[..., claims.Paper])
         (
             "why: Because.",
             "because: x",
-            "'because' is unknown; allowed: chapter, expected",
+            "'because' is unknown; allowed: chapter, data, expected",
         ),
         ("title: A toy", "titel: A toy", "'titel' is unknown"),
         ("title: A toy", "title: ''", "title='' must be a text"),
@@ -231,7 +247,7 @@ def test_a_figure_of_the_attack_needs_a_trigger(
 ) -> None:
     text = TEXT.replace("mean(clean.clean_accuracy) >= {high}", "mean(clean.floor) >= 0")
     paper = claims.load("toy", written(tmp_path / "claims", tiny_yaml, text))
-    with pytest.raises(ValueError, match=r"claim 'learns' of toy looks at clean\.floor"):
+    with pytest.raises(ValueError, match=r"claim 'learns' of toy: clean\.floor was not"):
         judged(paper, seeds=[0])
 
 
@@ -250,17 +266,18 @@ def test_the_status_page_has_a_row_per_claim_with_links(
     page = claims.status_page(
         items, record_link="../results/{file}", chapter_link="../{chapter}.md"
     )
-    rows = [line for line in page.splitlines() if line.startswith("| **")]
+    rows = [line for line in page.splitlines() if line.startswith("<span")]
     assert len(rows) == 2
-    assert all(row.replace("\\|", "").count("|") == 7 for row in rows)
-    assert "It \\| learns. ([chapter](../notebooks/02_toy.md))" in rows[0]
-    assert "| partly, on nmnist (was reproduced) |" in rows[0]
+    assert 'verdict partly">partly, on nmnist (was reproduced)</span> **Table 1.** It |' in rows[0]
+    assert "([chapter](../notebooks/02_toy.md))" in rows[0]
     first = items[0].records[0]
-    assert f"[{first.experiment.hash[:6]}](../results/{first.key}.json)" in rows[0]
-    assert "<code>clean.<wbr>clean_<wbr>accuracy</code>" in rows[0]
-    assert " %" not in rows[0] and "&nbsp;%" in rows[0].replace("\u00a0", "&nbsp;")
-    assert page.startswith("2 claims: 1 partly, 1 not run in this profile.")
-    assert "## A toy" in page and "{cite:t}`toy2020`" in page
+    assert f"[{first.experiment.hash[:6]}](../results/{first.key}.json)" in page
+    assert "<code>clean.<wbr>clean_<wbr>accuracy</code>" in page
+    assert "- CA: ours" in page and "; the paper 90.0\u00a0%" in page and " %" not in page
+    assert ":::{dropdown} why\n- CA: the paper 50.0" in page
+    assert "| {cite:t}`toy2020` |  | 1 |  |  |  | 1 |" in page
+    assert "| all |  | 1 |  |  |  | 1 |" in page
+    assert "## A toy" in page and "1 partly, 1 not run." in page
 
 
 @pytest.fixture
@@ -271,7 +288,7 @@ def command(
     (tmp_path / "pyproject.toml").touch()
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
-    app.command()(claims.cli)
+    app.command()(judging.cli)
 
     def call(*arguments: str, **changes: object) -> tuple[int, str]:
         toy(**changes)

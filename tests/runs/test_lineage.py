@@ -37,7 +37,7 @@ def test_a_clean_run_comes_from_neurons_networks_training_and_evaluation() -> No
         "learning.surrogate_gradient",
         "metrics.evaluation",
         "poisoning",
-        "data.images",
+        "data.samples",
     ):
         assert f"snnbd_core.{name}" in found
     assert "snnbd_book.runs.computing" in found
@@ -70,7 +70,7 @@ def test_what_only_reads_describes_or_loads_is_not_among_them() -> None:
             assert not name.startswith("snnbd_book.") or name.startswith("snnbd_book.runs.")
         for name in ("settings", "store", "record", "provenance", "schema", "parts", "codec"):
             assert f"snnbd_book.runs.{name}" not in names(experiment)
-        assert "snnbd_core.data.mnist" not in names(experiment)
+        assert "snnbd_core.data.image_sets" not in names(experiment)
 
 
 def test_every_kind_of_part_has_its_own_module_in_it() -> None:

@@ -193,3 +193,12 @@ def test_dropout_of_spikingjelly_draws_a_new_mask_for_each_run():
     first, second = net(ones), net(ones)
     assert set(first.unique().tolist()) == {0.0, 2.0}  # one mask for all steps of a run
     assert not torch.equal(first, second)
+
+
+def test_an_input_of_another_size_is_told_by_its_shape():
+    net = nn.Sequential(nn.Flatten(2), nn.Linear(8, 4), sb.LIF(), nn.Linear(4, 2))
+    with pytest.raises(RuntimeError, match="mat1 and mat2") as caught:
+        View(adapt(net, layout="TBCHW", readout="rate"))(torch.zeros(3, 5, 1, 3, 3))
+    assert caught.value.__notes__ == [
+        "the network was given a sequence [T, B, ...] of [3, 5, 1, 3, 3]"
+    ]

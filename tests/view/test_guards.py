@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from snnbd_core.guards import axes, noise
+from snnbd_core import guards
+from snnbd_core.guards import noise
 from snnbd_core.view import NotVisible, View, adapt
 
 from .builders import KINDS, RECTIFIED, SPIKING, STEPS, copy_weights, frames, load, matched
@@ -24,7 +25,7 @@ def bounds():
 
 
 def unfolded(layer, current):
-    return axes.unfolded(current, layer.axes, STEPS)
+    return guards.unfolded(current, layer.axes, STEPS)
 
 
 @torch.no_grad()

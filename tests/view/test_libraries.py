@@ -50,7 +50,7 @@ def readings(net, what, sequence):
 def held(*neurons):
     """Settings of neurons that are no network."""
     found = View(nn.ModuleList(neurons)).neurons
-    return [adapter.settings(module).detached() for module, adapter in found]
+    return [adapter.settings(module) for module, adapter in found]
 
 
 @pytest.mark.parametrize("readout", ["linear", "rate"])
@@ -183,7 +183,7 @@ def test_lapicque_decays_as_its_circuit_does():
     assert float(next(iter(seen.settings().values())).decay) == pytest.approx(0.9)
     for decay in (0.9, 0.6):
         reading = seen.read(seen.layers, "potential")
-        with torch.no_grad(), seen.override(beta=decay), reading as found:
+        with torch.no_grad(), override(seen.net, beta=decay), reading as found:
             seen(impulse)
         share = found[0][1:] / found[0][:-1]
         torch.testing.assert_close(share, torch.full_like(share, decay))
@@ -358,7 +358,7 @@ def test_sinabs_layers_for_one_size_of_batch_are_refused():
 
     net = nn.Sequential(squeezed(batch_size=2))
     with pytest.raises(NotVisible, match="needed is num_timesteps"):
-        View(net)._neurons[0][1].axes(net[0])
+        View(net).neurons[0][1].axes(net[0])
 
 
 def test_a_library_that_nobody_imported_is_not_imported():

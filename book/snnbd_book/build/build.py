@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from snnbd_book.build import pdf, performance, preface, repeating, reproduction
+from snnbd_book.build import findings, pdf, performance, preface, repeating, reproduction
 from snnbd_book.build.check import check
 from snnbd_book.build.execute import execute, shared_workers
 from snnbd_book.build.pairing import check_pairs
@@ -26,11 +26,12 @@ def build(book: Book, parameters: Parameters, *, only: str | None = None, consol
     in a folder of its own, so that the whole book stays as it was built.
 
     Raises:
-        BookError: a pair is out of step, a cell failed, Sphinx warned, or the book is not whole.
+        BookError: a pair is out of step, a finding does not hold, a cell failed, Sphinx warned, or
+            the book is not whole.
         ValueError: no chapter is called ``only``.
     """
     chapters = book.select(only)
-    if problems := check_pairs(book):
+    if problems := check_pairs(book) + findings.check(book):
         raise BookError("\n".join(problems))
     pages = None if only is None else [chapter.page for chapter in chapters]
     environment = dict(os.environ)  # before Dask puts its workers' variables there
@@ -41,6 +42,7 @@ def build(book: Book, parameters: Parameters, *, only: str | None = None, consol
         return _single(book, executed, f"{only}.{parameters.profile}", console)
     stage(book, executed, book.stage)
     reproduction.write(book, parameters, book.stage)
+    findings.write(book, book.stage)
     preface.write(book, book.stage)
     performance.write(book, book.stage)
     if repeating.PAGE in book.pages:

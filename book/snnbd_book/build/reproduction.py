@@ -20,20 +20,20 @@ RECORDED_PROFILE = "sample"
 _RECORDS = "records"
 _HEAD = """# Reproduction status
 
-One row for each statement of a paper that can be checked: what the paper says, what our runs
-gave, and the verdict. CA is the clean accuracy, ASR the attack success rate. The tests behind the
-verdicts stand in `claims/`, and their thresholds are ours; the reason for a verdict quotes them,
-with the measured value in brackets behind each figure. The training settings were chosen by clean
-accuracy on a validation split of the training set (`benchmarks/choose_training.py`). The last
-column leads to the records of the runs, with commit, versions, device and seed.
+Each statement of a paper that can be checked, with a verdict: *reproduced*, *partly*,
+*contradicted*; *under-trained*, where longer training shows what the profile's is too short for;
+*other data*, where the statement is about a data set that was not at hand, and what our data say
+is added; *not run*, with the reason. Folded below each are our figures beside the paper's, the
+test of the verdict with the measured values in brackets, and the runs. CA is the clean accuracy,
+ASR the attack success rate.
 
-What is quoted of BadSNN (Miah et al.) beyond its abstract comes from a public transcription by its
-re-implementers, confirmed by nobody.
-
-Profile of this build: **{profile}**. A paper's experiment on another data set is rerun here on the
-data set of the profile, so a verdict says whether the *behaviour* is the same, not the figure.
-Success rates leave the target class out unless the paper's row counts it in; intervals span 95 %
-and hold the spread over three seeds and the size of the test set.
+The tests stand in `claims/`, and their thresholds are ours. Profile of this build: **{profile}**.
+Its `digits-events` stand for N-MNIST and its `digits` for MNIST, so a verdict says whether the
+*behaviour* is the same, not the figure. Success rates leave the target class out unless the
+paper's row counts it in; {{doc}}`intervals` says what the intervals are. The training settings
+were chosen by clean accuracy on a validation split of the training set
+(`benchmarks/choose_training.py`). What is quoted of BadSNN (Miah et al.) beyond its abstract
+comes from a public transcription by its re-implementers, confirmed by nobody.
 
 """
 
@@ -41,9 +41,8 @@ and hold the spread over three seeds and the size of the test set.
 _RECORDED_HEAD = """# Reproduction status: recorded runs
 
 The claims of {{doc}}`reproduction`, to be read in the same way, judged from runs on real recordings
-of N-MNIST (profile **{profile}**) that were made and committed under `results/recorded/`. A build
-of another profile does **not** repeat them; each record names the commit, the versions and the
-machine that made it.
+of N-MNIST (profile **{profile}**). A build of another profile does **not** repeat them; each record
+names the commit, the versions and the machine that made it.
 
 """
 
@@ -91,7 +90,7 @@ def run_claims(
 def write(book: Book, parameters: Parameters, folder: Path) -> None:
     """Writes both pages, the records that they lead to, and what a sweep would cost.
 
-    One is of this build's profile, from records just made; the other of committed records.
+    One is of this build's profile, the other of runs on real recordings.
     """
     every = _claims(book)
     now = [
@@ -111,7 +110,7 @@ def write(book: Book, parameters: Parameters, folder: Path) -> None:
         if page == RECORDED_PAGE:
             text += _every_run(all_recorded())
         (folder / page).with_suffix(".md").write_text(text, encoding="utf-8")
-        _copy_records(judgements, (folder / page).parent / _RECORDS)
+        _write_records(judgements, (folder / page).parent / _RECORDS)
     (folder / plan.PAGE).with_suffix(".md").write_text(plan.page(now, kept), encoding="utf-8")
 
 
@@ -125,11 +124,11 @@ def _every_run(records: Sequence[Record]) -> str:
     return text
 
 
-def _copy_records(judgements: Sequence[Judgement], folder: Path) -> None:
+def _write_records(judgements: Sequence[Judgement], folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for item in judgements:
         for record in item.records:
-            text = json.dumps(record.to_dict(), indent=1)
+            text = json.dumps(record.to_dict(), indent=1) + "\n"
             (folder / f"{record.key}.json").write_text(text, encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from snnbd_book.build import status
+from snnbd_book.build import findings, status
 from snnbd_book.build.settings import Book
 
 INJECTED = "injected-parameters"
@@ -69,4 +69,5 @@ def with_text_of(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
     for cell in whole.cells:
         if cell.cell_type == "code":
             cell.outputs = next(outputs)
+    findings.without_roles(whole)
     return whole

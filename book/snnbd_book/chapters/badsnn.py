@@ -1,268 +1,156 @@
-"""Chapter 5: success over thresholds, and what the neurons do there."""
+"""Chapter 5: networks with a backdoor in their neurons, and what they are compared with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from torch import Tensor, nn
+from snnbd_book.chapters.groups import HELD_OUT, IMAGES, Nested, seeded
+from snnbd_core import attacks, defenses, triggers
+from snnbd_core.attacks.badsnn import DualSpike
 
-from snnbd_book.claims import Sample
-from snnbd_book.figures import style
-from snnbd_book.figures.answers import deployed
-from snnbd_book.runs import Record
-from snnbd_core.learning import as_sequence
-from snnbd_core.metrics import NO_PREDICTION, decide
-from snnbd_core.neurons import spiking_layers
+TARGETS = (0, 3, 7)
+NOISE = triggers.TemporalNoise()  # T_s: clip(x + noise, 0, 1)
+DARKER = triggers.Power(exponent=3)  # T_p: x ** 3
+THRESHOLDS = (1.0, 1.1, 1.15, 1.2, 1.3, 1.5)
+IMAGE_THRESHOLDS = (1.0, 1.2, 1.5, 1.75, 2.0)
+FAR = DualSpike(threshold=3.0, batch_norm="frozen")
+RULES: dict[str, dict[str, Any]] = {"clean network": {}, "BadSNN": {"rule": DualSpike()}}
+IMAGE_RULES = {
+    "clean network": {},
+    "BadSNN, 1.5": {"rule": DualSpike()},
+    "BadSNN, 3.0, frozen": {"rule": FAR},
+}
+VARIANTS = {
+    "joint, mixed batch norm": DualSpike(),
+    "joint, shared": DualSpike(batch_norm="shared"),
+    "joint, frozen": DualSpike(batch_norm="frozen"),
+    "joint, separate": DualSpike(batch_norm="separate"),
+    "two-pass, shared": DualSpike(schedule="two-pass", batch_norm="shared"),
+    "weight 0.1": DualSpike(weight=0.1),
+    "warm-up 0.2": DualSpike(warm_up=0.2),
+    "malicious threshold 0.8": DualSpike(threshold=0.8),
+    "malicious threshold 2": DualSpike(threshold=2.0),
+    "malicious decay 0.25": DualSpike(beta=0.25),
+    "malicious decay 0.75": DualSpike(beta=0.75),
+    "share 1 %": DualSpike(share=0.01),
+    "share 5 %": DualSpike(share=0.05),
+}
 
-__all__ = [
-    "draw_answers",
-    "draw_images",
-    "draw_layer_rates",
-    "draw_traces",
-    "most_changed",
-    "targets_table",
-]
 
+def grid(profile: str, seed: int) -> Mapping[str, Nested]:
+    """The chapter's groups; the names of targets, "target 0", lie outside or innermost."""
+    runs = partial(seeded, profile, seed)
+    images = partial(runs, **IMAGES[profile])
 
-def targets_table(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> pd.DataFrame:
-    """Success for each target, means over seeds; in brackets without the trigger, and the floor.
+    def by_target(make: Any = runs, **fields: Any) -> dict[str, Nested]:
+        return {f"target {target}": make(target=target, **fields) for target in TARGETS}
 
-    Args:
-        runs: name of a row -> name of a column -> records of one target; clean accuracy is the
-            mean over all of a row.
-    """
-    rows = {}
-    for name, by_target in runs.items():
-        everything = [record for records in by_target.values() for record in records]
-        rows[name] = {"CA": _percent(everything, "clean_accuracy")} | {
-            f"ASR, {target}": f"{_percent(records, 'attack_success_rate')} "
-            f"({_percent(records, 'untriggered_target_rate')}, {_percent(records, 'floor')})"
-            for target, records in by_target.items()
+    def swept(make: Any, rules: Any, thresholds: Any, trigger: Any) -> dict[str, Nested]:
+        return {
+            f"target {target}": {
+                name: {
+                    at: make(target=target, inference_threshold=at, trigger=trigger, **rule)
+                    for at in thresholds
+                }
+                for name, rule in rules.items()
+            }
+            for target in TARGETS
         }
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
+
+    on_events = swept(runs, RULES, THRESHOLDS, NOISE)
+    on_images = swept(images, IMAGE_RULES, IMAGE_THRESHOLDS, DARKER)
+
+    def part(of: Any, rule: str, at: float) -> dict[str, Nested]:
+        return {target: by_rule[rule][at] for target, by_rule in of.items()}
+
+    shipped = partial(by_target, rule=DualSpike(), trigger=NOISE, inference_threshold=1.2)
+    far = partial(by_target, images, inference_threshold=1.5)
+    return {
+        "thresholds": on_events,
+        "image_thresholds": on_images,
+        "decays": {
+            f"{name}, decay {beta}": by_target(inference_beta=beta, trigger=NOISE, **rule)
+            for name, rule in RULES.items()
+            for beta in (0.25, 0.375, 0.75)
+        },
+        "halves": {
+            "noise and clipping (the paper's)": shipped(),
+            "noise alone": shipped(trigger=triggers.TemporalNoise(limit=None)),
+            "clipping alone": shipped(trigger=triggers.TemporalNoise(strength=0)),
+        },
+        "normalised": {
+            "3.0, frozen": part(on_images, "BadSNN, 3.0, frozen", 1.5),
+            "3.0, mixed batch norm": far(rule=DualSpike(threshold=3.0), trigger=DARKER),
+        },
+        "generated": _generated(partial(by_target, images)),
+        "variants": {name: shipped(rule=rule) for name, rule in VARIANTS.items()},
+        "strengths": {
+            f"noise up to {beta}": shipped(trigger=triggers.TemporalNoise(strength=beta))
+            for beta in (0, 0.03, 0.1, 0.3)
+        },
+        "image_strengths": {
+            f"x to the power of {q}": far(rule=FAR, trigger=triggers.Power(exponent=q))
+            for q in (2, 3, 5)
+        },
+        "baselines": {
+            "BadSNN at 1.2": part(on_events, "BadSNN", 1.2),
+            "static square, 5 %": by_target(trigger=triggers.Static(), rate=0.05),
+            "moving square, 5 %": by_target(trigger=triggers.Moving(), rate=0.05),
+        },
+        "image_baselines": {
+            "BadSNN (3.0, frozen) at 1.5": part(on_images, "BadSNN, 3.0, frozen", 1.5),
+            **_poisoned_images(partial(by_target, images, rate=0.05)),
+        },
+        "defended": _defended(partial(shipped, held_out=HELD_OUT)),
+        "chips": {
+            f"{name}, off by {100 * std:g} %": by_target(
+                inference_threshold=at, trigger=NOISE, defence=defenses.Mismatch(std=std), **rule
+            )
+            for name, at, rule in (
+                ("BadSNN at 1.2", 1.2, RULES["BadSNN"]),
+                ("clean network at 1", 1.0, {}),
+            )
+            for std in (0.05, 0.2)
+        },
+    }
 
 
-def _percent(records: Sequence[Record], figure: str) -> str:
-    """Mean over the records; "-" where none has the figure."""
-    if all(record.report.figure(figure) is None for record in records):
-        return "-"
-    return f"{100 * Sample.of(records, figure).mean:.0f} %"
-
-
-def draw_images(rows: Mapping[str, Sequence[Tensor]]) -> Figure:
-    """Images in 0..1, a row for each name.
-
-    Args:
-        rows: name -> images [H, W]; as many in each row.
-    """
-    count = len(next(iter(rows.values())))
-    figure = style.new_figure(1.0 * len(rows))
-    grid = figure.subplots(len(rows), count, squeeze=False)
-    for panels, (name, images) in zip(grid, rows.items(), strict=True):
-        for axes, image in zip(panels, images, strict=True):
-            axes.imshow(image.detach().cpu().numpy(), cmap="Greys", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-        panels[0].set_ylabel(name)
-    return figure
-
-
-def most_changed(
-    net: nn.Module, clean: Tensor, triggered: Tensor, threshold: float, steps: int = 4
-) -> int:
-    """The neuron of the last hidden layer whose number of spikes a trigger changes most.
-
-    Args:
-        net: a network with spiking layers; left as it was.
-        clean, triggered: one sample without and with the trigger, frames [T, C, H, W] or image
-            [C, H, W].
-        threshold: of all layers.
-        steps: T for images.
-
-    Returns:
-        Its number in the flattened layer; of several, the first, and so 0 where nothing changes.
-    """
-    before, after = (_hidden(net, one, threshold, steps)[0].sum(0) for one in (clean, triggered))
-    return int((after - before).abs().argmax())
-
-
-def draw_traces(
-    neurons: Mapping[str, tuple[nn.Module, int]],
-    samples: Mapping[str, Tensor],
-    thresholds: Mapping[str, float],
-    steps: int = 4,
-) -> Figure:
-    """Potential of one neuron of the last hidden layer, a row for each network.
-
-    Args:
-        neurons: name of a row -> a network with spiking layers, left as it was, and the neuron's
-            number in the flattened layer, as `most_changed` gives it.
-        samples: title -> frames [T, C, H, W] or image [C, H, W]; a column each.
-        thresholds: label -> threshold of all layers; one curve each.
-        steps: T for images.
-    """
-    figure = style.new_figure(1.5 * len(neurons) + 1.1)
-    grid = figure.subplots(len(neurons), len(samples), sharex=True, sharey="row", squeeze=False)
-    for panels, (name, (net, neuron)) in zip(grid, neurons.items(), strict=True):
-        for axes, sample in zip(panels, samples.values(), strict=True):
-            for (label, threshold), colour in zip(thresholds.items(), style.SERIES, strict=False):
-                trace = _trace(net, sample, threshold, neuron, steps)
-                _draw_trace(axes, trace, threshold, colour, label)
-        panels[0].set_ylabel(f"{name}\npotential")
-    for axes, title in zip(grid[0], samples, strict=True):
-        axes.set_title(title)
-    for axes in grid[-1]:
-        axes.set_xlabel("time (steps)")
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(thresholds))
-    return figure
-
-
-def draw_answers(
-    net: nn.Module,
-    samples: Mapping[str, Tensor],
-    threshold: float,
-    neuron: int,
-    *,
-    potentials: tuple[float, float] | None = None,
-    steps: int = 4,
-) -> tuple[np.ndarray, str]:
-    """Votes for the classes beside the potential of one hidden neuron, and both in words.
-
-    Args:
-        net: a network with spiking layers; left as it was.
-        samples: name -> frames [T, C, H, W] or image [C, H, W]; a bar and a curve each.
-        threshold: of all layers.
-        neuron: its number in the last hidden layer, as for `draw_traces`.
-        potentials: lowest and highest that is shown, the same for pictures to be compared; None
-            takes what there is.
-        steps: T for images.
-
-    Returns:
-        An image uint8 [H, W, 3] for `stills`, and each answer with how often the neuron fires.
-    """
-    figure = style.new_figure(2.4, 5.6)
-    left, right = figure.subplots(1, 2)
-    votes, words = {}, []
-    for number, (name, sample) in enumerate(samples.items()):
-        votes[name] = 100 * _votes(net, sample, threshold, steps)
-        trace = _trace(net, sample, threshold, neuron, steps)
-        # ticks of the first stand out above those of the second, where both fire
-        _draw_trace(right, trace, threshold, style.SERIES[number], name, 14 / (1 + number))
-        answer = int(decide(votes[name][None]))
-        words.append(
-            f"{name} the answer is {'none' if answer == NO_PREDICTION else answer} and the neuron "
-            f"fires in {int(trace[0].sum())} of {len(trace[0])} steps"
+def _generated(by_target: Any) -> dict[str, Nested]:
+    """T_o, trained against the nominal neurons or against those that are used."""
+    rules = {name: rule for name, rule in IMAGE_RULES.items() if name != "BadSNN, 1.5"}
+    return {
+        f"{name}, at {at}": by_target(
+            trigger=attacks.Generated(bound=0.3), inference_threshold=at, **rule
         )
-    _draw_groups(left, votes)
-    left.set(xlabel="class", ylabel="votes (%)", ylim=(0, 100))
-    left.set_xticks(range(len(votes[name])))
-    right.set(xlabel="time (steps)", ylabel="potential", ylim=potentials)
-    handles, names = left.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(samples))
-    return style.bitmap(figure), "; ".join(words)
+        for name, rule in rules.items()
+        for at in (1.0, 1.5)
+    } | {
+        f"{name}, trained and used at 1.5": by_target(
+            trigger=attacks.Generated(bound=0.3, threshold=1.5), inference_threshold=1.5, **rule
+        )
+        for name, rule in rules.items()
+    }
 
 
-def draw_layer_rates(
-    nets: Mapping[str, nn.Module],
-    batches: Mapping[str, Tensor],
-    threshold: float,
-    steps: int = 4,
-) -> Figure:
-    """Mean firing rate of each layer, in each network and batch, as grouped bars.
-
-    Args:
-        nets: name -> network.
-        batches: name -> samples [B, ...].
-        threshold: of all layers.
-        steps: T for images.
-    """
-    figure = style.new_figure(2.6)
-    panels = figure.subplots(1, len(nets), sharey=True, squeeze=False)[0]
-    for axes, (name, net) in zip(panels, nets.items(), strict=True):
-        groups = {
-            label: _layer_rates(net, batch, threshold, steps) for label, batch in batches.items()
-        }
-        _draw_groups(axes, groups)
-        count = len(spiking_layers(net))
-        axes.set_xticks(range(count), [str(number + 1) for number in range(count)])
-        axes.set(title=name, xlabel="layer")
-    panels[0].set_ylabel("spikes per neuron\nand step")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(batches))
-    return figure
+def _poisoned_images(by_target: Any) -> dict[str, Nested]:
+    return {
+        "BadNets, 5 %": by_target(trigger=triggers.Patch(size=0.25)),
+        "Blended, 5 %": by_target(trigger=triggers.Blended()),
+        "SIG, clean label, 5 %": by_target(
+            trigger=triggers.Sinusoidal(delta=0.3, frequency=2), clean_label=True
+        ),
+        "WaNet, 5 %": by_target(trigger=triggers.Warp()),
+    }
 
 
-def _layer_rates(net: nn.Module, batch: Tensor, threshold: float, steps: int) -> list[float]:
-    rates: list[float] = []
-
-    def keep(_layer: nn.Module, _inputs: Any, spikes: Tensor) -> None:
-        rates.append(float(spikes.mean()))
-
-    hooks = [layer.register_forward_hook(keep) for layer in spiking_layers(net)]
-    try:
-        with deployed(net, threshold):
-            net(as_sequence(batch, steps))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return rates
-
-
-def _hidden(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> tuple[Tensor, Tensor]:
-    """(spikes, potential) [T, neurons] of the layer before the read-out."""
-    layer = spiking_layers(net)[-2]
-    seen: list[Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0]))
-    try:
-        with deployed(net, threshold):
-            net(as_sequence(sample[None], steps))
-            hook.remove()
-            spikes, potential = layer(seen[0], return_potential=True)
-    finally:
-        hook.remove()
-    return spikes[:, 0].flatten(1), potential[:, 0].flatten(1)
-
-
-def _trace(
-    net: nn.Module, sample: Tensor, threshold: float, neuron: int, steps: int
-) -> tuple[Tensor, Tensor]:
-    """(spikes, potential) [T] of one neuron of the layer before the read-out."""
-    spikes, potential = _hidden(net, sample, threshold, steps)
-    return spikes[:, neuron], potential[:, neuron]
-
-
-def _votes(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> Tensor:
-    """Logits [classes] of one sample."""
-    with deployed(net, threshold):
-        logits: Tensor = net(as_sequence(sample[None], steps))
-    return logits[0]
-
-
-def _draw_trace(
-    axes: Axes,
-    trace: tuple[Tensor, Tensor],
-    threshold: float,
-    colour: str,
-    label: str,
-    tick: float = 10,
-) -> None:
-    """Spikes and potential [T]: a curve, the threshold as a dotted line, ticks at spikes."""
-    spikes, potential = trace
-    axes.plot(potential, color=colour, label=label)
-    fired = spikes.nonzero()[:, 0]
-    axes.plot(fired, [threshold] * len(fired), "|", color=colour, markersize=tick)
-    axes.axhline(threshold, color=colour, linestyle=":", linewidth=0.8)
-
-
-def _draw_groups(axes: Axes, groups: Mapping[str, Sequence[float] | Tensor]) -> None:
-    """Bars side by side at 0, 1, ...: name -> heights, all as many."""
-    width = 0.8 / len(groups)
-    for number, (name, heights) in enumerate(groups.items()):
-        shift = (number - (len(groups) - 1) / 2) * width
-        places = np.arange(len(heights)) + shift
-        axes.bar(places, np.asarray(heights), width, color=style.SERIES[number], label=name)
+def _defended(shipped: Any) -> dict[str, Nested]:
+    return {
+        "nothing": shipped(),
+        "fine-tuned at 1": shipped(defence=defenses.FineTuning()),
+        "fine-tuned at 1.2": shipped(defence=defenses.FineTuning(threshold=1.2)),
+        "batch norm measured at 1.2": shipped(defence=defenses.Reestimated(threshold=1.2)),
+        "thresholds times 0.8 to 1": shipped(defence=defenses.RandomThreshold()),
+        "set back to 1": shipped(inference_threshold=1.0),
+    }

@@ -1,188 +1,131 @@
-"""Chapter 6: what detectors say, and what they see."""
+"""Chapter 6: networks that are known to be clean or attacked, each as a detector sees it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
-import numpy as np
-import torch
-from matplotlib.figure import Figure
-from sklearn.manifold import TSNE
-from torch import Tensor, nn
+from snnbd_book.chapters.groups import HELD_OUT, IMAGES, SENSOR, Nested, seeded
+from snnbd_book.runs import Experiment
+from snnbd_core import attacks, learning, triggers
+from snnbd_core.attacks.badsnn import DualSpike
+from snnbd_core.defenses import detectors
 
-from snnbd_book.figures import style
-from snnbd_core.defenses.detectors.hyper_parameters import Card
-from snnbd_core.learning import as_sequence
-from snnbd_core.neurons import spiking_layers
+PATCH = triggers.Patch(size=0.25)
+STIMULATION = detectors.BrainStimulation()
+MARGINS = detectors.PotentialMargins(high=1.0, frames=4)  # as large as pixels
+NOISE = detectors.NoiseResponse(frames=4)
+EVENT_ATTACKS: Mapping[str, Mapping[str, Any]] = {
+    "static": {"trigger": triggers.Static(), "rate": 0.1},
+    "moving": {"trigger": triggers.Moving(), "rate": 0.1},
+    "time warp": {"trigger": triggers.TimeWarp(strength=0.5, sensor_size=SENSOR), "rate": 0.1},
+    "dynamic": {"trigger": attacks.Dynamic(gamma=0.05), "rate": 1.0},
+    "BadSNN at 1.2": {
+        "trigger": triggers.TemporalNoise(),
+        "rule": DualSpike(),
+        "inference_threshold": 1.2,
+    },
+}
+OF_INPUTS = {
+    "STRIP, space": detectors.Strip(),
+    "STRIP, time": detectors.Strip(along="time"),
+    "voltages": detectors.Voltage(),
+    "Beatrix": detectors.Beatrix(),
+}
+OF_SETS = {
+    "spectral signatures": detectors.SpectralSignatures(),
+    "activation clustering": detectors.ActivationClustering(),
+    "SPECTRE": detectors.Spectre(),
+}
+Groups = Mapping[str, Sequence[Experiment]]
 
-__all__ = [
-    "draw_activity_change",
-    "draw_by_level",
-    "draw_cards",
-    "draw_clusters",
-    "draw_features",
-    "draw_masks",
-]
+
+def cleanse(profile: str) -> detectors.NeuralCleanse:
+    """Neural Cleanse on as many clean samples as the profile has time for."""
+    return detectors.NeuralCleanse(samples=32 if profile == "quick" else 64)
 
 
-def draw_by_level(
-    found: Mapping[str, tuple[Sequence[float], np.ndarray, int]], *, xlabel: str, ylabel: str
-) -> Figure:
-    """What each class gets as something is turned up, one panel for each network.
+def grid(profile: str, seed: int) -> Mapping[str, Nested]:
+    """The chapter's groups: by detector, then by kind of network or attack."""
+    runs = partial(seeded, profile, seed, held_out=HELD_OUT)
+    images = partial(runs, **IMAGES[profile])
+    ten = {"count": 10}
+    attacked = {"trigger": PATCH, "rate": 0.1}
+    once = {"frames": 1, "rule": learning.ANN()}
+    spiking = {"clean": images(**ten), "attacked": images(**ten, **attacked)}
+    twins = {"clean": images(**ten, **once), "attacked": images(**ten, **attacked, **once)}
+    on_events = {name: runs(**fields) for name, fields in EVENT_ATTACKS.items()}
+    minorities = {name: {**EVENT_ATTACKS[name], "rate": 0.02} for name in ("static", "moving")}
+    few = {name: runs(**fields) for name, fields in minorities.items()}
+    real = partial(seeded, "sample", seed, held_out=HELD_OUT)
+    patched = {"patch, 10 %, ANN": twins["attacked"][:3]}
+    rare = {"patch, 2 %, ANN": images(**once, trigger=PATCH, rate=0.02)}
+    return {
+        "of_images": {
+            "Neural Cleanse, ANN": _probed(twins, cleanse(profile)),
+            "brain stimulation, ANN": _probed(twins, STIMULATION),
+            "noise response, ANN": _probed(twins, NOISE),
+            "Neural Cleanse, SNN": _probed(spiking, cleanse(profile)),
+            "brain stimulation, SNN": _probed(spiking, STIMULATION),
+            "potential margins, SNN": _probed(spiking, MARGINS),
+            "noise response, SNN": _probed(spiking, NOISE),
+        },
+        "of_events": _without_data(runs),
+        "of_adaptive": _adaptive(images, spiking, cleanse(profile)),
+        "of_twins": {
+            name: _probed(patched, OF_INPUTS[name]) for name in ("STRIP, space", "Beatrix")
+        }
+        | {name: _probed(rare, detector) for name, detector in OF_SETS.items()},
+        "of_inputs": {name: _probed(on_events, one) for name, one in OF_INPUTS.items()},
+        "of_sets": {name: _probed(few, one) for name, one in OF_SETS.items()},
+        "real_events": _without_data(real),
+        "real_inputs": {
+            name: _probed({a: real(**fields) for a, fields in EVENT_ATTACKS.items()}, one)
+            for name, one in OF_INPUTS.items()
+        },
+        "real_sets": {
+            name: _probed({a: real(**fields) for a, fields in minorities.items()}, one)
+            for name, one in OF_SETS.items()
+        },
+    }
 
-    Args:
-        found: title -> the levels, values [levels, classes], and the class that the detector
-            suspects, which is drawn thick.
-        xlabel: what the levels are, with their unit.
-        ylabel: what the values are, with their unit.
-    """
-    figure = style.new_figure(2.6)
-    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-    for axes, (title, (levels, values, suspect)) in zip(panels, found.items(), strict=True):
-        for number, curve in enumerate(np.asarray(values).T):
-            if number != suspect:
-                axes.plot(levels, curve, color=style.CURRENT, linewidth=0.8, label="other classes")
-        axes.plot(
-            levels,
-            np.asarray(values)[:, suspect],
-            color=style.MARK,
-            marker="o",
-            markersize=4,
-            linewidth=2,
-            label="suspected class",
+
+def _probed(groups: Groups, probe: Any) -> dict[str, Nested]:
+    """The same experiments, and what a detector says of their networks."""
+    return {name: [replace(one, probe=probe) for one in group] for name, group in groups.items()}
+
+
+def _without_data(runs: Any) -> dict[str, Nested]:
+    """The two detectors that need no data, on ten clean and ten attacked networks each."""
+    clean = runs(count=10)
+    frames = clean[0].frames
+    judges = {
+        "potential margins": detectors.PotentialMargins(frames=frames),
+        "noise response": detectors.NoiseResponse(frames=frames),
+    }
+    return {
+        f"{name}, {attack}": _probed(
+            {"clean": clean, "attacked": runs(count=10, **EVENT_ATTACKS[attack])}, judge
         )
-        axes.set(title=f"{title}\nclass {suspect}", xlabel=xlabel)
-    panels[0].set_ylabel(ylabel)
-    style.legend_below(figure, panels[0])
-    return figure
+        for attack in ("static", "moving")
+        for name, judge in judges.items()
+    }
 
 
-def draw_cards(found: Mapping[str, Card]) -> Figure:
-    """Threshold and decay of each layer of neurons, one panel each, one mark for each card.
-
-    Args:
-        found: name -> settings as `snnbd_core.defenses.detectors.card` gives them; layers are
-            numbered from 1.
-    """
-    figure = style.new_figure(2.4)
-    panels = figure.subplots(1, 2)
-    marks = ("o", "x", "^", "s")
-    for number, (axes, title) in enumerate(zip(panels, ("threshold", "decay"), strict=True)):
-        columns = {name: [float(row[1 + number]) for row in card] for name, card in found.items()}
-        for (name, values), colour, mark in zip(columns.items(), style.SERIES, marks, strict=False):
-            face = "none" if mark != "x" else colour
-            layers = np.arange(1, len(values) + 1)
-            axes.plot(
-                layers,
-                values,
-                linestyle=":",
-                linewidth=0.8,
-                color=colour,
-                marker=mark,
-                markersize=9,
-                markerfacecolor=face,
-                label=name,
-            )
-        highest = max(value for values in columns.values() for value in values)
-        axes.set(title=title, xlabel="layer of neurons", xticks=layers, ylim=(0, 1.25 * highest))
-    style.legend_below(figure, panels[0])
-    return figure
-
-
-def draw_clusters(
-    found: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> Figure:
-    """Samples of one label in two dimensions, one panel for each training set.
-
-    Colour and mark say the cluster, the larger one first; poisoned samples have a ring.
-
-    Args:
-        found: title -> components [N, >= 2], of which two are drawn, clusters int [N] of 0 and 1,
-            and which samples are poisoned, bool [N].
-    """
-    figure = style.new_figure(2.6)
-    panels = figure.subplots(1, len(found), squeeze=False)[0]
-    for axes, (title, (places, side, poisoned)) in zip(panels, found.items(), strict=True):
-        larger = np.bincount(side, minlength=2).argmax()
-        for rows, name, colour, mark in (
-            (side == larger, "larger cluster", style.SERIES[0], "o"),
-            (side != larger, "smaller cluster", style.SERIES[2], "^"),
-        ):
-            axes.scatter(
-                *places[rows, :2].T, s=16, color=colour, marker=mark, linewidths=0, label=name
-            )
-        axes.scatter(
-            *places[poisoned, :2].T,
-            s=45,
-            facecolors="none",
-            edgecolors=style.MARK,
-            linewidths=0.9,
-            label="poisoned",
-        )
-        axes.set(title=title, xlabel="first component", xticks=[], yticks=[])
-    panels[0].set_ylabel("second component")
-    style.legend_below(figure, panels[0])
-    return figure
-
-
-def draw_masks(masks: Mapping[str, Sequence[Tensor]]) -> Figure:
-    """The masks [H, W] that were found for each class, one row for each network."""
-    count = max(len(row) for row in masks.values())
-    figure = style.new_figure(0.9 * len(masks) + 0.3)
-    grid = figure.subplots(len(masks), count, squeeze=False)
-    for axes_row, (name, row) in zip(grid, masks.items(), strict=True):
-        for number, (axes, mask) in enumerate(zip(axes_row, row, strict=True)):
-            axes.imshow(mask.cpu().numpy(), cmap="Greys", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-            axes.set_title(f"{number}: {float(mask.sum()):.1f}", fontsize=7)
-        axes_row[0].set_ylabel(name, fontsize=8)
-    return figure
-
-
-def draw_features(hidden: np.ndarray, groups: Mapping[str, np.ndarray], seed: int = 0) -> Figure:
-    """t-SNE of features [N, neurons], one colour for each group of rows (bool [N])."""
-    places = TSNE(2, random_state=seed, init="pca", perplexity=20).fit_transform(hidden)
-    figure = style.new_figure(3.4)
-    axes = figure.subplots()
-    marks = ("o", "^", "s", "D")
-    for (name, rows), colour, mark in zip(groups.items(), style.SERIES, marks, strict=False):
-        x, y = places[rows].T
-        axes.scatter(x, y, s=14, color=colour, marker=mark, label=name, alpha=0.7)
-    axes.set(xticks=[], yticks=[])
-    axes.legend()
-    return figure
-
-
-@torch.no_grad()
-def draw_activity_change(net: nn.Module, clean: Tensor, triggered: Tensor, steps: int) -> Figure:
-    """Rate of each layer and time step under the trigger, less that without, as a map.
-
-    Args:
-        net: a network with spiking layers.
-        clean, triggered: the same samples without and with the trigger, [B, ...].
-        steps: T of static images.
-    """
-    change = np.stack(_rates(net, triggered, steps)) - np.stack(_rates(net, clean, steps))
-    limit = max(float(np.abs(change).max()), 1e-9)
-    figure = style.new_figure(2.2)
-    axes = figure.subplots()
-    picture = axes.imshow(change, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    axes.set_yticks(range(len(change)), [f"layer {n + 1}" for n in range(len(change))])
-    axes.set_xlabel("time step")
-    figure.colorbar(picture, label="spikes per neuron:\nchange")
-    return figure
-
-
-def _rates(net: nn.Module, batch: Tensor, steps: int) -> list[np.ndarray]:
-    """Mean rate of each layer at each step, [T] each."""
-    kept: list[np.ndarray] = []
-    hooks = [
-        layer.register_forward_hook(
-            lambda _layer, _inputs, spikes: kept.append(spikes.flatten(1).mean(dim=1).numpy())
-        )
-        for layer in spiking_layers(net)
-    ]
-    net(as_sequence(batch, steps))
-    for hook in hooks:
-        hook.remove()
-    return kept
+def _adaptive(images: Any, spiking: Groups, cleanse: Any) -> dict[str, Nested]:
+    """Attackers who know the detectors, and each of the detectors on their networks."""
+    ten = partial(images, 10, trigger=PATCH)
+    attackers = {
+        "10 %, plain": spiking["attacked"],
+        "0.5 %, plain": ten(rate=0.005),
+        "frozen read-out": ten(rate=0.1, rule=attacks.FrozenReadout()),
+        "aware of margins": ten(rate=0.1, rule=attacks.MarginAware(high=1.0)),
+    }
+    judges = {"potential margins": MARGINS, "Neural Cleanse": cleanse, "noise response": NOISE}
+    return {
+        f"{name}, {attacker}": _probed({"clean": spiking["clean"], "attacked": group}, judge)
+        for name, judge in judges.items()
+        for attacker, group in attackers.items()
+    }

@@ -1,193 +1,103 @@
-"""Chapter 4: learning rules, conversion and migration."""
+"""Chapter 4: one poisoned set, four learning rules, and networks converted at many settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from torch import Tensor, nn
+from snnbd_book.chapters.groups import IMAGES, Nested, seeded
+from snnbd_core import learning, triggers
 
-from snnbd_book.claims import Sample
-from snnbd_book.claims.sample import show
-from snnbd_book.figures import style
-from snnbd_book.runs import Record
-from snnbd_core.learning.conversion import HalfStart
-from snnbd_core.metrics.migration_rates import migration_rate
-
-__all__ = [
-    "cost_table",
-    "dense_operations",
-    "draw_migration",
-    "draw_pipeline",
-    "draw_rates_of_conversion",
-    "rules_table",
-]
-
-# Energy of one 32-bit floating point operation at 45 nm, in pJ (Horowitz 2014).
-MULTIPLY_ACCUMULATE, ACCUMULATE = 4.6, 0.9
-_LANES = (
-    ("LR_B", ("poisoned data", "train SNN,\nsurrogate gradient", "SNN")),
-    ("LR_C", ("poisoned data", "train ANN", "convert", "SNN")),
-    ("LR_H", ("poisoned data", "train ANN", "convert", "fine-tune SNN", "SNN")),
-    ("DSR", ("poisoned data", "train SNN,\nrate gradient", "SNN")),
-)
-
-
-def draw_pipeline() -> Figure:
-    """The four rules as lanes of boxes; what the attacker can touch is orange."""
-    figure = style.new_figure(3.0)
-    axes = figure.subplots()
-    axes.set(xlim=(-0.35, 5), ylim=(-0.6, len(_LANES) - 0.4))
-    axes.set_axis_off()
-    for row, (name, boxes) in enumerate(reversed(_LANES)):
-        axes.text(-0.3, row, name, va="center", weight="bold", fontsize=9)
-        _draw_lane(axes, row, boxes)
-    return figure
+C, H, D = learning.Conversion(), learning.Hybrid(), learning.SpikeRepresentation()
+H_CLEAN = learning.Hybrid(data="clean")
+PATCH, FAINT = triggers.Patch(size=0.25), triggers.Blended(alpha=0.2)
+STEPS = (4, 8, 16, 32, 64, 128)
+DEPLOYED: Mapping[str, list[Any]] = {
+    "steps": [4, 8, 16, 32],
+    "threshold": [0.5, 0.75, 1.0, 1.5, 2.0, 3.0],
+}
+CONVERSIONS = {
+    "99.9th percentile": C,
+    "maximum": learning.Conversion(normalisation="max"),
+    "QCFS": learning.Conversion(activation="qcfs"),
+}
+EVENT_RULES = {
+    "ANN, frame by frame": learning.ANN(),
+    "ANN, time mean": learning.ANN(reads="mean"),
+    "LR_B": "surrogate-gradient",
+    "LR_C, frame by frame": learning.Conversion(),
+    "LR_C, time mean": learning.Conversion(reads="mean"),
+    "LR_H, poisoned": learning.Hybrid(reads="mean"),
+    "LR_H, clean": learning.Hybrid(reads="mean", data="clean"),
+    "DSR": D,
+}
+SOURCES = {
+    "LR_C": "ANN",
+    "LR_H, poisoned": "ANN",
+    "LR_H, clean": "ANN",
+    "LR_C, frame by frame": "ANN, frame by frame",
+    "LR_C, time mean": "ANN, time mean",
+}
+"""Which ANN a network was converted from; on events hybrid ones come from that of the mean."""
 
 
-def _draw_lane(axes: Axes, row: int, texts: Sequence[str]) -> None:
-    """One rule's boxes at a height, with arrows from edge to edge whatever their widths are."""
-    boxes = []
-    for column, text in enumerate(texts):
-        colour = style.SERIES[1] if column == 0 else style.SERIES[0]
-        look = {"boxstyle": "round,pad=0.35", "facecolor": "white", "edgecolor": colour}
-        drawn = axes.text(column + 0.5, row, text, ha="center", va="center", fontsize=8, bbox=look)
-        boxes.append(drawn.get_bbox_patch())
-    for column, (left, right) in enumerate(pairwise(boxes)):
-        arrow = {"arrowstyle": "->", "color": "#555", "patchA": left, "patchB": right}
-        axes.annotate("", (column + 1.5, row), (column + 0.5, row), arrowprops=arrow)
-
-
-def draw_rates_of_conversion(steps: Sequence[int] = (4, 16, 64)) -> Figure:
-    """Firing rate of an IF neuron with soft reset against its current, beside a ReLU.
-
-    Args:
-        steps: numbers of time steps, one curve each.
-    """
-    current = torch.linspace(-0.3, 1.4, 300)
-    figure = style.new_figure(2.8)
-    axes = figure.subplots()
-    axes.plot(current, current.clamp_min(0), color="#555", linestyle="--", label="ReLU")
-    for count, colour in zip(steps, style.SERIES, strict=False):
-        spikes = HalfStart()(current.expand(count, 1, len(current)))
-        axes.plot(current, spikes.mean(dim=0)[0], color=colour, label=f"IF, T = {count}")
-    axes.set(xlabel="current per step, in thresholds", ylabel="spikes per step")
-    axes.legend()
-    return figure
-
-
-def draw_migration(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Figure:
-    """Clean accuracy, success and per-sample migration against T, with 95 % bands.
-
-    Args:
-        runs: name of a conversion -> time steps -> the records of its seeds.
-    """
-    figure = style.new_figure(2.9)
-    panels = figure.subplots(1, 3, sharey=True)
-    titles = {
-        "clean_accuracy": "clean accuracy",
-        "attack_success_rate": "success rate",
-        "migration_per_sample": "migration per sample (MR2)",
+def grid(profile: str, seed: int) -> Mapping[str, Nested]:
+    """The chapter's groups."""
+    poisoned = partial(seeded, profile, seed, rate=0.1)
+    images = partial(poisoned, **{**IMAGES[profile], "frames": 8})
+    patched, mixed = partial(images, trigger=PATCH), partial(images, trigger=FAINT)
+    converted = {
+        name: {T: patched(frames=T, rule=rule) for T in STEPS} for name, rule in CONVERSIONS.items()
     }
-    for axes, (name, title) in zip(panels, titles.items(), strict=True):
-        for (label, by_steps), colour in zip(runs.items(), style.SERIES, strict=False):
-            steps = sorted(by_steps)
-            samples = [Sample.of(by_steps[count], name) for count in steps]
-            low, high = zip(*(one.interval for one in samples), strict=True)
-            axes.fill_between(
-                steps, [100 * x for x in low], [100 * x for x in high], color=colour, alpha=0.15
+    stairs = learning.ANN(activation="qcfs")
+    usual = patched()[0].learning_rate
+    square, moving = triggers.Static(), triggers.Moving()
+    return {
+        "converted": converted,
+        "staircase": {
+            f"{one.learning_rate:g}, seed {one.seed}": [one]
+            for rate in (usual, usual / 3)
+            for one in patched(frames=1, rule=stairs, learning_rate=rate)
+        },
+        "rules": _rules(patched) | {"DSR": patched(rule=D)},
+        "blended": _rules(mixed),
+        "events": {name: poisoned(rule=rule, trigger=square) for name, rule in EVENT_RULES.items()},
+        "moving": {
+            name: poisoned(rule=EVENT_RULES[name], trigger=moving)
+            for name in (
+                "ANN, time mean",
+                "LR_B",
+                "LR_C, time mean",
+                "LR_H, poisoned",
+                "LR_H, clean",
             )
-            axes.plot(steps, [100 * one.mean for one in samples], "o-", color=colour, label=label)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(steps, [str(count) for count in steps])
-        axes.set(xlabel="time steps T", title=title, ylim=(-3, 104))
-    panels[0].set_ylabel("%")
-    panels[0].legend(loc="lower right")
-    return figure
+        },
+        "rates": {
+            name: {rate: patched(rate=rate, rule=rule) for rate in (0.001, 0.01, 0.1)}
+            for name, rule in {
+                "LR_B": "surrogate-gradient",
+                "LR_C": C,
+                "LR_H, poisoned": H,
+                "DSR": D,
+            }.items()
+        },
+        "deployed": {
+            T: {
+                at: [replace(converted["99.9th percentile"][T][0], inference_threshold=at)]
+                for at in DEPLOYED["threshold"]
+            }
+            for T in DEPLOYED["steps"]
+        },
+    }
 
 
-def rules_table(
-    runs: Mapping[str, Sequence[Record]], anns: Mapping[str, Sequence[Record]]
-) -> pd.DataFrame:
-    """Rule by rule: accuracy, success, floor, and both migration rates where there is a source.
-
-    Args:
-        runs: name of a row -> the records of its seeds, with floors.
-        anns: name of a row -> records of the ANN it was converted from, seed by seed.
-    """
-    rows = {}
-    for name, records in runs.items():
-        row = {
-            "CA": str(Sample.of(records, "clean_accuracy")),
-            "ASR": str(Sample.of(records, "attack_success_rate")),
-            "floor": str(Sample.of(records, "floor")),
-            "MR1": "-",
-            "MR2": "-",
-        }
-        if name in anns:
-            rates = [
-                migration_rate(snn.report, ann.report)
-                for snn, ann in zip(records, anns[name], strict=True)
-            ]
-            # A share of the ANN's gain, unless a seed gains more than its ANN or less than nothing.
-            ratio = Sample(tuple(rates), most=max(1.0, *rates), least=min(0.0, *rates))
-            spread = ratio.interval if len(rates) > 1 else None  # one seed says nothing of it
-            row["MR1"] = show(ratio.mean, spread, is_rate=True)
-            row["MR2"] = str(Sample.of(records, "migration_per_sample"))
-        rows[name] = row
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def cost_table(runs: Mapping[str, Sequence[Record]], operations: int) -> pd.DataFrame:
-    """Training seconds of clean and poisoned networks, and energy of one inference.
-
-    Args:
-        runs: name of a row -> records of its seeds; a row named "ANN" counts multiplications.
-        operations: multiply-accumulates of the ANN for one sample, see `dense_operations`.
-    """
-    rows = {}
-    for name, records in runs.items():
-        dense = name == "ANN"
-        count = operations if dense else _mean(records, "synops_clean")
-        energy = count * (MULTIPLY_ACCUMULATE if dense else ACCUMULATE)
-        rows[name] = {
-            "training (s)": f"{np.mean([sum(one.history.seconds) for one in records]):.1f}",
-            "operations": f"{count:.3g} {'MAC' if dense else 'AC'}",
-            "energy (nJ)": f"{energy / 1000:.0f}",
-            "under the trigger": "as without"
-            if dense
-            else f"{100 * (_mean(records, 'synops_triggered') / count - 1):+.1f} %",
-        }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def dense_operations(net: nn.Module) -> int:
-    """Multiply-accumulates of one frame through all convolutions and dense layers."""
-    total = 0
-
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        weights = layer.get_parameter("weight")
-        total += output[0].numel() * weights[0].numel()
-
-    hooks = [
-        layer.register_forward_hook(count)
-        for layer in net.modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear)
-    ]
-    shape: Any = net.input_shape
-    with torch.no_grad():
-        net(torch.rand(1, 1, *shape))
-    for hook in hooks:
-        hook.remove()
-    return total
-
-
-def _mean(records: Sequence[Record], figure: str) -> float:
-    return Sample.of(records, figure).mean
+def _rules(images: Any) -> dict[str, Nested]:
+    return {
+        "ANN": images(frames=1, rule=learning.ANN()),
+        "LR_B": images(),
+        "LR_C": images(rule=C),
+        "LR_H, poisoned": images(rule=H),
+        "LR_H, clean": images(rule=H_CLEAN),
+    }

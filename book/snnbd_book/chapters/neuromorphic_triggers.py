@@ -1,156 +1,46 @@
-"""Chapter 2: where a patch lies, the paper's claims beside our runs."""
+"""Chapter 2: squares in the middle of the frame and in a corner, and one as a real light."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from functools import partial
 
-import numpy as np
-import pandas as pd
-import torch
-from matplotlib.figure import Figure as Picture
-from matplotlib.lines import Line2D
+from snnbd_book.chapters.groups import SENSOR, Nested, seeded
+from snnbd_core.triggers import Moving, Static
 
-from snnbd_book.claims import Judgement
-from snnbd_book.figures import style
-from snnbd_book.figures.events import Box
-from snnbd_book.runs import Experiment
-from snnbd_core.triggers.placement import Rectangle
-
-__all__ = [
-    "claims_table",
-    "draw_claims",
-    "patch_boxes",
-    "setting",
-]
+CORNER = Static(size=0.1, position="bottom-right", polarity="on")
+LIGHT = Static(size=0.1, position="bottom-right", polarity="on", space="events", sensor_size=SENSOR)
 
 
-def patch_boxes(trigger: Any, frames: torch.Tensor | np.ndarray) -> list[Box | None]:
-    """Where a trigger with a ``schedule`` lies in each of T frames, for ``draw_frames(box=...)``.
-
-    Args:
-        trigger: ``Static`` or ``Moving``.
-        frames: [T, 2, H, W]; only its shape is used.
-
-    Returns:
-        One box per frame; None where the trigger is absent or wraps around the edge.
-    """
-    steps, _, height, width = frames.shape
-    boxes: list[Box | None] = [None] * steps
-    for patch, when in trigger.schedule(steps, width, height):
-        for step in range(*when.indices(steps)):
-            boxes[step] = _box(patch)
-    return boxes
-
-
-def _box(patch: Rectangle) -> Box | None:
-    first, count = patch.columns[0], len(patch.columns)
-    if patch.columns[-1] != first + count - 1:
-        return None
-    return first, patch.rows.start, count, patch.rows.stop - patch.rows.start
-
-
-def claims_table(
-    judgements: Sequence[Judgement], labels: Sequence[str] = ("CA", "ASR")
-) -> pd.DataFrame:
-    """The rows of a paper's table: setting, the paper's figures, ours with floor, the verdict.
-
-    Args:
-        judgements: of claims that each test one setting.
-        labels: the claims' figures to show, in order.
-    """
-    rows = []
-    for item in judgements:
-        cells = {"setting": setting(_attacked(item))}
-        for label in labels:
-            figure = next((one for one in item.figures if one.label == label), None)
-            cells[f"{label}, paper"] = "-" if figure is None else figure.paper_text
-            cells[f"{label}, ours (95 %)"] = "-" if figure is None else figure.ours_text
-        floors = [one.floor_text for one in item.figures if one.floor is not None]
-        cells["floor (95 %)"] = floors[0] if floors else "-"
-        rows.append({"row": item.claim.where, **cells, "verdict": item.verdict})
-    return pd.DataFrame(rows).set_index("row").rename_axis(None)
-
-
-def draw_claims(judgements: Sequence[Judgement], label: str = "ASR") -> Picture:
-    """Draw one figure of each claim: ours with its interval, the paper's, and the floor.
-
-    Args:
-        judgements: of claims that each test one setting.
-        label: the figure's name in the claims; claims without it, or not run, are left out.
-
-    Raises:
-        ValueError: no claim has been run and has such a figure.
-    """
-    chosen = [item for item in judgements if item.records and _has(item, label)]
-    if not chosen:
-        raise ValueError(f"no claim with a figure {label!r} has been run; nothing to draw")
-    picture = style.new_figure(0.42 * len(chosen) + 1.1)
-    axes = picture.subplots()
-    for height, item in enumerate(reversed(chosen)):
-        figure = next(f for f in item.figures if f.label == label)
-        assert figure.value is not None and figure.interval is not None  # it has records
-        low, high = figure.interval
-        axes.plot([100 * low, 100 * high], [height, height], color=style.SERIES[0], linewidth=3)
-        axes.plot(100 * figure.value, height, "o", color=style.SERIES[0])
-        if figure.paper is not None:
-            axes.plot(100 * figure.paper, height, "D", color=style.SERIES[1], fillstyle="none")
-        if figure.floor is not None:
-            ends = [100 * end for end in figure.floor.interval]
-            axes.plot(ends, [height, height], color=style.CURRENT, linewidth=1)
-            axes.plot(100 * figure.floor.mean, height, "|", color=style.CURRENT, markersize=14)
-    names = [f"{item.claim.where}: {setting(_attacked(item))}" for item in reversed(chosen)]
-    axes.set_yticks(range(len(chosen)), names, fontsize=8)
-    axes.set(xlim=(-3, 103), xlabel=f"{label} (%)")
-    axes.grid(axis="x", linewidth=0.5)
-    _legend(picture)
-    return picture
-
-
-def setting(experiment: Experiment) -> str:
-    """An attack in a few words: ``1 % static off, top-left, s 0.1``."""
-    trigger = experiment.trigger
-    if trigger is None:
-        return "no attack"
-    words = [f"{100 * experiment.rate:g} % {type(trigger).__name__.lower()}"]
-    words += [trigger.polarity] if hasattr(trigger, "polarity") else []
-    place = getattr(trigger, "position", None)
-    details = [] if place is None else [place if isinstance(place, str) else f"at {place}"]
-    details += [f"s {trigger.size:g}"] if hasattr(trigger, "size") else []
-    return ", ".join([" ".join(words), *details])
-
-
-def _attacked(item: Judgement) -> Experiment:
-    """The setting that a claim tests: its first experiment with a trigger, else its first."""
-    named = [item.claim.settings[f.experiment] for f in item.claim.figures if f.experiment]
-    settings = [by_profile[item.profile] for by_profile in named]
-    return next((one for one in settings if one.trigger is not None), settings[0])
-
-
-def _has(item: Judgement, label: str) -> bool:
-    return any(figure.label == label for figure in item.figures)
-
-
-def _legend(picture: Picture) -> None:
-    marks = [
-        Line2D([], [], color=style.SERIES[0], marker="o", linewidth=3, label="ours, 95 %"),
-        Line2D(
-            [],
-            [],
-            color=style.SERIES[1],
-            marker="D",
-            fillstyle="none",
-            linestyle="",
-            label="the paper",
-        ),
-        Line2D(
-            [],
-            [],
-            color=style.CURRENT,
-            marker="|",
-            markersize=14,
-            linestyle="",
-            label="floor (clean network), 95 %",
-        ),
-    ]
-    picture.legend(handles=marks, loc="outside lower center", ncols=3)
+def grid(profile: str, seed: int) -> Mapping[str, Nested]:
+    """The chapter's groups."""
+    runs = partial(seeded, profile, seed)
+    return {
+        "example": runs(1, trigger=CORNER, rate=0.1),
+        "middle": {
+            name: {
+                rate: runs(trigger=kind(position="middle", polarity="off"), rate=rate)
+                for rate in (0.01, 0.05, 0.1)
+            }
+            for name, kind in {"static": Static, "moving": Moving}.items()
+        },
+        "corners": {
+            polarity: runs(trigger=Static(polarity=polarity), rate=0.1)
+            for polarity in ("on", "off", "both")
+        },
+        "sizes": {
+            size: runs(trigger=Static(size=size, position="top-left", polarity="off"), rate=0.01)
+            for size in (0.1, 0.3)
+        },
+        "rare": {
+            "static, corner": runs(trigger=Static(polarity="off"), rate=0.001),
+            "static, middle": runs(trigger=Static(position="middle"), rate=0.001),
+            "moving, middle": runs(trigger=Moving(position="middle", polarity="off"), rate=0.001),
+        },
+        "clean": runs(),
+        "light": {
+            f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
+            for name, trigger in {"frames": CORNER, "events": LIGHT}.items()
+            for rate in (0.01, 0.1)
+        },
+    }

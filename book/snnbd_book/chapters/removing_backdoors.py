@@ -1,228 +1,178 @@
-"""Chapter 7: what repairs leave, cost and touch."""
+"""Chapter 7: every repair against every attack, in the same networks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
-from matplotlib.figure import Figure
-from torch import Tensor, nn
+from snnbd_book.chapters.groups import HELD_OUT, IMAGES, SENSOR, Nested, seeded
+from snnbd_book.runs import Experiment, Neuron
+from snnbd_core import attacks, defenses, learning, triggers
+from snnbd_core.attacks.badsnn import DualSpike
+from snnbd_core.defenses import FinePruning, FineTuning, ShortcutSuppression
 
-from snnbd_book.figures import style
-from snnbd_core.defenses.bench import frozen
-from snnbd_core.defenses.nad import attention
-from snnbd_core.defenses.pruning import Choice
-from snnbd_core.metrics import Report
-from snnbd_core.poisoning import Triggered
-from snnbd_core.view import View
+# Settings were chosen on training samples of a seed that no chapter uses: benchmarks/choose_repairs
+REPAIRS: Mapping[str, Any] = {
+    "nothing": None,
+    "fine-tuning": FineTuning(),
+    "pruning": FinePruning(epochs=0),
+    "fine-pruning": FinePruning(),
+    "CLP": defenses.ChannelLipschitz(),
+    "ANP": defenses.AdversarialPruning(iterations=50),
+    "NAD": defenses.AttentionDistillation(),
+    "RNP": defenses.UnlearnRecoverPrune(),
+    "TSBD": defenses.TwoStage(),
+    "clamps": defenses.PotentialClamps(),
+}
+GUARDING = defenses.ThresholdGuarding()
+IMAGE_ATTACKS: Mapping[str, Mapping[str, Any]] = {
+    "BadNets": {"trigger": triggers.Patch(size=0.25), "rate": 0.05},
+    "Blended": {"trigger": triggers.Blended(), "rate": 0.05},
+    "WaNet": {"trigger": triggers.Warp(strength=1.0), "rate": 0.1},
+}
+EVENT_ATTACKS: Mapping[str, Mapping[str, Any]] = {
+    "static": {"trigger": triggers.Static(), "rate": 0.05},
+    "moving": {"trigger": triggers.Moving(), "rate": 0.05},
+    "time warp": {"trigger": triggers.TimeWarp(strength=0.5, sensor_size=SENSOR), "rate": 0.1},
+    "BadSNN at 1.2": {
+        "trigger": triggers.TemporalNoise(),
+        "rule": DualSpike(),
+        "inference_threshold": 1.2,
+    },
+}
+TRIED: Mapping[str, list[Any]] = {"samples": [1, 2, 5, 10], "share": [0.0, 0.3, 0.6, 0.9]}
+KINDS: Mapping[str, Mapping[str, Any]] = {
+    "ANN": {"frames": 1, "rule": learning.ANN()},
+    "SNN, direct": {"frames": 8},
+    "SNN, Poisson": {"frames": 8, "coding": "poisson"},
+    "SNN, no leak": {"frames": 8, "neuron": Neuron(beta=1.0)},
+}
+GRADIENTS = {
+    "untouched": attacks.GradientAttack(bound=0.0, iterations=1),
+    "FGSM 0.1": attacks.GradientAttack(bound=0.1, iterations=1),
+    "PGD 0.1": attacks.GradientAttack(bound=0.1, iterations=10),
+}
 
-__all__ = [
-    "changed_rates",
-    "draw_attention",
-    "draw_channels",
-    "draw_clamps",
-    "draw_gaps",
-    "draw_isolated",
-    "draw_strengths",
-]
 
-_KEPT: dict[str, Any] = {"marker": "o", "s": 9, "color": style.SERIES[0], "linewidths": 0}
-_SILENCED: dict[str, Any] = {"marker": "x", "s": 18, "color": style.MARK, "linewidths": 1}
+def pruners(profile: str) -> dict[str, Any]:
+    """More repairs, tried on two attacks; ONP on as many samples as the profile has time for."""
+    return {
+        "ONP": defenses.OptimisedPruning(samples=32 if profile == "quick" else 64),
+        "loud pruning": FinePruning(order="loud", epochs=0),
+        "suspicious neurons": defenses.SuspiciousNeurons(),
+    }
 
 
-def changed_rates(net: nn.Module, data: Any, trigger: Any, steps: int) -> list[Tensor]:
-    """Rate of each channel under a trigger, less that without, one [C] for each hidden layer.
+def grid(profile: str, seed: int) -> Mapping[str, Nested]:
+    """The chapter's groups: by attack, then by repair."""
+    runs = partial(seeded, profile, seed, held_out=HELD_OUT)
+    images = partial(runs, **IMAGES[profile])
+    on_twin = partial(images, frames=1, rule=learning.ANN(), **IMAGE_ATTACKS["BadNets"])
+    badnets = partial(images, **IMAGE_ATTACKS["BadNets"])
+    square = partial(runs, **EVENT_ATTACKS["static"])
+    residual = partial(badnets, network="quick-resnet")
+    others = pruners(profile)
+    more = {"nothing": None, **others, "threshold guarding": GUARDING}
+    # The detector's inputs are as large as the data: pixels in 0..1, and by default event counts.
+    clamped = {"TMPBD, then clamps": defenses.DetectedClamps(high=1.0, frames=4)}
+    on_images = _each(images, IMAGE_ATTACKS, {**REPAIRS, **clamped})
+    on_events = _each(runs, EVENT_ATTACKS, _for_recordings(profile))
+    distrusting = defenses.AntiBackdoorLearning()
+    real = partial(seeded, "sample", seed, held_out=HELD_OUT)
+    bare = [name for name in REPAIRS if name != "clamps"]
+    return {
+        "images": on_images,
+        "events": on_events,
+        "twin": {name: on_twin(defence=REPAIRS[name]) for name in bare}
+        | {name: on_twin(defence=repair) for name, repair in others.items()},
+        "deeper_twin": {
+            name: on_twin(defence=REPAIRS[name], network="quick-resnet")
+            for name in ("nothing", "CLP", "ANP")
+        },
+        "more": {
+            "BadNets": {name: badnets(defence=repair) for name, repair in more.items()},
+            "static": {name: square(defence=repair) for name, repair in more.items()},
+        },
+        "residual": {
+            "nothing": residual(),
+            "fine-tuning": residual(defence=FineTuning()),
+            "shortcut suppression": residual(defence=ShortcutSuppression()),
+        },
+        "distrusting": {"BadNets": badnets(rule=distrusting), "static": square(rule=distrusting)},
+        "isolated": {
+            "spiking network": badnets(rule=distrusting),
+            "ANN twin": badnets(frames=1, rule=defenses.AntiBackdoorLearning(twin=True)),
+        },
+        "real": _each(real, EVENT_ATTACKS, _for_recordings("sample")),
+        "real_more": _each(
+            real,
+            {"static": EVENT_ATTACKS["static"]},
+            {"nothing": None, **others, "threshold guarding": GUARDING},
+        ),
+        "accused": _accused(on_images | on_events),
+        "adversarial": {
+            kind: {
+                name: images(held_out=0, probe=probe, **fields) for name, probe in GRADIENTS.items()
+            }
+            for kind, fields in KINDS.items()
+        },
+        **_of_one(on_events["static"]["nothing"][0], residual()[0]),
+    }
 
-    Args:
-        net: in evaluation mode.
-        data: clean samples, with the protocol of `snnbd_core.data`.
-        trigger: is put on all of them.
-        steps: T of static images.
+
+def _each(runs: Any, attacks: Any, repairs: Any) -> dict[str, Any]:
+    """Attack -> repair -> its runs."""
+    return {
+        attack: {name: runs(defence=repair, **fields) for name, repair in repairs.items()}
+        for attack, fields in attacks.items()
+    }
+
+
+def _for_recordings(profile: str) -> dict[str, Any]:
+    """The repairs for networks on recordings, whose frames the detector's inputs have too."""
+    frames = Experiment.for_profile(profile).frames
+    return {**REPAIRS, "TMPBD, then clamps": defenses.DetectedClamps(frames=frames)}
+
+
+def _accused(found: Mapping[str, Any]) -> dict[str, Nested]:
+    """Each attacked network as TMPBD sees it, and a clean one.
+
+    A repair gets the network before its neurons are changed, and so does the detector.
     """
-    place = next(net.parameters()).device
-    with frozen(net, data, device=place, steps=steps) as bench:
-        triggered, clean = bench.rates(Triggered(data, trigger)), bench.rates(data)
-    return [with_it - without for with_it, without in zip(triggered, clean, strict=True)]
-
-
-def draw_channels(
-    choice: Choice, change: Sequence[Tensor], score: str, chosen: str = "silenced"
-) -> Figure:
-    """What a repair looks at in each channel, against what the trigger does to it.
-
-    Args:
-        choice: of the repair.
-        change: of each channel's rate by the trigger, [C] for each hidden layer; layers beyond
-            those of the choice are left out.
-        score: what the repair looks at, the label of the horizontal axis.
-        chosen: what it does to the channels that it does not keep.
-
-    Raises:
-        ValueError: a layer with another number of channels than its scores.
-    """
-    figure = style.new_figure(2.4)
-    panels = figure.subplots(1, len(choice.scores), squeeze=False)[0]
-    layers = zip(panels, choice.scores, choice.keep, choice.limits, change, strict=False)
-    for number, (axes, scores, keep, limit, moved) in enumerate(layers, start=1):
-        if len(moved) != len(scores):
-            raise ValueError(
-                f"change of layer {number} has {len(moved)} channels, its scores {len(scores)}"
+    groups = {
+        attack: [
+            replace(
+                one,
+                probe=by_repair["TMPBD, then clamps"][0].defence.detector,
+                inference_threshold=None,
             )
-        for name, these, look in (("kept", keep, _KEPT), (chosen, ~keep, _SILENCED)):
-            axes.scatter(scores[these].cpu(), moved[these].cpu(), label=name, **look)
-        axes.axhline(0, color=style.CURRENT, linewidth=0.8, linestyle=":")
-        if limit is not None:
-            axes.axvline(limit, color=style.THRESHOLD, linewidth=1, linestyle="--", label="limit")
-        gone = int((~keep).sum())
-        axes.set(xlabel=score, title=f"layer {number}: {gone} of {len(keep)} {chosen}")
-    panels[0].set_ylabel("change of rate\n(spikes per step)")
-    style.legend_below(figure, panels[0])
-    return figure
+            for one in by_repair["nothing"]
+        ]
+        for attack, by_repair in found.items()
+    }
+    static = groups["static"][0]
+    clean = replace(replace(static, probe=None).clean_twin, probe=static.probe)
+    return {**groups, "no attack": [clean]}
 
 
-def draw_strengths(reports: Mapping[float, Report], strength: str, log: bool = False) -> Figure:
-    """Clean accuracy and attack success against a setting of a repair.
-
-    Args:
-        reports: value of the setting -> report of the network repaired with it.
-        strength: the setting, with its unit.
-        log: True for a logarithmic axis.
-    """
-    figure = style.new_figure(2.5)
-    axes = figure.subplots()
-    values = sorted(reports)
-    for (name, field), colour, mark in zip(
-        (("clean accuracy", "clean_accuracy"), ("attack success", "attack_success_rate")),
-        style.SERIES,
-        ("o-", "s--"),
-        strict=False,
-    ):
-        shares = [100 * float(getattr(reports[value], field)) for value in values]
-        axes.plot(values, shares, mark, color=colour, label=name, markersize=4)
-    axes.set(xlabel=strength, ylabel="test samples (%)", ylim=(-3, 103))
-    if log:
-        axes.set_xscale("log")
-        axes.set_xticks(values, [f"{value:g}" for value in values])
-        axes.minorticks_off()
-    axes.legend()
-    return figure
-
-
-@torch.no_grad()
-def draw_attention(sequence: Tensor, nets: Mapping[str, nn.Module]) -> Figure:
-    """A sample, and the attention of each network's first hidden layer on it, as maps.
-
-    Args:
-        sequence: one sample, [T, 1, C, H, W].
-        nets: name -> network in evaluation mode.
-
-    Raises:
-        ValueError: more than one sample, or a first hidden layer without places.
-    """
-    if sequence.shape[1] != 1:
-        raise ValueError(f"sequence has {sequence.shape[1]} samples: allowed is 1")
-    maps = {"sample": sequence.sum(dim=(0, 1, 2))}
-    for name, net in nets.items():
-        view = View(net, sequence)
-        with view.read(view.hidden[:1], "spikes") as spikes:
-            view(sequence)
-        if spikes[0].dim() != 5:
-            raise ValueError(f"the first hidden layer of {name!r} has no places to look at")
-        maps[name] = attention(spikes[0]).reshape(spikes[0].shape[-2:])
-    figure = style.new_figure(2.2)
-    panels = figure.subplots(1, len(maps))
-    highest = max(float(maps[name].max()) for name in nets)
-    for axes, (name, values) in zip(panels, maps.items(), strict=True):
-        top = highest if name in nets else None
-        axes.imshow(values.cpu().numpy(), cmap="Greys", vmin=0, vmax=top)
-        axes.set(title=name, xticks=[], yticks=[])
-    return figure
-
-
-def draw_clamps(
-    clean: Sequence[Tensor], bounds: Sequence[Tensor], triggered: Sequence[Tensor], count: int = 2
-) -> Figure:
-    """Largest currents without and with the trigger, and the learnt bound, step by step.
-
-    Args:
-        clean, bounds, triggered: [T, C] for each hidden layer.
-        count: channels of each layer that are drawn: those that the trigger drives furthest above
-            their largest clean current, at any step.
-    """
-    figure = style.new_figure(1.4 * len(clean) + 0.5)
-    grid = figure.subplots(len(clean), count, sharex=True, squeeze=False)
-    looks = (
-        ("largest clean", style.SERIES[0], "-"),
-        ("largest triggered", style.SPIKE, ":"),
-        ("bound", style.THRESHOLD, "--"),
-    )
-    layers = zip(grid, clean, triggered, bounds, strict=True)
-    for number, (row, *currents) in enumerate(layers, start=1):
-        beyond = (currents[1] - currents[0]).amax(dim=0)
-        ranked = beyond.argsort(descending=True, stable=True).tolist()
-        for axes, channel in zip(row, ranked, strict=False):
-            for current, (name, colour, line) in zip(currents, looks, strict=True):
-                steps = range(1, len(current) + 1)
-                axes.plot(steps, current[:, channel].cpu(), line, color=colour, label=name)
-            axes.set_title(f"layer {number}, channel {channel}")
-        row[0].set_ylabel("current")
-    for axes in grid[-1]:
-        axes.set_xlabel("time step")
-    style.legend_below(figure, grid[0, 0])
-    return figure
-
-
-def draw_gaps(networks: Mapping[str, Sequence[Tensor]], margin: float) -> Figure:
-    """How far potentials are from the threshold, layer by layer, in each of two networks.
-
-    Args:
-        networks: name -> potential less threshold, one tensor for each layer of neurons.
-        margin: the neighbourhood of the threshold, which is shaded; three times as much is drawn.
-    """
-    count = len(next(iter(networks.values())))
-    figure = style.new_figure(2.5)
-    panels = figure.subplots(1, count, squeeze=False)[0]
-    edges = np.linspace(-3 * margin, 3 * margin, 31)
-    for number, axes in enumerate(panels):
-        axes.axvspan(-margin, margin, color=style.CURRENT, alpha=0.2, linewidth=0)
-        axes.axvline(0, color=style.SPIKE, linewidth=0.8, linestyle=":")
-        for (name, layers), colour, line in zip(
-            networks.items(), style.SERIES, ("-", "--"), strict=False
-        ):
-            values = layers[number].flatten().cpu().numpy()
-            shares = np.histogram(values, edges)[0] / len(values)
-            axes.stairs(100 * shares, edges, color=colour, linestyle=line, label=name)
-        axes.set(title="read-out" if number == count - 1 else f"layer {number + 1}")
-        axes.set_xlabel("potential less threshold")
-    panels[0].set_ylabel("neurons and steps (%)")
-    style.legend_below(figure, panels[0])
-    return figure
-
-
-def draw_isolated(losses: Tensor, poisoned: np.ndarray, share: float) -> Figure:
-    """The loss of poisoned and of clean samples, and up to where samples are set aside.
-
-    Args:
-        losses: of each training sample, [N].
-        poisoned: rows of these.
-        share: of the samples that is set aside, those with the lowest losses; at least one is.
-    """
-    figure = style.new_figure(2.5)
-    axes = figure.subplots()
-    values = losses.cpu().numpy()
-    marked = np.zeros(len(values), dtype=bool)
-    marked[poisoned] = True
-    edges = np.linspace(0, float(values.max()), 41)
-    for name, rows, colour, line in (
-        ("clean", ~marked, style.SERIES[0], "-"),
-        ("poisoned", marked, style.MARK, "--"),
-    ):
-        shares = np.histogram(values[rows], edges)[0] / max(1, int(rows.sum()))
-        axes.stairs(100 * shares, edges, color=colour, linestyle=line, label=name, linewidth=1.6)
-    limit = float(np.sort(values)[max(1, round(share * len(values))) - 1])
-    axes.axvspan(0, limit, color=style.CURRENT, alpha=0.3, linewidth=0, label="set aside")
-    axes.set(xlabel="loss of a sample (squared error)", ylabel="samples of the kind (%)")
-    axes.legend()
-    return figure
+def _of_one(square: Experiment, residual: Experiment) -> dict[str, Nested]:
+    """One network repaired at several settings."""
+    return {
+        "rates": {
+            rate: [replace(square, defence=FineTuning(learning_rate=rate))]
+            for rate in (0.003, 0.01, 0.03)
+        },
+        "factors": {
+            factor: [replace(residual, defence=ShortcutSuppression(factor=factor, epochs=0))]
+            for factor in (0.0, 0.5, 0.99)
+        },
+        "tried": {
+            samples: {
+                share: [replace(square, defence=FinePruning(share=share), held_out=samples)]
+                for share in TRIED["share"]
+            }
+            for samples in TRIED["samples"]
+        },
+    }

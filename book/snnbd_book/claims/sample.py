@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import t as student
-
+from snnbd_book.claims.intervals import Interval, exact, newcombe, over_networks, wilson
 from snnbd_book.runs import Record
 from snnbd_core.metrics import Rate
-
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -21,6 +18,8 @@ class Sample:
     Attributes:
         values: one per seed.
         most, least: what a plain number cannot exceed, and cannot fall below.
+        within: of a plain number, the interval of its mean that the test set alone gives, where
+            that is known.
 
     Raises:
         ValueError: no values, or rates mixed with numbers.
@@ -29,6 +28,7 @@ class Sample:
     values: tuple[Rate | float, ...]
     most: float = math.inf
     least: float = -math.inf
+    within: Interval | None = None
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -39,10 +39,13 @@ class Sample:
     @classmethod
     def of(cls, records: Iterable[Record], figure: str) -> Sample:
         """One figure of some records; those where it was not measured are left out."""
-        found = [record.report.figure(figure) for record in records]
+        chosen = list(records)
+        found = [record.report.figure(figure) for record in chosen]
+        values = tuple(value for value in found if value is not None)
+        if figure == "detection_area":
+            return cls(values, 1.0, 0.0, _within(chosen, values))
         # Structural similarity and p-values end at 1; other plain figures are open above.
-        most = 1.0 if figure.startswith(("ssim", "p_value")) else math.inf
-        return cls(tuple(value for value in found if value is not None), most)
+        return cls(values, 1.0 if figure.startswith(("ssim", "p_value")) else math.inf)
 
     @property
     def is_rate(self) -> bool:
@@ -60,38 +63,32 @@ class Sample:
         return sum(self.floats) / len(self.floats)
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the mean, the wider of two at either end.
+    def interval(self) -> Interval:
+        """95 % interval of the mean; `intervals` says which for what.
 
-        One is Wilson's, of the hits of all seeds pooled: the luck of a finite test set. It does
-        not know that networks differ. The other is Student's, from the spread over the seeds: it
-        does not know that three seeds of 100 % can still be luck. A plain number has only the
-        second; a single seed only the first (for a number, then, nothing is known: infinite).
+        Of one seed, what its test set says; of a plain number of one seed nothing is known, and
+        the interval is infinite unless the number has ends.
         """
-        intervals = []
-        rates = [value for value in self.values if isinstance(value, Rate)]
-        if rates:
-            pooled = Rate(sum(rate.hits for rate in rates), sum(rate.total for rate in rates))
-            intervals.append(pooled.confidence_interval)
-        if len(self.values) > 1:
-            intervals.append(self._student())
-        if not intervals:
-            return -math.inf, math.inf
-        low, high = min(low for low, _ in intervals), max(high for _, high in intervals)
-        least, most = (0.0, 1.0) if rates else (self.least, self.most)
+        totals = [value.total for value in self.values if isinstance(value, Rate)]
+        if totals and max(totals) == 1:  # one answer for each network
+            return exact(round(sum(self.floats)), len(totals))
+        within = wilson(self.mean, min(totals)) if totals else self.within
+        least, most = (0.0, 1.0) if totals else (self.least, self.most)
+        low, high = over_networks(self.floats, within, (least, most) == (0.0, 1.0))
         return max(low, least), min(high, most)
-
-    def _student(self) -> tuple[float, float]:
-        count = len(self.floats)
-        variance = sum((value - self.mean) ** 2 for value in self.floats) / (count - 1)
-        half = float(student.ppf((1 + LEVEL) / 2, count - 1)) * math.sqrt(variance / count)
-        return self.mean - half, self.mean + half
 
     def __str__(self) -> str:
         return show(self.mean, self.interval, self.is_rate)
 
 
-def show(value: float, interval: tuple[float, float] | None, is_rate: bool) -> str:
+def _within(records: Sequence[Record], areas: Sequence[Rate | float]) -> Interval:
+    """What the scores of one test set say of an area."""
+    scores = records[0].report.extra
+    counts = [len(scores[name]) for name in ("clean_scores", "attacked_scores")]  # type: ignore[arg-type]  # lists
+    return newcombe(sum(map(float, areas)) / len(areas), *counts)
+
+
+def show(value: float, interval: Interval | None, is_rate: bool) -> str:
     """ "97.2 % (95.1-98.9)"; "2893 (2800-2986)" or "0.995 (0.993-0.997)" for a plain number."""
     text = _figure(value, is_rate) + (" %" if is_rate else "")
     if interval is None:

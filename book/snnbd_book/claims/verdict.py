@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from snnbd_book import runs
-from snnbd_book.claims.expression import Lookup
 from snnbd_book.claims.paper import Claim, Paper, Quoted
 from snnbd_book.claims.sample import Sample, show
 from snnbd_book.runs import Experiment, Record
 from snnbd_core.data import DataNotFound
 
-REPRODUCED, PARTLY, NOT_REPRODUCED = "reproduced", "partly", "not reproduced"
-NOT_RUN = "not run in this profile"
+REPRODUCED, PARTLY, CONTRADICTED = "reproduced", "partly", "contradicted"
+UNDER_TRAINED, OTHER_DATA, NOT_RUN = "under-trained", "other data", "not run"
+VERDICTS = (REPRODUCED, PARTLY, CONTRADICTED, UNDER_TRAINED, OTHER_DATA, NOT_RUN)
 _FLOORS = {"attack_success_rate": "floor", "attack_success_rate_all": "floor_all"}
-VERDICTS = (REPRODUCED, PARTLY, NOT_REPRODUCED, NOT_RUN)
+_STAND_INS = {"digits-events": "nmnist", "digits": "mnist"}  # embedded data, made like the real one
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Judgement:
         verdict: one of `VERDICTS`.
         figures: ours beside the paper's, in the claim's order.
         reason: the test that decided, with its numbers, or why nothing was run.
+        behaviour: of a claim about other data, what the tests say on the data that was used.
         records: all runs that it rests on.
     """
 
@@ -74,12 +75,21 @@ class Judgement:
     verdict: str
     figures: tuple[Figure, ...]
     reason: str
+    behaviour: str = ""
     records: tuple[Record, ...] = ()
 
     @property
     def data(self) -> tuple[str, ...]:
         """Names of the data sets that it rests on: a profile may have another than the paper."""
         return tuple(dict.fromkeys(record.experiment.data for record in self.records))
+
+    @property
+    def words(self) -> str:
+        """The verdict as it is written: "partly, on digits-events"."""
+        on = f"on {' and '.join(self.data)}"
+        if self.behaviour:
+            return f"{self.verdict}: {self.behaviour} {on}"
+        return f"{self.verdict}, {on}" if self.data else self.verdict
 
     @property
     def lost(self) -> bool:
@@ -125,6 +135,7 @@ def judge(
 
     Raises:
         CorruptRecord: a damaged or edited record.
+        ValueError: a test that divides by zero, or a figure that was not measured.
     """
     if profile not in claim.expected or claim.reproduced is None:
         reason = claim.why or f"no experiments for the {profile} profile"
@@ -134,20 +145,20 @@ def judge(
     for name, settings in claim.settings.items():
         for item in _seeded(settings[profile], seeds or claim.seeds):
             record = source.record(item)
-            if record is None:
+            if record is not None:
+                found.setdefault(name, []).append(record)
+            elif name not in claim.optional:
                 return _not_run(claim, profile, source.reason(item))
-            found.setdefault(name, []).append(record)
-
-    def lookup(name: str, figure: str) -> Sample:
-        return _sample(claim, name, figure, found[name])
-
-    verdict, reason = _decided(claim, lookup)
+    verdict, reason = _decided(claim, found)
+    data = {record.experiment.data for records in found.values() for record in records}
+    elsewhere = claim.data and not {claim.data} & {_STAND_INS.get(one, one) for one in data}
     return Judgement(
         claim=claim,
         profile=profile,
-        verdict=verdict,
-        figures=tuple(_figure(quoted, lookup) for quoted in claim.figures),
+        verdict=OTHER_DATA if elsewhere else verdict,
+        figures=tuple(_figure(quoted, found) for quoted in claim.figures),
         reason=f"{reason} {claim.why}".strip(),
+        behaviour=verdict if elsewhere else "",
         records=tuple(record for records in found.values() for record in records),
     )
 
@@ -167,56 +178,49 @@ class _Source:
         self.missing_data: DataNotFound | None = None
 
     def record(self, item: Experiment) -> Record | None:
-        found = self._without_data(lambda: runs.at_hand(item, self.results))
-        if found is None and self.may_run:
-            found = self._without_data(
-                lambda: runs.run(
+        try:
+            found = runs.at_hand(item, self.results)
+            if found is None and self.may_run:
+                return runs.run(
                     item, results=self.results, device=self.device, progress=self.progress
                 )
-            )
-        return found
+            return found
+        except DataNotFound as error:
+            self.missing_data = error
+            return None
 
     def reason(self, item: Experiment) -> str:
         if self.missing_data is not None:
             return str(self.missing_data).splitlines()[0]
         return f"there is no record of {item.name}-{item.hash} (seed {item.seed})"
 
-    def _without_data(self, get: Callable[[], Record | None]) -> Record | None:
-        try:
-            return get()
-        except DataNotFound as error:
-            self.missing_data = error
-            return None
 
-
-def _decided(claim: Claim, lookup: Lookup) -> tuple[str, str]:
+def _decided(claim: Claim, found: Mapping[str, list[Record]]) -> tuple[str, str]:
     """The first verdict whose test holds, and the tests with their numbers."""
     reasons = []
-    for verdict, test in ((REPRODUCED, claim.reproduced), (PARTLY, claim.partly)):
-        if test is None:
-            continue
-        holds = test.holds(lookup)
-        reasons.append(f"{test.explained(lookup)} is {'true' if holds else 'false'}.")
-        if holds:
-            return verdict, " ".join(reasons)
-    return NOT_REPRODUCED, " ".join(reasons)
+    tests = (
+        (REPRODUCED, claim.reproduced),
+        (PARTLY, claim.partly),
+        (UNDER_TRAINED, claim.under_trained),
+    )
+    try:
+        for verdict, test in tests:
+            if test is None or any(name not in found for name, _ in test.figures):
+                continue
+            holds = test.holds(found)
+            reasons.append(f"{test.explained(found)} is {'true' if holds else 'false'}.")
+            if holds:
+                return verdict, " ".join(reasons)
+    except ValueError as error:
+        raise ValueError(f"claim {claim.id!r} of {claim.paper}: {error}") from error
+    return CONTRADICTED, " ".join(reasons)
 
 
-def _sample(claim: Claim, name: str, figure: str, records: list[Record]) -> Sample:
-    found = [record.report.figure(figure) for record in records]
-    values = tuple(value for value in found if value is not None)
-    if len(values) < len(found):
-        raise ValueError(
-            f"claim {claim.id!r} of {claim.paper} looks at {name}.{figure}, which was not "
-            f"measured: experiment {name!r} has no trigger, or a rule without this figure"
-        )
-    return Sample(values)
-
-
-def _figure(quoted: Quoted, lookup: Lookup) -> Figure:
+def _figure(quoted: Quoted, found: Mapping[str, list[Record]]) -> Figure:
     if not quoted.experiment:
         return Figure(quoted.label, None, None, quoted.paper)
-    sample = lookup(quoted.experiment, quoted.figure)
+    records = found[quoted.experiment]
+    sample = Sample.of(records, quoted.figure)
     floor = _FLOORS.get(quoted.figure)
     return Figure(
         quoted.label,
@@ -224,7 +228,7 @@ def _figure(quoted: Quoted, lookup: Lookup) -> Figure:
         sample.interval,
         quoted.paper,
         sample.is_rate,
-        None if floor is None else lookup(quoted.experiment, floor),
+        None if floor is None else Sample.of(records, floor),
     )
 
 

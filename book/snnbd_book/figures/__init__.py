@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from snnbd_book.figures.answers import draw_confusion, draw_losses
 from snnbd_book.figures.bars import draw_bars, draw_figures
-from snnbd_book.figures.claims import compare, draw_rates, recorded_note, verdict
+from snnbd_book.figures.claims import compare, draw_rates, verdict
 from snnbd_book.figures.defences import (
     accused_table,
     areas_table,
@@ -13,7 +13,6 @@ from snnbd_book.figures.defences import (
     draw_rocs,
     effectiveness_table,
     figure_table,
-    pooled_curves,
     verdicts_table,
 )
 from snnbd_book.figures.detecting import draw_scores, draw_verdicts, pool_scores
@@ -58,8 +57,6 @@ __all__ = [
     "glue",
     "polarity_image",
     "pool_scores",
-    "pooled_curves",
-    "recorded_note",
     "report_table",
     "sliders",
     "stills",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 from IPython.display import Markdown
@@ -31,29 +31,27 @@ def verdict(item: Judgement) -> Markdown:
     return show("\n\n".join(lines))
 
 
-def compare(settings: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+COMPARED = {
+    "clean accuracy": "clean_accuracy",
+    "attack success rate": "attack_success_rate",
+    "floor": "floor",
+}
+
+
+def compare(
+    settings: Mapping[str, Sequence[Record]], columns: Mapping[str, str] = COMPARED
+) -> pd.DataFrame:
     """Settings side by side: means over the seeds with their 95 % intervals.
 
     Args:
-        settings: name -> the records of its seeds, all with a trigger.
+        settings: name -> the records of its seeds, all with the figures.
+        columns: heading -> figure of a report.
     """
-    columns = {
-        "clean accuracy": "clean_accuracy",
-        "attack success rate": "attack_success_rate",
-        "floor": "floor",
-    }
     rows = {
         name: {column: str(Sample.of(records, field)) for column, field in columns.items()}
         for name, records in settings.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def recorded_note(records: Collection[Record]) -> str:
-    """How many committed records are shown, how many other code than this made, and its commits."""
-    commits = {(one.provenance.commit or "unknown")[:7] for one in records}
-    older = sum(one.provenance.staleness(one.experiment, None) is not None for one in records)
-    return f"{len(records)} stored records, {older} by other code than this, of: {sorted(commits)}"
 
 
 def draw_rates(runs: Mapping[str, Mapping[float, Sequence[Record]]]) -> Picture:

@@ -11,10 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from snnbd_book.claims import Sample
+from snnbd_book.claims.pairs import effectiveness, right_target, separation
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
-from snnbd_core.defenses import defence_effectiveness
-from snnbd_core.defenses.detectors import Roc, Verdict, pooled, roc
+from snnbd_core.defenses.detectors import Roc, roc
 
 Grid = Mapping[str, Mapping[str, Sequence[Record]]]
 """Attack -> defence, or detector -> attack -> the records of its seeds."""
@@ -25,113 +25,111 @@ def verdicts_table(found: Grid) -> pd.DataFrame:
 
     Args:
         found: detector -> records that it probed, of "clean" and of "attacked" networks.
-
-    Raises:
-        ValueError: a record of something else than a detector of models.
     """
-    rows = {}
-    for name, groups in found.items():
-        clean, attacked = (
-            [_verdict(one) for one in groups[kind]] for kind in ("clean", "attacked")
-        )
-        curve = roc([one.score for one in clean], [one.score for one in attacked])
-        found_here, right = _accusations(groups["attacked"])
-        rows[name] = {
-            "false alarms": f"{sum(one.backdoored for one in clean)} of {len(clean)}",
-            "found": found_here,
-            "right target": right,
-            "AUC": _area(curve),
+    rows = {
+        name: {
+            "false alarms": _count(Sample.of(groups["clean"], "alarm")),
+            "found": _count(Sample.of(groups["attacked"], "alarm")),
+            "of the right class": _count(right_target(groups["attacked"])),
+            "AUC": _area(separation(groups["clean"], groups["attacked"])),
         }
+        for name, groups in found.items()
+    }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def accused_table(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """How many attacked networks a detector accuses, and of how many it names the target.
+    """How many attacked networks a detector accuses, and how many of the target.
 
     Args:
         found: attack -> records that the detector probed.
-
-    Raises:
-        ValueError: a record of something else than a detector of models.
     """
     rows = {
-        attack: dict(zip(("accused", "right target"), _accusations(group), strict=True))
+        attack: {
+            "accused": _count(Sample.of(group, "alarm")),
+            "of the right class": _count(right_target(group)),
+        }
         for attack, group in found.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _accusations(attacked: Sequence[Record]) -> tuple[str, str]:
-    """ "2 of 3" networks are accused, "1 of 2" of these of the class that is the target."""
-    verdicts = [(_verdict(one), one.experiment.target) for one in attacked]
-    right = [one.target == target for one, target in verdicts if one.backdoored]
-    return f"{len(right)} of {len(attacked)}", f"{sum(right)} of {len(right)}"
+def areas_table(found: Grid) -> pd.DataFrame:
+    """Areas under the curves of samples' scores, mean over networks: attacks by detectors.
+
+    Args:
+        found: detector -> attack -> records that it probed; "-" where there are none.
+    """
+    columns = {
+        detector: {
+            attack: _area(Sample.of(group, "detection_area")) for attack, group in groups.items()
+        }
+        for detector, groups in found.items()
+    }
+    return pd.DataFrame(columns).fillna("-")
 
 
-def pooled_curves(found: Grid) -> dict[str, dict[str, Roc]]:
-    """Attack -> detector -> one curve for the samples of all seeds.
+def draw_rocs(found: Grid) -> Figure:
+    """ROC curves, one panel for each attack, one curve for each detector, mean over networks.
 
     Args:
         found: detector -> attack -> records that it probed.
-
-    Raises:
-        ValueError: a record of something else than a detector of samples.
     """
-    curves: dict[str, dict[str, Roc]] = {}
-    for detector, by_attack in found.items():
-        for attack, group in by_attack.items():
-            curve = pooled(record.report.extra for record in group)
-            curves.setdefault(attack, {})[detector] = curve
-    return curves
-
-
-def areas_table(found: Mapping[str, Mapping[str, Roc]]) -> pd.DataFrame:
-    """Areas under the curve: attack -> detector -> its curve; "-" where there is none."""
-    rows = {
-        attack: {detector: _area(curve) for detector, curve in by_detector.items()}
-        for attack, by_detector in found.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
-
-
-def draw_rocs(found: Mapping[str, Mapping[str, Roc]]) -> Figure:
-    """ROC curves, one panel for each attack, one curve for each detector."""
+    attacks = list(dict.fromkeys(attack for groups in found.values() for attack in groups))
     figure = style.new_figure(2.9)
-    panels = figure.subplots(1, len(found), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (attack, by_detector) in zip(panels, found.items(), strict=True):
+    panels = figure.subplots(1, len(attacks), sharex=True, sharey=True, squeeze=False)[0]
+    alarms = np.linspace(0, 1, 201)
+    for axes, attack in zip(panels, attacks, strict=True):
         axes.plot([0, 1], [0, 1], color=style.CURRENT, linestyle=":", linewidth=0.8)
-        for (name, curve), colour in zip(by_detector.items(), style.SERIES, strict=False):
-            axes.plot(curve.false_positives, curve.true_positives, color=colour, label=name)
+        for (name, groups), colour in zip(found.items(), style.SERIES, strict=False):
+            curves = [_roc(record) for record in groups[attack]]
+            mean = np.mean(
+                [np.interp(alarms, one.false_positives, one.true_positives) for one in curves], 0
+            )
+            axes.plot(np.r_[0, alarms], np.r_[0, mean], color=colour, label=name)
         axes.set(title=attack, xlabel="false alarms", aspect="equal")
     panels[0].set_ylabel("found")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=4)
+    style.legend_below(figure, panels[0])
     return figure
 
 
+def _roc(record: Record) -> Roc:
+    extra: Any = record.report.extra
+    return roc(extra["clean_scores"], extra["attacked_scores"])
+
+
+def _count(sample: Sample) -> str:
+    """ "7 of 10 (35-93 %)" networks."""
+    low, high = sample.interval
+    hits = round(sum(sample.floats))
+    return f"{hits} of {len(sample.values)} ({100 * low:.0f}-{100 * high:.0f} %)"
+
+
+def _area(sample: Sample) -> str:
+    low, high = sample.interval
+    return f"{sample.mean:.2f} ({low:.2f}-{high:.2f})"
+
+
 def draw_repairs(runs: Grid) -> Figure:
-    """Two maps, attacks by repairs: clean accuracy kept, and success left."""
+    """Two maps, attacks by repairs: clean accuracy kept, and success left, with 95 % intervals."""
     attacks, repairs = list(runs), list(next(iter(runs.values())))
-    figure = style.new_figure(0.55 * len(repairs) + 1.6)
+    figure = style.new_figure(0.5 * len(repairs) + 1.3, 1.15 * style.WIDTH)
     panels = figure.subplots(1, 2, sharey=True)
     fields = {"clean accuracy kept": "clean_accuracy", "attack success left": "attack_success_rate"}
     for axes, (title, field) in zip(panels, fields.items(), strict=True):
-        values = np.array([[_mean(runs[a][r], field) for a in attacks] for r in repairs])
-        axes.imshow(
-            values,
-            cmap="Blues" if field == "clean_accuracy" else "Oranges",
-            vmin=0,
-            vmax=1.1,
-            aspect="auto",
-        )
+        samples = [[Sample.of(runs[a][r], field) for a in attacks] for r in repairs]
+        values = np.array([[one.mean for one in row] for row in samples])
+        colours = "Blues" if field == "clean_accuracy" else "Oranges"
+        axes.imshow(values, cmap=colours, vmin=0, vmax=1.1, aspect="auto")
         for (row, column), value in np.ndenumerate(values):
+            low, high = samples[row][column].interval
             axes.text(
                 column,
                 row,
-                f"{100 * value:.0f}",
+                f"{100 * value:.0f}\n({100 * low:.0f}-{100 * high:.0f})",
                 ha="center",
                 va="center",
-                fontsize=8,
+                fontsize=6.5,
                 color="white" if value > 0.6 else "black",
             )
         axes.set_xticks(range(len(attacks)), attacks, rotation=40, ha="right", fontsize=8)
@@ -141,23 +139,21 @@ def draw_repairs(runs: Grid) -> Figure:
 
 
 def effectiveness_table(runs: Grid, nothing: str = "nothing") -> pd.DataFrame:
-    """DER of each repair against each attack, mean over seeds.
+    """DER of each repair against each attack, mean over seeds with its interval.
 
     Args:
         runs: attack -> repair -> records of its seeds, in the same order of seeds.
         nothing: the row without a repair.
     """
-    rows: dict[str, dict[str, str]] = {}
-    for attack, by_repair in runs.items():
-        before = by_repair[nothing]
-        for repair, after in by_repair.items():
-            if repair != nothing:
-                rates = [
-                    defence_effectiveness(one.report, other.report)
-                    for one, other in zip(before, after, strict=True)
-                ]
-                rows.setdefault(repair, {})[attack] = f"{np.mean(rates):.2f}"
-    return pd.DataFrame.from_dict(rows, orient="index")
+    columns = {
+        attack: {
+            repair: _area(effectiveness(by_repair[nothing], after))
+            for repair, after in by_repair.items()
+            if repair != nothing
+        }
+        for attack, by_repair in runs.items()
+    }
+    return pd.DataFrame(columns).fillna("-")
 
 
 def costs_table(runs: Mapping[str, Grid], nothing: str = "nothing") -> pd.DataFrame:
@@ -201,7 +197,7 @@ def figure_table(runs: Grid, figure: str) -> pd.DataFrame:
 def _rounds(defence: Any) -> str:
     """ "30 epochs, 100 iterations", or what the defence says itself; "-" for one that has none."""
     if hasattr(defence, "rounds"):
-        return str(defence.rounds)
+        return str(defence.rounds.format(**vars(defence)))
     kinds = ("epochs", "iterations", "episodes")
     found = [(field.name, getattr(defence, field.name)) for field in fields(defence)]
     said = [
@@ -210,16 +206,3 @@ def _rounds(defence: Any) -> str:
         if name.endswith(kinds) and value
     ]
     return ", ".join(said) or "-"
-
-
-def _verdict(record: Record) -> Verdict:
-    return Verdict.from_figures(record.report.extra)
-
-
-def _area(curve: Roc) -> str:
-    low, high = curve.interval
-    return f"{curve.area:.2f} ({low:.2f}-{high:.2f})"
-
-
-def _mean(records: Sequence[Record], field: str) -> float:
-    return Sample.of(records, field).mean

@@ -72,6 +72,7 @@ def run(
                 device=place.device,
                 seconds=done.seconds,
                 peak_memory=done.peak_memory,
+                precision=done.history.precision,
             ),
         )
         Shelf.of(experiment, folder).put(record)

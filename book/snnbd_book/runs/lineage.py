@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snnbd_core.data import FrameDataset, ImageDataset
+
 if TYPE_CHECKING:
     from snnbd_book.runs.settings import Experiment
 
@@ -28,7 +30,7 @@ _HOUSES = ("snnbd_core", "snnbd_book")
 _TRUNK = tuple(f"snnbd_book.runs.{name}" for name in ("computing", "resolving", "twins"))
 # What is loaded is compared by its content.
 _LOADED = "snnbd_core.data.load"
-_SETS = ("snnbd_core.data.datasets", "snnbd_core.data.images")
+_SETS = (FrameDataset.__module__, ImageDataset.__module__)
 
 
 def fingerprint(experiment: Experiment) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from snnbd_core import attacks, defenses, learning, triggers
 from snnbd_core.attacks import badsnn
-from snnbd_core.defenses.detectors import curves, verdict
+from snnbd_core.defenses.detectors import verdict
 from snnbd_core.metrics.stealth import Stealth
 
 CHANGES_NO_NUMBER = True
@@ -51,7 +51,6 @@ PROBES: dict[str, type[Any]] = {
 EXTRA_FIGURES: tuple[str, ...] = (
     *(item.name for item in dataclasses.fields(Stealth)),
     *verdict.FIGURES,
-    *curves.FIGURES,
     *dict.fromkeys(name for rule in RULES.values() for name in rule.figures),
     *attacks.GradientAttack.figures,
 )

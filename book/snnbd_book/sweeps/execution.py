@@ -143,7 +143,7 @@ def records(experiments: Sequence[Experiment], *, device: str = "auto") -> dict[
     found = {item.hash: runs.at_hand(item) for item in experiments}
     missing = [item for item in experiments if found[item.hash] is None]
     if missing:
-        errors = run(missing, device=device)["error"].dropna()
+        errors = run(missing, device=device, keep_networks=True)["error"].dropna()
         if len(errors):
             raise RuntimeError(f"a run failed:\n{errors.iloc[0]}")
         found |= {item.hash: runs.stored(item) for item in missing}

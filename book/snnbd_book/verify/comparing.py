@@ -19,8 +19,8 @@ STEALTH = tuple(field.name for field in fields(Stealth))
 # What no training stands behind is computed alike everywhere, up to the order of its sums.
 UNTRAINED = 1e-4
 # Trainings from random weights begin alike: in the first epoch, differences of rounding have not
-# grown yet. Between AVX-512 and no vectors at all, first losses differed by up to 1.3e-4.
-BEGINNING = 2e-3
+# grown yet. Seen: 1.3e-4 between AVX-512 and no vectors at all, 2.4e-3 between two makers.
+BEGINNING = 1e-2
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,23 @@ class Check:
     Attributes:
         figure: its name.
         recorded, again: its values.
-        z: the difference in standard deviations.
+        scale: the standard deviation of their difference; 0 where nothing is known to scatter.
         p: two-sided.
     """
 
     figure: str
     recorded: float
     again: float
-    z: float
+    scale: float
     p: float
+
+    @property
+    def z(self) -> float:
+        """The difference in standard deviations."""
+        if self.again == self.recorded:
+            return 0.0
+        difference = self.again - self.recorded
+        return difference / self.scale if self.scale else math.copysign(math.inf, difference)
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ def compare(record: Record, again: Record, groups: Groups) -> Comparison:
         faults += _unequal(record, again)
         return Comparison(record, again, bits, tuple(faults))
     faults += _untrained(record, again)
-    return Comparison(record, again, bits, tuple(faults), tuple(_checks(record, again, groups)))
+    return Comparison(record, again, bits, tuple(faults), tuple(checks(record, again, groups)))
 
 
 def _alike(record: Record, again: Record) -> bool:
@@ -149,9 +157,10 @@ def _untrained(record: Record, again: Record) -> list[str]:
     ]
 
 
-def _checks(record: Record, again: Record, groups: Groups) -> list[Check]:
+def checks(record: Record, again: Record, groups: Groups) -> list[Check]:
+    """A test of each figure that depends on the luck of training, see `compare`."""
     before, after, counted = figures(record), figures(again), rates(record)
-    checks = []
+    found = []
     for name in before:
         if name not in after or name in (*STEALTH, FIRST_LOSS):
             continue
@@ -163,21 +172,20 @@ def _checks(record: Record, again: Record, groups: Groups) -> list[Check]:
             # Agresti and Caffo: one hit and one miss more in each, so that 0 and 1 have a spread.
             share = (total * (before[name] + after[name]) + 2) / (2 * total + 4)
             by_samples = 2 * share * (1 - share) / (total + 2)
-        checks.append(_check(name, before[name], after[name], by_seeds, by_samples, freedom))
-    return checks
+        found.append(_check(name, before[name], after[name], by_seeds, by_samples, freedom))
+    return found
 
 
 def _check(
     name: str, before: float, after: float, by_seeds: float, by_samples: float, freedom: int
 ) -> Check:
     variance = by_seeds + by_samples
-    if before == after:
-        return Check(name, before, after, 0.0, 1.0)
-    if variance == 0:
-        return Check(name, before, after, math.inf, 0.0)
-    z = (after - before) / math.sqrt(variance)
+    scale = math.sqrt(variance)
+    if before == after or variance == 0:
+        return Check(name, before, after, scale, float(before == after))
     degrees = freedom * (variance / by_seeds) ** 2 if by_seeds else math.inf
-    return Check(name, before, after, z, float(2 * student.sf(abs(z), min(degrees, 1e6))))
+    p = 2 * student.sf(abs(after - before) / scale, min(degrees, 1e6))
+    return Check(name, before, after, scale, float(p))
 
 
 def _close(tolerance: float) -> Callable[[float, float], bool]:

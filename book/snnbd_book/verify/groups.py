@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
@@ -69,10 +70,10 @@ def _without_seed(experiment: Experiment) -> str:
 
 
 def figures(record: Record) -> dict[str, float]:
-    """All single numbers that a record holds, by name: of its report and of its training."""
+    """All single finite numbers of a record, by name: of its report and of its training."""
     found: dict[str, float] = {}
     for name, value in _parts(record).items():
-        if isinstance(value, Rate | float | int) and not isinstance(value, bool):
+        if isinstance(value, Rate | float | int) and math.isfinite(float(value)):
             found[name] = float(value)
     if record.history.loss:
         found |= {FIRST_LOSS: record.history.loss[0], LAST_LOSS: record.history.loss[-1]}

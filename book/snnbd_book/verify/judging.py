@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from scipy.stats import norm
 
-from snnbd_book.verify.comparing import Comparison
+from snnbd_book.verify.comparing import Check, Comparison
 
 LEVEL = 0.01
 POWER = 0.8
@@ -49,18 +49,14 @@ def judge(comparisons: Sequence[Comparison]) -> Judgement:
     in each run and the same in all.
     """
     tests: list[tuple[float, int | None, str]] = []
-    by_figure: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for number, comparison in enumerate(comparisons):
         for check in comparison.checks:
             text = f"{check.figure} was {check.recorded:.4g}, is {check.again:.4g}"
             tests.append((check.p, number, text))
-            scale = (check.again - check.recorded) / check.z if check.z else math.nan
-            by_figure[check.figure].append((check.z, scale))
-    for figure, pairs in by_figure.items():
-        if len(pairs) >= _FEWEST:
-            total = sum(z for z, _ in pairs) / math.sqrt(len(pairs))
-            way = "higher" if total > 0 else "lower"
-            tests.append((float(2 * norm.sf(abs(total))), None, f"{figure} is {way} throughout"))
+    for figure, checks in _by_figure(comparisons).items():
+        total = sum(check.z for check in checks) / math.sqrt(len(checks))
+        way = "higher" if total > 0 else "lower"
+        tests.append((float(2 * norm.sf(abs(total))), None, f"{figure} is {way} throughout"))
     rejected = _holm([p for p, _, _ in tests])
     found = [(number, f"{text} (p = {p:.1g})") for (p, number, text) in _chosen(tests, rejected)]
     found += [(number, fault) for number, item in enumerate(comparisons) for fault in item.faults]
@@ -70,7 +66,7 @@ def judge(comparisons: Sequence[Comparison]) -> Judgement:
         DIFFERS if number in bad else EQUAL if item.bits else AGREES
         for number, item in enumerate(comparisons)
     )
-    return Judgement(tuple(comparisons), verdicts, reasons, _power(by_figure, len(tests)))
+    return Judgement(tuple(comparisons), verdicts, reasons, power(comparisons))
 
 
 def _holm(ps: Sequence[float]) -> list[bool]:
@@ -93,13 +89,23 @@ def _name(comparisons: Sequence[Comparison], number: int | None) -> str:
     return "all records together" if number is None else comparisons[number].record.key
 
 
-def _power(by_figure: dict[str, list[tuple[float, float]]], tests: int) -> dict[str, float]:
+def power(comparisons: Sequence[Comparison]) -> dict[str, float]:
     """For each figure, the common change that the test of all records finds with `POWER`."""
+    by_figure = _by_figure(comparisons)
+    tests = sum(len(comparison.checks) for comparison in comparisons) + len(by_figure)
     found = {}
-    for figure, pairs in by_figure.items():
-        scales = [abs(scale) for _, scale in pairs if math.isfinite(scale) and scale]
-        if len(pairs) >= _FEWEST and scales:
+    for figure, checks in by_figure.items():
+        inverse = [1 / check.scale for check in checks if check.scale]
+        if inverse:
             bound = float(norm.isf(LEVEL / (2 * tests)) + norm.ppf(POWER))
-            harmonic = sum(1 / scale for scale in scales) / len(scales)
-            found[figure] = bound / (harmonic * math.sqrt(len(pairs)))
+            found[figure] = bound * math.sqrt(len(checks)) / sum(inverse)
     return found
+
+
+def _by_figure(comparisons: Sequence[Comparison]) -> dict[str, list[Check]]:
+    """The tests of each figure, of those that enough records have."""
+    found: dict[str, list[Check]] = defaultdict(list)
+    for comparison in comparisons:
+        for check in comparison.checks:
+            found[check.figure].append(check)
+    return {figure: checks for figure, checks in found.items() if len(checks) >= _FEWEST}

@@ -13,7 +13,7 @@ from typing import Any
 
 from snnbd_core.defenses.bench import frozen
 from snnbd_core.defenses.detectors.beatrix import Beatrix
-from snnbd_core.defenses.detectors.curves import Roc, pooled, pooled_scores, roc, scored
+from snnbd_core.defenses.detectors.detector import InputDetector, ModelDetector, SetDetector
 from snnbd_core.defenses.detectors.features import Features, features
 from snnbd_core.defenses.detectors.hyper_parameters import HyperParameters, card
 from snnbd_core.defenses.detectors.neural_cleanse import NeuralCleanse
@@ -23,10 +23,17 @@ from snnbd_core.defenses.detectors.strip import Strip
 from snnbd_core.defenses.detectors.titration import NoiseResponse
 from snnbd_core.defenses.detectors.tmpbd import PotentialMargins
 from snnbd_core.defenses.detectors.training_set import ActivationClustering, SpectralSignatures
-from snnbd_core.defenses.detectors.verdict import Verdict
+from snnbd_core.defenses.detectors.verdict import (
+    Roc,
+    Verdict,
+    pooled,
+    pooled_scores,
+    roc,
+    scored,
+)
 from snnbd_core.defenses.detectors.voltage import Voltage
 
-MODELS: dict[str, type[Any]] = {
+DETECTORS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         NeuralCleanse,
@@ -34,13 +41,18 @@ MODELS: dict[str, type[Any]] = {
         PotentialMargins,
         NoiseResponse,
         HyperParameters,
+        Beatrix,
+        Strip,
+        Voltage,
+        SpectralSignatures,
+        ActivationClustering,
+        Spectre,
     )
 }
-INPUTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Beatrix, Strip, Voltage)}
-TRAINING_SETS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (SpectralSignatures, ActivationClustering, Spectre)
-}
-DETECTORS: dict[str, type[Any]] = {**MODELS, **INPUTS, **TRAINING_SETS}
+MODELS, INPUTS, TRAINING_SETS = (
+    {name: kind for name, kind in DETECTORS.items() if issubclass(kind, base)}
+    for base in (ModelDetector, InputDetector, SetDetector)
+)
 
 __all__ = [
     "DETECTORS",

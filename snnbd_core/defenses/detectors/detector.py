@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from snnbd_core.checks import Settings
+from snnbd_core.checks import Checked
 from snnbd_core.defenses.bench import Bench, check_clean, frozen, taken
 from snnbd_core.defenses.detectors.features import features
 from snnbd_core.defenses.detectors.verdict import Verdict
@@ -21,7 +21,7 @@ from snnbd_core.defenses.detectors.verdict import Verdict
 __all__ = ["InputDetector", "ModelDetector", "SetDetector"]
 
 
-class ModelDetector(Settings):
+class ModelDetector(Checked):
     """Says whether a network is attacked; each writes `_verdict`."""
 
     data_free: ClassVar[bool] = False  # True reads at most the shape of samples
@@ -48,28 +48,22 @@ class ModelDetector(Settings):
         Raises:
             ValueError: weights that are not finite, a class without a sample, samples of another
                 shape than the network's, a device that is not here, steps below 1.
-            NotVisible: a network that does not show what the detector needs, and says it needs.
+            NotVisible: a network that does not show what the detector needs.
         """
-        with self._bench(net, clean_samples, seed, device, steps) as bench:
+        settings = {"seed": seed, "device": device, "steps": steps}
+        with self._bench(net, clean_samples, **settings) as bench:
             return self._verdict(bench)
 
     def _verdict(self, bench: Bench) -> Verdict:
         """The answer about the network of a bench."""
         raise NotImplementedError  # each detector has its own
 
-    def _bench(
-        self,
-        net: nn.Module,
-        clean: Any = None,
-        seed: int = 0,
-        device: str | torch.device = "auto",
-        steps: int = 4,
-    ) -> AbstractContextManager[Bench]:
-        data = taken(clean) if self.data_free else check_clean(net, clean)
-        return frozen(net, data, device=device, steps=steps, seed=seed)
+    def _bench(self, net: nn.Module, clean: Any, **settings: Any) -> AbstractContextManager[Bench]:
+        """The block in which the network is looked at, with the samples as a set."""
+        return frozen(net, taken(clean) if self.data_free else check_clean(net, clean), **settings)
 
 
-class InputDetector(Settings):
+class InputDetector(Checked):
     """Says how suspicious inputs are; each writes `_scores`."""
 
     data_free: ClassVar[bool] = False
@@ -86,7 +80,7 @@ class InputDetector(Settings):
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N].
 
-        Args, Raises: as `ModelDetector.inspect`; `data` is any set too, of the clean samples' shape.
+        Args, Raises: as `ModelDetector.inspect`; `data` has the shape of the clean samples.
         """
         data, clean = taken(data), check_clean(net, clean_samples)
         if tuple(data.input_shape) != tuple(clean.input_shape):
@@ -102,7 +96,7 @@ class InputDetector(Settings):
         raise NotImplementedError  # each detector has its own
 
 
-class SetDetector(Settings):
+class SetDetector(Checked):
     """Says which samples of a training set are poisoned; each writes `_judged`."""
 
     data_free: ClassVar[bool] = True

@@ -39,31 +39,26 @@ class Features:
         return self.hidden if kind == "rates" else self.potentials
 
 
-def features(
-    net: nn.Module,
-    data: Any,
-    *,
-    device: str | torch.device = "auto",
-    steps: int = 4,
-    of: str = "rates",
-) -> Features:
+def features(net: nn.Module, data: Any, of: str = "rates", **settings: Any) -> Features:
     """Features of all samples of a set; the network is left as it was.
 
     Args:
-        net, data, device, steps: as for `frozen`.
+        net: the network.
+        data: any set that `snnbd_core.data.as_set` takes.
         of: what must be there, "rates" or "potentials".
+        settings: device and steps, as for `frozen`.
 
     Raises:
         NotVisible: a network without a hidden layer of neurons, or without the potentials that are
             asked for.
     """
     data = taken(data)
-    with frozen(net, data, device=device, steps=steps) as bench:
+    with frozen(net, data, **settings) as bench:
         return features_of(bench, data, of)
 
 
 @torch.no_grad()
-def features_of(bench: Bench, data: Any, of: str = "rates") -> Features:
+def features_of(bench: Bench, data: Any, of: str) -> Features:
     """Features of all samples of a set on a bench, see `features`."""
     seen = [_traces(bench, sequence, of) for sequence in bench.batches(data)]
     return Features(*(torch.cat(part).double().numpy() for part in zip(*seen, strict=True)))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from torch import nn
 
-from snnbd_core import checks
 from snnbd_core.checks import Unit
 from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.detectors.detector import ModelDetector
@@ -34,12 +33,20 @@ def card(net: nn.Module) -> Card:
     names = {module: name for name, module in view.net.named_modules()}
     found = []
     for module, adapter in view.neurons:
-        settings = adapter.settings(module).detached()
+        settings = adapter.settings(module)
         if settings.threshold is None or settings.decay is None:
             raise adapter.blind(module, "a threshold and a decay", "needed are neurons with both")
         means = float(settings.threshold.mean()), float(settings.decay.mean())
         found.append((names[module], *means))
     return tuple(found)
+
+
+def _checked(name: str, given: Any) -> Card:
+    """A card, tuple by tuple as it was made (JSON has lists)."""
+    try:
+        return tuple((str(layer), float(value), float(decay)) for layer, value, decay in given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}={given!r} must be rows of (layer, threshold, decay)") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,22 +68,17 @@ class HyperParameters(ModelDetector):
 
     data_free: ClassVar[bool] = True
 
-    expected: Card | None = None
+    expected: Annotated[Card, _checked] | None = None
     tolerance: Unit = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.expected is not None:
-            checks.settings(self, expected=_checked(self.expected))
 
     def _verdict(self, bench: Bench) -> Verdict:
         found = card(bench.net)
-        expected = self.expected or tuple((name, *found[0][1:]) for name, _, _ in found)
+        expected = self.expected
+        if expected is None:
+            expected = tuple((name, *found[0][1:]) for name, _, _ in found)
         names = [[name for name, _, _ in rows] for rows in (found, expected)]
         if names[0] != names[1]:
-            raise ValueError(
-                f"expected={names[1]} names other layers than the network's {names[0]}"
-            )
+            raise ValueError(f"expected={names[1]}: the network has layers {names[0]}")
         differences = [
             abs(ours - theirs) / max(abs(theirs), 1e-12)
             for (_, *here), (_, *there) in zip(found, expected, strict=True)
@@ -84,19 +86,5 @@ class HyperParameters(ModelDetector):
         ]
         largest = max(differences)
         if not all(map(math.isfinite, differences)):
-            raise ValueError(
-                f"net={type(bench.net).__name__} has settings {found}: not all are finite"
-            )
+            raise ValueError(f"net has settings {found}: not all are finite")
         return Verdict(largest > self.tolerance, None, largest, self.tolerance)
-
-
-def _checked(given: Any) -> Card:
-    """A card, tuple by tuple as it was made (JSON has lists)."""
-    try:
-        return tuple(
-            (str(name), float(threshold), float(decay)) for name, threshold, decay in given
-        )
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"expected={given!r} must be rows of (layer, threshold, decay), see `card`"
-        ) from error

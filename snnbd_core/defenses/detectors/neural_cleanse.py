@@ -44,8 +44,7 @@ class NeuralCleanse(ModelDetector):
         weight: of |m| to begin with; it follows the success as in the paper.
         threshold: of the anomaly index.
 
-    Raises:
-        ValueError: when inspecting, fewer than three classes, of which the index is always 0.67.
+    Needs three classes: of fewer the index is always 0.67.
     """
 
     iterations: Count = 80
@@ -68,11 +67,8 @@ class NeuralCleanse(ModelDetector):
     ) -> tuple[Tensor, Tensor]:
         """Masks [K, H, W] and patterns [K, C, H, W] for K classes, each as if sought alone.
 
-        Args:
-            net: evaluating, its weights best without gradients, see `frozen`.
-            batch: clean samples where the network is, [B, T, C, H, W] or [B, C, H, W].
-            targets: the K classes.
-            steps: T for static images.
+        The network is evaluating, best `frozen`; clean samples [B, T, C, H, W] or [B, C, H, W] are
+        where it is; `steps` is T for static images.
         """
         view = View(net, as_sequence(batch[:1], max(2, steps)))
         patches.check_gradient(view, as_sequence(batch[:1], steps))
@@ -101,21 +97,15 @@ class NeuralCleanse(ModelDetector):
             losses = away.mean(dim=1) + weight * sizes
             works = (decide(logits) == labels).view(away.shape).float().mean(dim=1) > 0.95
             better = works & (sizes.detach() < best_masks.sum(dim=(1, 2)))
-            best_masks[better], best_patterns[better] = (
-                masks.detach()[better],
-                patterns.detach()[better],
-            )
+            best_masks[better] = masks.detach()[better]
+            best_patterns[better] = patterns.detach()[better]
             weight = torch.where(works, weight * 1.1, weight / 1.1)
             return losses.sum()
 
-        patches.sought(
-            lambda samples: view(as_sequence(samples, steps)),
-            batch,
-            targets,
-            aim,
-            iterations=self.iterations,
-            sharp=sharp,
-        )
+        def answers(samples: Tensor) -> Tensor:
+            return view(as_sequence(samples, steps))
+
+        patches.sought(answers, batch, targets, aim, iterations=self.iterations, sharp=sharp)
         return best_masks, best_patterns
 
 

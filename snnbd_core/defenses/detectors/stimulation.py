@@ -55,10 +55,7 @@ class BrainStimulation(ModelDetector):
         size: share of the image's area.
         threshold: of the score; 0.88 in the paper.
 
-    Raises:
-        ValueError: when inspecting, a network with a single class; samples that are all of a
-            suspected channel's class.
-        NotVisible: when inspecting, a network without a hidden layer of neurons.
+    Needs a hidden layer of neurons, two classes, and samples of another than each suspected one.
     """
 
     samples: Count = 32
@@ -100,28 +97,21 @@ class BrainStimulation(ModelDetector):
 
         Returns:
             The channel, and the mean votes [levels, classes].
-
-        Raises:
-            ValueError, NotVisible: as `inspect`.
         """
         with self._bench(net, clean_samples, **settings) as bench, seeded(bench.seed):
             sequence = bench.sequence(self._drawn(bench)[0])
             largest = bench.rates(bench.data, largest=True)
             found = self.suspects(bench.view, sequence, largest)
             best = next((each for each in found if each.target == target), found[0])
-            votes = responses(
-                bench.view, sequence, largest[best.layer], best.layer, best.channel, levels
-            )
-        return best, votes.cpu()
+            chosen = largest[best.layer], best.layer, best.channel
+            return best, responses(bench.view, sequence, *chosen, levels).cpu()
 
     @torch.no_grad()
     def suspects(self, view: View, sequence: Tensor, largest: Sequence[Tensor]) -> list[Candidate]:
         """The channels whose stimulation raises one class most above all others, best first.
 
-        Args:
-            view: of a network in evaluation mode.
-            sequence: clean samples, [T, B, C, H, W].
-            largest: activation of each hidden layer's channels, one [C] for each.
+        `sequence` are clean samples [T, B, C, H, W], `largest` the largest activation of each
+        hidden layer's channels, one [C] for each.
         """
         plain = view(sequence).mean(dim=0)
         checks.classes(len(plain), 2, "brain stimulation")
@@ -130,10 +120,9 @@ class BrainStimulation(ModelDetector):
             for channel in range(len(most)):
                 votes = responses(view, sequence, most, number, channel, self.levels)
                 raised = votes.amax(dim=0) - plain
-                two = raised.topk(2).values
-                found.append(
-                    Candidate(number, channel, int(raised.argmax()), float(two[0] - two[1]))
-                )
+                first, second = raised.topk(2).values
+                lead = float(first - second)
+                found.append(Candidate(number, channel, int(raised.argmax()), lead))
         return sorted(found, key=lambda candidate: -candidate.lead)[: self.candidates]
 
     def _drawn(self, bench: Bench) -> tuple[Tensor, Tensor]:
@@ -148,27 +137,10 @@ class BrainStimulation(ModelDetector):
         targets = torch.tensor([each.target for each in found], device=batch.device)
         others = (labels != targets[:, None]).float()
         if not bool(others.any(dim=1).all()):
-            raise ValueError(
-                f"samples={self.samples}: all that are drawn are of a suspected channel's class, "
-                "needed are some of another"
-            )
-        others /= others.sum(dim=1, keepdim=True)
-        masks, patterns = self._patches(bench, batch, others, found)
-        with torch.no_grad():
-            logits = bench(patches.stamped(batch, masks, patterns))
-        hits = decide(logits).view(others.shape) == targets[:, None]
-        shares: list[float] = (hits * others).sum(dim=1).tolist()
-        return shares
-
-    def _patches(
-        self, bench: Bench, batch: Tensor, others: Tensor, found: Sequence[Candidate]
-    ) -> tuple[Tensor, Tensor]:
-        """Masks [K, H, W] and patterns [K, C, H, W] that drive the channels.
-
-        `others` are weights [K, B] of the samples, 0 for those of the channel's own class.
-        """
+            raise ValueError(f"samples={self.samples}: all that are drawn are of a suspected class")
+        others /= others.sum(dim=1, keepdim=True)  # weights [K, B]
         patches.check_gradient(bench.view, bench.sequence(batch[:1]))
-        targets = torch.tensor([each.target for each in found], device=batch.device)
+        sharp = sharpness(bench.view, bench.sequence(batch))
         allowed = self.size * batch.shape[-2] * batch.shape[-1]
         with currents(bench.view, found) as driven:
 
@@ -177,10 +149,14 @@ class BrainStimulation(ModelDetector):
                 too_large = functional.relu(masks.sum(dim=(1, 2)) - allowed)
                 return too_large.sum() + ((away - driven()) * others).sum()
 
-            sharp = sharpness(bench.view, bench.sequence(batch))
-            return patches.sought(
+            masks, patterns = patches.sought(
                 bench, batch, targets, aim, iterations=self.iterations, sharp=sharp
             )
+        with torch.no_grad():
+            logits = bench(patches.stamped(batch, masks, patterns))
+        hits = decide(logits).view(others.shape) == targets[:, None]
+        shares: list[float] = (hits * others).sum(dim=1).tolist()
+        return shares
 
 
 @contextmanager
@@ -212,14 +188,12 @@ def responses(
     channel: int,
     levels: Sequence[float],
 ) -> Tensor:
-    """Mean votes [levels, classes] as one channel is driven by a constant current.
+    """Mean votes [levels, classes] as a constant current takes the place of one channel's.
 
     Args:
-        view: of a network in evaluation mode.
-        sequence: clean samples, [T, B, C, H, W].
-        largest: activation of each of the layer's channels, [C].
-        layer: number of the hidden layer, from 0.
-        channel: its channel, whose own current is taken away.
+        view, sequence, largest: the network, clean samples [T, B, C, H, W], and the largest
+            activation of each of the layer's channels, [C].
+        layer, channel: number of the hidden layer, from 0, and of its channel.
         levels: of the current, in multiples of the layer's largest threshold; of the largest
             activation of its channels where neurons have none, as in an ANN.
     """

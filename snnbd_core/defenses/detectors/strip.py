@@ -31,8 +31,7 @@ class Strip(InputDetector):
         overlays: clean samples laid over each input.
         along: "space" or "time".
 
-    Raises:
-        ValueError: when scoring, "time" for static images; a network with a single class.
+    Needs two classes.
     """
 
     overlays: Count = 10

@@ -32,9 +32,7 @@ class NoiseResponse(ModelDetector):
         frames: T of noise for event networks.
         threshold: of the share; ours, the paper looks at curves.
 
-    Raises:
-        ValueError: when inspecting, a network with a single class, which gets all noise.
-        NotVisible: when inspecting, neither clean samples nor a network that says what it reads.
+    Needs two classes, and clean samples or a network that says what it reads.
     """
 
     data_free: ClassVar[bool] = True
@@ -54,9 +52,6 @@ class NoiseResponse(ModelDetector):
         """The titration: share of the noise inputs that each class gets, [levels, classes].
 
         Rows sum to less than 1 where answers are silent or tied. Arguments are those of `inspect`.
-
-        Raises:
-            ValueError, NotVisible: as `inspect`.
         """
         with self._bench(net, clean_samples, **settings) as bench:
             return self._titrated(bench)

@@ -42,10 +42,11 @@ class PotentialMargins(ModelDetector):
         frames: T of the random inputs for event networks.
 
     Raises:
-        ValueError: when inspecting, a network with fewer than three classes, as one margin has no
-            distribution; potentials that are not finite; margins that no Gamma distribution fits.
-        NotVisible: when inspecting, a network that does not show its potentials, such as an ANN;
-            neither clean samples nor a network that says what it reads.
+        ValueError: when inspecting, potentials that are not finite, or margins that no Gamma
+            distribution fits.
+
+    Needs potentials, which an ANN has not; three classes, as one margin has no distribution; and
+    clean samples or a network that says what it reads.
     """
 
     data_free: ClassVar[bool] = True

@@ -28,9 +28,7 @@ class Voltage(InputDetector):
     way and leaves other losers behind than a rightly given one. The paper says only that voltages
     and spike patterns differ.
 
-    Raises:
-        ValueError: when scoring, clean samples of which no two have the same answer.
-        NotVisible: when scoring, a network that does not show its potentials, such as an ANN.
+    Needs potentials, which an ANN has not, and clean samples of which two have the same answer.
     """
 
     def _scores(self, bench: Bench, data: Any) -> np.ndarray:

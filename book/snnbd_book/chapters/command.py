@@ -1,19 +1,17 @@
-"""``snnbd claims``: the table of verdicts, and a non-zero exit when one is lost."""
+"""``snnbd claims``: verdicts and findings, and a non-zero exit when one is lost or false."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from snnbd_book.chapters.findings import evaluated
+from snnbd_book.claims import Judgement, judge, load, load_all, run_missing
+from snnbd_book.claims.finding import load_findings
 from snnbd_book.claims.pages import summary, table, to_json
-from snnbd_book.claims.paper import Claim, load, load_all
-from snnbd_book.claims.verdict import Judgement, experiments, judge
-from snnbd_book.runs import Experiment, at_hand
 from snnbd_book.runs.profiles import sizes
-from snnbd_core.data import DataNotFound
 
 _WIDTH_WITHOUT_TERMINAL = 160
 
@@ -37,10 +35,14 @@ def cli(
         ),
     ] = 0,
 ) -> None:
-    """Judge the papers' claims; exit with 1 when one on record as reproduced no longer is."""
+    """Judge the papers' claims and test the book's findings.
+
+    Exits with 1 when a claim on record as reproduced no longer is, or a finding does not hold.
+    """
     try:
         sizes(profile)
         papers = (load(paper),) if paper else load_all()
+        findings = {} if paper else load_findings()
     except (ValueError, OSError) as error:
         typer.secho(str(error), err=True, fg=typer.colors.RED)
         raise typer.Exit(2) from error
@@ -54,44 +56,15 @@ def cli(
             raise typer.Exit(2) from error
     judgements = [judge(claim, profile, seeds=seed, run=may_run, device=device) for claim in claims]
     _print(judgements, as_json)
-    if any(item.lost for item in judgements):
+    outcomes = evaluated(findings.values())
+    false = {name: one for name, one in outcomes.items() if not one.holds}
+    lines = [f"finding {name}: {one.error or one.shown}" for name, one in false.items()]
+    if not as_json and outcomes:
+        lines.append(f"{len(outcomes)} findings, {len(false)} do not hold")
+    for line in lines:
+        typer.echo(line, err=as_json)
+    if false or any(item.lost for item in judgements):
         raise typer.Exit(1)
-
-
-def run_missing(
-    claims: Iterable[Claim],
-    profile: str,
-    seeds: Sequence[int] | None = None,
-    *,
-    device: str = "auto",
-    workers: int = 0,
-    scheduler: Callable[[], str] | None = None,
-    console: Console | None = None,
-) -> None:
-    """Runs side by side what judging the claims will ask for; a judgement then reads the records.
-
-    Args:
-        claims, profile, seeds: as for `judge`.
-        workers: processes to run in; 0: as `sweeps.run` has them.
-        scheduler: gives the address of one whose workers run them; asked if there are any to run.
-        console: where progress is shown; default: the standard error.
-    """
-    todo = [item for item in experiments(claims, profile, seeds) if _is_missing(item)]
-    if todo:
-        # Dask is slow to import and not needed to read records, as the chapters do.
-        from snnbd_book import sweeps
-
-        shown = console or Console(stderr=True)
-        address = None if scheduler is None else scheduler()
-        sweeps.run(todo, scheduler=address, workers=workers or None, device=device, console=shown)
-
-
-def _is_missing(item: Experiment) -> bool:
-    """Whether it must be run, and can be: without its data set there is nothing to do."""
-    try:
-        return at_hand(item) is None
-    except DataNotFound:
-        return False
 
 
 def _print(judgements: list[Judgement], as_json: bool) -> None:

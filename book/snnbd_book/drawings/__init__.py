@@ -1,0 +1,7 @@
+"""One module a chapter: the drawings and tables that only its notebook shows.
+
+    from snnbd_book.drawings import badsnn as draw
+
+Nothing imports them but the notebooks. What several chapters or the builder use is in
+`snnbd_book.figures`.
+"""
