@@ -1,4 +1,4 @@
-"""NIR files beside the libraries that write and read them: norse, sinabs, snnTorch, SpikingJelly."""
+"""NIR files beside the libraries that write and read them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import snnbd_core as sb
 from snnbd_core.exchange import read_nir, write_nir
-from snnbd_core.learning.folding import folded
+from snnbd_core.learning.scaling import folded
 from snnbd_core.networks.layers import Folded
 
 from .files import DT, chain, cuba, dense, frames, full, grid, lif, written
@@ -81,14 +81,21 @@ def test_a_network_comes_back_with_all_its_spikes(tmp_path, name, neuron):
 
 
 def test_batch_norm_is_in_the_weights_and_pools_of_spikes_are_sums(tmp_path):
-    rule = write_nir(lively("nmnist-conv", sb.LIF), tmp_path / "net.nir", dt=0.01)
-    assert rule == {"dt": 0.01, "reset": "subtract", "update": "snntorch", "classes": 10}
-    kinds = [type(node).__name__ for node in nir.read(tmp_path / "net.nir").nodes.values()]
-    block = ["Conv2d", "LIF", "SumPool2d", "Threshold"]
-    head = ["Flatten", "Affine", "LIF", "Affine", "LIF"]
-    assert sorted(kinds) == sorted(["Input", *block, *block, *head, "Output"])
-    node = nir.read(tmp_path / "net.nir").nodes["1_lif"]
-    assert node.tau.ravel()[0] == pytest.approx(0.1) and node.v_threshold.shape == (128, 18, 18)
+    net = nn.Sequential(
+        Folded(nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3)),
+        sb.LIF(0.9, 0.3),
+        Folded(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(243, 10)),
+    ).eval()
+    rule = write_nir(net, tmp_path / "net.nir", SHAPE, dt=0.01)
+    assert rule == {"dt": 0.01, "reset": "subtract", "update": "snntorch", "classes": None}
+    nodes = nir.read(tmp_path / "net.nir").nodes
+    kinds = [type(node).__name__ for node in nodes.values()]
+    layers = ["Conv2d", "LIF", "SumPool2d", "Threshold", "Flatten", "Affine"]
+    assert sorted(kinds) == sorted(["Input", *layers, "Output"])
+    assert nodes["1_lif"].v_threshold.shape == (3, 18, 18)
+    assert nodes["1_lif"].tau.ravel()[0] == pytest.approx(0.1)
+    back = read_nir(tmp_path / "net.nir", **rule)
+    torch.testing.assert_close(back.net(events()), net(events()), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("reset", ["zero", "subtract", "multispike"])
