@@ -60,7 +60,7 @@ def test_the_limits_are_six_minutes_together() -> None:
 def test_without_torch_compile_networks_run_eagerly_and_it_is_said_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(net: nn.Module) -> None:
+    def refuse(net: nn.Module, backend: str) -> None:
         raise RuntimeError("Dynamo is not supported on Python 3.99+")
 
     monkeypatch.setattr(torch, "compile", refuse)

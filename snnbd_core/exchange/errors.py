@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+FAULTS = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError, struct.error)
 
 __all__ = ["CorruptNetwork", "named"]
 
@@ -25,5 +28,5 @@ def named(what: str) -> Iterator[None]:
         raise CorruptNetwork(f"{what}: {error}") from error
     except KeyError as error:
         raise CorruptNetwork(f"{what} has no {error}") from error
-    except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except FAULTS as error:
         raise CorruptNetwork(f"{what} cannot be read: {error}") from error

@@ -92,13 +92,13 @@ def _pooling(divisor: int | None) -> Callable[[Fields, Shape], nn.Module]:
 
 
 def _flatten(fields: Fields, shape: Shape) -> nn.Module:
-    _same("input_type", sizes(fields.get("input_type", np.array(shape)), len(shape)), shape)
+    _same("input_type", sizes(fields.get("input_type", np.array(shape))), shape)
     axes = [range(len(shape))[sizes(fields[name], 1)[0]] for name in ("start_dim", "end_dim")]
     return Folded(nn.Flatten(axes[0] + 1, axes[1] + 1))
 
 
 def _end(fields: Fields, shape: Shape) -> nn.Module:
-    _same("shape", sizes(fields["shape"], len(shape)), shape)
+    _same("shape", sizes(fields["shape"]), shape)
     return nn.Identity()
 
 
@@ -176,7 +176,7 @@ def _brief(values: Tensor) -> Tensor:
     """The values in float32, one number where all are equal."""
     values = _tensor(values.numpy())
     if bool((values == values.flatten()[0]).all()):
-        return values.flatten()[0]
+        return values.flatten()[0].clone()
     # [N, 1] would be read as a value for each sample
     return values.unsqueeze(0) if values.dim() == 2 and values.shape[1] == 1 else values
 

@@ -1,12 +1,15 @@
 """Reads a NIR file, which is HDF5, into plain arrays, and trusts nothing in it.
 
 Sizes are checked before a value is read. Links, values in other files, filters that would load a
-plug-in and values that are neither numbers nor text are refused; metadata are not read.
+plug-in and values that are neither numbers nor text are refused; metadata are not read. Texts are
+read from the file's bytes: HDF5 takes the memory that their lengths say before it looks at them.
 """
 
 from __future__ import annotations
 
 import math
+import mmap
+import struct
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from snnbd_core.exchange.structure import GRAPH, Node, Value
 __all__ = ["read"]
 
 NEWEST = 1  # major version of the format
-DEEPEST, MOST, LONGEST = 16, 10_000, 1_000  # graphs in graphs, groups or edges, letters of a text
+DEEPEST, MOST, LONGEST = 16, 10_000, 1_000  # graphs in graphs, groups or edges, letters
 FILTERS = {1, 2, 3, 4, 32000}  # deflate, shuffle, fletcher32, szip, lzf: all part of h5py
 
 
@@ -34,10 +37,14 @@ def read(path: Path, kinds: Collection[str], limit: int) -> Node:
 
     Raises:
         CorruptNetwork: values that cannot be trusted.
-        OSError, RuntimeError, ValueError: no HDF5, or a damaged file.
+        OSError, RuntimeError, ValueError, struct.error: no HDF5, or a damaged file.
     """
-    with h5py.File(path, "r") as file:
-        reader = _Reader(kinds, limit)
+    with (
+        open(path, "rb") as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as raw,
+        h5py.File(path, "r") as file,
+    ):
+        reader = _Reader(raw, kinds, limit)
         version = str(reader.value(file, "version"))
         if not version.split(".")[0].isdecimal() or int(version.split(".")[0]) > NEWEST:
             raise CorruptNetwork(f"version {version!r} of NIR is unknown; known is up to {NEWEST}")
@@ -45,8 +52,8 @@ def read(path: Path, kinds: Collection[str], limit: int) -> Node:
 
 
 class _Reader:
-    def __init__(self, kinds: Collection[str], limit: int) -> None:
-        self.kinds, self.limit, self.left = kinds, limit, limit
+    def __init__(self, raw: mmap.mmap, kinds: Collection[str], limit: int) -> None:
+        self.raw, self.kinds, self.limit, self.left = raw, kinds, limit, limit
         self.seen: set[int] = set()
 
     def node(self, parent: Any, name: str, path: str) -> Node:
@@ -66,7 +73,7 @@ class _Reader:
     def value(self, group: Any, name: str) -> Value:
         data = self._data(group, name)
         if data.dtype.kind in "OS" and not data.ndim:
-            return _text(data[()])
+            return self._texts(data)[0]
         values = np.asarray(data[()]) if data.dtype.kind in "fiub" else np.array(math.nan)
         if not np.isfinite(values).all():
             raise CorruptNetwork(f"its {name} holds NaN, infinite values, or no numbers at all")
@@ -76,8 +83,29 @@ class _Reader:
         data = self._data(group, "edges")
         if data.size and (data.ndim != 2 or data.shape[1] != 2 or len(data) > MOST):
             raise CorruptNetwork(f"its edges {list(data.shape)} must be [E, 2] with E <= {MOST:,}")
-        # one at a time: all of them may point to one long text
-        return [(_text(data[row, 0]), _text(data[row, 1])) for row in range(len(data))]
+        texts = self._texts(data)
+        return list(zip(texts[::2], texts[1::2], strict=True))
+
+    def _texts(self, data: Any) -> list[str]:
+        """Texts: for each the file holds a length, the place of a heap and a number in it."""
+        if data.dtype.kind == "S":  # all of one length, as other writers may have them
+            return [text.decode() for text in np.atleast_1d(data[()]).flatten()]
+        place = data.id.get_offset()
+        if data.size and (place is None or data.id.get_storage_size() != 16 * data.size):
+            raise CorruptNetwork("it holds texts that are no strings in one piece")
+        rows = range(data.size)
+        return [self._text(*struct.unpack_from("<IQI", self.raw, place + 16 * n)) for n in rows]
+
+    def _text(self, length: int, heap: int, number: int) -> str:
+        start, index, size = heap, 0, 0
+        for _ in range(MOST):
+            start += 16 + -(-size // 8) * 8
+            index, size = struct.unpack_from("<H6xQ", self.raw, start)
+            if index in (0, number):
+                break
+        if index != number or not 0 < length <= min(size, LONGEST):
+            raise CorruptNetwork(f"it holds no text of 1 to {LONGEST:,} letters where it should")
+        return self.raw[start + 16 : start + 16 + length].decode()
 
     def _data(self, group: Any, name: str) -> Any:
         """A dataset that may be read: of a size that fits, and in this file alone."""
@@ -117,10 +145,3 @@ def _own(group: Any, name: str) -> Any:
     if not isinstance(link, h5py.HardLink):
         raise CorruptNetwork(f"its {name} is a link to somewhere else, which is not followed")
     return group[name]
-
-
-def _text(value: Any) -> str:
-    text = value.decode() if isinstance(value, bytes) else value
-    if not isinstance(text, str) or len(text) > LONGEST:
-        raise CorruptNetwork(f"it holds what is no text of up to {LONGEST:,} letters")
-    return text

@@ -42,6 +42,7 @@ def flattened(graph: Node, prefix: str = "") -> tuple[Node, str, str]:
         CorruptNetwork: an edge to a node that is missing, twice the same edge or name, or other
             than one Input and one Output in a graph.
     """
+    start, end = (_only(graph, kind, prefix) for kind in ("Input", "Output"))
     flat = Node(GRAPH)
     ends: dict[str, Edge] = {}
     for name, node in graph.nodes.items():
@@ -60,7 +61,7 @@ def flattened(graph: Node, prefix: str = "") -> tuple[Node, str, str]:
     twice = [edge for edge, times in Counter(flat.edges).items() if times > 1]
     if twice:
         raise CorruptNetwork("the edge {!r} -> {!r} is there twice".format(*twice[0]))
-    return flat, _only(graph, "Input", prefix), _only(graph, "Output", prefix)
+    return flat, start, end
 
 
 def loops(nodes: Mapping[str, Node], edges: Sequence[Edge]) -> dict[str, set[str]]:

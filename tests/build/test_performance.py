@@ -30,11 +30,18 @@ def test_times_are_shown_as_multiples_of_ours() -> None:
                 {
                     "shape": [16, 64, 1024],
                     "forward": both | {"Linear": times(5.0)},
-                    "forward_backward": both,
+                    "forward_backward": both | {"empty call": times(1.0)},
                     "peak_memory": {"snnbd": 2**20, "other": 3 * 2**20},
                 }
             ],
             "training": {"step": {"snnbd": times(100.0, 5), "ANN twin": times(90.0, 5)}},
+            "vgg16": {
+                "step": {
+                    "other": times(70.0),
+                    "snnbd": times(80.0),
+                    "snnbd, bf16": times(20.0),
+                }
+            },
             "poisoning": {
                 "recordings": 1000,
                 "run": {"Static": times(8.0)},
@@ -50,6 +57,10 @@ def test_times_are_shown_as_multiples_of_ours() -> None:
     assert "| copy | 2.50 | 0.25 | 2.50 | 0.25 | - |" in text
     assert "| Linear | 5.00 | 0.50 | - | - | - |" in text
     assert "| ANN twin | 90.00 | 0.90 | - |" in text
+    assert "| empty call | - | - | 1.00 | 0.10 | - |" in text
+    last = text[text.index("A training step of VGG-16") :]
+    ours = last.index("| snnbd | 80.00 | 1.00 | - |")
+    assert ours < last.index("| snnbd, bf16 | 20.00 | 0.25 | - |") < last.index("| other")
     assert "| Static | 8 | 500.0 |" in text
 
 

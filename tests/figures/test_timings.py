@@ -21,13 +21,20 @@ LAYER = {
         "copy": times(1.0),
         "Linear": times(9.0),
     },
-    "forward_backward": {"other": times(50.0), "snnbd": times(4.0), "copy": times(1.2)},
+    "forward_backward": {
+        "other": times(50.0),
+        "snnbd": times(4.0),
+        "copy": times(1.2),
+        "empty call": times(0.1),
+    },
 }
 
 
 def test_each_workload_has_a_panel_with_its_times_and_floor() -> None:
-    picture = figures.draw_timings({"lif": [LAYER], "training": {"step": {"snnbd": times(7.0)}}})
-    forward, both, step = picture.axes
+    step = {"step": {"snnbd": times(7.0)}}
+    half = {"step": {"snnbd": times(6.0), "snnbd, bf16": times(5.0)}}
+    picture = figures.draw_timings({"lif": [LAYER], "training": step, "vgg16": half})
+    forward, both, step, deep = picture.axes
     assert [label.get_text() for label in both.get_yticklabels()] == ["other", "snnbd"]
     assert [bar.get_width() for bar in both.patches] == [50.0, 4.0]
     assert [to_hex(bar.get_facecolor()) for bar in both.patches] == [style.CURRENT, style.POTENTIAL]
@@ -36,3 +43,5 @@ def test_each_workload_has_a_panel_with_its_times_and_floor() -> None:
     assert floors == [[1.0, 1.0], [3.0, 3.0]]
     assert "T=16, B=64, N=1024" in forward.get_title()
     assert [bar.get_width() for bar in step.patches] == [7.0]
+    assert [bar.get_width() for bar in deep.patches] == [6.0, 5.0]
+    assert {to_hex(bar.get_facecolor()) for bar in deep.patches} == {style.POTENTIAL}

@@ -25,7 +25,13 @@ for they were taken on one machine: {processor}, {threads} threads, Python {pyth
 *Against ours* is a time divided by that of `snnbd`. A *copy* reads a tensor of the layer's size and
 writes one, the least that a forward pass has to move. Forward and backward together have to move at
 least two and a half times as much. *Linear* is the product of the dense layer before, which the
-times of the layers leave out.
+times of the layers leave out. An *empty call* is what autograd takes to call a function that does
+nothing, forward and backward; small layers wait for it too.
+
+Where a name says *bf16*, convolutions and dense layers compute in bfloat16 (`torch.autocast`), and
+what goes between layers is held so. How much faster that is depends on the processor: those with
+AMX multiply several times as fast in bfloat16, others hardly faster or slower than in float32.
+Training takes bf16 by itself where there is AMX (`precision="auto"`).
 
 All are measured in a process that keeps freed memory. Training with `snnbd` does that by itself
 (`snnbd_core.kernels.memory`; `SNNBD_KEEP_MEMORY=0` opts out); it helps the others too.
@@ -57,6 +63,7 @@ quartiles.
 
 """
 _NOTHING = "# Performance\n\nNo measurement is committed yet: `make bench` makes one.\n"
+_STEPS = (("training", "nmnist-conv"), ("vgg16", "VGG-16"))
 _LAYERS = (("lif", "A layer of neurons alone"), ("linear", "The layer after a dense one"))
 
 
@@ -119,16 +126,17 @@ def dual_spike(results: dict[str, Any]) -> str:
 
 
 def _networks(results: dict[str, Any], level: str) -> str:
-    """A table for each layer and one for the training step, where they were measured."""
+    """A table for each layer and for each training step, where they were measured."""
     parts = []
     for name, title in _LAYERS:
         for result in results.get(name, []):
             steps, batch, neurons = result["shape"]
             parts.append(f"{level} {title}: T = {steps}, B = {batch}, N = {neurons}\n\n")
             parts.append(_layer(result))
-    if "training" in results:
-        parts.append(f"{level} A training step of nmnist-conv\n\n")
-        parts.append(_table({"step": results["training"]["step"]}, results["training"]))
+    for name, title in _STEPS:
+        if name in results:
+            parts.append(f"{level} A training step of {title}\n\n")
+            parts.append(_table({"step": results[name]["step"]}, results[name]))
     return "".join(parts)
 
 
@@ -144,8 +152,8 @@ def _table(measures: dict[str, dict[str, Any]], result: dict[str, Any]) -> str:
     for name in measures:
         head += [f"{name} (ms)", "against ours"]
     rows = [[*head, "peak memory (MiB)"]]
-    first = next(iter(measures.values()))
-    for library in sorted(first, key=lambda one: one != _OURS):
+    libraries = dict.fromkeys(name for times in measures.values() for name in times)
+    for library in sorted(libraries, key=lambda name: not name.startswith(_OURS)):
         cells = [library]
         for times in measures.values():
             cells += _against_ours(times, library)
@@ -155,7 +163,7 @@ def _table(measures: dict[str, dict[str, Any]], result: dict[str, Any]) -> str:
 
 
 def _against_ours(times: dict[str, Any], library: str) -> list[str]:
-    """Milliseconds and the ratio to ours; the dense layer before ours has no backward."""
+    """Milliseconds and the ratio to ours; "-" for what has no such pass, as the dense layer."""
     if library not in times:
         return ["-", "-"]
     median = times[library]["median"]
@@ -184,6 +192,7 @@ def _fewest(results: dict[str, Any]) -> int:
         for measure in ("forward", "forward_backward")
         for times in result[measure].values()
     ]
-    timed += results.get("training", {}).get("step", {}).values()
+    for name, _ in _STEPS:
+        timed += results.get(name, {}).get("step", {}).values()
     timed += results.get("poisoning", {}).get("run", {}).values()
     return min(times["runs"] for times in timed)

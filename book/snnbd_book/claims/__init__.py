@@ -23,8 +23,9 @@ pages         judgements as a table on a terminal, as JSON, as a page of the boo
 from __future__ import annotations
 
 from snnbd_book.claims.expression import Expression
+from snnbd_book.claims.fields import ClaimError
 from snnbd_book.claims.pages import status_page, table, to_json
-from snnbd_book.claims.paper import Claim, ClaimError, Paper, claims_dir, load, load_all
+from snnbd_book.claims.paper import Claim, Paper, claims_dir, load, load_all
 from snnbd_book.claims.running import run_missing
 from snnbd_book.claims.sample import Sample
 from snnbd_book.claims.verdict import VERDICTS, Figure, Judgement, experiments, judge

@@ -22,7 +22,8 @@ from typing import Any
 import yaml
 
 from snnbd_book.claims.expression import Expression
-from snnbd_book.claims.paper import ClaimError, claims_dir, mapping
+from snnbd_book.claims.fields import ClaimError, mapping
+from snnbd_book.claims.paper import claims_dir
 
 FOLDER = "findings"
 ROLE = re.compile(

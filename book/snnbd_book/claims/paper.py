@@ -36,6 +36,7 @@ from typing import Any
 import yaml
 
 from snnbd_book.claims.expression import Expression
+from snnbd_book.claims.fields import ClaimError, mapping, text
 from snnbd_book.claims.grammar import FIGURES
 from snnbd_book.runs import Experiment
 from snnbd_book.runs.profiles import PROFILES
@@ -47,10 +48,6 @@ _PACKAGED = Path(__file__).resolve().parents[1] / "_claims"
 _PAPER = {"paper", "cite", "title", "chapter", "seeds", "experiments", "profiles", "claims"}
 _TESTS = ("reproduced", "partly", "under_trained")
 _CLAIM = {"id", "where", "statement", "chapter", "figures", "data", "expected", "why", *_TESTS}
-
-
-class ClaimError(ValueError):
-    """A claims file that does not say what it must; names the file, the claim and the key."""
 
 
 @dataclass(frozen=True)
@@ -187,8 +184,8 @@ def _paper(values: dict[str, Any], path: Path) -> Paper:
         raise ClaimError(f"{where}: claims is empty")
     return Paper(
         id=path.stem,
-        cite=_text(values, "cite", where),
-        title=_text(values, "title", where),
+        cite=text(values, "cite", where),
+        title=text(values, "title", where),
         chapter=values.get("chapter") or "",
         seeds=tuple(seeds),
         claims=tuple(claims),
@@ -256,9 +253,9 @@ def _claim(
                 f"there are: {', '.join(settings) or 'none'}"
             )
     return Claim(
-        id=_text(entry, "id", where),
-        where=_text(entry, "where", where),
-        statement=_text(entry, "statement", where),
+        id=text(entry, "id", where),
+        where=text(entry, "where", where),
+        statement=text(entry, "statement", where),
         figures=figures,
         reproduced=tests.get("reproduced"),
         partly=tests.get("partly"),
@@ -294,19 +291,3 @@ def _test(text: Any, where: str) -> Expression:
         return Expression.parse(text)
     except ValueError as error:
         raise ClaimError(f"{where}: {error}") from error
-
-
-def mapping(values: Any, where: str, allowed: set[str] | None) -> dict[str, Any]:
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ClaimError(f"{where} must be a mapping with names as keys, not {values!r}")
-    for key in values:
-        if allowed is not None and key not in allowed:
-            raise ClaimError(f"{where}: {key!r} is unknown; allowed: {', '.join(sorted(allowed))}")
-    return values
-
-
-def _text(values: Mapping[str, Any], key: str, where: str) -> str:
-    value = values.get(key)
-    if not isinstance(value, str) or not value.strip():
-        raise ClaimError(f"{where}: {key}={value!r} must be a text")
-    return value.strip()

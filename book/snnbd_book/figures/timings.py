@@ -11,7 +11,9 @@ from snnbd_book.figures import style
 
 _OURS = "snnbd"
 _WORKLOADS = (("lif", "LIF"), ("linear", "LIF after Linear"))
+_STEPS = (("training", "nmnist-conv"), ("vgg16", "VGG-16"))
 _MEASURES = {"forward": "forward", "forward_backward": "forward + backward"}
+_NO_BARS = ("Linear", "empty call")
 _ROW = 1.7  # inches
 
 
@@ -19,27 +21,27 @@ def draw_timings(results: dict[str, Any]) -> Figure:
     """Draw median times with quartiles, and a line for a copy of the bytes that must be moved.
 
     Args:
-        results: what ``benchmarks.neurons`` wrote: layers and, where it was measured, a training
-            step.
+        results: what ``benchmarks.neurons`` wrote: layers and, where they were measured, training
+            steps.
     """
     layers = [(label, one) for name, label in _WORKLOADS for one in results.get(name, [])]
-    training = results.get("training")
-    rows = len(layers) + (training is not None)
+    steps = [(title, results[name]["step"]) for name, title in _STEPS if name in results]
+    rows = len(layers) + len(steps)
     picture = style.new_figure(_ROW * rows)
     grid = picture.add_gridspec(rows, len(_MEASURES))
     for row, (label, one) in enumerate(layers):
-        steps, batch, neurons = one["shape"]
+        frames, batch, neurons = one["shape"]
         for column, (measure, title) in enumerate(_MEASURES.items()):
-            times = {name: of for name, of in one[measure].items() if name != "Linear"}
+            times = {name: of for name, of in one[measure].items() if name not in _NO_BARS}
             floor = times.pop("copy")["median"] * one["copies"][measure]
             axes = picture.add_subplot(grid[row, column])
-            axes.set_title(f"{label}, T={steps}, B={batch}, N={neurons}:\n{title}", fontsize=9)
+            axes.set_title(f"{label}, T={frames}, B={batch}, N={neurons}:\n{title}", fontsize=9)
             _bars(axes, times)
             axes.axvline(floor, color=style.MARK, linestyle="--")
-    if training is not None:
-        axes = picture.add_subplot(grid[-1, :])
-        axes.set_title("training step of nmnist-conv", fontsize=9)
-        _bars(axes, training["step"])
+    for row, (title, times) in enumerate(steps, len(layers)):
+        axes = picture.add_subplot(grid[row, :])
+        axes.set_title(f"training step of {title}", fontsize=9)
+        _bars(axes, times)
     return picture
 
 
@@ -51,7 +53,7 @@ def _bars(axes: Axes, times: dict[str, dict[str, float]]) -> None:
         [times[name]["median"] - times[name]["q1"] for name in names],
         [times[name]["q3"] - times[name]["median"] for name in names],
     ]
-    colours = [style.POTENTIAL if name == _OURS else style.CURRENT for name in names]
+    colours = [style.POTENTIAL if name.startswith(_OURS) else style.CURRENT for name in names]
     axes.barh(names, medians, xerr=spread, color=colours, error_kw={"elinewidth": 1})
     for row, upper in enumerate(medians):
         shown = f"{upper:.0f}" if upper >= 100 else f"{upper:.3g}"
