@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from snnbd_core.kernels import RESETS, SURROGATES, UPDATES, Rule, fused, reference
+from snnbd_core.kernels import RESETS, SURROGATES, UPDATES, Rule, choice, fused, reference
 
 triton = pytest.importorskip("triton", reason="Triton is not installed")
 
@@ -155,6 +155,23 @@ def test_a_current_repeated_in_time_is_stepped_in_place(cuda):
 def test_large_layers_take_wide_blocks_and_step_the_same(cuda, monkeypatch):
     monkeypatch.setattr(cuda, "MANY_NEURONS", 1000)
     assert_same(cuda, random_inputs((4, 3, 700), torch.float64), Rule(), 1e-9, 1e-12)
+
+
+@runs_kernels
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+@pytest.mark.parametrize("decay", [True, False])
+@pytest.mark.parametrize("learns", [True, False])
+def test_the_operator_keeps_what_these_kernels_need(cuda, monkeypatch, decay, learns):
+    monkeypatch.setattr(choice, "chosen", lambda name, device: "cuda")
+    current, beta, threshold = random_inputs((4, 3, 5, 6, 6), torch.float32, (5, 1, 1))
+    image = current.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+    for layout in (current, image, current[:1].expand(4, -1, -1, -1, -1)):
+        leaves = [layout.detach().requires_grad_(), beta.float().requires_grad_(learns)]
+        rule = (None, "zero", "snntorch", "atan", 2.0, True, decay)
+        torch.library.opcheck(
+            torch.ops.snnbd.step.default,
+            (*leaves, threshold.float(), *rule, not learns, [learns, False]),
+        )
 
 
 @pytest.mark.slow
