@@ -6,15 +6,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_FAULTS = (
-    ArithmeticError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+FAULTS = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError, struct.error)
 
 __all__ = ["CorruptNetwork", "named"]
 
@@ -36,5 +28,5 @@ def named(what: str) -> Iterator[None]:
         raise CorruptNetwork(f"{what}: {error}") from error
     except KeyError as error:
         raise CorruptNetwork(f"{what} has no {error}") from error
-    except _FAULTS as error:
+    except FAULTS as error:
         raise CorruptNetwork(f"{what} cannot be read: {error}") from error

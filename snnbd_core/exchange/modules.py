@@ -176,7 +176,7 @@ def _brief(values: Tensor) -> Tensor:
     """The values in float32, one number where all are equal."""
     values = _tensor(values.numpy())
     if bool((values == values.flatten()[0]).all()):
-        return values.flatten()[0]
+        return values.flatten()[0].clone()
     # [N, 1] would be read as a value for each sample
     return values.unsqueeze(0) if values.dim() == 2 and values.shape[1] == 1 else values
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from snnbd_core import checks
 from snnbd_core.exchange.errors import CorruptNetwork, named
-from snnbd_core.exchange.graph import SOURCE, Graph, Shape
+from snnbd_core.exchange.graph import SOURCE, Graph
 from snnbd_core.exchange.membranes import RESETS, UPDATES
 from snnbd_core.exchange.modules import KINDS, Rule, modules, sizes
 from snnbd_core.exchange.structure import Edge, Node, flattened, loops
@@ -104,7 +104,8 @@ def _lay(
             shape, feedback = graph.met(given), None
             if name in inner:
                 members = {key: nodes[key] for key in (name, *inner[name])}
-                feedback = _feedback(members, edges, name, shape, rule)
+                feedback = Graph(shape, graph.left)
+                _close(feedback, members, edges, name, rule)
             *scales, last = modules(nodes[name], shape, rule, feedback)
             for scale in scales:
                 given = [graph.add(f"{name}_scale", scale, given)]
@@ -112,17 +113,16 @@ def _lay(
     return keys
 
 
-def _feedback(
-    nodes: Mapping[str, Node], edges: Sequence[Edge], neurons: str, shape: Shape, rule: Rule
-) -> Graph:
-    """What leads from neurons back to themselves."""
-    graph = Graph(shape)
+def _close(
+    graph: Graph, nodes: Mapping[str, Node], edges: Sequence[Edge], neurons: str, rule: Rule
+) -> None:
+    """Adds to a graph what leads from neurons, its input, back to them."""
     own = [(a, b) for a, b in edges if a in nodes and b in nodes]
     keys = _lay(graph, nodes, [(a, b) for a, b in own if b != neurons], neurons, rule)
     graph.add("back", nn.Identity(), [keys[a] for a, b in own if b == neurons])
-    if graph.shapes[graph.output] != shape:
-        raise CorruptNetwork(f"recurrent edges lead to it with {graph.shapes}, others with {shape}")
-    return graph
+    given, wanted = graph.shapes[graph.output], graph.shapes[SOURCE]
+    if given != wanted:
+        raise CorruptNetwork(f"recurrent edges lead to it with the shape {given}, not {wanted}")
 
 
 def _check_step(nodes: Mapping[str, Node], dt: float) -> None:

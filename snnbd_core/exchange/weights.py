@@ -93,12 +93,15 @@ def _tensors(data: bytes) -> Any:
 def _unpickled(path: Path, key: str | None, limit: int) -> Any:
     if not zipfile.is_zipfile(path):
         raise CorruptNetwork("it is neither .safetensors nor whole and by torch.save")
-    with zipfile.ZipFile(path) as packed:
-        if sum(entry.file_size for entry in packed.infolist()) > limit:
-            raise CorruptNetwork(f"it holds more than limit={limit:,} bytes")
     try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(entry.file_size for entry in packed.infolist())
+        if size > limit:
+            raise CorruptNetwork(f"it holds more than limit={limit:,} bytes")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a hostile pickle fails in any way
+    except CorruptNetwork:
+        raise
+    except Exception as error:  # a hostile file fails in any way
         raise CorruptNetwork(f"it is damaged, or holds more than tensors: {error}") from error
     return state if key is None else state[key]
 

@@ -97,7 +97,8 @@ def _append(graph: Graph, layer: nn.Module, source: str) -> str:
         layer = nn.AvgPool2d(graph.shapes[source][1:])  # type: ignore[arg-type]
     if not isinstance(layer, nn.MaxPool2d):
         return graph.add(name, Folded(layer), [source])
-    if not isinstance(graph.nodes[source], LIF) or layer.ceil_mode or layer.dilation != 1:
+    spikes = source != SOURCE and isinstance(graph.nodes[source], LIF)
+    if not spikes or layer.ceil_mode or layer.dilation != 1:
         raise ValueError(f"{layer} cannot be written: allowed is plain max pooling of spikes")
     summed = nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, divisor_override=1)
     source = graph.add(f"{name}_sum", Folded(summed), [source])

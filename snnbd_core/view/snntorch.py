@@ -37,7 +37,10 @@ class SnnTorch(Adapter):
         return output[-1] if isinstance(output, tuple) else module.mem
 
     def settings(self, module: Any) -> Settings:
-        return Settings(module.threshold, self._decay(module), module.reset_mechanism)
+        # the value that acts: a state dict changes it, and not the name beside it
+        names = {value: name for name, value in module.reset_dict.items()}
+        reset = names[int(module.reset_mechanism_val)]
+        return Settings(module.threshold, self._decay(module), reset)
 
     def scales(self, module: nn.Module) -> bool:
         return self._kind(module) not in ("RLeaky", "RSynaptic", "Alpha")

@@ -139,3 +139,6 @@ def test_the_page_is_made_of_what_is_committed(tmp_path: Path) -> None:
     assert shown.read_text().startswith(page(measured))
     assert f"{{figure}} {PICTURE}" in page(measured)
     assert "<svg" in shown.with_name(PICTURE).read_text()
+    first = shown.with_name(PICTURE).read_bytes()
+    write(Book(tmp_path), built)
+    assert shown.with_name(PICTURE).read_bytes() == first

@@ -12,6 +12,8 @@ from snnbd_core.exchange import read_nir
 
 from .files import DT, chain, cuba, dense, frames, full, grid, lif, written
 
+TWO, FOUR = np.array([2]), np.array([4])
+
 
 def stepped(x, fields, dt, reset):
     """NIR's equations by the forward Euler method, in float64, neuron by neuron."""
@@ -128,17 +130,17 @@ def test_a_grouped_convolution_and_one_over_a_line_are_torch_s(tmp_path):
 def test_edges_that_meet_are_added_and_sub_graphs_are_laid_open(tmp_path):
     inner = nir.NIRGraph(
         {
-            "in": nir.Input(np.array([4])),
+            "in": nir.Input(FOUR),
             "w": nir.Linear(grid(4, 4)),
-            "out": nir.Output(np.array([4])),
+            "out": nir.Output(FOUR),
         },
         [("in", "w"), ("w", "out")],
     )
     nodes = {
-        "input": nir.Input(np.array([4])),
+        "input": nir.Input(FOUR),
         "a.b": nir.Linear(grid(4, 4, seed=1)),
         "block": inner,
-        "output": nir.Output(np.array([4])),
+        "output": nir.Output(FOUR),
     }
     edges = [("input", "a.b"), ("input", "block"), ("a.b", "output"), ("block", "output")]
     x = frames(4)
@@ -149,7 +151,7 @@ def test_edges_that_meet_are_added_and_sub_graphs_are_laid_open(tmp_path):
 
 def recurrent(back, neurons):
     """Input -> neurons -> output, and what leads from the neurons back to them."""
-    nodes = {"input": nir.Input(np.array([2])), "n": neurons, "output": nir.Output(np.array([2]))}
+    nodes = {"input": nir.Input(TWO), "n": neurons, "output": nir.Output(TWO)}
     edges = [("input", "n"), ("n", "output"), *back[1]]
     return nir.NIRGraph({**nodes, **back[0]}, edges, type_check=False)
 
@@ -171,9 +173,9 @@ def test_recurrent_spikes_arrive_one_step_later(tmp_path):
 def test_neurons_may_feed_themselves_and_through_sub_graphs(tmp_path):
     inner = nir.NIRGraph(
         {
-            "in": nir.Input(np.array([2])),
+            "in": nir.Input(TWO),
             "s": nir.Scale(full(1, 2)),
-            "out": nir.Output(np.array([2])),
+            "out": nir.Output(TWO),
         },
         [("in", "s"), ("s", "out")],
     )

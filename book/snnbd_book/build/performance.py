@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
+
 from snnbd_book import figures
 from snnbd_book.build.settings import Book
 
@@ -82,7 +84,9 @@ def write(book: Book, folder: Path) -> None:
     measured = book.root / _RESULTS
     if measured.is_file():
         picture = figures.draw_timings(json.loads(measured.read_text(encoding="utf-8")))
-        picture.savefig((folder / PAGE).with_name(PICTURE), metadata={"Date": None})
+        # The same file each time, or the book would be rendered again.
+        with rc_context({"svg.hashsalt": PICTURE}):
+            picture.savefig((folder / PAGE).with_name(PICTURE), metadata={"Date": None})
     parts = [
         make(json.loads((book.root / source).read_text(encoding="utf-8")))
         for source, make in (

@@ -20,21 +20,23 @@ RECORDED_PROFILE = "sample"
 _RECORDS = "records"
 _HEAD = """# Reproduction status
 
-Each statement of a paper that can be checked, with a verdict: *reproduced*, *partly*,
-*contradicted*; *under-trained*, where longer training shows what the profile's is too short for;
-*other data*, where the statement is about a data set that was not at hand, and what our data say
-is added; *not run*, with the reason. Folded below each are our figures beside the paper's, the
-test of the verdict with the measured values in brackets, and the runs. CA is the clean accuracy,
-ASR the attack success rate.
+What the papers say that can be checked, and what our runs say of it (profile **{profile}**).
 
-The tests stand in `claims/`, and their thresholds are ours. Profile of this build: **{profile}**.
-Its `digits-events` stand for N-MNIST and its `digits` for MNIST, so a verdict says whether the
-*behaviour* is the same, not the figure. Success rates leave the target class out unless the
-paper's row counts it in; {{doc}}`intervals` says what the intervals are. The training settings
-were chosen by clean accuracy on a validation split of the training set
-(`benchmarks/choose_training.py`). What is quoted of BadSNN (Miah et al.) beyond its abstract
-comes from a public transcription by its re-implementers, confirmed by nobody.
+"""
 
+_READING = """
+*Partly* has a test of its own. *Under-trained*: longer training shows what the profile's is too
+short for. *Other data*: the statement is about a data set that was not at hand, and what our data
+say is added. *Not run*: the reason is folded below. Folded below the others are our figures
+beside the paper's, the test of the verdict with the measured values in brackets, and the runs. CA
+is the clean accuracy, ASR the attack success rate.
+
+The tests stand in `claims/`, and their thresholds are ours. `digits-events` stand for N-MNIST and
+`digits` for MNIST, so a verdict says whether the *behaviour* is the same, not the figure. Success
+rates leave the target class out unless the paper's row counts it in; {doc}`intervals` says what the
+intervals are. The training settings were chosen by clean accuracy on a validation split of the
+training set (`benchmarks/choose_training.py`). What is quoted of BadSNN (Miah et al.) beyond its
+abstract comes from a public transcription by its re-implementers, confirmed by nobody.
 """
 
 
@@ -106,6 +108,7 @@ def write(book: Book, parameters: Parameters, folder: Path) -> None:
             judgements,
             record_link=f"{_RECORDS}/{{file}}",
             chapter_link="/{chapter}.ipynb",
+            notes=_READING,
         )
         if page == RECORDED_PAGE:
             text += _every_run(all_recorded())

@@ -53,6 +53,7 @@ def status_page(
     *,
     record_link: str = "{file}",
     chapter_link: str = "/{chapter}",
+    notes: str = "",
 ) -> str:
     """The body of the book's page *Reproduction status*, in MyST Markdown.
 
@@ -64,11 +65,12 @@ def status_page(
         record_link: the address of a record; ``{file}`` is its file name.
         chapter_link: the address of a chapter; ``{chapter}`` is as in the claims file. A claim
             whose chapter is not written has no such link.
+        notes: how to read it, behind the papers by verdicts.
     """
     papers: dict[str, list[Judgement]] = {}
     for item in judgements:
         papers.setdefault(item.claim.paper, []).append(item)
-    lines = [*_matrix(papers), ""]
+    lines = [*_matrix(papers), "", notes]
     for items in papers.values():
         first = items[0].claim
         lines += [f"## {first.title}", "", f"{{cite:t}}`{first.cite}`. {summary(items)}.", ""]
