@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from snnbd_book.build.performance import PICTURE, by_default, dual_spike, page, write
+from snnbd_book.build.performance import PICTURE, by_default, dual_spike, page, precision, write
 from snnbd_book.build.settings import Book
 
 
@@ -78,6 +78,30 @@ def test_two_passes_are_told_against_one() -> None:
     assert "3 epochs, 8 of each kind" in text
     assert "| one | 2.00 | 1.90 to 2.10 | 1.00 |" in text
     assert "| two | 2.20 | 2.15 to 2.40 | 1.10 |" in text
+
+
+def test_precisions_are_told_apart_by_their_interval() -> None:
+    found = {
+        "float32": [0.9, 0.95],
+        "difference": -0.0012,
+        "interval": [-0.004, 0.0016],
+        "margin": 0.01,
+        "equivalent": True,
+    }
+    text = precision(
+        {
+            "machine": {"processor": "a processor"},
+            "sets": {
+                "digits": {"clean_accuracy": found, "attack_success_rate": found},
+                "nmnist": {"clean_accuracy": found | {"equivalent": False}},
+            },
+        }
+    )
+    assert "from 2 seeds in both precisions on a processor" in text
+    same = "92.5% | -0.12% | -0.40% to +0.16% | 1.00%"
+    assert f"| digits | clean accuracy | {same} | yes |" in text
+    assert f"| digits | attack success rate | {same} | yes |" in text
+    assert f"| nmnist | clean accuracy | {same} | not shown |" in text
 
 
 LAYER = {
