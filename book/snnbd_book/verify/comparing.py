@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from scipy.stats import t as student
 
 from snnbd_book.runs import Record
-from snnbd_book.verify.groups import FIRST_LOSS, Groups, figures, rates
+from snnbd_book.verify.groups import FIRST_LOSS, Groups, figures, measured, rates
 from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.metrics.stealth import Stealth
 from snnbd_core.triggers import Recipe
@@ -102,9 +102,8 @@ def _alike(record: Record, again: Record) -> bool:
 def _structure(record: Record, again: Record) -> list[str]:
     before, after = rates(record), rates(again)
     faults = []
-    if set(figures(record)) != set(figures(again)):
-        odd = sorted(set(figures(record)) ^ set(figures(again)))
-        faults.append(f"only one of both has {', '.join(odd)}")
+    if odd := measured(record) ^ measured(again):
+        faults.append(f"only one of both has {', '.join(sorted(odd))}")
     for name in before.keys() & after.keys():
         if before[name].total != after[name].total:
             faults.append(f"{name} counts {before[name].total} samples, now {after[name].total}")

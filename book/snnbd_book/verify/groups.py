@@ -80,6 +80,11 @@ def figures(record: Record) -> dict[str, float]:
     return found
 
 
+def measured(record: Record) -> set[str]:
+    """Names of all that a record's report holds, whatever its values."""
+    return {name for name, value in _parts(record).items() if value is not None}
+
+
 def rates(record: Record) -> dict[str, Rate]:
     """All rates of a record's report, by name."""
     return {name: value for name, value in _parts(record).items() if isinstance(value, Rate)}
