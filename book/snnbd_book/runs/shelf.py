@@ -19,21 +19,36 @@ CHANGES_NO_NUMBER = True
 _KEY = re.compile(rb'\{"record":"([^"]+-([0-9a-f]{12}))"')
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+Index = dict[str, list[tuple[int, bytes]]]
+"""Hash -> number and text of its lines; "" -> lines that do not begin as a record does."""
+
 
 class Shelf:
     """The records of one data set in one file.
 
     Args:
         path: the file; it need not be there.
+        steady: True reads it once, for whoever looks for many records; False at each look.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, steady: bool = False) -> None:
         self.path = path
+        self._steady = steady
+        self._read: Index | None = None
 
     @classmethod
-    def of(cls, experiment: Experiment, folder: Path) -> Shelf:
-        """The file of a folder that an experiment's record belongs to."""
-        return cls(folder / f"{experiment.data}.jsonl")
+    def of(
+        cls, experiment: Experiment, folder: Path, opened: dict[Path, Shelf] | None = None
+    ) -> Shelf:
+        """The file of a folder that an experiment's record belongs to.
+
+        Args:
+            experiment: whose.
+            folder: of the files.
+            opened: those that are read already, for whoever looks for many records.
+        """
+        path = folder / f"{experiment.data}.jsonl"
+        return cls(path) if opened is None else opened.setdefault(path, cls(path, steady=True))
 
     def find(self, experiment: Experiment) -> Record | None:
         """The experiment's record; None if there is none.
@@ -87,6 +102,7 @@ class Shelf:
         """
         folder = self.path.parent
         with locked(folder / ".locks" / f"{self.path.name}.lock"):
+            self._read = None  # another process may have written since
             new = {record.experiment.hash: record.to_line() for record in records}
             old = (
                 line
@@ -106,11 +122,17 @@ class Shelf:
                     "was written. Free some space there, or point $SNNBD_RESULTS at a folder with "
                     "more",
                 ) from error
+            self._read = None
         return self.path
 
     @property
-    def _index(self) -> dict[str, list[tuple[int, bytes]]]:
-        """Hash -> number and text of its lines; "" -> lines that do not begin as a record does."""
+    def _index(self) -> Index:
+        """What the file holds, read again where it may have changed."""
+        if self._read is None or not self._steady:
+            self._read = self._looked_up()
+        return self._read
+
+    def _looked_up(self) -> Index:
         content = self.path.read_bytes() if self.path.exists() else b""
         seen = _SEEN.get(self.path)
         if seen is None or seen[0] != content:
@@ -121,11 +143,11 @@ class Shelf:
         return f"line {number} of {self.path}"
 
 
-_SEEN: dict[Path, tuple[bytes, dict[str, list[tuple[int, bytes]]]]] = {}
+_SEEN: dict[Path, tuple[bytes, Index]] = {}
 
 
-def _indexed(content: bytes) -> dict[str, list[tuple[int, bytes]]]:
-    found: dict[str, list[tuple[int, bytes]]] = {}
+def _indexed(content: bytes) -> Index:
+    found: Index = {}
     for number, line in enumerate(content.splitlines(keepends=True), start=1):
         if line.strip():
             match = _KEY.match(line)

@@ -43,8 +43,17 @@ def project_dir() -> Path:
     return here
 
 
-def stored(experiment: Experiment, results: Path | str | None = None) -> Record | None:
+def stored(
+    experiment: Experiment,
+    results: Path | str | None = None,
+    opened: dict[Path, Shelf] | None = None,
+) -> Record | None:
     """The record that is what a run would give now: of this machine, or a committed one.
+
+    Args:
+        experiment: whose.
+        results: the folder for records; default as `results_dir`.
+        opened: as for `Shelf.of`.
 
     Raises:
         CorruptRecord: its line is damaged or edited.
@@ -53,7 +62,7 @@ def stored(experiment: Experiment, results: Path | str | None = None) -> Record 
     """
     folder = results_dir(results)
     for place in (folder, folder / RECORDED):
-        record = Shelf.of(experiment, place).find(experiment)
+        record = Shelf.of(experiment, place, opened).find(experiment)
         if record is None:
             continue
         if record.provenance.staleness(experiment, resolve(experiment).fingerprint) is None:
@@ -75,32 +84,44 @@ def recorded(experiment: Experiment, results: Path | str | None = None) -> Recor
     return record
 
 
-def at_hand(experiment: Experiment, results: Path | str | None = None) -> Record | None:
+def at_hand(
+    experiment: Experiment,
+    results: Path | str | None = None,
+    opened: dict[Path, Shelf] | None = None,
+) -> Record | None:
     """The record that the book shows: a committed one, whichever code made it, else `stored`.
 
     `verify` proves committed records, and ``snnbd stale`` lists those of older code. One of
     another data set than the one here is passed over.
 
+    Args:
+        experiment, results, opened: as for `stored`.
+
     Raises:
         CorruptRecord, ValueError, DataNotFound: as `stored`.
     """
-    try:
-        record = recorded(experiment, results)
-    except LookupError:
-        return stored(experiment, results)
-    try:
-        here = resolve(experiment).fingerprint
-    except DataNotFound:
+    folder = results_dir(results)
+    record = Shelf.of(experiment, folder / RECORDED, opened).find(experiment)
+    if record is not None and _of_this_data(record):
         return record
-    return record if record.provenance.dataset == here else stored(experiment, results)
+    return stored(experiment, folder, opened)
 
 
 def recorded_of(
     experiments: Iterable[Experiment], results: Path | str | None = None
 ) -> dict[str, Record]:
     """The records of some experiments that are `at_hand`, by hash."""
-    found = {wanted.hash: at_hand(wanted, results) for wanted in experiments}
+    opened: dict[Path, Shelf] = {}
+    found = {wanted.hash: at_hand(wanted, results, opened) for wanted in experiments}
     return {hash_: record for hash_, record in found.items() if record is not None}
+
+
+def _of_this_data(record: Record) -> bool:
+    """Whether the record's data set is the one here, or there is none to compare with."""
+    try:
+        return record.provenance.dataset == resolve(record.experiment).fingerprint
+    except DataNotFound:
+        return True
 
 
 def all_recorded(results: Path | str | None = None) -> list[Record]:

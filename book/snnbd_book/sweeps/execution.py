@@ -46,6 +46,7 @@ from rich.console import Console
 
 from snnbd_book import runs
 from snnbd_book.runs import Experiment, Record
+from snnbd_book.runs.shelf import Shelf
 from snnbd_book.sweeps.display import Display
 from snnbd_book.sweeps.frame import to_frame
 from snnbd_book.sweeps.workers import client_of, fitting
@@ -109,8 +110,9 @@ def run(
         scheduler = scheduler or os.environ.get("SNNBD_SCHEDULER") or None
     folder = runs.results_dir(results)
     records: dict[str, Record] = {}
+    opened: dict[Path, Shelf] = {}
     for item in () if fresh else items:
-        found = runs.stored(item, folder)
+        found = runs.stored(item, folder, opened)
         if found is not None:
             records[item.hash] = found
     todo = [item for item in items if item.hash not in records]
@@ -140,14 +142,14 @@ def records(experiments: Sequence[Experiment], *, device: str = "auto") -> dict[
         RuntimeError: a run failed; has its traceback.
         CorruptRecord, DataNotFound, SchedulerUnreachable: as `run`.
     """
-    found = {item.hash: runs.at_hand(item) for item in experiments}
-    missing = [item for item in experiments if found[item.hash] is None]
+    found = runs.recorded_of(experiments)
+    missing = [item for item in experiments if item.hash not in found]
     if missing:
         errors = run(missing, device=device, keep_networks=True)["error"].dropna()
         if len(errors):
             raise RuntimeError(f"a run failed:\n{errors.iloc[0]}")
-        found |= {item.hash: runs.stored(item) for item in missing}
-    return {hash_: record for hash_, record in found.items() if record is not None}
+        found |= runs.recorded_of(missing)
+    return found
 
 
 def _ordered(todo: Sequence[Experiment]) -> list[Experiment]:
