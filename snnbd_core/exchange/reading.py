@@ -75,7 +75,7 @@ def read_nir(
         if len(graph.shapes[graph.output]) > 1:
             graph.add("flat", Folded(nn.Flatten()), [graph.output])
     frame = graph.shapes[SOURCE] + (1,) * (3 - len(graph.shapes[SOURCE]))
-    return adapt(graph, input_shape=frame, classes=classes)  # type: ignore[arg-type]
+    return adapt(graph, input_shape=frame, classes=classes)  # type: ignore[arg-type]  # three long
 
 
 def _lay(

@@ -67,7 +67,7 @@ def _graph(net: nn.Module, input_shape: Shape | None) -> Graph:
     if isinstance(net, Adapted) and isinstance(net.net, Graph):
         return net.net
     if isinstance(net, nn.Sequential) and input_shape is not None:
-        net = Network(list(net), tuple(input_shape), 1, voters=1)  # type: ignore[arg-type]
+        net = Network(list(net), tuple(input_shape), 1, voters=1)  # type: ignore[arg-type]  # length unknown
     if not isinstance(net, Network) or net.encoder is not None:
         raise ValueError(
             f"net={type(net).__name__} cannot be written: allowed is a network of sb.networks "
@@ -94,7 +94,7 @@ def _append(graph: Graph, layer: nn.Module, source: str) -> str:
     if isinstance(layer, LIF | Gain):
         return graph.add(name, layer, [source])
     if isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size == 1:
-        layer = nn.AvgPool2d(graph.shapes[source][1:])  # type: ignore[arg-type]
+        layer = nn.AvgPool2d(graph.shapes[source][1:])  # type: ignore[arg-type]  # two are left
     if not isinstance(layer, nn.MaxPool2d):
         return graph.add(name, Folded(layer), [source])
     spikes = source != SOURCE and isinstance(graph.nodes[source], LIF)

@@ -202,7 +202,7 @@ class View:
             raise self.blind("one chain of layers", f"it has {counts} of neurons")
         found, channels = [], None
         for layer in self.weights:
-            weight: Tensor = layer.module.weight.detach()  # type: ignore[operator]
+            weight: Tensor = layer.module.weight.detach()  # type: ignore[operator]  # a layer with weights
             channels = weight.shape[1] if channels is None else channels
             found.append(weight.reshape(len(weight), channels, -1).norm(dim=2))
             channels = len(weight)

@@ -269,7 +269,7 @@ def test_everything_is_poisoned_as_our_own_sets_are() -> None:
 def test_our_own_sets_are_given_back_as_they_are() -> None:
     train, test = load("digits")
     assert as_set(train) is train and train.kind == "image" and train.spaces == ("image",)
-    part = as_set(Subset(Subset(train, [5, 3, 8]), np.array([2, 0])), classes=10)  # type: ignore[arg-type]
+    part = as_set(Subset(Subset(train, [5, 3, 8]), np.array([2, 0])), classes=10)  # type: ignore[arg-type]  # the test
     assert type(part) is type(train)
     assert part.fingerprint == train.subset([5, 3, 8]).subset([2, 0]).fingerprint
     both = as_set(ConcatDataset([test, train]))

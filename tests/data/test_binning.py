@@ -139,7 +139,7 @@ def test_one_event_and_a_burst_in_one_microsecond_fill_one_frame() -> None:
         burst = events_on_sensor(0, count)
         burst["t"] = 7
         for by in ("number", "time"):
-            assert bin_events(burst, 1, SENSOR, by).sum() == count  # type: ignore[arg-type]
+            assert bin_events(burst, 1, SENSOR, by).sum() == count  # type: ignore[arg-type]  # a str
 
 
 def test_frames_of_one_microsecond_are_the_shortest() -> None:

@@ -78,7 +78,7 @@ def test_the_examples_of_the_reference_run(project: Path) -> None:
 def test_numbers_of_numpy_are_numbers() -> None:
     ours = from_events([recording(0)], [0], SENSOR, 4)
     sensor: Any = tuple(np.array(SENSOR))
-    same = from_events([recording(0)], [np.uint8(0)], sensor, np.int64(4))  # type: ignore[arg-type]
+    same = from_events([recording(0)], [np.uint8(0)], sensor, np.int64(4))  # type: ignore[arg-type]  # the test
     assert same.fingerprint == ours.fingerprint
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import warnings
 
@@ -25,6 +26,7 @@ with warnings.catch_warnings():
     spikingjelly = importlib.import_module("spikingjelly.activation_based")
     export_spikingjelly = importlib.import_module("spikingjelly.activation_based.nir_exchange")
 
+# The libraries warn of their own code while they export and import; ours has its own tests.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -116,8 +118,8 @@ def snntorch_net(first, last, **settings):
     return net, graph
 
 
-RLEAKY = lambda **settings: snntorch.RLeaky(linear_features=5, **settings)  # noqa: E731
-SYNAPTIC = lambda **settings: snntorch.Synaptic(alpha=torch.ones(3) / 4, **settings)  # noqa: E731
+RLEAKY = functools.partial(snntorch.RLeaky, linear_features=5)
+SYNAPTIC = functools.partial(snntorch.Synaptic, alpha=torch.ones(3) / 4)
 LEAKY = [lambda **settings: snntorch.Leaky(**settings)] * 2
 
 

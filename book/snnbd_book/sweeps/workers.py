@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,7 +55,7 @@ def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]
         "distributed.admin.system-monitor.interval": "10s",
     }
     with (
-        _put_back(*variables, "PYTHONHASHSEED", "__DASK_PARENT_PID"),
+        _environment(variables, "PYTHONHASHSEED", "__DASK_PARENT_PID"),
         _main_not_imported(),
         dask.config.set(settings),
         LocalCluster(
@@ -87,9 +87,18 @@ def answering(scheduler: str) -> str:
 
 
 @contextmanager
-def _put_back(*names: str) -> Iterator[None]:
-    """Gives environment variables back as they were: Dask sets its workers' in this process."""
+def _environment(values: Mapping[str, object], *others: str) -> Iterator[None]:
+    """Environment variables for processes that start here, given back as they were.
+
+    Dask's own settings for its workers give way to what is set here already.
+
+    Args:
+        values: what to set.
+        *others: what Dask sets in this process.
+    """
+    names = (*values, *others)
     before = {name: os.environ.get(name) for name in names}
+    os.environ.update({name: str(value) for name, value in values.items()})
     try:
         yield
     finally:
