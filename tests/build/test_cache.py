@@ -101,6 +101,29 @@ def test_a_change_in_pins_claims_or_recorded_results_changes_every_key(
     assert set(before).isdisjoint(keys(book))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "book/intro.md",
+        "notebooks/01_one.md",
+        "results/run.jsonl",
+        "_config.yml",
+        "_build/html/book/intro.html",
+    ],
+)
+def test_any_change_of_source_record_or_page_is_a_change_of_the_whole(
+    book: Book, name: str
+) -> None:
+    before = stored_chapters.everything(book, Parameters())
+    assert stored_chapters.everything(book, Parameters()) == before
+    assert stored_chapters.everything(book, Parameters(seed=1)) != before
+    path = book.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("\nMore.\n")
+    assert stored_chapters.everything(book, Parameters()) != before
+
+
 def test_compiled_files_and_results_of_local_runs_change_no_key(book: Book, library: Path) -> None:
     before = keys(book)
     (library / "a.pyc").write_bytes(b"compiled")

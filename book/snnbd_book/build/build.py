@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from snnbd_book.build import findings, pdf, performance, preface, repeating, reproduction
+from snnbd_book.build import cache, findings, pdf, performance, preface, repeating, reproduction
 from snnbd_book.build.check import check
 from snnbd_book.build.execute import execute, shared_workers
 from snnbd_book.build.pairing import check_pairs
@@ -31,6 +31,13 @@ def build(book: Book, parameters: Parameters, *, only: str | None = None, consol
         ValueError: no chapter is called ``only``.
     """
     chapters = book.select(only)
+    whole = book.build / "whole"
+    if only is None and _is_whole(book, parameters, whole):
+        for chapter in chapters:
+            console.print(f"{chapter.name}: nothing changed since it was executed")
+        console.print("HTML: nothing changed since it was rendered")
+        pdf.write(book, console)
+        return book.html / "index.html"
     if problems := check_pairs(book) + findings.check(book):
         raise BookError("\n".join(problems))
     pages = None if only is None else [chapter.page for chapter in chapters]
@@ -64,7 +71,18 @@ def build(book: Book, parameters: Parameters, *, only: str | None = None, consol
     pdf.write(book, console)
     if problems := check(book):
         raise BookError("the book is not whole:\n" + "\n".join(problems))
+    whole.write_text(cache.everything(book, parameters), encoding="utf-8")
     return book.html / "index.html"
+
+
+def _is_whole(book: Book, parameters: Parameters, mark: Path) -> bool:
+    """Whether a build ended well and nothing has changed since, in its sources or its pages."""
+    printed = (book.html / pdf.NAME).is_file() or pdf.browser() is None
+    return (
+        printed
+        and mark.is_file()
+        and mark.read_text(encoding="utf-8") == cache.everything(book, parameters)
+    )
 
 
 def _single(book: Book, executed: dict[str, Path], name: str, console: Console) -> Path:

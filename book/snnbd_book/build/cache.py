@@ -16,8 +16,11 @@ import nbformat
 import snnbd_book
 import snnbd_core
 from snnbd_book.build.settings import Book, Chapter, Parameters
+from snnbd_book.runs import results_dir
 
 DISTRIBUTION = "snnbd"
+_COMPILED = (".pyc", ".nbc", ".nbi")
+_SOURCES = ("book", "notebooks", "claims", "results", "benchmarks/results")
 _NOT_OF_CHAPTERS = ("build", "verify", "cli.py")
 
 
@@ -30,18 +33,33 @@ def key(chapter: Chapter, parameters: Parameters) -> str:
     Python, and, outside the quick profile, the folder that real data is read from.
     """
     digest = hashlib.sha256()
-    facts = {
-        "parameters": parameters.values,
-        "python": platform.python_version(),
-        "versions": installed_versions(),
-        "data": os.environ.get("SNNBD_DATA", "") if parameters.profile != "quick" else "",
-    }
+    real = parameters.profile != "quick"
+    facts = {**_facts(parameters), "data": os.environ.get("SNNBD_DATA", "") if real else ""}
     digest.update(json.dumps(facts, sort_keys=True).encode())
     digest.update(json.dumps(_code(chapter.notebook)).encode())
     for path in _inputs(chapter.root):
         digest.update(f"\n{path.name} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def everything(book: Book, parameters: Parameters) -> str:
+    """Hash of all that a build of the whole book depends on, and of what it built.
+
+    Where it is what it was after a build that ended well, there is nothing to do: all else would
+    read every record and every page again.
+    """
+    digest = hashlib.sha256()
+    facts = {**_facts(parameters), "data": os.environ.get("SNNBD_DATA", "")}
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    folders = [book.root / name for name in _SOURCES]
+    folders += [book.html, results_dir(), *_packages()]
+    files = {path for folder in folders for path in folder.rglob("*")} | set(book.root.glob("*.*"))
+    for path in sorted(files):
+        if path.is_file() and path.suffix not in _COMPILED:
+            digest.update(f"\n{path} {path.stat().st_size}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def stored(book: Book, chapter: Chapter, parameters: Parameters) -> Path:
@@ -69,6 +87,18 @@ def installed_versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in sorted(names)}
 
 
+def _facts(parameters: Parameters) -> dict[str, object]:
+    return {
+        "parameters": parameters.values,
+        "python": platform.python_version(),
+        "versions": installed_versions(),
+    }
+
+
+def _packages() -> list[Path]:
+    return [Path(package.__file__ or "").parent for package in (snnbd_core, snnbd_book)]
+
+
 def _code(notebook: Path) -> list[list[object]]:
     """Source and tags of all code cells."""
     cells = nbformat.read(notebook, as_version=4).cells
@@ -78,12 +108,11 @@ def _code(notebook: Path) -> list[list[object]]:
 
 
 def _inputs(root: Path) -> Iterable[Path]:
-    packages = [Path(package.__file__ or "").parent for package in (snnbd_core, snnbd_book)]
     files = [
         path
-        for package in packages
+        for package in _packages()
         for path in package.rglob("*")
-        if path.suffix not in (".pyc", ".nbc", ".nbi")
+        if path.suffix not in _COMPILED
         and path.relative_to(package).parts[0] not in _NOT_OF_CHAPTERS
     ]
     files += (root / "claims").rglob("*.yaml")
