@@ -21,6 +21,7 @@ from snnbd_book.drawings import (
     a_trigger_at_the_input,
     badsnn,
     learning_rules,
+    neuromorphic_triggers,
     spiking_neurons,
     stealthier_triggers,
 )
@@ -482,3 +483,23 @@ def test_bars_are_a_picture_with_as_long_a_bar_as_the_share():
     full, half = (figures.draw_bars({"x": share}) for share in (1.0, 0.5))
     blue = [((one[..., 2] > 150) & (one[..., 0] < 60)).any(axis=0).sum() for one in (full, half)]
     assert blue[0] == pytest.approx(2 * blue[1], rel=0.05)
+
+
+class Fixed(torch.nn.Module):
+    """Votes 1 and 0.5, whatever it sees."""
+
+    def forward(self, frames):
+        return torch.tensor([[1.0, 0.5]]).expand(frames.shape[1], 2)
+
+
+def test_votes_grow_below_their_recording():
+    frames = torch.zeros(2, 2, 8, 10)
+    page = neuromorphic_triggers.animate_votes(
+        Fixed(), [frames, frames], label=1, target=0, alt="a", name="one"
+    )
+    uris = re.findall(r'"data:image/png;base64,([^"]+)"', page.data)[-2:]
+    images = [np.asarray(Image.open(io.BytesIO(base64.b64decode(uri)))) / 255 for uri in uris]
+    assert [image.shape[:2] for image in images] == [(8 + 13, 10 + 2 + 10)] * 2
+    for image, (target, label) in zip(images, ((6, 3), (12, 6)), strict=True):
+        for column, height in ((1, target), (4, label), (13, target), (16, label)):
+            assert int((image[:, column, :3] < 1).any(axis=1).sum()) == height + 1  # a line at zero
