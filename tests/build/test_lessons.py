@@ -10,7 +10,12 @@ import jupytext
 import pytest
 from nbformat import NotebookNode
 
-LESSONS = ("02_neuromorphic_triggers", "03_stealthier_triggers", "04_learning_rules")
+LESSONS = (
+    "02_neuromorphic_triggers",
+    "03_stealthier_triggers",
+    "04_learning_rules",
+    "05_badsnn",
+)
 """Chapters in the shape of a lesson; a chapter is entered here when it is one."""
 
 LINES, COLUMNS, VISIBLE, WORDS, BULLETS = 25, 76, 200, 2800, 5  # 76 columns are not cut at 1280 px
