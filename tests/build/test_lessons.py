@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 
 LESSONS = (
     "02_neuromorphic_triggers",
+    "03_stealthier_triggers",
     "04_learning_rules",
     "05_badsnn",
     "06_poison_in_the_data",
