@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import nir
 import numpy as np
 
@@ -82,4 +84,4 @@ def graph(side: int = SIDE, outputs: int = CLASSES, scale: float = 0.5) -> nir.N
         "output": nir.Output(np.array([outputs])),
     }
     names = list(nodes)
-    return nir.NIRGraph(nodes, list(zip(names, names[1:], strict=False)), type_check=False)
+    return nir.NIRGraph(nodes, list(itertools.pairwise(names)), type_check=False)

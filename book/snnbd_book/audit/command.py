@@ -209,8 +209,10 @@ def _samples(
 ) -> list[tuple[str, str]]:
     """On which samples."""
     many = f"{where}: {len(clean)} samples of {clean.classes} classes, {per_class} of each used"
-    cutting = clean.kind == "frames" and cut is not None
-    return [("Clean samples", many), *([("Recordings cut to", str(cut))] if cutting else [])]
+    if cut is None or clean.kind != "frames" or "events" not in clean.spaces:
+        return [("Clean samples", many)]
+    steps = len(clean[0][0])
+    return [("Clean samples", many), ("Recordings cut to", str(Cut(steps, cut.window)))]
 
 
 def _read_card(path: Path) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def events(data: bytes, size: SensorSize, name: str) -> Events:
             if missing:
                 raise CorruptData(f"{name}: has no array {missing[0]}; x, y, t and p are needed")
             columns = [found[field] for field in FIELDS]
-            return check_events(np.rec.fromarrays(columns, names="x,y,t,p"), size)
+            return check_events(_rows(columns), size)
         return check_events(only, size) if only.dtype.names else gesture_npy(data, size, name)
     except CorruptData:
         raise
@@ -65,7 +65,20 @@ def events(data: bytes, size: SensorSize, name: str) -> Events:
         raise CorruptData(f"{name}: {error}") from error
 
 
+def _rows(columns: Sequence[Numbers]) -> Events:
+    """Columns of the `FIELDS` as one structured array."""
+    shapes = {column.shape for column in columns}
+    if len(shapes) > 1:
+        raise ValueError(f"x, y, t and p have the shapes {sorted(shapes)}: allowed is one shape")
+    kinds = [(field, column.dtype) for field, column in zip(FIELDS, columns, strict=True)]
+    rows = np.empty(columns[0].shape, kinds)
+    for field, column in zip(FIELDS, columns, strict=True):
+        rows[field] = column
+    return rows
+
+
 def image(data: bytes, name: str) -> Any:
+    """A picture as PIL has it, of a size that fits into memory."""
     from PIL import Image
 
     try:

@@ -59,7 +59,7 @@ def find(where: Path) -> Found:
     if not pairs:
         allowed = ", ".join(ending for kind in KINDS for ending in kind)
         raise DataNotFound(f"--data {where} holds no clean sample: looked for {allowed}")
-    kinds = {_kind(file.member) for file, _ in pairs}
+    kinds = {_kind(file.member) or () for file, _ in pairs}
     if len(kinds) > 1:
         told = " and ".join(sorted("/".join(kind) for kind in kinds))
         raise ValueError(f"--data {where} holds files of several kinds, {told}: leave one of them")

@@ -63,7 +63,9 @@ class Cut:
 class Source(Protocol):
     """Recordings one by one, as `snnbd_core.data.recordings` has them."""
 
-    sensor_size: SensorSize
+    @property
+    def sensor_size(self) -> SensorSize:
+        """(W, H, 2) in pixels."""
 
     def __len__(self) -> int: ...
 
