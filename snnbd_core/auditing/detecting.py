@@ -93,12 +93,12 @@ def detectors(case: Case) -> dict[Any, float]:
     frames = data.kind == "frames"
     steps = min(data.frames, STEPS) if frames else case.bench.steps
     high, share = (10.0, steps / data.frames) if frames else (1.0, 1.0)
-    stimulated = 3 * 20 * sum(layer.channels for layer in case.bench.view.layers[:-1])
+    stimulated = 3 * 16 * sum(layer.channels for layer in case.bench.view.layers[:-1])
     return {
         NoiseResponse(frames=steps): 4 * 64 * share,
         PotentialMargins(frames=steps, high=high): 3 * 4 * 60 * classes * share,
-        NeuralCleanse(iterations=30, samples=20): 3 * 30 * 20 * classes,
-        BrainStimulation(samples=20, candidates=5, iterations=30): stimulated + 3 * 30 * 20 * 5,
+        NeuralCleanse(iterations=30, samples=16): 3 * 30 * 16 * classes,
+        BrainStimulation(samples=16, candidates=3, iterations=20): stimulated + 3 * 20 * 16 * 3,
     }
 
 
