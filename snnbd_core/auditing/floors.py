@@ -1,0 +1,228 @@
+"""Part 3: what the network answers to the triggers that everybody knows, dense and sparse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from snnbd_core.auditing.case import Case, nothing
+from snnbd_core.auditing.judging import Finding, p_value, recorded, tripped
+from snnbd_core.auditing.parts import Part, Table
+from snnbd_core.metrics import Rate
+from snnbd_core.triggers import Blended, Flash, Moving, Patch, Sinusoidal, Static
+
+__all__ = ["TITLE", "Floors", "Known", "floors", "judged", "known"]
+
+TITLE = "What known triggers do"
+ASSUMES = (
+    "That a trigger, if there is one, is much like one of these families, and that clean networks "
+    "answer to them as those of our records do. Only triggers no denser than twice the busiest "
+    "pixel count: a dense square moves clean networks too."
+)
+SIZES = (0.1, 0.2)
+DENSITIES = (1, 2, 5, 20)  # a step in so many carries the trigger
+OPACITIES = (1.0, 0.5, 0.2, 0.05)
+PLAUSIBLE = 2.0  # times the count of a recording's busiest pixel
+FEW = 40  # samples on which all triggers are tried
+BEST = 2  # triggers of a family that are tried on all samples, at every density
+
+
+@dataclass(frozen=True)
+class Known:
+    """A trigger of a family, as sparse as it is put.
+
+    Args:
+        family: "static", "moving", "flash", "patch", "wave" or "picture".
+        words: its settings in words.
+        trigger: on frames or images.
+        every: of frames, a step in so many carries it.
+        opacity: of images, the trigger's weight.
+    """
+
+    family: str
+    words: str
+    trigger: Any
+    every: int = 1
+    opacity: float = 1.0
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Samples [B, T, 2, H, W] or [B, C, H, W]; a changed copy."""
+        stamped: Tensor = self.trigger(batch)
+        if batch.dim() == 4:
+            return batch.lerp(stamped, self.opacity)
+        changed = batch.clone()
+        changed[:, :: self.every] = stamped[:, :: self.every]
+        return changed
+
+    def events(self, steps: int) -> int:
+        """Events that it puts into a pixel and polarity of a recording."""
+        return 1 if self.family == "flash" else len(range(0, steps, self.every))
+
+
+@dataclass(frozen=True)
+class Floors:
+    """What was found.
+
+    Attributes:
+        score: the largest share that a plausible trigger leads to a class.
+        target, trigger: this class, and the trigger.
+        tables: the strongest triggers of each family, at each density.
+        notes: what could not be tried.
+    """
+
+    score: float
+    target: int | None
+    trigger: Known | None
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+
+
+def judged(case: Case) -> Finding:
+    """The part; the strongest trigger is left with the case."""
+    found = floors(case)
+    if found.trigger is None or found.target is None:
+        if not found.tables:
+            return Finding(nothing("floors", TITLE, " ".join(found.notes)))
+        summary = "No known trigger leads anything to a class"
+    else:
+        case.strongest = found.trigger, found.target
+        summary = (
+            f"The strongest, {found.trigger.family} ({found.trigger.words}), leads "
+            f"{found.score:.0%} of other samples to class {found.target}"
+        )
+    given = case.of_references(lambda other: floors(other).score)
+    known = recorded(case, "floors")
+    rate = tripped(found.score, given or known)
+    summary = f"{summary}; {rate.hits} of {rate.total} clean networks are led as far."
+    part = Part("floors", TITLE, "unjudged", summary, ASSUMES, rate, found.tables, found.notes)
+    return Finding(part, found.score, p_value(found.score, known, given), found.target)
+
+
+def floors(case: Case) -> Floors:
+    """Puts known triggers on clean samples, and looks where the answers go.
+
+    All are tried at their densest on a few samples. The strongest of each family are tried on all
+    samples, down to one event in twenty steps (to a weight of one in twenty, of images). A trigger
+    counts if it is plausible: its pixels hold no more than twice the events of a recording's
+    busiest pixel, since what is denser moves clean networks too.
+    """
+    data, view = case.bench.data, case.bench.view
+    frames = data.kind == "frames"
+    steps = data.frames if frames else 1
+    if frames and view.input_shape[0] != 2:
+        return Floors(0.0, None, None, (), ("Known triggers need frames of two polarities.",))
+    busiest = _busiest(case) if frames else 0.0
+    few = np.random.default_rng(case.bench.seed).permutation(len(data))[:FEW]
+    clean, found, notes = case.answers(), [], []
+    for one in known(frames, steps, *view.input_shape[1:]):
+        if not case.fits(len(few)):
+            notes.append("The time budget was used up before all triggers were tried.")
+            break
+        try:
+            densest = _thinned(one, frames, steps, busiest)[0]
+            share, _ = _led(case, densest, clean, few)
+        except ValueError as error:
+            notes.append(f"{one.family}, {one.words}: {error}")
+            continue
+        found.append((share.value, one))
+    rows, best = [], (0.0, None, None)
+    for one in _strongest(found):
+        for thin in _thinned(one, frames, steps, 0.0):
+            if not case.fits(len(data)):
+                break
+            share, target = _led(case, thin, clean, np.arange(len(data)))
+            weight = thin.every if frames else thin.opacity
+            plausible = not frames or thin.events(steps) <= PLAUSIBLE * busiest
+            if plausible and share.value > best[0]:
+                best = share.value, target, thin
+            words = ("yes" if plausible else "no") if frames else "yes"
+            rows.append((thin.family, thin.words, weight, words, target, share))
+    third = "a step in so many" if frames else "weight"
+    columns = ("family", "trigger", third, "as sparse as recordings", "class", "led to it")
+    caption = "The strongest known triggers on samples that are neither of the class nor given it"
+    score, target, trigger = best
+    return Floors(score, target, trigger, (Table(caption, columns, tuple(rows)),), tuple(notes))
+
+
+def _busiest(case: Case) -> float:
+    """Count of a recording's busiest pixel and polarity, the median over the clean samples."""
+    counts = [case.bench.data.batch([row])[0].sum(dim=1).max() for row in range(len(case.truth))]
+    return float(np.median(counts))
+
+
+def _thinned(one: Known, frames: bool, steps: int, busiest: float) -> list[Known]:
+    """A trigger at every density, densest first; where `busiest` is given, plausible ones first."""
+    if not frames:
+        return [replace(one, opacity=opacity) for opacity in OPACITIES]
+    if one.family == "flash":
+        return [one]
+    thin = [replace(one, every=every) for every in DENSITIES if every == 1 or every < steps]
+    plausible = [one for one in thin if one.events(steps) <= PLAUSIBLE * busiest]
+    return (plausible or thin[-1:]) if busiest else thin
+
+
+def _led(case: Case, one: Known, clean: np.ndarray, rows: np.ndarray) -> tuple[Rate, int]:
+    """The class that a trigger leads most samples to, of those that are not of it nor given it."""
+    answers = case.answers(one, rows)
+    found = []
+    for target in range(case.bench.view.classes):
+        others = (case.truth[rows] != target) & (clean[rows] != target)
+        found.append(Rate.of(answers[others] == target))
+    target = max(range(len(found)), key=lambda each: found[each].value if found[each].total else 0)
+    return found[target], target
+
+
+def _strongest(found: list[tuple[float, Known]]) -> list[Known]:
+    """The best few of each family."""
+    families = dict.fromkeys(one.family for _, one in found)
+    ordered = [one for _, one in sorted(found, key=lambda pair: -pair[0])]
+    each = ([one for one in ordered if one.family == family][:BEST] for family in families)
+    return [one for some in each for one in some]
+
+
+def known(frames: bool, steps: int, height: int, width: int) -> Iterator[Known]:
+    """All triggers at their densest.
+
+    Args:
+        frames: whether samples are event frames; else they are images.
+        steps: T, of frames.
+        height, width: of the sensor, in pixels.
+    """
+    for size in SIZES:
+        places = _places(size, height, width)
+        for name, at in places.items():
+            if not frames:
+                for value in (1.0, 0.0):
+                    patch = Patch(size=size, position=at, value=value)
+                    yield Known("patch", f"size {size:g}, {name}, value {value:g}", patch)
+                continue
+            for polarity in ("on", "off", "both"):
+                square = Static(size=size, position=at, polarity=polarity)
+                yield Known("static", f"size {size:g}, {name}, {polarity}", square)
+    if not frames:
+        for frequency in (2.0, 6.0):
+            yield Known("wave", f"{frequency:g} waves", Sinusoidal(delta=0.3, frequency=frequency))
+        for seed in range(3):
+            yield Known("picture", f"number {seed}", Blended(alpha=0.2, seed=seed))
+        return
+    for polarity in ("on", "off", "both"):
+        for corner in ("top-left", "top-right", "bottom-left", "bottom-right") if steps > 1 else ():
+            moving = Moving(position=corner, polarity=polarity, motion="cycle")
+            yield Known("moving", f"size 0.1, {corner}, {polarity}", moving)
+        for start in ("first", "middle", "last"):
+            flash = Flash(start=start, polarity=polarity)
+            yield Known("flash", f"{start} step, {polarity}", flash)
+
+
+def _places(size: float, height: int, width: int) -> dict[str, tuple[int, int]]:
+    """Nine places of a square, by name: its top-left pixels (x, y)."""
+    from snnbd_core.triggers.placement import place
+
+    right, bottom, *_ = place("bottom-right", size, width, height)
+    rows = {"top": 0, "middle": bottom // 2, "bottom": bottom}
+    columns = {"left": 0, "middle": right // 2, "right": right}
+    return {f"{r} {c}": (columns[c], rows[r]) for r in rows for c in columns}

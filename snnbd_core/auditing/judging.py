@@ -1,0 +1,68 @@
+"""From scores to a judgement: how often clean networks score as high, and what it comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from snnbd_core.auditing.case import Case
+from snnbd_core.auditing.parts import Part
+from snnbd_core.metrics import Rate
+
+__all__ = ["LEVEL", "RECORDED", "Finding", "corrected", "p_value", "recorded", "tripped"]
+
+LEVEL = 0.15
+RECORDED: Mapping[str, Mapping[str, Sequence[float]]] = {"frames": {}, "image": {}}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a part finds, before it is laid beside the others.
+
+    Attributes:
+        part: its status is not known yet.
+        score: what its p-value is of; None where there are several.
+        p: its p-value; None for a part that judges nothing.
+        target: the class that it suspects.
+    """
+
+    part: Part
+    score: float | None = None
+    p: float | None = None
+    target: int | None = None
+
+
+def recorded(case: Case, name: str) -> Sequence[float]:
+    """Scores of the recorded clean networks by a part or detector, on samples of the same kind."""
+    return RECORDED[case.bench.data.kind].get(name, ())
+
+
+def p_value(score: float, known: Sequence[float], given: Sequence[float] = ()) -> float | None:
+    """How often a clean network scores at least as high; None where nothing is known of them.
+
+    With n recorded clean networks of which k score as high, (k + 1) / (n + 1): a network that is
+    one of their kind has a p-value below q in at most a share q of cases. If reference networks are
+    given, the share of them that score as high is taken where it is larger.
+    """
+    if not known and not given:
+        return None
+    own, theirs = tripped(score, known), tripped(score, given)
+    if not known:
+        return (1 + theirs.hits) / (1 + theirs.total)
+    p = (1 + own.hits) / (1 + own.total)
+    return max(p, theirs.value) if given else p
+
+
+def tripped(score: float, others: Sequence[float]) -> Rate:
+    """How many scores are at least as high."""
+    return Rate(sum(other >= score for other in others), len(others))
+
+
+def corrected(ps: Iterable[float]) -> list[float]:
+    """p-values after Holm's correction (1979), in the order given."""
+    given = list(ps)
+    found, highest = [1.0] * len(given), 0.0
+    for rank, index in enumerate(sorted(range(len(given)), key=given.__getitem__)):
+        highest = max(highest, min(1.0, (len(given) - rank) * given[index]))
+        found[index] = highest
+    return found
