@@ -32,7 +32,7 @@ def test_a_suspicious_network_ends_with_status_1_and_a_whole_folder(
 ) -> None:
     status, text, _ = invoked("net.nir", *READ, *DATA)
     assert status == 1
-    assert text.splitlines()[0].startswith("Suspicious. One detector of three")
+    assert text.splitlines()[0].startswith("One detector of three")
     assert sorted(path.name for path in Path("report").iterdir()) == [
         "card.json",
         "report.html",

@@ -21,6 +21,7 @@ from snnbd_book.audit.sets import Cut
 from snnbd_book.audit.writing import check_place, write_report
 from snnbd_core import __version__, auditing, checks
 from snnbd_core.auditing import Audit
+from snnbd_core.auditing.case import drawn
 from snnbd_core.data import IMAGES, SampleSet
 from snnbd_core.defenses import REPAIRS
 from snnbd_core.learning import choose_device
@@ -122,7 +123,6 @@ def audit(
         ]
         given = None if card is None else _read_card(card)
         references = [read_network(path, how) for path in clean_network or ()]
-        settings: dict[str, Any] = {"per_class": per_class, "seed": seed, "device": device}
         with _progress(console) as told_of:
             found = auditing.audit(
                 net,
@@ -132,11 +132,14 @@ def audit(
                 minutes=minutes,
                 repair=repair,
                 progress=told_of,
-                **settings,
+                per_class=per_class,
+                seed=seed,
+                device=device,
             )
         fixed = None
         if repair is not None:
-            fixed = auditing.repaired(net, clean, repair, **settings)
+            used = drawn(clean, per_class, clean.classes, seed)
+            fixed = auditing.repaired(net, used, repair, seed=seed, device=device)
         names = write_report(out, found, about, fixed)
     _tell(found, out, names)
     raise typer.Exit(STATUSES[found.status])
@@ -180,7 +183,7 @@ def _progress(console: Console) -> Iterator[Any]:
 
 def _tell(found: Audit, out: Path, names: Sequence[str]) -> None:
     """The verdict in a few lines."""
-    typer.secho(f"{WORDS[found.status]}. {_line(found.summary)}", bold=True)
+    typer.secho(_line(found.summary), bold=True)
     for part in found.parts:
         status = WORDS[part.status] if part.name in JUDGING else ""
         typer.echo(f"  {_line(part.title)}{': ' if status else ''}{status}")
