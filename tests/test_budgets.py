@@ -28,6 +28,8 @@ PUBLIC = [
     "Report",
     "adapt",
     "attacks",
+    "audit",
+    "auditing",
     "badsnn",
     "data",
     "defenses",
@@ -108,6 +110,7 @@ def test_the_library_shows_its_contract_and_nothing_else() -> None:
 
 ROOMS = (
     "attacks",
+    "auditing",
     "badsnn",
     "data",
     "defenses",

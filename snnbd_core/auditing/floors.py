@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from snnbd_core.auditing.case import Case, nothing
-from snnbd_core.auditing.judging import Finding, p_value, recorded, tripped
+from snnbd_core.auditing.judging import Finding, beside, p_value, recorded, tripped
 from snnbd_core.auditing.parts import Part, Table
 from snnbd_core.metrics import Rate
 from snnbd_core.triggers import Blended, Flash, Moving, Patch, Sinusoidal, Static
@@ -97,7 +97,7 @@ def judged(case: Case) -> Finding:
     given = case.of_references(lambda other: floors(other).score)
     known = recorded(case, "floors")
     rate = tripped(found.score, given or known)
-    summary = f"{summary}; {rate.hits} of {rate.total} clean networks are led as far."
+    summary = f"{summary}; {beside(rate)}."
     part = Part("floors", TITLE, "unjudged", summary, ASSUMES, rate, found.tables, found.notes)
     return Finding(part, found.score, p_value(found.score, known, given), found.target)
 

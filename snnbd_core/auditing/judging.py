@@ -9,7 +9,7 @@ from snnbd_core.auditing.case import Case
 from snnbd_core.auditing.parts import Part
 from snnbd_core.metrics import Rate
 
-__all__ = ["LEVEL", "RECORDED", "Finding", "corrected", "p_value", "recorded", "tripped"]
+__all__ = ["LEVEL", "RECORDED", "Finding", "beside", "corrected", "p_value", "recorded", "tripped"]
 
 LEVEL = 0.15
 RECORDED: Mapping[str, Mapping[str, Sequence[float]]] = {"frames": {}, "image": {}}
@@ -56,6 +56,13 @@ def p_value(score: float, known: Sequence[float], given: Sequence[float] = ()) -
 def tripped(score: float, others: Sequence[float]) -> Rate:
     """How many scores are at least as high."""
     return Rate(sum(other >= score for other in others), len(others))
+
+
+def beside(rate: Rate) -> str:
+    """How many clean networks score as high, in words."""
+    if not rate.total:
+        return "no clean networks are known to lay beside it"
+    return f"{rate.hits} of {rate.total} clean networks score as high"
 
 
 def corrected(ps: Iterable[float]) -> list[float]:

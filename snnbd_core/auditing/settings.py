@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnbd_core.auditing.case import Case, nothing
-from snnbd_core.auditing.judging import Finding, p_value, recorded, tripped
+from snnbd_core.auditing.judging import Finding, beside, p_value, recorded, tripped
 from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.metrics import NO_PREDICTION, Rate
 from snnbd_core.view import NotVisible
@@ -52,9 +52,11 @@ def judged(case: Case, on_card: tuple[str, tuple[Table, ...]]) -> Finding:
     given = case.of_references(lambda other: sweep(other).score)
     known = recorded(case, "settings")
     p = p_value(found.score, known, given)
-    told = f"As they are moved, class {found.target} gains {found.score:.0%} of the samples"
+    told = "As they are moved, no class gains a sample"
+    if found.target is not None:
+        told = f"As they are moved, class {found.target} gains {found.score:.0%} of the samples"
     rate = tripped(found.score, given or known)
-    summary = f"{told}; {rate.hits} of {rate.total} clean networks let a class gain as much. {says}"
+    summary = f"{told}; {beside(rate)}. {says}"
     part = Part(
         "settings", TITLE, "unjudged", summary, ASSUMES, rate, (found.table, *tables), found.notes
     )
