@@ -70,9 +70,20 @@ def audit(status: str = "suspicious", name: str = "conv1") -> Audit:
     return Audit(parts, status, 9 if status == "suspicious" else None, told, card, 0, 10.0)  # type: ignore[arg-type]
 
 
-def graph(side: int = SIDE, outputs: int = CLASSES, scale: float = 0.5) -> nir.NIRGraph:
-    """Inputs [2, side, side], one dense layer, neurons."""
-    weights = np.random.default_rng(0).standard_normal((outputs, 2 * side * side)) * scale
+def templates() -> np.ndarray:
+    """Weights [CLASSES, 2 * SIDE * SIDE] that know the recordings: each class has its own rows."""
+    weights = np.full((CLASSES, 2, SIDE, SIDE), -0.05)
+    for label in range(CLASSES):
+        weights[label, :, 2 * label : 2 * label + 3] = 0.1
+    return weights.reshape(CLASSES, -1)
+
+
+def graph(
+    side: int = SIDE, outputs: int = CLASSES, weights: np.ndarray | None = None
+) -> nir.NIRGraph:
+    """Inputs [2, side, side], one dense layer, neurons; weights are drawn where none are given."""
+    if weights is None:
+        weights = np.random.default_rng(0).standard_normal((outputs, 2 * side * side)) / 2
     size = np.ones(outputs, np.float32)
     neurons = nir.LIF(tau=2 * size, r=2 * size, v_leak=0 * size, v_threshold=size)
     shape = np.array((2, side, side))

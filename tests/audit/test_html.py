@@ -88,7 +88,7 @@ def test_a_rate_is_told_with_its_sample_size_interval_and_bar() -> None:
     assert '12 of 146 <span class="interval">(4.8 to 13.8 %)</span>' in text
     bars = re.findall(r'class="share" x="0" y="2" width="([\d.]+)"', text)
     assert "8.22" in bars and "0.68" in bars
-    assert "not seen" in text and "not a number" in text
+    assert "no value" in text and "not a number" in text
 
 
 @pytest.mark.parametrize("where", ["layer", "about", "status"])
