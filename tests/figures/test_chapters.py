@@ -18,8 +18,8 @@ from sklearn.metrics import roc_auc_score
 import snnbd_core as sb
 from snnbd_book import figures, runs
 from snnbd_book.drawings import (
+    a_trigger_at_the_input,
     badsnn,
-    detecting_backdoors,
     learning_rules,
     spiking_neurons,
     stealthier_triggers,
@@ -387,7 +387,7 @@ def test_traces_and_layers_of_a_network(net):
     batch = torch.rand(4, 1, 8, 8)
     figure = badsnn.draw_layer_rates({"net": net}, {"x": batch}, threshold=0.1, steps=5)
     assert len(figure.axes[0].patches) == 3
-    figure = detecting_backdoors.draw_activity_change(net, batch, batch, steps=5)
+    figure = a_trigger_at_the_input.draw_activity_change(net, batch, batch, steps=5)
     assert np.asarray(figure.axes[0].images[0].get_array()).shape == (3, 5)
     assert not np.asarray(figure.axes[0].images[0].get_array()).any()
     assert all(not layer._overrides for layer in sb.neurons.spiking_layers(net))

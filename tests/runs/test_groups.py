@@ -21,8 +21,11 @@ CHAPTERS = {
     "stealthier_triggers": 102,
     "learning_rules": 177,
     "badsnn": 666,
-    "detecting_backdoors": 521,
-    "removing_backdoors": 540,
+    "poison_in_the_data": 60,
+    "a_backdoor_in_the_network": 353,
+    "a_trigger_at_the_input": 126,
+    "removing_backdoors": 495,
+    "adversarial_robustness": 36,
 }
 
 
