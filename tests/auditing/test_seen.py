@@ -83,7 +83,7 @@ def test_a_planted_pixel_is_found_and_a_clean_network_answers_to_nothing(frames)
 
 
 def test_a_trigger_denser_than_recordings_is_told_and_not_counted():
-    """Forty events of 0.3 in a pixel give twelve spikes, eight give two; a class's own are three."""
+    """Forty events of 0.3 give twelve spikes, eight give two; a class has three of its own."""
     found = floors(made(frames=True, steps=40).planted(3, weight=0.3).case)
     static = [row for row in found.tables[0].rows if row[0] == "static"]
     assert any((row[2:4], row[5]) == ((1, "no"), Rate(45, 45)) for row in static)
