@@ -26,6 +26,7 @@ from torch import nn
 import snnbd_core as sb
 from benchmarks.measure import machine
 from snnbd_book.runs import Experiment, network, resolve
+from snnbd_book.runs.locking import locked
 from snnbd_book.runs.provenance import git_state
 from snnbd_core import triggers
 from snnbd_core.attacks.badsnn import DualSpike
@@ -150,43 +151,54 @@ def main(
 ) -> None:
     """Train and audit networks, and count."""
     torch.set_num_threads(1)
-    done: dict[str, Any] = json.loads(out.read_text()) if out.is_file() else {"networks": {}}
-    commit, dirty = git_state()
+    if records:
+        typer.echo(json.dumps(_records(_read(out)["networks"]), indent=1))
+        return
     ends = time.monotonic() + 60 * minutes
-    for group, attack, run, form in () if records else cases(only):
+    for group, attack, run, form in cases(only):
         key = f"{group}, {attack}, seed {run.seed}, {form}"
-        if key in done["networks"]:
+        if key in _read(out)["networks"]:
             continue
         if time.monotonic() > ends:
             break
-        found = sb.audit(
-            shipped(run, form),
-            resolve(run).test,
-            repair="ChannelLipschitz",
-            device="cpu",
-            steps=run.frames,
-        )
-        right = found.parts[0].tables[1].rows[0][1]
-        assert isinstance(right, Rate)
-        done["networks"][key] = {
-            "group": group,
-            "attack": attack,
-            "form": form,
-            "accuracy": right.value,
-            "scores": scores(found),
-            "seconds": round(sum(part.seconds for part in found.parts), 1),
-            "commit": "-".join(filter(None, [commit, "dirty" if dirty else ""])),
-        }
-        done["machine"] = machine(1)
-        done["rates"] = rates(done["networks"])
-        _write(out, done)
-        typer.echo(f"{key}: {found.status}")
-    if records:
-        typer.echo(json.dumps(_records(done["networks"]), indent=1))
-    else:
-        done["rates"] = rates(done["networks"])
-        _write(out, done)
-    typer.echo(json.dumps(rates(done["networks"]), indent=1))
+        add(out, key, {"group": group, "attack": attack, "form": form, **audited(run, form)})
+        typer.echo(key)
+    typer.echo(json.dumps(add(out)["rates"], indent=1))
+
+
+def audited(run: Experiment, form: str) -> dict[str, Any]:
+    """What an audit finds of a network, and what it took."""
+    begun, (commit, dirty) = time.process_time(), git_state()
+    net = shipped(run, form)
+    trained = time.process_time()
+    test, once = resolve(run).test, "RandomThreshold"
+    found = sb.audit(net, test, repair=once, device="cpu", steps=run.frames)
+    right = found.parts[0].tables[1].rows[0][1]
+    assert isinstance(right, Rate)
+    return {
+        "accuracy": right.value,
+        "scores": scores(found),
+        "training_seconds": round(trained - begun, 1),
+        "audit_seconds": round(time.process_time() - trained, 1),
+        "commit": f"{commit}-dirty" if dirty else commit,
+    }
+
+
+def add(out: Path, key: str = "", found: dict[str, Any] | None = None) -> dict[str, Any]:
+    """All that is known, with a network more; several processes may add to one file."""
+    with locked(out.with_suffix(".lock")):
+        done = _read(out)
+        if found is not None:
+            done["networks"][key] = found
+        done |= {"machine": machine(1), "level": judging.LEVEL, "rates": rates(done["networks"])}
+        text = json.dumps(done, indent=1) + "\n"
+        write_atomically(out, lambda file: file.write(text.encode()))
+    return done
+
+
+def _read(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(out.read_text()) if out.is_file() else {"networks": {}}
+    return found
 
 
 def rates(networks: dict[str, Any]) -> dict[str, Any]:
@@ -213,11 +225,6 @@ def _records(networks: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
         for name, held in one["scores"].items() if kind else ():
             found[kind].setdefault(name, []).append(round(held["score"], 4))
     return {kind: {name: sorted(row) for name, row in one.items()} for kind, one in found.items()}
-
-
-def _write(out: Path, done: dict[str, Any]) -> None:
-    text = json.dumps(done, indent=1) + "\n"
-    write_atomically(out, lambda file: file.write(text.encode()))
 
 
 if __name__ == "__main__":

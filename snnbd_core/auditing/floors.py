@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,40 +112,47 @@ def floors(case: Case) -> Floors:
     """
     data, view = case.bench.data, case.bench.view
     frames = data.kind == "frames"
-    steps = data.frames if frames else 1
     if frames and view.input_shape[0] != 2:
         return Floors(0.0, None, None, (), ("Known triggers need frames of two polarities.",))
-    busiest = _busiest(case) if frames else 0.0
-    few = np.random.default_rng(case.bench.seed).permutation(len(data))[:FEW]
-    clean, found, notes = case.answers(), [], []
-    for one in known(frames, steps, *view.input_shape[1:]):
-        if not case.fits(len(few)):
-            notes.append("The time budget was used up before all triggers were tried.")
+    scale = _Scale(data.frames, _busiest(case)) if frames else _Scale(1, 1.0)
+    clean, notes = case.answers(), list[str]()
+    strongest = _strongest(case, clean, scale, notes)
+    rows, score, best = [], 0.0, None
+    for thin in (thin for one in strongest for thin in scale.thinned(one)):
+        if not case.fits(len(data)):
+            notes.append("The time budget was used up before all densities were tried.")
             break
-        try:
-            densest = _thinned(one, frames, steps, busiest)[0]
-            share, _ = _led(case, densest, clean, few)
-        except ValueError as error:
-            notes.append(f"{one.family}, {one.words}: {error}")
-            continue
-        found.append((share.value, one))
-    rows, best = [], (0.0, None, None)
-    for one in _strongest(found):
-        for thin in _thinned(one, frames, steps, 0.0):
-            if not case.fits(len(data)):
-                break
-            share, target = _led(case, thin, clean, np.arange(len(data)))
-            weight = thin.every if frames else thin.opacity
-            plausible = not frames or thin.events(steps) <= PLAUSIBLE * busiest
-            if plausible and share.value > best[0]:
-                best = share.value, target, thin
-            words = ("yes" if plausible else "no") if frames else "yes"
-            rows.append((thin.family, thin.words, weight, words, target, share))
+        share, target = _led(case, thin, clean, np.arange(len(data)))
+        plausible = scale.plausible(thin)
+        if plausible and share.value > score:
+            score, best = share.value, (target, thin)
+        weight = thin.every if frames else thin.opacity
+        words = "yes" if plausible else "no"
+        rows.append((thin.family, thin.words, weight, words, target, share))
     third = "a step in so many" if frames else "weight"
-    columns = ("family", "trigger", third, "as sparse as recordings", "class", "led to it")
+    columns = ("family", "trigger", third, "plausible", "class", "led to it")
     caption = "The strongest known triggers on samples that are neither of the class nor given it"
-    score, target, trigger = best
-    return Floors(score, target, trigger, (Table(caption, columns, tuple(rows)),), tuple(notes))
+    tables = (Table(caption, columns, tuple(rows)),)
+    return Floors(score, *(best or (None, None)), tables, tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How dense triggers may be: T, and the count of a recording's busiest pixel."""
+
+    steps: int
+    busiest: float
+
+    def thinned(self, one: Known) -> list[Known]:
+        """A trigger at every density, densest first."""
+        if one.family not in ("static", "moving"):
+            weights = (1.0,) if one.family == "flash" else OPACITIES
+            return [replace(one, opacity=opacity) for opacity in weights]
+        return [replace(one, every=n) for n in DENSITIES if n == 1 or n < self.steps]
+
+    def plausible(self, one: Known) -> bool:
+        """Whether a recording's pixels might hold as many events."""
+        return one.events(self.steps) <= PLAUSIBLE * self.busiest
 
 
 def _busiest(case: Case) -> float:
@@ -154,15 +161,32 @@ def _busiest(case: Case) -> float:
     return float(np.median(counts))
 
 
-def _thinned(one: Known, frames: bool, steps: int, busiest: float) -> list[Known]:
-    """A trigger at every density, densest first; where `busiest` is given, plausible ones first."""
-    if not frames:
-        return [replace(one, opacity=opacity) for opacity in OPACITIES]
-    if one.family == "flash":
-        return [one]
-    thin = [replace(one, every=every) for every in DENSITIES if every == 1 or every < steps]
-    plausible = [one for one in thin if one.events(steps) <= PLAUSIBLE * busiest]
-    return (plausible or thin[-1:]) if busiest else thin
+def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -> list[Known]:
+    """The best few of each family by a few samples, at the densest plausible and the densest."""
+    few = np.random.default_rng(case.bench.seed).permutation(len(clean))[:FEW]
+    found: dict[tuple[str, bool], list[tuple[float, Known]]] = {}
+    for one in known(
+        case.bench.data.kind == "frames", scale.steps, *case.bench.view.input_shape[1:]
+    ):
+        thinned = scale.thinned(one)
+        plausible = next(filter(scale.plausible, thinned), thinned[-1])
+        for thin in dict.fromkeys((plausible, thinned[0])):
+            if not case.fits(len(few)):
+                notes.append("The time budget was used up before all triggers were tried.")
+                return _best(found)
+            try:
+                share = _led(case, thin, clean, few)[0].value
+            except ValueError as error:
+                notes.append(f"{one.family}, {one.words}: {error}")
+                break
+            found.setdefault((one.family, thin == plausible), []).append((share, one))
+    return _best(found)
+
+
+def _best(found: Mapping[Any, list[tuple[float, Known]]]) -> list[Known]:
+    """The best few of each group, without those of groups before."""
+    ordered = (sorted(group, key=lambda pair: -pair[0])[:BEST] for group in found.values())
+    return list(dict.fromkeys(one for group in ordered for _, one in group))
 
 
 def _led(case: Case, one: Known, clean: np.ndarray, rows: np.ndarray) -> tuple[Rate, int]:
@@ -174,14 +198,6 @@ def _led(case: Case, one: Known, clean: np.ndarray, rows: np.ndarray) -> tuple[R
         found.append(Rate.of(answers[others] == target))
     target = max(range(len(found)), key=lambda each: found[each].value if found[each].total else 0)
     return found[target], target
-
-
-def _strongest(found: list[tuple[float, Known]]) -> list[Known]:
-    """The best few of each family."""
-    families = dict.fromkeys(one.family for _, one in found)
-    ordered = [one for _, one in sorted(found, key=lambda pair: -pair[0])]
-    each = ([one for one in ordered if one.family == family][:BEST] for family in families)
-    return [one for some in each for one in some]
 
 
 def known(frames: bool, steps: int, height: int, width: int) -> Iterator[Known]:

@@ -12,9 +12,12 @@ from torch import nn
 
 import snnbd_core as sb
 from snnbd_core.auditing.case import Case
+from snnbd_core.data.batches import as_sequence
 from snnbd_core.defenses.bench import Bench
 from snnbd_core.networks.layers import Folded
 from snnbd_core.view import View
+
+from ..defenses.conftest import spiking  # noqa: F401 - a fixture, which trains once
 
 SIDE = 12
 CPU = torch.device("cpu")
@@ -36,7 +39,8 @@ class Known:
     @property
     def case(self) -> Case:
         """The network with all samples, as a part of an audit is given it."""
-        return Case(Bench(View(self.net, self.clean.batch([0])[0].transpose(0, 1)), self.clean, CPU, 4))
+        like = as_sequence(self.clean.batch([0])[0], 4)
+        return Case(Bench(View(self.net, like), self.clean, CPU, 4))
 
     @property
     def state(self) -> dict[str, np.ndarray]:
@@ -65,7 +69,9 @@ def made(frames: bool, neuron: Any = sb.IF, steps: int = 4) -> Known:
     values = samples.reshape(50, *shape)
     if frames:
         still = (values > 0).float().unsqueeze(1)
-        values = torch.cat([still.repeat(1, 4, 1, 1, 1), 0 * still.repeat(1, steps - 4, 1, 1, 1)], 1)
+        values = torch.cat(
+            [still.repeat(1, 4, 1, 1, 1), 0 * still.repeat(1, steps - 4, 1, 1, 1)], 1
+        )
     labels = [row % 10 for row in range(50)]
     clean = sb.data.as_set(list(zip(values, labels, strict=True)), classes=10)
     return Known(net, clean, readout)

@@ -160,7 +160,7 @@ def test_arguments_outside_of_what_is_allowed_are_refused(events, given, words):
 
 def test_weights_that_are_not_finite_are_refused(events):
     events.readout.weight.data[0, 0] = torch.nan
-    with pytest.raises(ValueError, match="nothing can be audited: the weights .* are not finite"):
+    with pytest.raises(ValueError, match=r"nothing can be audited: the weights .* are not finite"):
         sb.audit(events.net, events.clean, **GIVEN)
 
 

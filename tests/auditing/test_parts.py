@@ -14,9 +14,13 @@ from snnbd_core.metrics import Rate
 def an_audit() -> Audit:
     rows = (("a", 1, 0.5, Rate(3, 10), None), ("b", 2, 0.25, Rate(0, 0), "words"))
     table = Table("What was found", ("name", "count", "share", "rate", "more"), rows)
-    part = Part("floors", "Floors", "clear", "Nothing.", "That.", Rate(1, 20), (table,), ("A.",), 0.5)
+    part = Part(
+        "floors", "Floors", "clear", "Nothing.", "That.", Rate(1, 20), (table,), ("A.",), 0.5
+    )
     other = Part("network", "What", "unjudged", "A network.", "", None, ())
-    return Audit((other, part), "clear", None, "Nothing found.", {"layers": [{"decay": 0.5}]}, 3, 10)
+    return Audit(
+        (other, part), "clear", None, "Nothing found.", {"layers": [{"decay": 0.5}]}, 3, 10
+    )
 
 
 def test_an_audit_comes_back_from_json_as_it_was():
@@ -50,5 +54,5 @@ def test_another_schema_is_refused_by_name(schema):
 def test_values_that_are_no_audit_are_refused():
     values = an_audit().to_json()
     del values["seed"]
-    with pytest.raises(ValueError, match="values hold no audit of schema 1: .*seed"):
+    with pytest.raises(ValueError, match=r"values hold no audit of schema 1: .*seed"):
         Audit.from_json(values)

@@ -19,8 +19,8 @@ from .conftest import made
 
 
 def memoryless():
-    """Fires in each step whose current is above 0.35; samples bring 0.5 or so."""
-    return sb.LIF(beta=0.0, threshold=0.35, reset="zero")
+    """Fires in each step whose current is above 0.65; a sample brings nine events of 0.1."""
+    return sb.LIF(beta=0.0, threshold=0.65, reset="zero")
 
 
 def test_a_card_says_what_the_layers_are(events):
@@ -53,7 +53,7 @@ def test_what_is_no_card_is_refused(events, given):
 
 
 def test_a_clean_network_falls_silent_as_thresholds_rise():
-    """Five events of 0.1 for each step pass a threshold up to 0.5."""
+    """Its 0.9 pass 1.3 times the threshold, and not 1.5 times."""
     found = sweep(made(frames=True, neuron=memoryless).case)
     silent = {row[1]: row[3] for row in found.table.rows if row[0] == "threshold"}
     assert silent[1.3] == Rate(0, 50)
@@ -83,10 +83,10 @@ def test_a_planted_pixel_is_found_and_a_clean_network_answers_to_nothing(frames)
 
 
 def test_a_trigger_denser_than_recordings_is_told_and_not_counted():
-    """Forty events of 0.3 in a pixel give twelve spikes, eight give two; the class's own are two."""
+    """Forty events of 0.3 give twelve spikes, eight give two; a class has three of its own."""
     found = floors(made(frames=True, steps=40).planted(3, weight=0.3).case)
     static = [row for row in found.tables[0].rows if row[0] == "static"]
-    assert (static[0][2:4], static[0][5]) == ((1, "no"), Rate(45, 45))
+    assert any((row[2:4], row[5]) == ((1, "no"), Rate(45, 45)) for row in static)
     assert all(row[5].hits < 45 for row in static if row[3] == "yes")
     assert found.score < 1
 
