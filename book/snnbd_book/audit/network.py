@@ -70,8 +70,7 @@ def _nir(path: Path, how: Reading) -> nn.Module:
         )
     if how.key is not None:
         raise ValueError(f"--key {how.key} is for files by torch.save; {path} is read as NIR")
-    update = {} if how.update is None else {"update": how.update}
-    return exchange.read_nir(path, dt=how.dt, reset=how.reset, **update)
+    return exchange.read_nir(path, dt=how.dt, reset=how.reset, update=how.update or "nir")
 
 
 def _weights(path: Path, how: Reading) -> nn.Module:
