@@ -17,7 +17,7 @@ from snnbd_book.chapters.groups import every, filled, seeded
 from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
-    "neuromorphic_triggers": 54,
+    "neuromorphic_triggers": 60,
     "stealthier_triggers": 102,
     "learning_rules": 177,
     "badsnn": 666,

@@ -1,12 +1,11 @@
-"""Chapter 2: where a patch lies, the paper's claims beside our runs."""
+"""Chapter 2: where a patch lies, the paper's claims beside our runs, events in the corners."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
@@ -18,8 +17,9 @@ from snnbd_book.runs import Experiment
 from snnbd_core.triggers.placement import Rectangle
 
 __all__ = [
-    "claims_table",
+    "corner_sums",
     "draw_claims",
+    "draw_corners",
     "patch_boxes",
     "setting",
 ]
@@ -48,28 +48,6 @@ def _box(patch: Rectangle) -> Box | None:
     if patch.columns[-1] != first + count - 1:
         return None
     return first, patch.rows.start, count, patch.rows.stop - patch.rows.start
-
-
-def claims_table(
-    judgements: Sequence[Judgement], labels: Sequence[str] = ("CA", "ASR")
-) -> pd.DataFrame:
-    """The rows of a paper's table: setting, the paper's figures, ours with floor, the verdict.
-
-    Args:
-        judgements: of claims that each test one setting.
-        labels: the claims' figures to show, in order.
-    """
-    rows = []
-    for item in judgements:
-        cells = {"setting": setting(_attacked(item))}
-        for label in labels:
-            figure = next((one for one in item.figures if one.label == label), None)
-            cells[f"{label}, paper"] = "-" if figure is None else figure.paper_text
-            cells[f"{label}, ours (95 %)"] = "-" if figure is None else figure.ours_text
-        floors = [one.floor_text for one in item.figures if one.floor is not None]
-        cells["floor (95 %)"] = floors[0] if floors else "-"
-        rows.append({"row": item.claim.where, **cells, "verdict": item.verdict})
-    return pd.DataFrame(rows).set_index("row").rename_axis(None)
 
 
 def draw_claims(judgements: Sequence[Judgement], label: str = "ASR") -> Picture:
@@ -118,6 +96,38 @@ def setting(experiment: Experiment) -> str:
     details = [] if place is None else [place if isinstance(place, str) else f"at {place}"]
     details += [f"s {trigger.size:g}"] if hasattr(trigger, "size") else []
     return ", ".join([" ".join(words), *details])
+
+
+def corner_sums(samples: torch.Tensor, labels: torch.Tensor, side: int) -> dict[str, list[float]]:
+    """Mean events in a pixel of each corner, for each class: corner -> a number for each class.
+
+    Args:
+        samples: frames [N, T, 2, H, W].
+        labels: int64 [N], each class at least once.
+        side: of the corners' squares, in pixels.
+    """
+    near, far = slice(None, side), slice(-side, None)
+    corners = {
+        "top left": (near, near),
+        "top right": (near, far),
+        "bottom left": (far, near),
+        "bottom right": (far, far),
+    }
+    sums = [samples[labels == one].sum(dim=(1, 2)).mean(dim=0) for one in labels.unique()]
+    return {name: [float(one[place].mean()) for one in sums] for name, place in corners.items()}
+
+
+def draw_corners(sums: Mapping[str, Sequence[float]]) -> Picture:
+    """What `corner_sums` gives, as bars side by side for each class."""
+    picture = style.new_figure(2.6)
+    axes = picture.subplots()
+    for place, ((name, values), colour) in enumerate(zip(sums.items(), style.SERIES, strict=True)):
+        at = [number + 0.2 * (place - 1.5) for number in range(len(values))]
+        axes.bar(at, values, 0.2, color=colour, label=name)
+    axes.set(xlabel="class it is labelled with", ylabel="events in a pixel")
+    axes.set_xticks(range(len(values)))
+    style.legend_below(picture, axes)
+    return picture
 
 
 def _attacked(item: Judgement) -> Experiment:
