@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import snnbd_core as sb
 from snnbd_core.auditing.migration import rounded
 from snnbd_core.data import SampleSet
-from snnbd_core.metrics import Report
+from snnbd_core.metrics import Report, decide
 from snnbd_core.neurons import spiking_layers
 from snnbd_core.triggers import Static, TemporalNoise
 
-__all__ = ["SHIPPED", "TARGET", "Sent", "elsewhere", "measured", "planted", "sets"]
+__all__ = ["SHIPPED", "TARGET", "Sent", "elsewhere", "example", "measured", "planted", "sets"]
 
 TARGET = 0
 SHIPPED = 1.2  # the threshold at which BadSNN is sent; it is trained at 1 and 1.5
@@ -79,6 +79,30 @@ def planted(train: SampleSet, profile: str, seed: int, device: str) -> dict[str,
             sb.learning.train(net, train if name == "clean" else poisoned, **how)
         found[name] = Sent(net.cpu().eval(), NOISE if name == "BadSNN" else SQUARE)
     return found
+
+
+@torch.no_grad()
+def example(planted: Mapping[str, Sent], test: SampleSet) -> int:
+    """Index of the first recording that all networks read rightly, and with a trigger its target.
+
+    Raises:
+        ValueError: no recording is answered so.
+    """
+    samples, labels = test.batch(range(len(test)))
+    fits = labels != TARGET
+    for name, one in planted.items():
+        fits &= _answers(one.net, samples) == labels
+        wanted = labels if name == "clean" else torch.full_like(labels, TARGET)
+        fits &= _answers(one.net, one.trigger(samples)) == wanted
+    if not bool(fits.any()):
+        raise ValueError("no test recording is read rightly by all and changed by both triggers")
+    return int(fits.nonzero()[0])
+
+
+def _answers(net: nn.Module, samples: Tensor) -> Tensor:
+    """Answers [N] to samples [N, T, C, H, W]."""
+    parts = [decide(net(part.transpose(0, 1))) for part in samples.split(64)]
+    return torch.cat(parts)
 
 
 def elsewhere(path: Path, how: Mapping[str, Any]) -> dict[str, nn.Module]:

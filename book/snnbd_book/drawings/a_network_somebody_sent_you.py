@@ -1,4 +1,4 @@
-"""Chapter 10: votes of received networks, the way of a file, what an audit finds, what moves."""
+"""Chapter 10: votes of received networks, what an audit finds of them, what others read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
 from snnbd_book.audit.html import WORDS
@@ -18,12 +17,12 @@ from snnbd_book.figures.events import polarity_image
 from snnbd_core.auditing import Audit, Table
 from snnbd_core.metrics import Rate, Report
 
-__all__ = ["audits_table", "draw_found", "draw_moves", "draw_votes", "draw_way", "scores"]
+__all__ = ["audits_table", "draw_found", "draw_moves", "draw_sent", "scores"]
 
 MARKS = ("o", "s", "^")
 
 
-def draw_votes(frames: Mapping[str, Tensor], votes: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+def draw_sent(frames: Mapping[str, Tensor], votes: Mapping[str, Sequence[np.ndarray]]) -> Figure:
     """A recording without and with a trigger, and what each network votes for both.
 
     Args:
@@ -46,36 +45,6 @@ def draw_votes(frames: Mapping[str, Tensor], votes: Mapping[str, Sequence[np.nda
         axes.tick_params(labelsize=8)
     panels[len(frames)].set_ylabel("class")
     style.legend_below(figure, panels[-1])
-    return figure
-
-
-def draw_way(steps: Sequence[tuple[str, str, str]]) -> Figure:
-    """Who does what to a network on its way, from left to right.
-
-    Args:
-        steps: who, what they decide, and what can go wrong there.
-    """
-    figure = style.new_figure(1.9)
-    axes = figure.subplots()
-    axes.set(xlim=(0, len(steps)), ylim=(0, 1))
-    axes.set_axis_off()
-    for place, (who, decides, wrong) in enumerate(steps):
-        box = FancyBboxPatch(
-            (place + 0.06, 0.05), 0.82, 0.9, boxstyle="round,pad=0,rounding_size=0.05"
-        )
-        box.set(facecolor="#f3f5f7", edgecolor=style.CURRENT)
-        axes.add_patch(box)
-        middle = place + 0.47
-        axes.text(middle, 0.86, who, ha="center", va="center", weight="bold")
-        axes.text(middle, 0.56, decides, ha="center", va="center", fontsize=8.5)
-        axes.text(middle, 0.23, wrong, ha="center", va="center", fontsize=8.5, color="#9c3f00")
-        if place:
-            axes.annotate(
-                "",
-                (place + 0.06, 0.5),
-                (place - 0.12, 0.5),
-                arrowprops={"arrowstyle": "->", "color": style.CURRENT},
-            )
     return figure
 
 
