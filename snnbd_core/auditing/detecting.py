@@ -55,16 +55,18 @@ def judged(case: Case) -> Finding:
     of_references = case.of_references(lambda other: {each.name: each for each in asked(other)})
     rows: list[tuple[Cell, ...]] = []
     ps: dict[str, float] = {}
+    rates: dict[str, Rate] = {}
     for name, verdict in verdicts.items():
         seen = [one[name].verdict for one in of_references]
         given = [one.score for one in seen if one is not None]
         known = recorded(case, name)
-        p, rate = p_value(verdict.score, known, given), tripped(verdict.score, given or known)
+        p = p_value(verdict.score, known, given)
+        rates[name] = tripped(verdict.score, given or known)
         if p is not None:
             ps[name] = p
         words = "alarm" if verdict.backdoored else "none"
         row = (name, words, verdict.target, verdict.score, verdict.threshold, verdict.p_value)
-        rows.append((*row, p, rate))
+        rows.append((*row, p, rates[name]))
     held = dict(zip(ps, corrected(ps.values()), strict=True))
     columns = ("detector", "its verdict", "class", "score", "its threshold", "its p-value")
     more = ("p by clean networks", "clean networks that score as high", "corrected p")
@@ -81,9 +83,9 @@ def judged(case: Case) -> Finding:
             Part("detectors", TITLE, "unjudged", summary, ASSUMES, None, (table,), tuple(notes))
         )
     worst = min(held, key=lambda name: held[name])
-    rate = next(row[7] for row in rows if row[0] == worst)
-    assert isinstance(rate, Rate)
-    part = Part("detectors", TITLE, "unjudged", summary, ASSUMES, rate, (table,), tuple(notes))
+    part = Part(
+        "detectors", TITLE, "unjudged", summary, ASSUMES, rates[worst], (table,), tuple(notes)
+    )
     return Finding(part, None, held[worst], verdicts[worst].target)
 
 

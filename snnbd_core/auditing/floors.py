@@ -10,10 +10,11 @@ import numpy as np
 from torch import Tensor
 
 from snnbd_core.auditing.case import Case, nothing
-from snnbd_core.auditing.judging import Finding, beside, p_value, recorded, tripped
-from snnbd_core.auditing.parts import Part, Table
+from snnbd_core.auditing.judging import LEAST, Finding, beside, p_value, recorded, tripped
+from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.metrics import Rate
 from snnbd_core.triggers import Blended, Flash, Moving, Patch, Sinusoidal, Static
+from snnbd_core.triggers.placement import place
 
 __all__ = ["TITLE", "Floors", "Known", "floors", "judged", "known"]
 
@@ -99,7 +100,7 @@ def judged(case: Case) -> Finding:
     rate = tripped(found.score, given or known)
     summary = f"{summary}; {beside(rate)}."
     part = Part("floors", TITLE, "unjudged", summary, ASSUMES, rate, found.tables, found.notes)
-    return Finding(part, found.score, p_value(found.score, known, given), found.target)
+    return Finding(part, found.score, p_value(found.score, known, given, LEAST), found.target)
 
 
 def floors(case: Case) -> Floors:
@@ -117,7 +118,9 @@ def floors(case: Case) -> Floors:
     scale = _Scale(data.frames, _busiest(case)) if frames else _Scale(1, 1.0)
     clean, notes = case.answers(), list[str]()
     strongest = _strongest(case, clean, scale, notes)
-    rows, score, best = [], 0.0, None
+    rows: list[tuple[Cell, ...]] = []
+    score = 0.0
+    best: tuple[int | None, Known | None] = None, None
     for thin in (thin for one in strongest for thin in scale.thinned(one)):
         if not case.fits(len(data)):
             notes.append("The time budget was used up before all densities were tried.")
@@ -133,7 +136,7 @@ def floors(case: Case) -> Floors:
     columns = ("family", "trigger", third, "plausible", "class", "led to it")
     caption = "The strongest known triggers on samples that are neither of the class nor given it"
     tables = (Table(caption, columns, tuple(rows)),)
-    return Floors(score, *(best or (None, None)), tables, tuple(notes))
+    return Floors(score, best[0], best[1], tables, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -208,36 +211,32 @@ def known(frames: bool, steps: int, height: int, width: int) -> Iterator[Known]:
         steps: T, of frames.
         height, width: of the sensor, in pixels.
     """
-    for size in SIZES:
-        places = _places(size, height, width)
-        for name, at in places.items():
-            if not frames:
-                for value in (1.0, 0.0):
-                    patch = Patch(size=size, position=at, value=value)
-                    yield Known("patch", f"size {size:g}, {name}, value {value:g}", patch)
-                continue
-            for polarity in ("on", "off", "both"):
-                square = Static(size=size, position=at, polarity=polarity)
-                yield Known("static", f"size {size:g}, {name}, {polarity}", square)
+    places = [(size, each) for size in SIZES for each in _places(size, height, width).items()]
     if not frames:
         for frequency in (2.0, 6.0):
             yield Known("wave", f"{frequency:g} waves", Sinusoidal(delta=0.3, frequency=frequency))
         for seed in range(3):
             yield Known("picture", f"number {seed}", Blended(alpha=0.2, seed=seed))
+        for size, (name, at) in places:
+            for value in (1.0, 0.0):
+                patch = Patch(size=size, position=at, value=value)
+                yield Known("patch", f"size {size:g}, {name}, value {value:g}", patch)
         return
     for polarity in ("on", "off", "both"):
-        for corner in ("top-left", "top-right", "bottom-left", "bottom-right") if steps > 1 else ():
-            moving = Moving(position=corner, polarity=polarity, motion="cycle")
-            yield Known("moving", f"size 0.1, {corner}, {polarity}", moving)
         for start in ("first", "middle", "last"):
             flash = Flash(start=start, polarity=polarity)
             yield Known("flash", f"{start} step, {polarity}", flash)
+        for corner in ("top-left", "top-right", "bottom-left", "bottom-right") if steps > 1 else ():
+            moving = Moving(position=corner, polarity=polarity)
+            yield Known("moving", f"size 0.1, {corner}, {polarity}", moving)
+    for size, (name, at) in places:
+        for polarity in ("on", "off", "both"):
+            square = Static(size=size, position=at, polarity=polarity)
+            yield Known("static", f"size {size:g}, {name}, {polarity}", square)
 
 
 def _places(size: float, height: int, width: int) -> dict[str, tuple[int, int]]:
     """Nine places of a square, by name: its top-left pixels (x, y)."""
-    from snnbd_core.triggers.placement import place
-
     right, bottom, *_ = place("bottom-right", size, width, height)
     rows = {"top": 0, "middle": bottom // 2, "bottom": bottom}
     columns = {"left": 0, "middle": right // 2, "right": right}

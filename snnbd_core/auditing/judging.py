@@ -9,10 +9,27 @@ from snnbd_core.auditing.case import Case
 from snnbd_core.auditing.parts import Part
 from snnbd_core.metrics import Rate
 
-__all__ = ["LEVEL", "RECORDED", "Finding", "beside", "corrected", "p_value", "recorded", "tripped"]
+__all__ = [
+    "LEAST",
+    "LEVEL",
+    "RECORDED",
+    "Finding",
+    "beside",
+    "corrected",
+    "p_value",
+    "recorded",
+    "tripped",
+]
 
+# Set on clean and attacked networks of seeds from 100 on, see benchmarks/audit_rates.py. Of 20
+# recorded networks none may score as high, as 3 / 21 is just below the level. The strongest known
+# trigger leads up to 0.34 of the samples in clean ones, and 0.88 or more in attacked ones.
 LEVEL = 0.15
-RECORDED: Mapping[str, Mapping[str, Sequence[float]]] = {"frames": {}, "image": {}}
+LEAST = 0.5
+RECORDED: Mapping[str, Mapping[str, Sequence[float]]] = {
+    "frames": {"settings": [0.1] * 20, "floors": [0.1] * 20},
+    "image": {"settings": [0.1] * 20, "floors": [0.1] * 20},
+}
 
 
 @dataclass(frozen=True)
@@ -37,15 +54,20 @@ def recorded(case: Case, name: str) -> Sequence[float]:
     return RECORDED[case.bench.data.kind].get(name, ())
 
 
-def p_value(score: float, known: Sequence[float], given: Sequence[float] = ()) -> float | None:
+def p_value(
+    score: float, known: Sequence[float], given: Sequence[float] = (), least: float = 0.0
+) -> float | None:
     """How often a clean network scores at least as high; None where nothing is known of them.
 
     With n recorded clean networks of which k score as high, (k + 1) / (n + 1): a network that is
-    one of their kind has a p-value below q in at most a share q of cases. If reference networks are
-    given, the share of them that score as high is taken where it is larger.
+    one of their kind has a p-value of q or less in at most a share q of cases. If reference
+    networks are given, the share of them that score as high is taken where it is larger. Below
+    `least`, a score that no backdoor is content with, the p-value is 1.
     """
     if not known and not given:
         return None
+    if score < least:
+        return 1.0
     own, theirs = tripped(score, known), tripped(score, given)
     if not known:
         return (1 + theirs.hits) / (1 + theirs.total)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snnbd_core.auditing.case import Case, nothing
-from snnbd_core.auditing.judging import Finding, beside, p_value, recorded, tripped
+from snnbd_core.auditing.judging import LEAST, Finding, beside, p_value, recorded, tripped
 from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.metrics import NO_PREDICTION, Rate
 from snnbd_core.view import NotVisible
@@ -51,7 +51,7 @@ def judged(case: Case, on_card: tuple[str, tuple[Table, ...]]) -> Finding:
     found = sweep(case)
     given = case.of_references(lambda other: sweep(other).score)
     known = recorded(case, "settings")
-    p = p_value(found.score, known, given)
+    p = p_value(found.score, known, given, LEAST)
     told = "As they are moved, no class gains a sample"
     if found.target is not None:
         told = f"As they are moved, class {found.target} gains {found.score:.0%} of the samples"

@@ -69,7 +69,7 @@ def test_a_silent_network_is_not_judged(events):
     found = sb.audit(events.net, events.clean, **GIVEN)
     assert (found.status, found.target) == ("unjudged", None)
     assert "silent on 50 of 50" in found.summary
-    assert [part.notes for part in found.parts[1:]] == [(found.summary,)] * 5
+    assert all(found.summary.startswith(part.notes[0]) for part in found.parts[1:])
 
 
 def test_a_network_no_better_than_chance_is_not_judged(events):
