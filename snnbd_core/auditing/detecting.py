@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from snnbd_core.auditing.case import Case, nothing
-from snnbd_core.auditing.judging import Finding, corrected, p_value, recorded, tripped
+from snnbd_core.auditing.judging import RECORDED, Finding, corrected, p_value, tripped
 from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.defenses.detectors import (
     BrainStimulation,
@@ -20,7 +19,7 @@ from snnbd_core.defenses.detectors import (
 )
 from snnbd_core.metrics import Rate
 
-__all__ = ["STEPS", "TITLE", "Asked", "asked", "detectors", "judged"]
+__all__ = ["STEPS", "TITLE", "asked", "detectors", "judged"]
 
 TITLE = "What detectors say"
 ASSUMES = (
@@ -30,36 +29,21 @@ ASSUMES = (
 STEPS = 16  # time steps of inputs that a detector makes up, at most
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A detector with settings for an audit, and what it says.
-
-    Attributes:
-        name: of the detector.
-        verdict: None where it was not asked, or could not judge.
-        why: why it has none.
-    """
-
-    name: str
-    verdict: Verdict | None
-    why: str = ""
-
-
 def judged(case: Case) -> Finding:
     """The part: the detector that stands out most, corrected for how many were asked."""
-    all_asked = list(asked(case))
-    notes = [f"{one.name}: {one.why}" for one in all_asked if one.verdict is None]
-    verdicts = {one.name: one.verdict for one in all_asked if one.verdict is not None}
+    said = dict(asked(case))
+    notes = [f"{name}: {why}" for name, why in said.items() if isinstance(why, str)]
+    verdicts = {name: one for name, one in said.items() if isinstance(one, Verdict)}
     if not verdicts:
         return Finding(nothing("detectors", TITLE, " ".join(notes)))
-    of_references = case.of_references(lambda other: {each.name: each for each in asked(other)})
+    of_references = case.of_references(lambda other: dict(asked(other)))
     rows: list[tuple[Cell, ...]] = []
     ps: dict[str, float] = {}
     rates: dict[str, Rate] = {}
     for name, verdict in verdicts.items():
-        seen = [one[name].verdict for one in of_references]
-        given = [one.score for one in seen if one is not None]
-        known = recorded(case, name)
+        seen = [one[name] for one in of_references]
+        given = [one.score for one in seen if isinstance(one, Verdict)]
+        known = RECORDED[case.bench.data.kind].get(name, ())
         p = p_value(verdict.score, known, given)
         rates[name] = tripped(verdict.score, given or known)
         if p is not None:
@@ -104,20 +88,21 @@ def detectors(case: Case) -> dict[Any, float]:
     }
 
 
-def asked(case: Case) -> Iterator[Asked]:
-    """What each detector says; those that make up inputs are asked with as many steps as `STEPS`.
+def asked(case: Case) -> Iterator[tuple[str, Verdict | str]]:
+    """What each detector says, or why it says nothing.
 
-    Detectors of inputs and of training sets are not asked: an audit is given neither.
+    Those that make up inputs do so with at most so many `STEPS`. Detectors of inputs and of
+    training sets are not asked: an audit is given neither.
     """
     bench = case.bench
     for detector, passes in detectors(case).items():
         name = type(detector).__name__
         if not case.fits(passes):
-            yield Asked(name, None, "The time budget would not hold it.")
+            yield name, "The time budget would not hold it."
             continue
         try:
             given = {"seed": bench.seed, "device": bench.device, "steps": bench.steps}
             with torch.enable_grad():
-                yield Asked(name, detector.inspect(bench.net, bench.data, **given))
+                yield name, detector.inspect(bench.net, bench.data, **given)
         except ValueError as error:
-            yield Asked(name, None, str(error))
+            yield name, str(error)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from snnbd_core.auditing.case import Case
-from snnbd_core.auditing.parts import Part
+from snnbd_core.auditing.parts import Part, Table
 from snnbd_core.metrics import Rate
 
 __all__ = [
@@ -14,10 +14,10 @@ __all__ = [
     "LEVEL",
     "RECORDED",
     "Finding",
-    "beside",
+    "Score",
     "corrected",
     "p_value",
-    "recorded",
+    "scored",
     "tripped",
 ]
 
@@ -49,9 +49,43 @@ class Finding:
     target: int | None = None
 
 
-def recorded(case: Case, name: str) -> Sequence[float]:
-    """Scores of the recorded clean networks by a part or detector, on samples of the same kind."""
-    return RECORDED[case.bench.data.kind].get(name, ())
+@dataclass(frozen=True)
+class Score:
+    """What a part measures of a network.
+
+    Attributes:
+        value: the largest share of samples that a class gains.
+        target: this class; None where none gains any.
+        words: how that comes about.
+        tables: the numbers.
+        notes: what could not be done.
+        whole: whether all was done; if not, too little was seen to clear a network.
+    """
+
+    value: float
+    target: int | None
+    words: str
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+    whole: bool
+
+
+def scored(
+    case: Case, name: str, title: str, assumes: str, measure: Callable[[Case], Score]
+) -> Finding:
+    """A part that judges a network by one score beside those of clean networks."""
+    found = measure(case)
+    given = [each.value for each in case.of_references(measure)]
+    known = RECORDED[case.bench.data.kind].get(name, ())
+    rate = tripped(found.value, given or known)
+    beside = f"{rate.hits} of {rate.total} clean networks score as high"
+    if not rate.total:
+        beside = "no clean networks are known to lay beside it"
+    summary = f"{found.words}; {beside}."
+    judges = found.whole or found.value >= LEAST
+    p = p_value(found.value, known, given, LEAST) if judges else None
+    part = Part(name, title, "unjudged", summary, assumes, rate, found.tables, found.notes)
+    return Finding(part, found.value, p, found.target)
 
 
 def p_value(
@@ -78,13 +112,6 @@ def p_value(
 def tripped(score: float, others: Sequence[float]) -> Rate:
     """How many scores are at least as high."""
     return Rate(sum(other >= score for other in others), len(others))
-
-
-def beside(rate: Rate) -> str:
-    """How many clean networks score as high, in words."""
-    if not rate.total:
-        return "no clean networks are known to lay beside it"
-    return f"{rate.hits} of {rate.total} clean networks score as high"
 
 
 def corrected(ps: Iterable[float]) -> list[float]:
