@@ -132,8 +132,9 @@ def accuses(held: dict[str, Any], kind: str = "frames") -> tuple[bool, int | Non
     known = judging.RECORDED[kind]
     least = dict.fromkeys(("settings", "floors"), judging.LEAST)
     ps = {
-        name: judging.p_value(one["score"], known[name], least=least.get(name, 0.0))
+        name: judging.p_value(one["score"], known[name], least=least.get(name, 0.0)) or 1.0
         for name, one in held.items()
+        if name in known
     }
     asked = {name: p for name, p in ps.items() if name not in ("settings", "floors")}
     best = min(asked, key=lambda name: asked[name]) if asked else None

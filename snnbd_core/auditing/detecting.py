@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from snnbd_core.auditing.case import Case, nothing
-from snnbd_core.auditing.judging import RECORDED, Finding, corrected, p_value, tripped
+from snnbd_core.auditing.judging import RECORDED, Finding, corrected, p_value
 from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.defenses.detectors import (
     BrainStimulation,
@@ -39,36 +39,36 @@ def judged(case: Case) -> Finding:
     of_references = case.of_references(lambda other: dict(asked(other)))
     rows: list[tuple[Cell, ...]] = []
     ps: dict[str, float] = {}
-    rates: dict[str, Rate] = {}
+    alarms: dict[str, Rate] = {}
     for name, verdict in verdicts.items():
         seen = [one[name] for one in of_references]
         given = [one.score for one in seen if isinstance(one, Verdict)]
         known = RECORDED[case.bench.data.kind].get(name, ())
-        p = p_value(verdict.score, known, given)
-        rates[name] = tripped(verdict.score, given or known)
+        others, p = given or known, p_value(verdict.score, known, given)
+        alarms[name] = Rate(sum(one > verdict.threshold for one in others), len(others))
         if p is not None:
             ps[name] = p
         words = "alarm" if verdict.backdoored else "none"
         row = (name, words, verdict.target, verdict.score, verdict.threshold, verdict.p_value)
-        rows.append((*row, p, rates[name]))
+        rows.append((*row, p, alarms[name]))
     held = dict(zip(ps, corrected(ps.values()), strict=True))
     columns = ("detector", "its verdict", "class", "score", "its threshold", "its p-value")
-    more = ("p by clean networks", "clean networks that score as high", "corrected p")
+    more = ("p by clean networks", "alarms for clean networks", "corrected p")
     table = Table(
         "Detectors of networks, with their own thresholds and beside clean networks",
         (*columns, *more),
         tuple((*row, held.get(str(row[0]))) for row in rows),
     )
-    alarms = [name for name, verdict in verdicts.items() if verdict.backdoored]
+    accusing = [name for name, verdict in verdicts.items() if verdict.backdoored]
     summary = f"{len(verdicts)} detectors judge it; alarms by their own thresholds: "
-    summary += f"{', '.join(alarms) or 'none'}."
+    summary += f"{', '.join(accusing) or 'none'}."
     if not ps:
         return Finding(
             Part("detectors", TITLE, "unjudged", summary, ASSUMES, None, (table,), tuple(notes))
         )
     worst = min(held, key=lambda name: held[name])
     part = Part(
-        "detectors", TITLE, "unjudged", summary, ASSUMES, rates[worst], (table,), tuple(notes)
+        "detectors", TITLE, "unjudged", summary, ASSUMES, alarms[worst], (table,), tuple(notes)
     )
     return Finding(part, None, held[worst], verdicts[worst].target)
 

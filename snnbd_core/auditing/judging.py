@@ -77,14 +77,16 @@ def scored(
     found = measure(case)
     given = [each.value for each in case.of_references(measure)]
     known = RECORDED[case.bench.data.kind].get(name, ())
-    rate = tripped(found.value, given or known)
-    beside = f"{rate.hits} of {rate.total} clean networks score as high"
-    if not rate.total:
+    others = given or known
+    as_high = tripped(found.value, others)
+    beside = f"{as_high.hits} of {as_high.total} clean networks score as high"
+    if not others:
         beside = "no clean networks are known to lay beside it"
     summary = f"{found.words}; {beside}."
     judges = found.whole or found.value >= LEAST
     p = p_value(found.value, known, given, LEAST) if judges else None
-    part = Part(name, title, "unjudged", summary, assumes, rate, found.tables, found.notes)
+    alarms = tripped(LEAST, others) if others else None
+    part = Part(name, title, "unjudged", summary, assumes, alarms, found.tables, found.notes)
     return Finding(part, found.value, p, found.target)
 
 
