@@ -24,7 +24,9 @@ __all__ = ["STEPS", "TITLE", "asked", "detectors", "judged"]
 TITLE = "What detectors say"
 ASSUMES = (
     "That clean networks score as those of our records do: a detector's own threshold trips many "
-    "of them, so its verdict is told, and its p-value is how often they score as high."
+    "of them, so its verdict is told, and its p-value is how often they score as high. Of four "
+    "detectors beside 20 recorded networks none can be below 0.19 after the correction: they "
+    "inform, and do not accuse without reference networks."
 )
 STEPS = 16  # time steps of inputs that a detector makes up, at most
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,12 +24,42 @@ __all__ = [
 
 # Set on clean and attacked networks of seeds from 100 on, see benchmarks/audit_rates.py. Of 20
 # recorded networks none may score as high, as 3 / 21 is just below the level. The strongest known
-# trigger leads up to 0.34 of the samples in clean ones, and 0.88 or more in attacked ones.
+# trigger leads up to 0.48 of the samples in clean ones, and 0.88 or more in attacked ones.
 LEVEL = 0.15
 LEAST = 0.5
+
+
+def _rows(text: str) -> dict[str, tuple[float, ...]]:
+    """Numbers by name, from a name and a colon on."""
+    rows = re.findall(r"(\w+):([^:]*)(?=\s\w+:|$)", text)
+    return {name: tuple(map(float, numbers.split())) for name, numbers in rows}
+
+
 RECORDED: Mapping[str, Mapping[str, Sequence[float]]] = {
-    "frames": {"settings": [0.1] * 20, "floors": [0.1] * 20},
-    "image": {"settings": [0.1] * 20, "floors": [0.1] * 20},
+    "frames": _rows(
+        """
+        settings: 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01 0.01
+            0.02 0.02 0.02 0.02 0.03 0.03
+        floors: 0.056 0.089 0.1 0.1 0.111 0.122 0.122 0.122 0.133 0.144 0.167 0.2 0.233
+            0.267 0.278 0.289 0.289 0.311 0.344 0.478
+        NoiseResponse: 0.719 0.75 0.875 0.906 0.969 0.984 1 1 1 1 1 1 1 1 1 1 1 1 1 1
+        PotentialMargins: 0.525 0.544 0.585 0.665 0.69 0.731 0.776 0.779 0.78 0.81 0.822
+            0.871 0.884 0.924 0.94 0.941 0.942 0.978 0.995 1
+        NeuralCleanse: 0.7 0.706 0.739 0.77 0.83 0.868 0.923 0.926 0.96 1.115 1.124 1.216
+            1.531 1.54 1.553 1.626 1.679 1.7 1.926 3.25
+        BrainStimulation: 0 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1
+        """
+    ),
+    "image": _rows(
+        """
+        settings: 0 0 0 0.01 0.01
+        floors: 0.1 0.133 0.133 0.144 0.144
+        NoiseResponse: 0.312 0.625 0.625 0.641 0.641
+        PotentialMargins: 0.669 0.746 0.805 0.998 1
+        NeuralCleanse: 0.876 0.967 1.518 1.523 1.556
+        BrainStimulation: 0 0 0 0 0
+        """
+    ),
 }
 
 
