@@ -56,7 +56,7 @@ def cases(only: str) -> Iterator[Case]:
     """All networks that are to be audited, those of each group in turn."""
     make = partial(Experiment.for_profile, "quick")
     groups: dict[str, list[tuple[str, dict[str, Any]]]] = {
-        "images": [("clean", {"seed": seed, **IMAGES}) for seed in range(10)],
+        "images": [("clean", {"seed": seed, **IMAGES}) for seed in range(20)],
         "known": [("clean", {"seed": seed}) for seed in range(100, 120)],
         "judged": [
             (name, {"seed": seed, **fields})
@@ -129,9 +129,12 @@ def scores(found: Audit) -> dict[str, Any]:
 
 def accuses(held: dict[str, Any], kind: str = "frames") -> tuple[bool, int | None]:
     """What the combined rule says of scores by the records as they are now, and of which class."""
+    known = judging.RECORDED[kind]
+    least = dict.fromkeys(("settings", "floors"), judging.LEAST)
     ps = {
-        name: judging.p_value(one["score"], judging.RECORDED[kind][name])
+        name: judging.p_value(one["score"], known[name], least=least.get(name, 0.0)) or 1.0
         for name, one in held.items()
+        if name in known
     }
     asked = {name: p for name, p in ps.items() if name not in ("settings", "floors")}
     best = min(asked, key=lambda name: asked[name]) if asked else None

@@ -33,6 +33,8 @@ TITLES = {
     "repairs": repairing.TITLE,
 }
 _SILENT = 0.5
+# Of the time, when a part ends at the latest; what an earlier one leaves is the later ones'.
+_ENDS = {"settings": 0.15, "floors": 0.55, "detectors": 0.8, "migration": 0.9, "repairs": 1.0}
 
 
 def audit(
@@ -51,14 +53,14 @@ def audit(
 ) -> Audit:
     """What can be said of a network that somebody sent; it is left as it is.
 
-    Three parts judge, each by one score: `settings` by the largest share of samples that a class
-    gains as thresholds and decays are moved, `floors` by the largest that a plausible known trigger
-    leads to a class, `detectors` by the one that stands out most. A score's p-value is how often
-    recorded clean networks score as high, and those in `clean_networks`, see `judging.p_value`.
-    p-values are corrected by Holm's method: those of the detectors among themselves, then the
-    three of the parts. The network is suspicious if one of the latter is at most `judging.LEVEL`,
-    which was set on networks of other seeds than those that the rates were measured on. A network
-    that is silent, or no better than chance, is not judged.
+    Three parts judge: `settings` by the largest share of samples that a class gains as thresholds
+    and decays are moved, `floors` by the largest that a plausible known trigger leads to a class,
+    `detectors` by the one that stands out most. The first two count from `judging.LEAST` on. A
+    score's p-value is how often recorded clean networks, and those in `clean_networks`, score as
+    high, see `judging.p_value`. p-values are corrected by Holm's method: those of the detectors
+    among themselves, then those of the three parts. The network is suspicious if one of the latter
+    is at most `judging.LEVEL`. Both limits were set on networks of other seeds than those that the
+    rates were measured on. A network that is silent, or no better than chance, is not judged.
 
     Args:
         net: of any library that `snnbd_core.view` knows: [T, B, C, H, W] -> logits [B, classes].
@@ -79,6 +81,7 @@ def audit(
     """
     begun = time.monotonic()
     minutes = checks.above("minutes", minutes, 0)
+    seed = checks.whole("seed", seed, 0)
     if repair is not None:
         checks.choice("repair", repair, REPAIRS)
     data = _samples(net, clean, checks.whole("per_class", per_class, 1), steps, seed)
@@ -88,20 +91,24 @@ def audit(
         say = progress or (lambda what, share: None)
         case = Case(bench, tuple(clean_networks), begun + 60 * minutes, say)
         own = network.carded(bench.view)
+        on_card = network.against(own, card)
         first, why = network.described(case, own), _unfit(case)
         asks: dict[str, Callable[[], Finding]] = {
-            "settings": lambda: settings.judged(case, network.against(own, card)),
+            "settings": lambda: settings.judged(case, on_card),
             "floors": lambda: floors.judged(case),
             "detectors": lambda: detecting.judged(case),
             "migration": lambda: Finding(migration.migrated(case)),
             "repairs": lambda: Finding(repairing.tried(case, repair)),
         }
         if why is None:
-            found = [_asked(case, name, ask) for name, ask in asks.items()]
+            found = []
+            for name, ask in asks.items():
+                case.ends = begun + 60 * minutes * _ENDS[name]
+                found.append(_asked(case, name, ask))
             parts, status, target, summary = _combined(found)
         else:
             parts = [nothing(name, title, why) for name, title in TITLES.items()]
-            status, target, summary = "unjudged", None, why
+            status, target, summary = "unjudged", None, f"{why} {on_card[0]}"
         say("done", 1.0)
     return Audit((first, *parts), status, target, summary, own, seed, minutes)
 

@@ -72,10 +72,9 @@ class Case:
     @contextmanager
     def asking(self, net: nn.Module) -> Iterator[Case]:
         """The same case of another network, which is put back afterwards."""
-        bench = self.bench
-        settings = {"device": bench.device, "steps": bench.steps, "seed": bench.seed}
-        with frozen(net, bench.data, **settings) as other:
-            yield replace(self, bench=other, references=())
+        own = self.bench
+        with frozen(net, own.data, device=own.device, steps=own.steps, seed=own.seed) as bench:
+            yield replace(self, bench=bench, references=())
 
     def of_references(self, ask: Callable[[Case], Found]) -> list[Found]:
         """What a question finds of each reference network."""

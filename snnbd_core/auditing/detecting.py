@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from snnbd_core.auditing.case import Case, nothing
-from snnbd_core.auditing.judging import Finding, corrected, p_value, recorded, tripped
+from snnbd_core.auditing.judging import RECORDED, Finding, corrected, p_value
 from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.defenses.detectors import (
     BrainStimulation,
@@ -20,70 +19,59 @@ from snnbd_core.defenses.detectors import (
 )
 from snnbd_core.metrics import Rate
 
-__all__ = ["STEPS", "TITLE", "Asked", "asked", "detectors", "judged"]
+__all__ = ["STEPS", "TITLE", "asked", "detectors", "judged"]
 
 TITLE = "What detectors say"
 ASSUMES = (
     "That clean networks score as those of our records do: a detector's own threshold trips many "
-    "of them, so its verdict is told, and its p-value is how often they score as high."
+    "of them, so its verdict is told, and its p-value is how often they score as high. Of four "
+    "detectors beside 20 recorded networks none can be below 0.19 after the correction: they "
+    "inform, and do not accuse without reference networks."
 )
 STEPS = 16  # time steps of inputs that a detector makes up, at most
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A detector with settings for an audit, and what it says.
-
-    Attributes:
-        name: of the detector.
-        verdict: None where it was not asked, or could not judge.
-        why: why it has none.
-    """
-
-    name: str
-    verdict: Verdict | None
-    why: str = ""
-
-
 def judged(case: Case) -> Finding:
     """The part: the detector that stands out most, corrected for how many were asked."""
-    all_asked = list(asked(case))
-    notes = [f"{one.name}: {one.why}" for one in all_asked if one.verdict is None]
-    verdicts = {one.name: one.verdict for one in all_asked if one.verdict is not None}
+    said = dict(asked(case))
+    notes = [f"{name}: {why}" for name, why in said.items() if isinstance(why, str)]
+    verdicts = {name: one for name, one in said.items() if isinstance(one, Verdict)}
     if not verdicts:
         return Finding(nothing("detectors", TITLE, " ".join(notes)))
-    of_references = case.of_references(lambda other: {each.name: each for each in asked(other)})
+    of_references = case.of_references(lambda other: dict(asked(other)))
     rows: list[tuple[Cell, ...]] = []
     ps: dict[str, float] = {}
+    alarms: dict[str, Rate] = {}
     for name, verdict in verdicts.items():
-        seen = [one[name].verdict for one in of_references]
-        given = [one.score for one in seen if one is not None]
-        known = recorded(case, name)
-        p, rate = p_value(verdict.score, known, given), tripped(verdict.score, given or known)
+        seen = [one[name] for one in of_references]
+        given = [one.score for one in seen if isinstance(one, Verdict)]
+        known = RECORDED[case.bench.data.kind].get(name, ())
+        others, p = given or known, p_value(verdict.score, known, given)
+        alarms[name] = Rate(sum(one > verdict.threshold for one in others), len(others))
         if p is not None:
             ps[name] = p
         words = "alarm" if verdict.backdoored else "none"
         row = (name, words, verdict.target, verdict.score, verdict.threshold, verdict.p_value)
-        rows.append((*row, p, rate))
+        rows.append((*row, p, alarms[name]))
     held = dict(zip(ps, corrected(ps.values()), strict=True))
     columns = ("detector", "its verdict", "class", "score", "its threshold", "its p-value")
-    more = ("p by clean networks", "clean networks that score as high", "corrected p")
+    more = ("p by clean networks", "alarms for clean networks", "corrected p")
     table = Table(
         "Detectors of networks, with their own thresholds and beside clean networks",
         (*columns, *more),
         tuple((*row, held.get(str(row[0]))) for row in rows),
     )
-    alarms = [name for name, verdict in verdicts.items() if verdict.backdoored]
+    accusing = [name for name, verdict in verdicts.items() if verdict.backdoored]
     summary = f"{len(verdicts)} detectors judge it; alarms by their own thresholds: "
-    summary += f"{', '.join(alarms) or 'none'}."
+    summary += f"{', '.join(accusing) or 'none'}."
     if not ps:
         return Finding(
             Part("detectors", TITLE, "unjudged", summary, ASSUMES, None, (table,), tuple(notes))
         )
     worst = min(held, key=lambda name: held[name])
-    rate = next(row[7] for row in rows if row[0] == worst)
-    assert isinstance(rate, Rate)
-    part = Part("detectors", TITLE, "unjudged", summary, ASSUMES, rate, (table,), tuple(notes))
+    part = Part(
+        "detectors", TITLE, "unjudged", summary, ASSUMES, alarms[worst], (table,), tuple(notes)
+    )
     return Finding(part, None, held[worst], verdicts[worst].target)
 
 
@@ -102,20 +90,21 @@ def detectors(case: Case) -> dict[Any, float]:
     }
 
 
-def asked(case: Case) -> Iterator[Asked]:
-    """What each detector says; those that make up inputs are asked with as many steps as `STEPS`.
+def asked(case: Case) -> Iterator[tuple[str, Verdict | str]]:
+    """What each detector says, or why it says nothing.
 
-    Detectors of inputs and of training sets are not asked: an audit is given neither.
+    Those that make up inputs do so with at most so many `STEPS`. Detectors of inputs and of
+    training sets are not asked: an audit is given neither.
     """
     bench = case.bench
     for detector, passes in detectors(case).items():
         name = type(detector).__name__
         if not case.fits(passes):
-            yield Asked(name, None, "The time budget would not hold it.")
+            yield name, "The time budget would not hold it."
             continue
         try:
             given = {"seed": bench.seed, "device": bench.device, "steps": bench.steps}
             with torch.enable_grad():
-                yield Asked(name, detector.inspect(bench.net, bench.data, **given))
+                yield name, detector.inspect(bench.net, bench.data, **given)
         except ValueError as error:
-            yield Asked(name, None, str(error))
+            yield name, str(error)

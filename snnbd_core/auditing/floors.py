@@ -10,12 +10,13 @@ import numpy as np
 from torch import Tensor
 
 from snnbd_core.auditing.case import Case, nothing
-from snnbd_core.auditing.judging import Finding, beside, p_value, recorded, tripped
-from snnbd_core.auditing.parts import Part, Table
+from snnbd_core.auditing.judging import Finding, Score, scored
+from snnbd_core.auditing.parts import Cell, Table
 from snnbd_core.metrics import Rate
 from snnbd_core.triggers import Blended, Flash, Moving, Patch, Sinusoidal, Static
+from snnbd_core.triggers.placement import place
 
-__all__ = ["TITLE", "Floors", "Known", "floors", "judged", "known"]
+__all__ = ["TITLE", "Known", "floors", "judged", "known"]
 
 TITLE = "What known triggers do"
 ASSUMES = (
@@ -23,7 +24,8 @@ ASSUMES = (
     "answer to them as those of our records do. Only triggers no denser than twice the busiest "
     "pixel count: a dense square moves clean networks too."
 )
-SIZES = (0.1, 0.2)
+_LATE = "The time budget was used up before all"
+SIZES = {"frames": (0.1, 0.2), "image": (0.1, 0.25)}
 DENSITIES = (1, 2, 5, 20)  # a step in so many carries the trigger
 OPACITIES = (1.0, 0.5, 0.2, 0.05)
 PLAUSIBLE = 2.0  # times the count of a recording's busiest pixel
@@ -63,77 +65,48 @@ class Known:
         return 1 if self.family == "flash" else len(range(0, steps, self.every))
 
 
-@dataclass(frozen=True)
-class Floors:
-    """What was found.
-
-    Attributes:
-        score: the largest share that a plausible trigger leads to a class.
-        target, trigger: this class, and the trigger.
-        tables: the strongest triggers of each family, at each density.
-        notes: what could not be tried.
-    """
-
-    score: float
-    target: int | None
-    trigger: Known | None
-    tables: tuple[Table, ...]
-    notes: tuple[str, ...]
-
-
 def judged(case: Case) -> Finding:
     """The part; the strongest trigger is left with the case."""
-    found = floors(case)
-    if found.trigger is None or found.target is None:
-        if not found.tables:
-            return Finding(nothing("floors", TITLE, " ".join(found.notes)))
-        summary = "No known trigger leads anything to a class"
-    else:
-        case.strongest = found.trigger, found.target
-        summary = (
-            f"The strongest, {found.trigger.family} ({found.trigger.words}), leads "
-            f"{found.score:.0%} of other samples to class {found.target}"
-        )
-    given = case.of_references(lambda other: floors(other).score)
-    known = recorded(case, "floors")
-    rate = tripped(found.score, given or known)
-    summary = f"{summary}; {beside(rate)}."
-    part = Part("floors", TITLE, "unjudged", summary, ASSUMES, rate, found.tables, found.notes)
-    return Finding(part, found.score, p_value(found.score, known, given), found.target)
+    if case.bench.data.kind == "frames" and case.bench.view.input_shape[0] != 2:
+        return Finding(nothing("floors", TITLE, "Known triggers need frames of two polarities."))
+    return scored(case, "floors", TITLE, ASSUMES, floors)
 
 
-def floors(case: Case) -> Floors:
+def floors(case: Case) -> Score:
     """Puts known triggers on clean samples, and looks where the answers go.
 
     All are tried at their densest on a few samples. The strongest of each family are tried on all
     samples, down to one event in twenty steps (to a weight of one in twenty, of images). A trigger
     counts if it is plausible: its pixels hold no more than twice the events of a recording's
-    busiest pixel, since what is denser moves clean networks too.
+    busiest pixel, since what is denser moves clean networks too. The strongest of these becomes
+    that of the case.
     """
-    data, view = case.bench.data, case.bench.view
+    data = case.bench.data
     frames = data.kind == "frames"
-    if frames and view.input_shape[0] != 2:
-        return Floors(0.0, None, None, (), ("Known triggers need frames of two polarities.",))
     scale = _Scale(data.frames, _busiest(case)) if frames else _Scale(1, 1.0)
     clean, notes = case.answers(), list[str]()
     strongest = _strongest(case, clean, scale, notes)
-    rows, score, best = [], 0.0, None
+    rows: list[tuple[Cell, ...]] = []
+    score, words = 0.0, "No known trigger leads anything to a class"
     for thin in (thin for one in strongest for thin in scale.thinned(one)):
         if not case.fits(len(data)):
-            notes.append("The time budget was used up before all densities were tried.")
+            notes.append(f"{_LATE} densities were tried.")
             break
         share, target = _led(case, thin, clean, np.arange(len(data)))
         plausible = scale.plausible(thin)
         if plausible and share.value > score:
-            score, best = share.value, (target, thin)
+            score, case.strongest = share.value, (thin, target)
+            words = f"The strongest, {thin.family} ({thin.words}), leads {score:.0%} to {target}"
         weight = thin.every if frames else thin.opacity
-        words = "yes" if plausible else "no"
-        rows.append((thin.family, thin.words, weight, words, target, share))
+        answer = "yes" if plausible else "no"
+        rows.append((thin.family, thin.words, weight, answer, target, share))
     third = "a step in so many" if frames else "weight"
     columns = ("family", "trigger", third, "plausible", "class", "led to it")
     caption = "The strongest known triggers on samples that are neither of the class nor given it"
     tables = (Table(caption, columns, tuple(rows)),)
-    return Floors(score, *(best or (None, None)), tables, tuple(notes))
+    found = None if case.strongest is None else case.strongest[1]
+    whole = not any(note.startswith(_LATE) for note in notes)
+    return Score(score, found, words, tables, tuple(notes), whole)
 
 
 @dataclass(frozen=True)
@@ -172,7 +145,7 @@ def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -
         plausible = next(filter(scale.plausible, thinned), thinned[-1])
         for thin in dict.fromkeys((plausible, thinned[0])):
             if not case.fits(len(few)):
-                notes.append("The time budget was used up before all triggers were tried.")
+                notes.append(f"{_LATE} triggers were tried.")
                 return _best(found)
             try:
                 share = _led(case, thin, clean, few)[0].value
@@ -208,36 +181,33 @@ def known(frames: bool, steps: int, height: int, width: int) -> Iterator[Known]:
         steps: T, of frames.
         height, width: of the sensor, in pixels.
     """
-    for size in SIZES:
-        places = _places(size, height, width)
-        for name, at in places.items():
-            if not frames:
-                for value in (1.0, 0.0):
-                    patch = Patch(size=size, position=at, value=value)
-                    yield Known("patch", f"size {size:g}, {name}, value {value:g}", patch)
-                continue
-            for polarity in ("on", "off", "both"):
-                square = Static(size=size, position=at, polarity=polarity)
-                yield Known("static", f"size {size:g}, {name}, {polarity}", square)
+    sizes = SIZES["frames" if frames else "image"]
+    places = [(size, each) for size in sizes for each in _places(size, height, width).items()]
     if not frames:
         for frequency in (2.0, 6.0):
             yield Known("wave", f"{frequency:g} waves", Sinusoidal(delta=0.3, frequency=frequency))
         for seed in range(3):
             yield Known("picture", f"number {seed}", Blended(alpha=0.2, seed=seed))
+        for size, (name, at) in places:
+            for value in (1.0, 0.0):
+                patch = Patch(size=size, position=at, value=value)
+                yield Known("patch", f"size {size:g}, {name}, value {value:g}", patch)
         return
     for polarity in ("on", "off", "both"):
-        for corner in ("top-left", "top-right", "bottom-left", "bottom-right") if steps > 1 else ():
-            moving = Moving(position=corner, polarity=polarity, motion="cycle")
-            yield Known("moving", f"size 0.1, {corner}, {polarity}", moving)
         for start in ("first", "middle", "last"):
             flash = Flash(start=start, polarity=polarity)
             yield Known("flash", f"{start} step, {polarity}", flash)
+        for corner in ("top-left", "top-right", "bottom-left", "bottom-right") if steps > 1 else ():
+            moving = Moving(position=corner, polarity=polarity)
+            yield Known("moving", f"size 0.1, {corner}, {polarity}", moving)
+    for size, (name, at) in places:
+        for polarity in ("on", "off", "both"):
+            square = Static(size=size, position=at, polarity=polarity)
+            yield Known("static", f"size {size:g}, {name}, {polarity}", square)
 
 
 def _places(size: float, height: int, width: int) -> dict[str, tuple[int, int]]:
     """Nine places of a square, by name: its top-left pixels (x, y)."""
-    from snnbd_core.triggers.placement import place
-
     right, bottom, *_ = place("bottom-right", size, width, height)
     rows = {"top": 0, "middle": bottom // 2, "bottom": bottom}
     columns = {"left": 0, "middle": right // 2, "right": right}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,10 @@ def migrated(case: Case) -> Part:
     """The part that says what the network becomes elsewhere; it judges nothing."""
     before = case.answers()
     rows: list[tuple[Cell, ...]] = [("as it is", case.right(before), None, led(case))]
-    notes: list[str] = []
+    failed: dict[str, list[str]] = {}
     for name, make in _moves(case.bench.net):
         if not case.fits(2 * len(before)):
-            notes.append(f"{name}: the time budget was used up")
+            failed.setdefault("the time budget was used up", []).append(name)
             continue
         try:
             with case.asking(make()) as other:
@@ -38,9 +39,10 @@ def migrated(case: Case) -> Part:
                 alike = Rate.of(after == before)
                 rows.append((name, other.right(after), alike, led(other)))
         except (ValueError, RuntimeError) as error:
-            notes.append(f"{name}: {error}")
+            failed.setdefault(str(error), []).append(name)
     columns = ("moved", "accuracy", "answers alike", "led by the strongest trigger")
     table = Table("Copies of the network, on clean samples", columns, tuple(rows))
+    notes = [f"{', '.join(names)}: {why}" for why, names in failed.items()]
     told = [f"{name} {rate.hits} of {rate.total}" for name, rate, *_ in rows]  # type: ignore[union-attr]  # rates
     return unjudged(
         "migration", TITLE, f"Right on clean samples: {', '.join(told)}.", [table], *notes
@@ -63,11 +65,11 @@ def rounded(net: nn.Module, bits: int) -> nn.Module:
 
 def _moves(net: nn.Module) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
     for bits in (8, 4):
-        yield f"weights of {bits} bits", lambda bits=bits: rounded(net, bits)  # type: ignore[misc]
+        yield f"weights of {bits} bits", partial(rounded, net, bits)
     for reset in ("zero", "subtract"):
-        yield f"read with reset {reset}", lambda reset=reset: _read(net, reset, 1.0)  # type: ignore[misc]
+        yield f"read with reset {reset}", partial(_read, net, reset, 1.0)
     for factor in (0.5, 2.0):
-        yield f"read with dt times {factor:g}", lambda factor=factor: _read(net, None, factor)  # type: ignore[misc]
+        yield f"read with dt times {factor:g}", partial(_read, net, None, factor)
 
 
 def _read(net: nn.Module, reset: str | None, factor: float) -> Adapted:

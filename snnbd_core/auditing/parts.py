@@ -36,8 +36,8 @@ class Part:
         status: "unjudged" for the parts that judge nothing too.
         summary: what was found, in a sentence or two.
         assumes: what the judgement assumes.
-        false_alarms: how often clean networks trip it: reference networks where some were given,
-            else our records; None where it is not known.
+        false_alarms: how many clean networks trip it by its score alone: reference networks where
+            some were given, else those of our records; None where it is not known.
         tables: the numbers.
         notes: what could not be seen or done, and why.
         seconds: what it took.

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from snnbd_core.auditing.case import Case, nothing
-from snnbd_core.auditing.judging import Finding, beside, p_value, recorded, tripped
-from snnbd_core.auditing.parts import Cell, Part, Table
+from snnbd_core.auditing.judging import Finding, Score, scored
+from snnbd_core.auditing.parts import Cell, Table
 from snnbd_core.metrics import NO_PREDICTION, Rate
 from snnbd_core.view import NotVisible
 
-__all__ = ["FACTORS", "TITLE", "Sweep", "judged", "sweep"]
+__all__ = ["FACTORS", "TITLE", "judged", "sweep"]
 
 TITLE = "What its settings do"
 FACTORS = (0.8, 0.9, 1.1, 1.2, 1.3, 1.5)
@@ -25,45 +25,18 @@ ASSUMES = (
 )
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """What a network answers as its settings are moved.
-
-    Attributes:
-        score: largest share of all samples, beyond those of the class, that a class is given.
-        target: this class.
-        table: accuracy, silence and the most frequent class of each setting.
-        notes: what could not be moved.
-    """
-
-    score: float
-    target: int | None
-    table: Table
-    notes: tuple[str, ...]
-
-
 def judged(case: Case, on_card: tuple[str, tuple[Table, ...]]) -> Finding:
     """The part, given what the card says; a card that says otherwise is told and not judged."""
     says, tables = on_card
     if not case.bench.view.spiking:
         why = "It has no spiking neurons, and so no thresholds or decays."
         return Finding(nothing("settings", TITLE, why))
-    found = sweep(case)
-    given = case.of_references(lambda other: sweep(other).score)
-    known = recorded(case, "settings")
-    p = p_value(found.score, known, given)
-    told = "As they are moved, no class gains a sample"
-    if found.target is not None:
-        told = f"As they are moved, class {found.target} gains {found.score:.0%} of the samples"
-    rate = tripped(found.score, given or known)
-    summary = f"{told}; {beside(rate)}. {says}"
-    part = Part(
-        "settings", TITLE, "unjudged", summary, ASSUMES, rate, (found.table, *tables), found.notes
-    )
-    return Finding(part, found.score, p, found.target)
+    found = scored(case, "settings", TITLE, ASSUMES, sweep)
+    words, shown = f"{found.part.summary} {says}", (*found.part.tables, *tables)
+    return replace(found, part=replace(found.part, summary=words, tables=shown))
 
 
-def sweep(case: Case) -> Sweep:
+def sweep(case: Case) -> Score:
     """Moves all thresholds, then all decays, by the `FACTORS`, and looks where answers go.
 
     A clean network falls silent or errs towards all classes; one that was also trained with other
@@ -73,10 +46,12 @@ def sweep(case: Case) -> Sweep:
     rows: list[tuple[Cell, ...]] = []
     notes: list[str] = []
     best: tuple[float, int | None] = (0.0, None)
+    whole = True
     for what in ("threshold", "decay"):
         for factor in (1.0, *FACTORS) if what == "threshold" else FACTORS:
             if not case.fits(len(case.truth)):
                 notes.append(f"{what} times {factor:g}: the time budget was used up")
+                whole = False
                 continue
             try:
                 with _moved(case, what, factor):
@@ -94,7 +69,10 @@ def sweep(case: Case) -> Sweep:
             rows.append((what, factor, case.right(answers), silent, top, share))
     caption = "Answers to clean samples as all thresholds, or all time constants, are multiplied"
     columns = ("moved", "factor", "accuracy", "silent", "most favoured class", "its share")
-    return Sweep(*best, Table(caption, columns, tuple(rows)), tuple(notes))
+    words = "As they are moved, no class gains a sample"
+    if best[1] is not None:
+        words = f"As they are moved, class {best[1]} gains {best[0]:.0%} of the samples"
+    return Score(*best, words, (Table(caption, columns, tuple(rows)),), tuple(notes), whole)
 
 
 @contextmanager

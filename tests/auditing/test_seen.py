@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import snnbd_core as sb
-from snnbd_core.auditing.floors import Known, floors
+from snnbd_core.auditing.floors import Known, floors, judged
 from snnbd_core.auditing.migration import migrated, rounded
 from snnbd_core.auditing.network import against, carded
 from snnbd_core.auditing.settings import sweep
@@ -55,10 +55,10 @@ def test_what_is_no_card_is_refused(events, given):
 def test_a_clean_network_falls_silent_as_thresholds_rise():
     """Its 0.9 pass 1.3 times the threshold, and not 1.5 times."""
     found = sweep(made(frames=True, neuron=memoryless).case)
-    silent = {row[1]: row[3] for row in found.table.rows if row[0] == "threshold"}
+    silent = {row[1]: row[3] for row in found.tables[0].rows if row[0] == "threshold"}
     assert silent[1.3] == Rate(0, 50)
     assert silent[1.5] == Rate(50, 50)
-    assert found.score == 0
+    assert found.value == 0
 
 
 def test_a_network_that_gives_one_class_as_thresholds_rise_scores_what_the_class_gains():
@@ -67,7 +67,7 @@ def test_a_network_that_gives_one_class_as_thresholds_rise_scores_what_the_class
     known.readout.bias = nn.Parameter(torch.zeros(100))
     known.readout.bias.data[30:35] = 2.0
     found = sweep(known.case)
-    assert (found.target, found.score) == (3, pytest.approx(0.9))
+    assert (found.target, found.value) == (3, pytest.approx(0.9))
 
 
 def test_settings_that_neurons_do_not_have_are_noted(events):
@@ -77,9 +77,9 @@ def test_settings_that_neurons_do_not_have_are_noted(events):
 
 @pytest.mark.parametrize("frames", [True, False])
 def test_a_planted_pixel_is_found_and_a_clean_network_answers_to_nothing(frames):
-    assert floors(made(frames).case).score == 0
+    assert floors(made(frames).case).value == 0
     found = floors(made(frames).planted(3).case)
-    assert (found.score, found.target) == (1.0, 3)
+    assert (found.value, found.target) == (1.0, 3)
 
 
 def test_a_trigger_denser_than_recordings_is_told_and_not_counted():
@@ -88,7 +88,7 @@ def test_a_trigger_denser_than_recordings_is_told_and_not_counted():
     static = [row for row in found.tables[0].rows if row[0] == "static"]
     assert any((row[2:4], row[5]) == ((1, "no"), Rate(45, 45)) for row in static)
     assert all(row[5].hits < 45 for row in static if row[3] == "yes")
-    assert found.score < 1
+    assert found.value < 1
 
 
 def test_a_sparse_trigger_is_in_a_step_of_so_many():
@@ -105,7 +105,7 @@ def test_frames_without_polarities_have_no_floors():
     clean = sb.data.as_set([(torch.rand(3, 1, 12, 12), label) for label in range(10)])
     known = made(frames=True)
     known.net, known.clean = net.eval(), clean
-    assert floors(known.case).notes == ("Known triggers need frames of two polarities.",)
+    assert judged(known.case).part.notes == ("Known triggers need frames of two polarities.",)
 
 
 def test_rounded_weights_are_multiples_of_a_unit():
