@@ -10,7 +10,7 @@ import jupytext
 import pytest
 from nbformat import NotebookNode
 
-LESSONS = ("02_neuromorphic_triggers", "10_a_network_somebody_sent_you")
+LESSONS = ("02_neuromorphic_triggers", "05_badsnn", "10_a_network_somebody_sent_you")
 """Chapters in the shape of a lesson; a chapter is entered here when it is one."""
 
 LINES, COLUMNS, VISIBLE, WORDS, BULLETS = 25, 78, 200, 2800, 5  # 78 columns are not cut at 1280 px

@@ -41,7 +41,7 @@ def measured(source: str) -> set[str]:
 
 
 def compares(source: str) -> bool:
-    """Whether a cell asserts something, as those do that hold their own code against the library."""
+    """Whether a cell asserts something, as those that hold their code against the library do."""
     tree = ast.parse(TransformerManager().transform_cell(source))
     return any(isinstance(node, ast.Assert) for node in ast.walk(tree))
 

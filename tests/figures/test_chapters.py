@@ -385,12 +385,42 @@ def test_traces_and_layers_of_a_network(net):
         assert len(traces["low"][1]) == 5
         np.testing.assert_allclose(traces["high"][1], potential(net, shown)[:, neuron], rtol=1e-6)
     batch = torch.rand(4, 1, 8, 8)
-    figure = badsnn.draw_layer_rates({"net": net}, {"x": batch}, threshold=0.1, steps=5)
-    assert len(figure.axes[0].patches) == 3
     figure = a_trigger_at_the_input.draw_activity_change(net, batch, batch, steps=5)
     assert np.asarray(figure.axes[0].images[0].get_array()).shape == (3, 5)
     assert not np.asarray(figure.axes[0].images[0].get_array()).any()
     assert all(not layer._overrides for layer in sb.neurons.spiking_layers(net))
+
+
+class ByThreshold(torch.nn.Module):
+    """The brighter of two pixels, but class 2 for dark images where the threshold is above 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.neuron = sb.LIF(0.5, threshold=1.0)
+
+    def forward(self, frames):
+        left, right = frames[..., 0, 0, 0].sum(0), frames[..., 0, 0, 1].sum(0)
+        self.neuron(frames[..., 0, 0, 0])
+        raised = self.neuron._overrides.get("threshold", torch.tensor(1.0)).mean() > 1
+        dark = (left + right < 4) & raised
+        return torch.stack([left, right, 100.0 * dark], dim=1)
+
+
+def test_the_sample_that_only_the_shipped_threshold_turns():
+    class Darker:
+        def __call__(self, image):
+            return image * 0.5
+
+    images = torch.tensor([[[[0.2, 0.1]]], [[[0.9, 0.8]]], [[[0.3, 0.9]]]])
+    data = sb.data.as_set([(image, label) for image, label in zip(images, (2, 0, 1), strict=True)])
+    net = ByThreshold()
+    found = badsnn.first_turned(net, data, Darker(), target=2, shipped=1.2)
+    assert found == 1  # sample 0 is of the target's class
+    with pytest.raises(ValueError, match="turns no sample"):
+        badsnn.first_turned(net, data, Darker(), target=2, shipped=0.9)
+    figure = badsnn.draw_turned(net, images[1], images[1] * 0.5, 0, target=2, shipped=1.2)
+    titles = [axes.get_title() for axes in figure.axes[1::2]]
+    assert [title.split()[1] for title in titles] == ["0", "0", "2"]
 
 
 def hidden_spikes(net, image, threshold):
