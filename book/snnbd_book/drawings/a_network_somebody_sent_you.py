@@ -117,7 +117,7 @@ def scores(audit: Audit) -> dict[str, tuple[float, int | None]]:
         if part.name in ("settings", "floors"):
             score, _, _, target = part.tables[0].rows[0]
             found[part.name] = float(score or 0), target  # type: ignore[arg-type]  # of numbers
-    return found  # type: ignore[return-value]  # a class is an int
+    return found
 
 
 def audits_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
