@@ -19,6 +19,7 @@ LESSONS = (
     "07_a_backdoor_in_the_network",
     "08_a_trigger_at_the_input",
     "09_removing_backdoors",
+    "10_a_network_somebody_sent_you",
 )
 """Chapters in the shape of a lesson; a chapter is entered here when it is one."""
 
