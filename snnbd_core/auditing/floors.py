@@ -24,6 +24,7 @@ ASSUMES = (
     "answer to them as those of our records do. Only triggers no denser than twice the busiest "
     "pixel count: a dense square moves clean networks too."
 )
+_SCREENING = 0.6  # of the time that the part has
 _LATE = "The time budget was used up before all"
 SIZES = {"frames": (0.1, 0.2), "image": (0.1, 0.25)}
 DENSITIES = (1, 2, 5, 20)  # a step in so many carries the trigger
@@ -138,13 +139,14 @@ def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -
     """The best few of each family by a few samples, at the densest plausible and the densest."""
     few = np.random.default_rng(case.bench.seed).permutation(len(clean))[:FEW]
     found: dict[tuple[str, bool], list[tuple[float, Known]]] = {}
+    ends = case.after(_SCREENING)
     for one in known(
         case.bench.data.kind == "frames", scale.steps, *case.bench.view.input_shape[1:]
     ):
         thinned = scale.thinned(one)
         plausible = next(filter(scale.plausible, thinned), thinned[-1])
         for thin in dict.fromkeys((plausible, thinned[0])):
-            if not case.fits(len(few)):
+            if not case.fits(len(few), ends):
                 notes.append(f"{_LATE} triggers were tried.")
                 return _best(found)
             try:
