@@ -21,8 +21,11 @@ CHAPTERS = (
     "stealthier_triggers",
     "learning_rules",
     "badsnn",
-    "detecting_backdoors",
+    "poison_in_the_data",
+    "a_backdoor_in_the_network",
+    "a_trigger_at_the_input",
     "removing_backdoors",
+    "adversarial_robustness",
 )
 
 

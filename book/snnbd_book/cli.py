@@ -56,7 +56,7 @@ def check_pages(folder: Folder = Path()) -> None:
 
     try:
         the_book = Book(folder.resolve())
-        problems = check(the_book) + findings.check(the_book)
+        problems = check(the_book) + findings.told(the_book).problems
     except BookError as error:
         raise _failure(error) from error
     if problems:

@@ -21,7 +21,7 @@ from matplotlib.image import imread
 from rich.console import Console
 from typer.testing import CliRunner
 
-from snnbd_book.build import Book, BookError, Parameters, build, check, pdf
+from snnbd_book.build import Book, BookError, Parameters, build, check, pdf, write_pairs
 from snnbd_book.build.offline import repaired
 from snnbd_book.cli import app
 
@@ -97,6 +97,35 @@ def test_a_changed_page_is_rendered_without_executing_a_chapter(built: Book) -> 
     assert "Rendering" in screen
     assert "Executing" not in screen
     assert "A new line." in (built.html / "book" / "intro.html").read_text(encoding="utf-8")
+
+
+def add(book: Book, page: str, text: str) -> None:
+    path = book.root / f"{page}.md"
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+    write_pairs(book)
+
+
+def test_a_page_that_did_not_change_is_not_rendered_again(built: Book) -> None:
+    add(built, "book/intro", "\nA line.\n")
+    make(built)  # all of it: the fixture's copy lies elsewhere than where it was rendered
+    other = built.html / "notebooks" / "01_one.html"
+    before = other.stat().st_mtime_ns
+    add(built, "book/intro", "\nAnother line.\n")
+    make(built)
+    assert other.stat().st_mtime_ns == before
+    assert "Another line." in (built.html / "book" / "intro.html").read_text(encoding="utf-8")
+    assert check(built) == []
+
+
+def test_a_place_that_an_unchanged_page_links_to_is_missed_when_it_goes(built: Book) -> None:
+    intro = built.root / "book" / "intro.md"
+    there = intro.read_text(encoding="utf-8")
+    add(built, "book/intro", "\n(the-place)=\n## A place\n")
+    add(built, "notebooks/01_one", "\nSee {ref}`the-place`.\n")
+    make(built)
+    intro.write_text(there, encoding="utf-8")
+    with pytest.raises(BookError, match="the-place"):
+        make(built)
 
 
 def test_a_warning_stops_the_build_and_stops_it_again(built: Book) -> None:

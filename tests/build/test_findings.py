@@ -47,16 +47,16 @@ def test_a_false_finding_stops_the_build_and_names_page_and_sentence(stating: Bo
 
 def test_a_finding_that_cannot_be_tested_stops_the_build(stating: Book) -> None:
     state(stating, "1 / (1 - 1) < 2")
-    (line,) = findings.check(stating)
+    (line,) = findings.told(stating).problems
     assert "(less) cannot be tested: test='1 / (1 - 1) < 2' divides by zero" in line
 
 
 def test_the_page_of_findings_has_each_sentence_with_its_test(stating: Book) -> None:
     state(stating, "1 < 2")
-    assert findings.check(stating) == []
+    assert findings.told(stating).problems == []
     folder = stating.build
     (folder / "book").mkdir(parents=True)
-    findings.write(stating, folder)
+    findings.write(stating, folder, findings.told(stating))
     text = (folder / "book" / "findings.md").read_text(encoding="utf-8")
     assert '- <span id="less"></span>One is *less* than' in text
     assert "<small>1 &lt; 2</small>" in text
@@ -78,7 +78,7 @@ def test_a_sentence_reads_as_it_stands_and_its_mark_leads_to_its_test(stating: B
     (stage / "book" / "references.bib").write_bytes(
         (stating.root / "book" / "references.bib").read_bytes()
     )
-    findings.write(stating, stage)
+    findings.write(stating, stage, findings.told(stating))
     _render(stage, stating.root)
     html = (stating.html / "book" / "intro.html").read_text(encoding="utf-8")
     article = BeautifulSoup(html, "html.parser").find("article")

@@ -1,4 +1,4 @@
-"""Chapters take their numbers from records: no cell measures a network itself."""
+"""Chapters take their numbers from records: no cell measures a network itself without a test."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ def measured(source: str) -> set[str]:
     return found - READING
 
 
+def compares(source: str) -> bool:
+    """Whether a cell asserts something, as those that hold their code against the library do."""
+    tree = ast.parse(TransformerManager().transform_cell(source))
+    return any(isinstance(node, ast.Assert) for node in ast.walk(tree))
+
+
 def test_no_chapter_measures_a_network_itself(project: Path) -> None:
     chapters = sorted((project / "notebooks").glob("*.md"))
     assert chapters
@@ -47,7 +53,7 @@ def test_no_chapter_measures_a_network_itself(project: Path) -> None:
         for cell in jupytext.read(chapter).cells:
             if cell.cell_type == "code":
                 source = re.sub(r"\A---\n.*?\n---\n", "", cell.source, flags=re.DOTALL)
-                found = measured(source)
+                found = set() if compares(source) else measured(source)
                 assert not found, f"{chapter.name} measures by {found}: take it from a record"
 
 

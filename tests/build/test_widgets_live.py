@@ -102,7 +102,7 @@ WIDGETS = {
         3,
     ),
     "repair": Widget(
-        "07",
+        "09",
         ("def repaired(", "figures.sliders(axes, repaired"),
         RUNS + "axes = {'samples': [1, 5], 'share': [0.0, 0.9]}\n"
         "tried = {\n"

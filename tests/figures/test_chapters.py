@@ -18,9 +18,10 @@ from sklearn.metrics import roc_auc_score
 import snnbd_core as sb
 from snnbd_book import figures, runs
 from snnbd_book.drawings import (
+    a_trigger_at_the_input,
     badsnn,
-    detecting_backdoors,
     learning_rules,
+    neuromorphic_triggers,
     spiking_neurons,
     stealthier_triggers,
 )
@@ -182,14 +183,20 @@ def test_migration_is_drawn_against_the_number_of_steps():
     assert lines(figure, 2)["max"] == [[4.0, 8.0], [40.0, 99.0]]
 
 
-def test_rules_table_gives_both_migration_rates():
+def test_both_migration_rates_are_tabulated():
     snn = record(51, floor=1, migration_per_sample=Rate(50, 100))
-    table = learning_rules.rules_table(
-        {"SNN": [snn], "ANN": [record(100)]}, {"SNN": [record(100, floor=0)]}
-    )
+    table = learning_rules.migration_table({"SNN": [snn]}, {"SNN": [record(100, floor=0)]})
     assert table.loc["SNN", "MR1"] == "50.0 %"
     assert table.loc["SNN", "MR2"].startswith("50.0 %")
-    assert table.loc["ANN", "MR1"] == "-"
+
+
+def test_thresholds_of_a_deployed_network_have_a_panel_for_each_number_of_steps():
+    figure = learning_rules.draw_deployed(
+        {T: {1.0: [record(50)], 2.0: [record(20, 70)]} for T in (4, 8)}
+    )
+    assert [axes.get_title() for axes in figure.axes] == ["T = 4", "T = 8"]
+    assert lines(figure)["attack success"] == [[1, 2], [50, 20]]
+    assert lines(figure)["clean accuracy"] == [[1, 2], [90, 70]]
 
 
 def test_the_interval_of_a_migration_rate_ends_at_none_and_all_of_the_backdoor():
@@ -198,7 +205,7 @@ def test_the_interval_of_a_migration_rate_ends_at_none_and_all_of_the_backdoor()
 
     runs = {"none": seeds(0, 1, 0), "all": seeds(99, 100, 99), "more": seeds(50, 51, 50)}
     anns = {"none": seeds(100, 100, 100), "all": seeds(100, 100, 100), "more": seeds(50, 50, 50)}
-    shown = learning_rules.rules_table(runs, anns)["MR1"]
+    shown = learning_rules.migration_table(runs, anns)["MR1"]
     assert shown["none"].startswith("0.3 % (0.0-")
     assert shown["all"].endswith("-100.0)")
     assert shown["more"].endswith("-102.0)")  # what a seed really had is not cut off
@@ -385,12 +392,42 @@ def test_traces_and_layers_of_a_network(net):
         assert len(traces["low"][1]) == 5
         np.testing.assert_allclose(traces["high"][1], potential(net, shown)[:, neuron], rtol=1e-6)
     batch = torch.rand(4, 1, 8, 8)
-    figure = badsnn.draw_layer_rates({"net": net}, {"x": batch}, threshold=0.1, steps=5)
-    assert len(figure.axes[0].patches) == 3
-    figure = detecting_backdoors.draw_activity_change(net, batch, batch, steps=5)
+    figure = a_trigger_at_the_input.draw_activity_change(net, batch, batch, steps=5)
     assert np.asarray(figure.axes[0].images[0].get_array()).shape == (3, 5)
     assert not np.asarray(figure.axes[0].images[0].get_array()).any()
     assert all(not layer._overrides for layer in sb.neurons.spiking_layers(net))
+
+
+class ByThreshold(torch.nn.Module):
+    """The brighter of two pixels, but class 2 for dark images where the threshold is above 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.neuron = sb.LIF(0.5, threshold=1.0)
+
+    def forward(self, frames):
+        left, right = frames[..., 0, 0, 0].sum(0), frames[..., 0, 0, 1].sum(0)
+        self.neuron(frames[..., 0, 0, 0])
+        raised = self.neuron._overrides.get("threshold", torch.tensor(1.0)).mean() > 1
+        dark = (left + right < 4) & raised
+        return torch.stack([left, right, 100.0 * dark], dim=1)
+
+
+def test_the_sample_that_only_the_shipped_threshold_turns():
+    class Darker:
+        def __call__(self, image):
+            return image * 0.5
+
+    images = torch.tensor([[[[0.2, 0.1]]], [[[0.9, 0.8]]], [[[0.3, 0.9]]]])
+    data = sb.data.as_set([(image, label) for image, label in zip(images, (2, 0, 1), strict=True)])
+    net = ByThreshold()
+    found = badsnn.first_turned(net, data, Darker(), target=2, shipped=1.2)
+    assert found == 1  # sample 0 is of the target's class
+    with pytest.raises(ValueError, match="turns no sample"):
+        badsnn.first_turned(net, data, Darker(), target=2, shipped=0.9)
+    figure = badsnn.draw_turned(net, images[1], images[1] * 0.5, 0, target=2, shipped=1.2)
+    titles = [axes.get_title() for axes in figure.axes[1::2]]
+    assert [title.split()[1] for title in titles] == ["0", "0", "2"]
 
 
 def hidden_spikes(net, image, threshold):
@@ -452,3 +489,23 @@ def test_bars_are_a_picture_with_as_long_a_bar_as_the_share():
     full, half = (figures.draw_bars({"x": share}) for share in (1.0, 0.5))
     blue = [((one[..., 2] > 150) & (one[..., 0] < 60)).any(axis=0).sum() for one in (full, half)]
     assert blue[0] == pytest.approx(2 * blue[1], rel=0.05)
+
+
+class Fixed(torch.nn.Module):
+    """Votes 1 and 0.5, whatever it sees."""
+
+    def forward(self, frames):
+        return torch.tensor([[1.0, 0.5]]).expand(frames.shape[1], 2)
+
+
+def test_votes_grow_below_their_recording():
+    frames = torch.zeros(2, 2, 8, 10)
+    page = neuromorphic_triggers.animate_votes(
+        Fixed(), [frames, frames], label=1, target=0, alt="a", name="one"
+    )
+    uris = re.findall(r'"data:image/png;base64,([^"]+)"', page.data)[-2:]
+    images = [np.asarray(Image.open(io.BytesIO(base64.b64decode(uri)))) / 255 for uri in uris]
+    assert [image.shape[:2] for image in images] == [(8 + 13, 10 + 2 + 10)] * 2
+    for image, (target, label) in zip(images, ((6, 3), (12, 6)), strict=True):
+        for column, height in ((1, target), (4, label), (13, target), (16, label)):
+            assert int((image[:, column, :3] < 1).any(axis=1).sum()) == height + 1  # a line at zero

@@ -33,15 +33,6 @@ def test_a_setting_is_named_in_a_few_words():
     assert setting(Experiment()) == "no attack"
 
 
-def test_the_table_keeps_the_papers_figures_where_nothing_was_run(rows):
-    table = neuromorphic_triggers.claims_table(rows)
-    assert list(table["CA, paper"]) == ["99.0 %", "98.0 %"]
-    assert list(table["ASR, paper"]) == ["-", "100.0 %"]
-    assert list(table["ASR, ours (95 %)"]) == ["-", "-"]
-    assert set(table["verdict"]) == {"not run"}
-    assert list(table["setting"]) == ["no attack", "1 % static off, top-left, s 0.1"]
-
-
 def test_nothing_is_drawn_of_claims_that_were_not_run(rows):
     with pytest.raises(ValueError, match="'ASR' has been run; nothing to draw"):
         neuromorphic_triggers.draw_claims(rows)

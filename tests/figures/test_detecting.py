@@ -8,7 +8,7 @@ import torch
 
 import snnbd_core as sb
 from snnbd_book import figures, runs
-from snnbd_book.drawings import detecting_backdoors
+from snnbd_book.drawings import a_backdoor_in_the_network, poison_in_the_data
 from snnbd_book.figures import style
 from snnbd_book.runs import Neuron
 from snnbd_book.runs.provenance import Provenance
@@ -103,7 +103,7 @@ def test_the_threshold_is_what_a_share_of_the_clean_ones_is_above():
 
 def test_the_suspected_class_is_thick_among_the_curves_of_all():
     values = np.array([[0.1, 0.2, 0.3], [0.4, 0.9, 0.5]])
-    figure = detecting_backdoors.draw_by_level(
+    figure = a_backdoor_in_the_network.draw_by_level(
         {"one": ([0.5, 1.0], values, 1), "two": ([1.0, 2.0], values, 2)}, xlabel="x", ylabel="y"
     )
     assert legend(figure) == ["other classes", "suspected class"]
@@ -137,7 +137,7 @@ def test_cards_are_drawn_layer_by_layer_in_marks_that_differ():
     net = sb.networks.build("quick-conv", (1, 8, 8), 10, Neuron().build, seed=0)
     published = card(net)
     with sb.override(net, threshold=1.2):
-        figure = detecting_backdoors.draw_cards({"card": published, "in use": card(net)})
+        figure = a_backdoor_in_the_network.draw_cards({"card": published, "in use": card(net)})
     thresholds, decays = (
         {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
         for axes in figure.axes
@@ -152,7 +152,7 @@ def test_clusters_are_told_by_marks_and_poisoned_samples_have_rings():
     places = np.arange(15.0).reshape(5, 3)
     side = np.array([0, 1, 1, 1, 0])
     poisoned = np.array([True, False, False, True, False])
-    figure = detecting_backdoors.draw_clusters({"static": (places, side, poisoned)})
+    figure = poison_in_the_data.draw_clusters({"static": (places, side, poisoned)})
     groups = {one.get_label(): one for one in figure.axes[0].collections}
     expected = {
         "larger cluster": side == 1,
@@ -170,9 +170,9 @@ def test_clusters_are_told_by_marks_and_poisoned_samples_have_rings():
 
 def test_features_and_masks_are_drawn():
     rows = np.random.default_rng(0).normal(size=(60, 5))
-    figure = detecting_backdoors.draw_features(rows, {"all": np.ones(60, dtype=bool)})
+    figure = poison_in_the_data.draw_features(rows, {"all": np.ones(60, dtype=bool)})
     assert len(figure.axes[0].collections[0].get_offsets()) == 60
     assert figure.axes[0].collections[0].get_facecolor()[0][2] > 0.6  # the first of the series
-    figure = detecting_backdoors.draw_masks({"net": [torch.ones(3, 3), torch.zeros(3, 3)]})
+    figure = a_backdoor_in_the_network.draw_masks({"net": [torch.ones(3, 3), torch.zeros(3, 3)]})
     assert [axes.get_title() for axes in figure.axes] == ["0: 9.0", "1: 0.0"]
     assert figure.get_figwidth() == style.WIDTH

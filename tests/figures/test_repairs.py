@@ -9,7 +9,7 @@ from matplotlib.collections import PathCollection
 from torch import nn
 
 import snnbd_core as sb
-from snnbd_book.drawings import removing_backdoors
+from snnbd_book.drawings import poison_in_the_data, removing_backdoors
 from snnbd_book.runs import Neuron
 from snnbd_core.defenses.nad import attention
 from snnbd_core.defenses.pruning import Choice
@@ -156,7 +156,7 @@ def test_gaps_are_shares_of_all_neurons_and_steps():
 
 def test_losses_of_poisoned_samples_are_drawn_apart():
     losses = torch.tensor([0.1, 0.2, 0.9, 1.0])
-    (axes,) = removing_backdoors.draw_isolated(losses, np.array([2, 3]), share=0.25).axes
+    (axes,) = poison_in_the_data.draw_isolated(losses, np.array([2, 3]), share=0.25).axes
     drawn = steps(axes)
     for name, places in (("clean", (0.1, 0.2)), ("poisoned", (0.9, 1.0))):
         heights, edges, _ = drawn[name]

@@ -17,12 +17,15 @@ from snnbd_book.chapters.groups import every, filled, seeded
 from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
-    "neuromorphic_triggers": 54,
+    "neuromorphic_triggers": 60,
     "stealthier_triggers": 102,
     "learning_rules": 177,
     "badsnn": 666,
-    "detecting_backdoors": 521,
-    "removing_backdoors": 540,
+    "poison_in_the_data": 60,
+    "a_backdoor_in_the_network": 596,
+    "a_trigger_at_the_input": 126,
+    "removing_backdoors": 495,
+    "adversarial_robustness": 36,
 }
 
 

@@ -16,7 +16,7 @@ from snnbd_book.build.check import check
 from snnbd_book.build.execute import execute, shared_workers
 from snnbd_book.build.pairing import check_pairs
 from snnbd_book.build.settings import Book, BookError, Parameters
-from snnbd_book.build.stage import stage
+from snnbd_book.build.stage import keep_times, stage
 
 
 def build(book: Book, parameters: Parameters, *, only: str | None = None, console: Console) -> Path:
@@ -38,7 +38,8 @@ def build(book: Book, parameters: Parameters, *, only: str | None = None, consol
         console.print("HTML: nothing changed since it was rendered")
         pdf.write(book, console)
         return book.html / "index.html"
-    if problems := check_pairs(book) + findings.check(book):
+    told = findings.told(book)
+    if problems := check_pairs(book) + told.problems:
         raise BookError("\n".join(problems))
     pages = None if only is None else [chapter.page for chapter in chapters]
     environment = dict(os.environ)  # before Dask puts its workers' variables there
@@ -47,27 +48,18 @@ def build(book: Book, parameters: Parameters, *, only: str | None = None, consol
         executed = execute(book, chapters, parameters, scheduler, console, environment)
     if only is not None:
         return _single(book, executed, f"{only}.{parameters.profile}", console)
+    before = book.build / "stage.before"
+    shutil.rmtree(before, ignore_errors=True)
+    if book.stage.is_dir():
+        book.stage.rename(before)
     stage(book, executed, book.stage)
     reproduction.write(book, parameters, book.stage)
-    findings.write(book, book.stage)
+    findings.write(book, book.stage, told)
     preface.write(book, book.stage)
     performance.write(book, book.stage)
     if repeating.PAGE in book.pages:
         repeating.write(book.stage)
-    # The pages, and what renders them.
-    fingerprint = _fingerprint(book.stage, Path(__file__).parent)
-    mark = book.build / "rendered"
-    if book.html.is_dir() and mark.is_file() and mark.read_text(encoding="utf-8") == fingerprint:
-        console.print("HTML: nothing changed since it was rendered")
-    else:
-        mark.unlink(missing_ok=True)
-        console.print("Rendering the HTML")
-        # Afresh, because Sphinx does not repeat the warnings of a page that it has read before:
-        # a second call would pass where the first one failed.
-        for old in (book.html, book.build / ".doctrees"):
-            shutil.rmtree(old, ignore_errors=True)
-        _render(book.stage, book.root, "--warningiserror", "--keep-going")
-        mark.write_text(fingerprint, encoding="utf-8")
+    _render_changed(book, keep_times(before, book.stage), console)
     pdf.write(book, console)
     if problems := check(book):
         raise BookError("the book is not whole:\n" + "\n".join(problems))
@@ -83,6 +75,30 @@ def _is_whole(book: Book, parameters: Parameters, mark: Path) -> bool:
         and mark.is_file()
         and mark.read_text(encoding="utf-8") == cache.everything(book, parameters)
     )
+
+
+def _render_changed(book: Book, same_files: bool, console: Console) -> None:
+    """Renders the pages that changed since the last rendering without a warning, or all.
+
+    All, where files came or went, the builder changed, or the last rendering warned: Sphinx does
+    not repeat the warnings of a page that it has read before, so a second call would pass where the
+    first one failed.
+    """
+    mark = book.build / "rendered"
+    pages, builder = _fingerprint(book.stage), _fingerprint(Path(__file__).parent)
+    last = mark.read_text(encoding="utf-8").split() if mark.is_file() else []
+    if book.html.is_dir() and last == [pages, builder]:
+        console.print("HTML: nothing changed since it was rendered")
+        return
+    mark.unlink(missing_ok=True)
+    console.print("Rendering the HTML")
+    if same_files and last[1:] == [builder]:
+        (book.html / pdf.NAME).unlink(missing_ok=True)
+    else:
+        for old in (book.html, book.build / ".doctrees"):
+            shutil.rmtree(old, ignore_errors=True)
+    _render(book.stage, book.root, "--warningiserror", "--keep-going")
+    mark.write_text(f"{pages} {builder}", encoding="utf-8")
 
 
 def _single(book: Book, executed: dict[str, Path], name: str, console: Console) -> Path:
@@ -110,10 +126,9 @@ def _render(stage: Path, output: Path, *options: str) -> None:
         raise BookError(f"jupyter-book failed ({result.returncode}):\n{result.stdout}")
 
 
-def _fingerprint(*folders: Path) -> str:
+def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"):
-            digest.update(f"\n{path.relative_to(folder)} {path.stat().st_size}\n".encode())
-            digest.update(path.read_bytes())
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"):
+        digest.update(f"\n{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +47,30 @@ def stated(book: Book) -> list[Sentence]:
     return found
 
 
-def check(book: Book) -> list[str]:
-    """What is wrong with the book's findings, one line each; empty if all hold."""
+@dataclass(frozen=True)
+class Told:
+    """A book's sentences that state a result, the tests they name, and what became of each."""
+
+    stated: Sequence[Sentence]
+    findings: Mapping[str, Finding]
+    outcomes: Mapping[str, Outcome]
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong, one line each; empty if all hold."""
+        return problems(self.stated, self.findings, self.outcomes)
+
+
+def told(book: Book) -> Told:
+    """Tests a book's findings over its records."""
     findings = load_findings(book.root / "claims")
-    return problems(stated(book), findings, evaluated(findings.values()))
+    return Told(stated(book), findings, evaluated(findings.values()))
 
 
-def write(book: Book, folder: Path) -> None:
+def write(book: Book, folder: Path, told: Told) -> None:
     """Writes the page into the staged book, if its table of contents has it."""
     if PAGE in book.pages:
-        findings = load_findings(book.root / "claims")
-        text = page(stated(book), findings, evaluated(findings.values()))
+        text = page(told.stated, told.findings, told.outcomes)
         (folder / PAGE).with_suffix(".md").write_text(text, encoding="utf-8")
 
 

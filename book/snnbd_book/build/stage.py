@@ -8,6 +8,8 @@ Sphinx would find two sources for one page.
 from __future__ import annotations
 
 import copy
+import filecmp
+import os
 import shutil
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from snnbd_book.build import findings, status
+from snnbd_book.build import findings, pdf, status
 from snnbd_book.build.settings import Book
 
 INJECTED = "injected-parameters"
@@ -51,6 +53,27 @@ def stage(book: Book, executed: dict[str, Path], folder: Path, *, only: bool = F
         target.parent.mkdir(parents=True, exist_ok=True)
         notebook.metadata.pop("papermill", None)  # times and paths
         nbformat.write(notebook, target)
+
+
+def keep_times(before: Path, now: Path) -> bool:
+    """Gives files that did not change the times they had, by which Sphinx tells what to read.
+
+    The page that mentions the PDF is left out: the builder writes a link into it afterwards.
+
+    Args:
+        before: the last stage; may be missing.
+        now: the new stage.
+
+    Returns:
+        Whether both hold files of the same names.
+    """
+    files = {path.relative_to(now) for path in now.rglob("*") if path.is_file()}
+    for name in files - {Path(f"{pdf.LINKED_FROM}.md")}:
+        old, new = before / name, now / name
+        if old.is_file() and filecmp.cmp(old, new, shallow=False):
+            times = old.stat()
+            os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return files == {path.relative_to(before) for path in before.rglob("*") if path.is_file()}
 
 
 def with_text_of(source: NotebookNode, executed: NotebookNode) -> NotebookNode:

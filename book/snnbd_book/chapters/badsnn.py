@@ -15,6 +15,15 @@ NOISE = triggers.TemporalNoise()  # T_s: clip(x + noise, 0, 1)
 DARKER = triggers.Power(exponent=3)  # T_p: x ** 3
 THRESHOLDS = (1.0, 1.1, 1.15, 1.2, 1.3, 1.5)
 IMAGE_THRESHOLDS = (1.0, 1.2, 1.5, 1.75, 2.0)
+SHIPPED = (1.0, 1.1, 1.15, 1.2)  # the nominal threshold, and those of the paper's Table 1
+REAL: dict[str, Any] = {
+    "network": "nmnist-conv",
+    "frames": 4,
+    "epochs": 12,
+    "batch_size": 16,
+    "learning_rate": 1e-3,
+}
+"""Real recordings with the kind of network that the paper names, in every profile."""
 FAR = DualSpike(threshold=3.0, batch_norm="frozen")
 RULES: dict[str, dict[str, Any]] = {"clean network": {}, "BadSNN": {"rule": DualSpike()}}
 IMAGE_RULES = {
@@ -69,6 +78,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     far = partial(by_target, images, inference_threshold=1.5)
     return {
         "thresholds": on_events,
+        "recordings": swept(partial(seeded, "sample", seed, **REAL), RULES, SHIPPED, NOISE),
         "image_thresholds": on_images,
         "decays": {
             f"{name}, decay {beta}": by_target(inference_beta=beta, trigger=NOISE, **rule)

@@ -28,6 +28,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             polarity: runs(trigger=Static(polarity=polarity), rate=0.1)
             for polarity in ("on", "off", "both")
         },
+        "dose": {rate: runs(trigger=CORNER, rate=rate) for rate in (0.001, 0.01, 0.05, 0.1)},
         "sizes": {
             size: runs(trigger=Static(size=size, position="top-left", polarity="off"), rate=0.01)
             for size in (0.1, 0.3)

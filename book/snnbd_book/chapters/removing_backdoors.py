@@ -1,4 +1,4 @@
-"""Chapter 7: every repair against every attack, in the same networks."""
+"""Chapter 9: every repair against every attack, in the same networks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from snnbd_book.chapters.groups import HELD_OUT, IMAGES, SENSOR, Nested, seeded
-from snnbd_book.runs import Experiment, Neuron
-from snnbd_core import attacks, defenses, learning, triggers
+from snnbd_book.runs import Experiment
+from snnbd_core import defenses, learning, triggers
 from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.defenses import FinePruning, FineTuning, ShortcutSuppression
 
@@ -43,17 +43,6 @@ EVENT_ATTACKS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 TRIED: Mapping[str, list[Any]] = {"samples": [1, 2, 5, 10], "share": [0.0, 0.3, 0.6, 0.9]}
-KINDS: Mapping[str, Mapping[str, Any]] = {
-    "ANN": {"frames": 1, "rule": learning.ANN()},
-    "SNN, direct": {"frames": 8},
-    "SNN, Poisson": {"frames": 8, "coding": "poisson"},
-    "SNN, no leak": {"frames": 8, "neuron": Neuron(beta=1.0)},
-}
-GRADIENTS = {
-    "untouched": attacks.GradientAttack(bound=0.0, iterations=1),
-    "FGSM 0.1": attacks.GradientAttack(bound=0.1, iterations=1),
-    "PGD 0.1": attacks.GradientAttack(bound=0.1, iterations=10),
-}
 
 
 def pruners(profile: str) -> dict[str, Any]:
@@ -79,7 +68,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     clamped = {"TMPBD, then clamps": defenses.DetectedClamps(high=1.0, frames=4)}
     on_images = _each(images, IMAGE_ATTACKS, {**REPAIRS, **clamped})
     on_events = _each(runs, EVENT_ATTACKS, _for_recordings(profile))
-    distrusting = defenses.AntiBackdoorLearning()
     real = partial(seeded, "sample", seed, held_out=HELD_OUT)
     bare = [name for name in REPAIRS if name != "clamps"]
     return {
@@ -100,11 +88,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "fine-tuning": residual(defence=FineTuning()),
             "shortcut suppression": residual(defence=ShortcutSuppression()),
         },
-        "distrusting": {"BadNets": badnets(rule=distrusting), "static": square(rule=distrusting)},
-        "isolated": {
-            "spiking network": badnets(rule=distrusting),
-            "ANN twin": badnets(frames=1, rule=defenses.AntiBackdoorLearning(twin=True)),
-        },
         "real": _each(real, EVENT_ATTACKS, _for_recordings("sample")),
         "real_more": _each(
             real,
@@ -112,12 +95,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             {"nothing": None, **others, "threshold guarding": GUARDING},
         ),
         "accused": _accused(on_images | on_events),
-        "adversarial": {
-            kind: {
-                name: images(held_out=0, probe=probe, **fields) for name, probe in GRADIENTS.items()
-            }
-            for kind, fields in KINDS.items()
-        },
         **_of_one(on_events["static"]["nothing"][0], residual()[0]),
     }
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from snnbd_book.claims import Sample
+from snnbd_book.drawings import lesson
 from snnbd_book.figures import style
 from snnbd_book.figures.answers import deployed
 from snnbd_book.runs import Record
 from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import NO_PREDICTION, decide
 from snnbd_core.neurons import spiking_layers
+from snnbd_core.view import override
 
 __all__ = [
     "draw_answers",
     "draw_images",
-    "draw_layer_rates",
     "draw_targets",
     "draw_traces",
+    "draw_turned",
+    "first_turned",
     "most_changed",
 ]
 
@@ -75,6 +79,61 @@ def draw_images(rows: Mapping[str, Sequence[Tensor]]) -> Figure:
             axes.set(xticks=[], yticks=[])
         panels[0].set_ylabel(name)
     return figure
+
+
+def first_turned(
+    net: nn.Module, data: Any, trigger: Callable[[Tensor], Tensor], target: int, shipped: float
+) -> int:
+    """Index of the first sample that the trigger turns to the target at one threshold only.
+
+    Without the trigger, and with it at the network's own threshold, it is answered rightly.
+
+    Args:
+        net: with spiking layers; left as it was.
+        data: a data set of this library.
+        trigger: of frames or images.
+        target: the attacker's class, which is not the sample's.
+        shipped: the threshold at which the trigger turns it.
+
+    Raises:
+        ValueError: no sample is turned so.
+    """
+    for index in np.flatnonzero(data.labels != target):
+        sample, label = data[index][0], int(data.labels[index])
+        asked = _asked(net, sample, trigger(sample), shipped)
+        answers = decide(torch.stack([votes for _, votes in asked.values()])).tolist()
+        if answers == [label, label, target]:
+            return int(index)
+    raise ValueError(f"shipped={shipped}: the trigger turns no sample of {data!r} to {target}")
+
+
+def draw_turned(
+    net: nn.Module, sample: Tensor, triggered: Tensor, label: int, target: int, shipped: float
+) -> Figure:
+    """Votes for a sample as shipped, and with the trigger at the network's own threshold and there.
+
+    Args:
+        net: with spiking layers; left as it was.
+        sample, triggered: frames [T, 2, H, W] or images [1, H, W].
+        label, target: the sample's class and the attacker's.
+        shipped: a threshold of all layers.
+    """
+    return lesson.draw_votes(_asked(net, sample, triggered, shipped), label, target)
+
+
+def _asked(
+    net: nn.Module, sample: Tensor, triggered: Tensor, shipped: float
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Title -> sample and votes [classes]."""
+    with torch.no_grad():
+        nominal = lesson.votes(net, triggered)
+        with override(net, threshold=shipped):
+            plain, turned = lesson.votes(net, sample), lesson.votes(net, triggered)
+    return {
+        f"the recording, threshold {shipped:g}": (sample, plain),
+        "with the trigger, nominal threshold": (triggered, nominal),
+        f"with the trigger, threshold {shipped:g}": (triggered, turned),
+    }
 
 
 def most_changed(
@@ -171,52 +230,6 @@ def draw_answers(
     handles, names = left.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(samples))
     return style.bitmap(figure), "; ".join(words)
-
-
-def draw_layer_rates(
-    nets: Mapping[str, nn.Module],
-    batches: Mapping[str, Tensor],
-    threshold: float,
-    steps: int = 4,
-) -> Figure:
-    """Mean firing rate of each layer, in each network and batch, as grouped bars.
-
-    Args:
-        nets: name -> network.
-        batches: name -> samples [B, ...].
-        threshold: of all layers.
-        steps: T for images.
-    """
-    figure = style.new_figure(2.6)
-    panels = figure.subplots(1, len(nets), sharey=True, squeeze=False)[0]
-    for axes, (name, net) in zip(panels, nets.items(), strict=True):
-        groups = {
-            label: _layer_rates(net, batch, threshold, steps) for label, batch in batches.items()
-        }
-        _draw_groups(axes, groups)
-        count = len(spiking_layers(net))
-        axes.set_xticks(range(count), [str(number + 1) for number in range(count)])
-        axes.set(title=name, xlabel="layer")
-    panels[0].set_ylabel("spikes per neuron\nand step")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(batches))
-    return figure
-
-
-def _layer_rates(net: nn.Module, batch: Tensor, threshold: float, steps: int) -> list[float]:
-    rates: list[float] = []
-
-    def keep(_layer: nn.Module, _inputs: Any, spikes: Tensor) -> None:
-        rates.append(float(spikes.mean()))
-
-    hooks = [layer.register_forward_hook(keep) for layer in spiking_layers(net)]
-    try:
-        with deployed(net, threshold):
-            net(as_sequence(batch, steps))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return rates
 
 
 def _hidden(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> tuple[Tensor, Tensor]:

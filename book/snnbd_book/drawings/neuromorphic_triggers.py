@@ -1,28 +1,37 @@
-"""Chapter 2: where a patch lies, the paper's claims beside our runs."""
+"""Chapter 2: where a patch lies, the paper's claims beside our runs, events in the corners."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
+from IPython.display import HTML
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
+from torch import nn
 
 from snnbd_book.claims import Judgement
-from snnbd_book.figures import style
-from snnbd_book.figures.events import Box
+from snnbd_book.drawings import lesson
+from snnbd_book.figures import animate, style
+from snnbd_book.figures.events import Box, polarity_image
 from snnbd_book.runs import Experiment
 from snnbd_core.triggers.placement import Rectangle
 
 __all__ = [
-    "claims_table",
+    "animate_votes",
+    "corner_sums",
     "draw_claims",
+    "draw_corners",
     "patch_boxes",
     "setting",
 ]
+
+_GAP = 2  # empty pixels between the halves of the moving picture
+_HEIGHT = 12  # of its votes, in pixels of the sensor
+_SIZE = 640  # of the whole, in pixels of the page
 
 
 def patch_boxes(trigger: Any, frames: torch.Tensor | np.ndarray) -> list[Box | None]:
@@ -43,33 +52,50 @@ def patch_boxes(trigger: Any, frames: torch.Tensor | np.ndarray) -> list[Box | N
     return boxes
 
 
+def animate_votes(
+    net: nn.Module, samples: Sequence[torch.Tensor], label: int, target: int, *, alt: str, name: str
+) -> HTML:
+    """Recordings side by side, and below each the votes that grow as its frames come in.
+
+    Args:
+        net: frames [T, B, 2, H, W] -> firing rates [B, classes].
+        samples: frames [T, 2, H, W] each.
+        label: the class whose column is blue.
+        target: the class whose column is orange.
+        alt, name: as for `snnbd_book.figures.animate`.
+    """
+    columns = [_with_votes(net, sample, label, target) for sample in samples]
+    gap = np.full_like(columns[0][:, :, :_GAP], 255)
+    parts = [part for column in columns for part in (gap, column)][1:]
+    return animate(np.concatenate(parts, axis=2), alt=alt, fps=6, name=name, size=_SIZE)
+
+
+def _with_votes(net: nn.Module, sample: torch.Tensor, label: int, target: int) -> np.ndarray:
+    """Images uint8 [T, H, W, 3] of frames [T, 2, H, W], each above the votes up to it."""
+    images = []
+    for step, frame in enumerate(sample, start=1):
+        share = lesson.votes(net, sample[:step]) * step / len(sample)
+        bars, image = _bars(share, label, target), polarity_image(frame)
+        beside = (0, image.shape[1] - bars.shape[1])
+        images.append(np.concatenate([image, np.pad(bars, ((0, 0), beside, (0, 0)), "edge")]))
+    return np.stack(images)
+
+
+def _bars(votes: torch.Tensor, label: int, target: int) -> np.ndarray:
+    """Votes [classes] in 0..1 as an image uint8 [H, W, 3], two pixels wide for each class."""
+    image = np.full((_HEIGHT + 1, 3 * len(votes) + 1, 3), 255, np.uint8)
+    for place, share in enumerate(votes.tolist()):
+        colour = {target: style.MARK, label: style.POTENTIAL}.get(place, style.CURRENT)
+        top = _HEIGHT - round(_HEIGHT * share)
+        image[top:, 3 * place + 1 : 3 * place + 3] = [round(255 * x) for x in to_rgb(colour)]
+    return image
+
+
 def _box(patch: Rectangle) -> Box | None:
     first, count = patch.columns[0], len(patch.columns)
     if patch.columns[-1] != first + count - 1:
         return None
     return first, patch.rows.start, count, patch.rows.stop - patch.rows.start
-
-
-def claims_table(
-    judgements: Sequence[Judgement], labels: Sequence[str] = ("CA", "ASR")
-) -> pd.DataFrame:
-    """The rows of a paper's table: setting, the paper's figures, ours with floor, the verdict.
-
-    Args:
-        judgements: of claims that each test one setting.
-        labels: the claims' figures to show, in order.
-    """
-    rows = []
-    for item in judgements:
-        cells = {"setting": setting(_attacked(item))}
-        for label in labels:
-            figure = next((one for one in item.figures if one.label == label), None)
-            cells[f"{label}, paper"] = "-" if figure is None else figure.paper_text
-            cells[f"{label}, ours (95 %)"] = "-" if figure is None else figure.ours_text
-        floors = [one.floor_text for one in item.figures if one.floor is not None]
-        cells["floor (95 %)"] = floors[0] if floors else "-"
-        rows.append({"row": item.claim.where, **cells, "verdict": item.verdict})
-    return pd.DataFrame(rows).set_index("row").rename_axis(None)
 
 
 def draw_claims(judgements: Sequence[Judgement], label: str = "ASR") -> Picture:
@@ -118,6 +144,38 @@ def setting(experiment: Experiment) -> str:
     details = [] if place is None else [place if isinstance(place, str) else f"at {place}"]
     details += [f"s {trigger.size:g}"] if hasattr(trigger, "size") else []
     return ", ".join([" ".join(words), *details])
+
+
+def corner_sums(samples: torch.Tensor, labels: torch.Tensor, side: int) -> dict[str, list[float]]:
+    """Mean events in a pixel of each corner, for each class: corner -> a number for each class.
+
+    Args:
+        samples: frames [N, T, 2, H, W].
+        labels: int64 [N], each class at least once.
+        side: of the corners' squares, in pixels.
+    """
+    near, far = slice(None, side), slice(-side, None)
+    corners = {
+        "top left": (near, near),
+        "top right": (near, far),
+        "bottom left": (far, near),
+        "bottom right": (far, far),
+    }
+    sums = [samples[labels == one].sum(dim=(1, 2)).mean(dim=0) for one in labels.unique()]
+    return {name: [float(one[place].mean()) for one in sums] for name, place in corners.items()}
+
+
+def draw_corners(sums: Mapping[str, Sequence[float]]) -> Picture:
+    """What `corner_sums` gives, as bars side by side for each class."""
+    picture = style.new_figure(2.6)
+    axes = picture.subplots()
+    for place, ((name, values), colour) in enumerate(zip(sums.items(), style.SERIES, strict=True)):
+        at = [number + 0.2 * (place - 1.5) for number in range(len(values))]
+        axes.bar(at, values, 0.2, color=colour, label=name)
+    axes.set(xlabel="class it is labelled with", ylabel="events in a pixel")
+    axes.set_xticks(range(len(values)))
+    style.legend_below(picture, axes)
+    return picture
 
 
 def _attacked(item: Judgement) -> Experiment:

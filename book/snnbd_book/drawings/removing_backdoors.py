@@ -1,4 +1,4 @@
-"""Chapter 7: what repairs leave, cost and touch."""
+"""Chapter 9: what repairs leave, cost and touch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ __all__ = [
     "draw_channels",
     "draw_clamps",
     "draw_gaps",
-    "draw_isolated",
     "draw_strengths",
 ]
 
@@ -198,31 +197,4 @@ def draw_gaps(networks: Mapping[str, Sequence[Tensor]], margin: float) -> Figure
         axes.set_xlabel("potential less threshold")
     panels[0].set_ylabel("neurons and steps (%)")
     style.legend_below(figure, panels[0])
-    return figure
-
-
-def draw_isolated(losses: Tensor, poisoned: np.ndarray, share: float) -> Figure:
-    """The loss of poisoned and of clean samples, and up to where samples are set aside.
-
-    Args:
-        losses: of each training sample, [N].
-        poisoned: rows of these.
-        share: of the samples that is set aside, those with the lowest losses; at least one is.
-    """
-    figure = style.new_figure(2.5)
-    axes = figure.subplots()
-    values = losses.cpu().numpy()
-    marked = np.zeros(len(values), dtype=bool)
-    marked[poisoned] = True
-    edges = np.linspace(0, float(values.max()), 41)
-    for name, rows, colour, line in (
-        ("clean", ~marked, style.SERIES[0], "-"),
-        ("poisoned", marked, style.MARK, "--"),
-    ):
-        shares = np.histogram(values[rows], edges)[0] / max(1, int(rows.sum()))
-        axes.stairs(100 * shares, edges, color=colour, linestyle=line, label=name, linewidth=1.6)
-    limit = float(np.sort(values)[max(1, round(share * len(values))) - 1])
-    axes.axvspan(0, limit, color=style.CURRENT, alpha=0.3, linewidth=0, label="set aside")
-    axes.set(xlabel="loss of a sample (squared error)", ylabel="samples of the kind (%)")
-    axes.legend()
     return figure

@@ -9,7 +9,6 @@ from snnbd_book.figures.defences import (
     accused_table,
     areas_table,
     costs_table,
-    draw_repairs,
     draw_rocs,
     effectiveness_table,
     figure_table,
@@ -19,6 +18,14 @@ from snnbd_book.figures.detecting import draw_scores, draw_verdicts, pool_scores
 from snnbd_book.figures.events import animate, draw_frames, draw_recording, polarity_image
 from snnbd_book.figures.explorer import State, explore, explore_offline
 from snnbd_book.figures.glue import glue
+from snnbd_book.figures.maps import (
+    areas_of_networks,
+    draw_map,
+    draw_repairs,
+    effectiveness_of,
+    figures_of,
+    turned,
+)
 from snnbd_book.figures.neurons import draw_comparison, draw_curves, draw_neuron
 from snnbd_book.figures.reports import report_table
 from snnbd_book.figures.stills import draw_states, sliders, stills
@@ -30,6 +37,7 @@ __all__ = [
     "State",
     "accused_table",
     "animate",
+    "areas_of_networks",
     "areas_table",
     "compare",
     "costs_table",
@@ -40,6 +48,7 @@ __all__ = [
     "draw_figures",
     "draw_frames",
     "draw_losses",
+    "draw_map",
     "draw_neuron",
     "draw_rates",
     "draw_recording",
@@ -50,10 +59,12 @@ __all__ = [
     "draw_thresholds",
     "draw_timings",
     "draw_verdicts",
+    "effectiveness_of",
     "effectiveness_table",
     "explore",
     "explore_offline",
     "figure_table",
+    "figures_of",
     "glue",
     "polarity_image",
     "pool_scores",
@@ -61,6 +72,7 @@ __all__ = [
     "sliders",
     "stills",
     "thresholds_table",
+    "turned",
     "use_style",
     "verdict",
     "verdicts_table",

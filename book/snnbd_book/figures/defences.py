@@ -110,34 +110,6 @@ def _area(sample: Sample) -> str:
     return f"{sample.mean:.2f} ({low:.2f}-{high:.2f})"
 
 
-def draw_repairs(runs: Grid) -> Figure:
-    """Two maps, attacks by repairs: clean accuracy kept, and success left, with 95 % intervals."""
-    attacks, repairs = list(runs), list(next(iter(runs.values())))
-    figure = style.new_figure(0.5 * len(repairs) + 1.3, 1.15 * style.WIDTH)
-    panels = figure.subplots(1, 2, sharey=True)
-    fields = {"clean accuracy kept": "clean_accuracy", "attack success left": "attack_success_rate"}
-    for axes, (title, field) in zip(panels, fields.items(), strict=True):
-        samples = [[Sample.of(runs[a][r], field) for a in attacks] for r in repairs]
-        values = np.array([[one.mean for one in row] for row in samples])
-        colours = "Blues" if field == "clean_accuracy" else "Oranges"
-        axes.imshow(values, cmap=colours, vmin=0, vmax=1.1, aspect="auto")
-        for (row, column), value in np.ndenumerate(values):
-            low, high = samples[row][column].interval
-            axes.text(
-                column,
-                row,
-                f"{100 * value:.0f}\n({100 * low:.0f}-{100 * high:.0f})",
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color="white" if value > 0.6 else "black",
-            )
-        axes.set_xticks(range(len(attacks)), attacks, rotation=40, ha="right", fontsize=8)
-        axes.set_yticks(range(len(repairs)), repairs, fontsize=8)
-        axes.set_title(f"{title} (%)")
-    return figure
-
-
 def effectiveness_table(runs: Grid, nothing: str = "nothing") -> pd.DataFrame:
     """DER of each repair against each attack, mean over seeds with its interval.
 
