@@ -84,11 +84,14 @@ WIDGETS = {
     ),
     "conversion": Widget(
         "04",
-        ("def deployed(", "figures.sliders(axes, deployed"),
-        RUNS + "axes = {'steps': [2, 4], 'threshold': [0.5, 1.0]}\n"
-        "others = {\n"
-        "    (T, at): runs.Experiment(frames=T, inference_threshold=at, **tiny)\n"
-        "    for T in axes['steps'] for at in axes['threshold']\n"
+        ("def deployed(", "figures.sliders(chapter.DEPLOYED, deployed"),
+        RUNS + "chapter = SimpleNamespace(DEPLOYED={'steps': [2, 4], 'threshold': [0.5, 1.0]})\n"
+        "settings = {\n"
+        "    T: {\n"
+        "        at: records([runs.Experiment(frames=T, inference_threshold=at, **tiny)])\n"
+        "        for at in chapter.DEPLOYED['threshold']\n"
+        "    }\n"
+        "    for T in chapter.DEPLOYED['steps']\n"
         "}\n",
         2,
     ),
@@ -96,21 +99,25 @@ WIDGETS = {
         "05",
         ("def shipped(", "figures.sliders(axes, shipped"),
         EVENTS + "TARGETS, index = (0, 3), 0\n"
-        "sample, net = test[index][0], untrained((2, 34, 34))\n"
+        "(sample, label), net = test[index], untrained((2, 34, 34))\n"
         "attacked = {f'target {target}': net for target in TARGETS}\n"
         "neurons = {f'target {target}': target for target in TARGETS}\n",
         3,
     ),
     "repair": Widget(
         "09",
-        ("def repaired(", "figures.sliders(axes, repaired"),
-        RUNS + "axes = {'samples': [1, 5], 'share': [0.0, 0.9]}\n"
-        "tried = {\n"
-        "    (samples, share): runs.Experiment(\n"
-        "        frames=2, held_out=samples, defence=D.FinePruning(share=share), **tiny\n"
-        "    )\n"
-        "    for samples in axes['samples'] for share in axes['share']\n"
-        "}\n",
+        ("def repaired(", "figures.sliders(chapter.TRIED, repaired"),
+        RUNS + "chapter = SimpleNamespace(TRIED={'samples': [1, 5], 'share': [0.0, 0.9]})\n"
+        "made = {\n"
+        "    samples: {\n"
+        "        share: records([runs.Experiment(\n"
+        "            frames=2, held_out=samples, defence=D.FinePruning(share=share), **tiny\n"
+        "        )])\n"
+        "        for share in chapter.TRIED['share']\n"
+        "    }\n"
+        "    for samples in chapter.TRIED['samples']\n"
+        "}\n"
+        "runs = SimpleNamespace(group=lambda _: made)\n",
         2,
     ),
 }
