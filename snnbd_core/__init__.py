@@ -5,13 +5,24 @@
 The rooms, from low to high; each imports only those before it:
 
     files and checks, kernels, guards, neurons, networks, view, data, triggers, poisoning, metrics,
-    learning, attacks, defenses
+    learning, attacks, defenses, auditing
 """
 
 from __future__ import annotations
 
-from snnbd_core import attacks, data, defenses, exchange, learning, metrics, networks, triggers
+from snnbd_core import (
+    attacks,
+    auditing,
+    data,
+    defenses,
+    exchange,
+    learning,
+    metrics,
+    networks,
+    triggers,
+)
 from snnbd_core.attacks import badsnn
+from snnbd_core.auditing import audit
 from snnbd_core.metrics import Rate, Report, evaluate
 from snnbd_core.neurons import IF, LIF, ParametricLIF
 from snnbd_core.poisoning import PoisonedDataset, poison
@@ -31,6 +42,8 @@ __all__ = [
     "Report",
     "adapt",
     "attacks",
+    "audit",
+    "auditing",
     "badsnn",
     "data",
     "defenses",

@@ -1,0 +1,116 @@
+"""What the parts of an audit work with: the network, few clean samples, references, the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from snnbd_core.auditing.parts import Part, Table
+from snnbd_core.data import as_set
+from snnbd_core.data.samples import SampleSet
+from snnbd_core.defenses.bench import Bench, frozen
+from snnbd_core.metrics import Rate, decide
+
+__all__ = ["Case", "Change", "drawn", "led", "nothing", "unjudged"]
+
+Change = Callable[[Tensor], Tensor]
+Found = TypeVar("Found")
+_AT_ONCE = 2**23  # values of a batch: 512 MiB and more in a network's first layers
+
+
+@dataclass
+class Case:
+    """A network that is audited, or a reference that is asked the same.
+
+    Attributes:
+        bench: the network with the clean samples, see `Bench`.
+        references: networks that are clean as far as known.
+        ends: when the time is used up, on `time.monotonic`'s clock.
+        progress: as of `audit`.
+        strongest: the trigger that led most samples to a class, and the class; `floors` sets it.
+        pace: seconds that a sample takes, by the last answers.
+        truth: labels of the samples.
+    """
+
+    bench: Bench
+    references: Sequence[nn.Module] = ()
+    ends: float = float("inf")
+    progress: Callable[[str, float], None] = lambda what, share: None
+    strongest: tuple[Change, int] | None = None
+    pace: float = 0.0
+    truth: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.truth = np.asarray(self.bench.data.labels)
+
+    @torch.no_grad()
+    def answers(self, change: Change | None = None, rows: np.ndarray | None = None) -> np.ndarray:
+        """Answers [N] to the clean samples, or some of them, each batch changed."""
+        rows = np.arange(len(self.truth)) if rows is None else rows
+        size = max(1, _AT_ONCE // self.bench.data.batch(rows[:1])[0].numel())
+        begun, found = time.monotonic(), []
+        for start in range(0, len(rows), size):
+            batch = self.bench.data.batch(rows[start : start + size])[0]
+            found.append(decide(self.bench(batch if change is None else change(batch))).cpu())
+        self.pace = (time.monotonic() - begun) / len(rows)
+        return torch.cat(found).numpy()
+
+    def right(self, answers: np.ndarray) -> Rate:
+        """How many of the answers to all samples are right."""
+        return Rate.of(answers == self.truth)
+
+    def fits(self, passes: float, ends: float | None = None) -> bool:
+        """Whether there is time for so many passes of one sample through the network."""
+        return time.monotonic() + passes * self.pace < (self.ends if ends is None else ends)
+
+    def after(self, share: float) -> float:
+        """When so much of the time that is left will be used up."""
+        return time.monotonic() + share * (self.ends - time.monotonic())
+
+    @contextmanager
+    def asking(self, net: nn.Module) -> Iterator[Case]:
+        """The same case of another network, which is put back afterwards."""
+        own = self.bench
+        with frozen(net, own.data, device=own.device, steps=own.steps, seed=own.seed) as bench:
+            yield replace(self, bench=bench, references=())
+
+    def of_references(self, ask: Callable[[Case], Found]) -> list[Found]:
+        """What a question finds of each reference network."""
+        found = []
+        for net in self.references:
+            with self.asking(net) as other:
+                found.append(ask(other))
+        return found
+
+
+def drawn(clean: SampleSet, per_class: int, classes: int, seed: int) -> SampleSet:
+    """So many samples of each class, held in memory; the rest of the set is not read."""
+    labels, draw = np.asarray(clean.labels), np.random.default_rng(seed)
+    rows = [draw.permutation(np.flatnonzero(labels == one))[:per_class] for one in range(classes)]
+    return as_set(TensorDataset(*clean.batch(np.sort(np.concatenate(rows)))), classes=classes)
+
+
+def led(case: Case) -> Rate | None:
+    """Share of other classes' samples that the strongest trigger leads to its class."""
+    if case.strongest is None:
+        return None
+    change, target = case.strongest
+    return Rate.of(case.answers(change)[case.truth != target] == target)
+
+
+def nothing(name: str, title: str, why: str, assumes: str = "") -> Part:
+    """A part that was not done, and why."""
+    return Part(name, title, "unjudged", "This was not looked at.", assumes, None, (), (why,))
+
+
+def unjudged(name: str, title: str, summary: str, tables: Sequence[Table], *notes: str) -> Part:
+    """A part that judges nothing."""
+    return Part(name, title, "unjudged", summary, "", None, tuple(tables), notes)

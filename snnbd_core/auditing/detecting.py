@@ -1,0 +1,110 @@
+"""Part 4: the detectors of networks, as far as the view and the data allow them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from snnbd_core.auditing.case import Case, nothing
+from snnbd_core.auditing.judging import RECORDED, Finding, corrected, p_value
+from snnbd_core.auditing.parts import Cell, Part, Table
+from snnbd_core.defenses.detectors import (
+    BrainStimulation,
+    NeuralCleanse,
+    NoiseResponse,
+    PotentialMargins,
+    Verdict,
+)
+from snnbd_core.metrics import Rate
+
+__all__ = ["STEPS", "TITLE", "asked", "detectors", "judged"]
+
+TITLE = "What detectors say"
+ASSUMES = (
+    "That clean networks score as those of our records do: a detector's own threshold trips many "
+    "of them, so its verdict is told, and its p-value is how often they score as high. Of four "
+    "detectors beside 20 recorded networks none can be below 0.19 after the correction: they "
+    "inform, and do not accuse."
+)
+STEPS = 16  # time steps of inputs that a detector makes up, at most
+
+
+def judged(case: Case) -> Finding:
+    """The part: the detector that stands out most, corrected for how many were asked."""
+    said = dict(asked(case))
+    notes = [f"{name}: {why}" for name, why in said.items() if isinstance(why, str)]
+    verdicts = {name: one for name, one in said.items() if isinstance(one, Verdict)}
+    if not verdicts:
+        return Finding(nothing("detectors", TITLE, " ".join(notes)))
+    of_references = case.of_references(lambda other: dict(asked(other)))
+    rows: list[tuple[Cell, ...]] = []
+    ps: dict[str, float] = {}
+    alarms: dict[str, Rate] = {}
+    for name, verdict in verdicts.items():
+        seen = [one[name] for one in of_references]
+        given = [one.score for one in seen if isinstance(one, Verdict)]
+        known = RECORDED[case.bench.data.kind].get(name, ())
+        others, p = given or known, p_value(verdict.score, known, given)
+        alarms[name] = Rate(sum(one > verdict.threshold for one in others), len(others))
+        if p is not None:
+            ps[name] = p
+        words = "alarm" if verdict.backdoored else "none"
+        row = (name, words, verdict.target, verdict.score, verdict.threshold, verdict.p_value)
+        rows.append((*row, p, alarms[name]))
+    held = dict(zip(ps, corrected(ps.values()), strict=True))
+    columns = ("detector", "its verdict", "class", "score", "its threshold", "its p-value")
+    more = ("p by clean networks", "alarms for clean networks", "corrected p")
+    table = Table(
+        "Detectors of networks, with their own thresholds and beside clean networks",
+        (*columns, *more),
+        tuple((*row, held.get(str(row[0]))) for row in rows),
+    )
+    accusing = [name for name, verdict in verdicts.items() if verdict.backdoored]
+    summary = f"{len(verdicts)} detectors judge it; alarms by their own thresholds: "
+    summary += f"{', '.join(accusing) or 'none'}."
+    if not ps:
+        return Finding(
+            Part("detectors", TITLE, "unjudged", summary, ASSUMES, None, (table,), tuple(notes))
+        )
+    worst = min(held, key=lambda name: held[name])
+    part = Part(
+        "detectors", TITLE, "unjudged", summary, ASSUMES, alarms[worst], (table,), tuple(notes)
+    )
+    return Finding(part, None, held[worst], verdicts[worst].target)
+
+
+def detectors(case: Case) -> dict[Any, float]:
+    """The detectors, cheapest first, and how many samples each passes through the network."""
+    data, classes = case.bench.data, case.bench.view.classes
+    frames = data.kind == "frames"
+    steps = min(data.frames, STEPS) if frames else case.bench.steps
+    high, share = (10.0, steps / data.frames) if frames else (1.0, 1.0)
+    stimulated = 3 * 16 * sum(layer.channels for layer in case.bench.view.layers[:-1])
+    return {
+        NoiseResponse(frames=steps): 4 * 64 * share,
+        PotentialMargins(frames=steps, high=high): 3 * 4 * 60 * classes * share,
+        NeuralCleanse(iterations=30, samples=16): 3 * 30 * 16 * classes,
+        BrainStimulation(samples=16, candidates=3, iterations=20): stimulated + 3 * 20 * 16 * 3,
+    }
+
+
+def asked(case: Case) -> Iterator[tuple[str, Verdict | str]]:
+    """What each detector says, or why it says nothing.
+
+    Those that make up inputs do so with at most so many `STEPS`. Detectors of inputs and of
+    training sets are not asked: an audit is given neither.
+    """
+    bench = case.bench
+    for detector, passes in detectors(case).items():
+        name = type(detector).__name__
+        if not case.fits(passes):
+            yield name, "The time budget would not hold it."
+            continue
+        try:
+            given = {"seed": bench.seed, "device": bench.device, "steps": bench.steps}
+            with torch.enable_grad():
+                yield name, detector.inspect(bench.net, bench.data, **given)
+        except (ValueError, RuntimeError) as error:
+            yield name, str(error)

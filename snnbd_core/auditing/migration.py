@@ -1,0 +1,81 @@
+"""Part 5: what changes when the network is exported, rounded, and read by another's rules."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from snnbd_core.auditing.case import Case, led, unjudged
+from snnbd_core.auditing.parts import Cell, Part, Table
+from snnbd_core.exchange import read_nir, write_nir
+from snnbd_core.metrics import Rate
+from snnbd_core.view import Adapted
+
+__all__ = ["TITLE", "migrated", "rounded"]
+
+TITLE = "What changes when it moves"
+_DT = 1e-3
+
+
+def migrated(case: Case) -> Part:
+    """The part that says what the network becomes elsewhere; it judges nothing."""
+    before = case.answers()
+    rows: list[tuple[Cell, ...]] = [("as it is", case.right(before), None, led(case))]
+    failed: dict[str, list[str]] = {}
+    for name, make in _moves(case.bench.net):
+        if not case.fits(2 * len(before)):
+            failed.setdefault("the time budget was used up", []).append(name)
+            continue
+        try:
+            with case.asking(make()) as other:
+                after = other.answers()
+                alike = Rate.of(after == before)
+                rows.append((name, other.right(after), alike, led(other)))
+        except (ValueError, RuntimeError) as error:
+            failed.setdefault(str(error), []).append(name)
+    columns = ("moved", "accuracy", "answers alike", "led by the strongest trigger")
+    table = Table("Copies of the network, on clean samples", columns, tuple(rows))
+    notes = [f"{', '.join(names)}: {why}" for why, names in failed.items()]
+    told = [f"{name} {rate.hits} of {rate.total}" for name, rate, *_ in rows]  # type: ignore[union-attr]  # rates
+    return unjudged(
+        "migration", TITLE, f"Right on clean samples: {', '.join(told)}.", [table], *notes
+    )
+
+
+def rounded(net: nn.Module, bits: int) -> nn.Module:
+    """A copy whose weights are whole multiples of their largest / (2^(bits - 1) - 1), per tensor.
+
+    Biases and batch norm stay: chips hold them in wider numbers.
+    """
+    other, most = copy.deepcopy(net), 2 ** (bits - 1) - 1
+    with torch.no_grad():
+        for weight in other.parameters():
+            if weight.dim() > 1 and bool(weight.any()):
+                unit = weight.abs().max() / most
+                weight.copy_((weight / unit).round() * unit)
+    return other
+
+
+def _moves(net: nn.Module) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
+    for bits in (8, 4):
+        yield f"weights of {bits} bits", partial(rounded, net, bits)
+    for reset in ("zero", "subtract"):
+        yield f"read with reset {reset}", partial(_read, net, reset, 1.0)
+    for factor in (0.5, 2.0):
+        yield f"read with dt times {factor:g}", partial(_read, net, None, factor)
+
+
+def _read(net: nn.Module, reset: str | None, factor: float) -> Adapted:
+    """The network written to NIR and read again by another rule; ValueError where NIR cannot."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.nir"
+        given: dict[str, Any] = write_nir(net, path, dt=_DT)
+        given |= {"dt": factor * _DT} | ({} if reset is None else {"reset": reset})
+        return read_nir(path, **given)
