@@ -183,8 +183,9 @@ def _combined(findings: Sequence[Finding]) -> tuple[list[Part], Status, int | No
             accusing.append(found)
         status: Status = "unjudged" if p is None else "suspicious" if p <= LEVEL else "clear"
         parts.append(replace(part, status=status))
-    if not able:
-        return parts, "unjudged", None, "Not judged: no part that judges could be done."
+    if not {"settings", "floors"} & held.keys():
+        words = "Not judged: neither its settings nor its floors could be seen in full."
+        return parts, "unjudged", None, words
     if not accusing:
         named = " and ".join(found.part.name for found in able)
         words = f"Nothing found by {named}. That is no proof: an attack may be of another kind."

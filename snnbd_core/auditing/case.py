@@ -36,6 +36,8 @@ class Case:
         ends: when the time is used up, on `time.monotonic`'s clock.
         progress: as of `audit`.
         strongest: the trigger that led most samples to a class, and the class; `floors` sets it.
+        pace: seconds that a sample takes, by the last answers.
+        truth: labels of the samples.
     """
 
     bench: Bench
@@ -65,9 +67,13 @@ class Case:
         """How many of the answers to all samples are right."""
         return Rate.of(answers == self.truth)
 
-    def fits(self, passes: float) -> bool:
+    def fits(self, passes: float, ends: float | None = None) -> bool:
         """Whether there is time for so many passes of one sample through the network."""
-        return time.monotonic() + passes * self.pace < self.ends
+        return time.monotonic() + passes * self.pace < (self.ends if ends is None else ends)
+
+    def after(self, share: float) -> float:
+        """When so much of the time that is left will be used up."""
+        return time.monotonic() + share * (self.ends - time.monotonic())
 
     @contextmanager
     def asking(self, net: nn.Module) -> Iterator[Case]:

@@ -24,12 +24,14 @@ ASSUMES = (
     "answer to them as those of our records do. Only triggers no denser than twice the busiest "
     "pixel count: a dense square moves clean networks too."
 )
+_SCREENING = 0.6  # of the time that the part has
 _LATE = "The time budget was used up before all"
 SIZES = {"frames": (0.1, 0.2), "image": (0.1, 0.25)}
 DENSITIES = (1, 2, 5, 20)  # a step in so many carries the trigger
 OPACITIES = (1.0, 0.5, 0.2, 0.05)
 PLAUSIBLE = 2.0  # times the count of a recording's busiest pixel
-FEW = 40  # samples on which all triggers are tried
+FEW, LONG = 40, 64  # samples on which all triggers are tried, half of them beyond so many steps
+DENSE = 10  # of these, where a trigger is denser than recordings and does not count
 BEST = 2  # triggers of a family that are tried on all samples, at every density
 
 
@@ -136,19 +138,22 @@ def _busiest(case: Case) -> float:
 
 def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -> list[Known]:
     """The best few of each family by a few samples, at the densest plausible and the densest."""
-    few = np.random.default_rng(case.bench.seed).permutation(len(clean))[:FEW]
+    most = FEW if scale.steps <= LONG else FEW // 2
+    few = np.random.default_rng(case.bench.seed).permutation(len(clean))[:most]
     found: dict[tuple[str, bool], list[tuple[float, Known]]] = {}
+    ends = case.after(_SCREENING)
     for one in known(
         case.bench.data.kind == "frames", scale.steps, *case.bench.view.input_shape[1:]
     ):
         thinned = scale.thinned(one)
         plausible = next(filter(scale.plausible, thinned), thinned[-1])
         for thin in dict.fromkeys((plausible, thinned[0])):
-            if not case.fits(len(few)):
+            if not case.fits(len(few), ends):
                 notes.append(f"{_LATE} triggers were tried.")
                 return _best(found)
             try:
-                share = _led(case, thin, clean, few)[0].value
+                rows = few if thin == plausible else few[:DENSE]
+                share = _led(case, thin, clean, rows)[0].value
             except ValueError as error:
                 notes.append(f"{one.family}, {one.words}: {error}")
                 break

@@ -175,7 +175,7 @@ def test_a_repair_gives_a_copy(events):
 
 
 def test_what_was_not_all_tried_does_not_clear(events, monkeypatch):
-    monkeypatch.setattr(Case, "fits", lambda case, passes: passes == 0)
+    monkeypatch.setattr(Case, "fits", lambda case, passes, ends=None: passes == 0)
     found = sb.audit(events.net, events.clean, **GIVEN)
     parts = {part.name: part for part in found.parts}
     assert parts["floors"].status == parts["settings"].status == "unjudged"

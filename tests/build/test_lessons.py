@@ -10,10 +10,20 @@ import jupytext
 import pytest
 from nbformat import NotebookNode
 
-LESSONS = ("02_neuromorphic_triggers", "05_badsnn", "10_a_network_somebody_sent_you")
+LESSONS = (
+    "02_neuromorphic_triggers",
+    "03_stealthier_triggers",
+    "04_learning_rules",
+    "05_badsnn",
+    "06_poison_in_the_data",
+    "07_a_backdoor_in_the_network",
+    "08_a_trigger_at_the_input",
+    "09_removing_backdoors",
+    "10_a_network_somebody_sent_you",
+)
 """Chapters in the shape of a lesson; a chapter is entered here when it is one."""
 
-LINES, COLUMNS, VISIBLE, WORDS, BULLETS = 25, 78, 200, 2800, 5  # 78 columns are not cut at 1280 px
+LINES, COLUMNS, VISIBLE, WORDS, BULLETS = 25, 76, 200, 2800, 5  # 76 columns are not cut at 1280 px
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 ROLE = re.compile(r"\{[a-z:]+\}`([^`<]*?)\s*(?:<[^`]*>)?`")
 
@@ -142,3 +152,9 @@ def test_what_a_paper_says_stands_apart(chapter: NotebookNode) -> None:
 
 def test_how_the_runs_were_made_is_folded(chapter: NotebookNode) -> None:
     assert "{dropdown} How the runs were made" in "\n".join(one.source for one in chapter.cells)
+
+
+def test_no_role_stands_in_another(chapter: NotebookNode) -> None:
+    """MyST would end the outer one where the inner one begins, and print the rest."""
+    texts = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
+    assert re.findall(r"\{finding\}`[^`<]*\{\w+\}", texts) == []

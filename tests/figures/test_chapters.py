@@ -21,6 +21,7 @@ from snnbd_book.drawings import (
     a_trigger_at_the_input,
     badsnn,
     learning_rules,
+    neuromorphic_triggers,
     spiking_neurons,
     stealthier_triggers,
 )
@@ -182,14 +183,20 @@ def test_migration_is_drawn_against_the_number_of_steps():
     assert lines(figure, 2)["max"] == [[4.0, 8.0], [40.0, 99.0]]
 
 
-def test_rules_table_gives_both_migration_rates():
+def test_both_migration_rates_are_tabulated():
     snn = record(51, floor=1, migration_per_sample=Rate(50, 100))
-    table = learning_rules.rules_table(
-        {"SNN": [snn], "ANN": [record(100)]}, {"SNN": [record(100, floor=0)]}
-    )
+    table = learning_rules.migration_table({"SNN": [snn]}, {"SNN": [record(100, floor=0)]})
     assert table.loc["SNN", "MR1"] == "50.0 %"
     assert table.loc["SNN", "MR2"].startswith("50.0 %")
-    assert table.loc["ANN", "MR1"] == "-"
+
+
+def test_thresholds_of_a_deployed_network_have_a_panel_for_each_number_of_steps():
+    figure = learning_rules.draw_deployed(
+        {T: {1.0: [record(50)], 2.0: [record(20, 70)]} for T in (4, 8)}
+    )
+    assert [axes.get_title() for axes in figure.axes] == ["T = 4", "T = 8"]
+    assert lines(figure)["attack success"] == [[1, 2], [50, 20]]
+    assert lines(figure)["clean accuracy"] == [[1, 2], [90, 70]]
 
 
 def test_the_interval_of_a_migration_rate_ends_at_none_and_all_of_the_backdoor():
@@ -198,7 +205,7 @@ def test_the_interval_of_a_migration_rate_ends_at_none_and_all_of_the_backdoor()
 
     runs = {"none": seeds(0, 1, 0), "all": seeds(99, 100, 99), "more": seeds(50, 51, 50)}
     anns = {"none": seeds(100, 100, 100), "all": seeds(100, 100, 100), "more": seeds(50, 50, 50)}
-    shown = learning_rules.rules_table(runs, anns)["MR1"]
+    shown = learning_rules.migration_table(runs, anns)["MR1"]
     assert shown["none"].startswith("0.3 % (0.0-")
     assert shown["all"].endswith("-100.0)")
     assert shown["more"].endswith("-102.0)")  # what a seed really had is not cut off
@@ -482,3 +489,23 @@ def test_bars_are_a_picture_with_as_long_a_bar_as_the_share():
     full, half = (figures.draw_bars({"x": share}) for share in (1.0, 0.5))
     blue = [((one[..., 2] > 150) & (one[..., 0] < 60)).any(axis=0).sum() for one in (full, half)]
     assert blue[0] == pytest.approx(2 * blue[1], rel=0.05)
+
+
+class Fixed(torch.nn.Module):
+    """Votes 1 and 0.5, whatever it sees."""
+
+    def forward(self, frames):
+        return torch.tensor([[1.0, 0.5]]).expand(frames.shape[1], 2)
+
+
+def test_votes_grow_below_their_recording():
+    frames = torch.zeros(2, 2, 8, 10)
+    page = neuromorphic_triggers.animate_votes(
+        Fixed(), [frames, frames], label=1, target=0, alt="a", name="one"
+    )
+    uris = re.findall(r'"data:image/png;base64,([^"]+)"', page.data)[-2:]
+    images = [np.asarray(Image.open(io.BytesIO(base64.b64decode(uri)))) / 255 for uri in uris]
+    assert [image.shape[:2] for image in images] == [(8 + 13, 10 + 2 + 10)] * 2
+    for image, (target, label) in zip(images, ((6, 3), (12, 6)), strict=True):
+        for column, height in ((1, target), (4, label), (13, target), (16, label)):
+            assert int((image[:, column, :3] < 1).any(axis=1).sum()) == height + 1  # a line at zero

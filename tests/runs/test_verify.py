@@ -368,6 +368,14 @@ def test_stale_lists_what_other_code_made_and_what_it_costs(results: Path, tiny:
     ]
 
 
+def test_reproduce_takes_stale_records_alone(results: Path, tiny: Make) -> None:
+    made = [run(tiny(seed=seed), progress=False) for seed in (0, 1)]
+    older = dataclasses.replace(made[0].provenance, code="c" * 16)
+    commit([dataclasses.replace(made[0], provenance=older), made[1]])
+    assert invoked("reproduce", "--dry-run")[1].startswith("2 runs of")
+    assert invoked("reproduce", "--stale", "--dry-run")[1].startswith("1 runs of")
+
+
 def test_reproduce_says_what_it_takes_before_it_runs(results: Path, tiny: Make) -> None:
     made = run(tiny(), progress=False)
     commit(

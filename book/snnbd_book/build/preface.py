@@ -1,34 +1,29 @@
-"""The moving picture of the preface: one recording of the embedded data, clean and attacked."""
+"""The moving picture of the preface: made by a chapter, in its cell with the tag `TAG`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import torch
+import nbformat
 
-from snnbd_book import figures
-from snnbd_book.build.settings import Book
-from snnbd_core import data
-from snnbd_core.triggers import Moving
+from snnbd_book.build.settings import Book, BookError
 
 PICTURE = "attacked.html"
-_FRAMES = 16
-_SIZE = 640
-_GAP = 2  # empty pixels between the two halves
-_ALT = (
-    "Two event recordings of the same handwritten digit side by side. In the right one a small "
-    "square of events jumps through the frame."
-)
+TAG = "front-page"
 
 
 def write(book: Book, folder: Path) -> None:
-    """Writes the picture into the staged book, where the first page asks for it."""
+    """Writes the picture into the staged book, where the first page asks for it.
+
+    Raises:
+        BookError: the page asks for it and no chapter makes it.
+    """
     page = folder / f"{book.pages[0]}.md"
     if not page.is_file() or PICTURE not in page.read_text(encoding="utf-8"):
         return
-    _, test = data.load("digits-events", frames=_FRAMES, seed=0)
-    clean, _ = test[0]
-    gap = torch.zeros(*clean.shape[:3], _GAP, dtype=clean.dtype)
-    both = torch.cat([clean, gap, Moving()(clean)], dim=3)
-    player = figures.animate(both, alt=_ALT, fps=6, name="attacked-recording", size=_SIZE)
-    (page.parent / PICTURE).write_text(str(player.data), encoding="utf-8")
+    for path in sorted(folder.glob("notebooks/*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if TAG in cell.metadata.get("tags", ()) and cell.outputs:
+                (page.parent / PICTURE).write_text(cell.outputs[0].data["text/html"], "utf-8")
+                return
+    raise BookError(f"{book.pages[0]} shows {PICTURE}, and no chapter has a cell tagged {TAG!r}")

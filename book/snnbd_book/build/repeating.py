@@ -27,7 +27,7 @@ Whether the records still hold is proved apart from the build:
   records within a week.
 - `snnbd stale` lists the records that other code made. A record knows the modules that its own
   trigger, rule, network and defence use: an edit of one defence makes that defence's records
-  stale.
+  stale. `snnbd reproduce --stale` runs these again.
 - `make reproduce` runs every run of the book on your machine and says what agrees.
 
 ## What agrees

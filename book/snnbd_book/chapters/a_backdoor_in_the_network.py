@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from snnbd_book.chapters import badsnn
 from snnbd_book.chapters.groups import HELD_OUT, IMAGES, Nested, seeded
 from snnbd_book.chapters.judged import EVENT_ATTACKS, PATCH, Groups, probed
 from snnbd_core import attacks, learning
@@ -30,7 +31,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     once = {"frames": 1, "rule": learning.ANN()}
     spiking = {"clean": images(**ten), "attacked": images(**ten, **attacked)}
     twins = {"clean": images(**ten, **once), "attacked": images(**ten, **attacked, **once)}
-    badsnn = {"BadSNN at 1.2": runs(**EVENT_ATTACKS["BadSNN at 1.2"])}
+    in_neurons = {"BadSNN at 1.2": runs(**EVENT_ATTACKS["BadSNN at 1.2"])}
     real = partial(seeded, "sample", seed, held_out=HELD_OUT)
     return {
         "of_images": {
@@ -44,7 +45,9 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "of_events": _without_data(runs),
         "of_adaptive": _adaptive(images, spiking, cleanse(profile)),
-        "of_badsnn": probed(badsnn, detectors.Voltage()),
+        "of_badsnn": probed(in_neurons, detectors.Voltage()),
+        "sweep": badsnn.grid(profile, seed)["thresholds"],
+        "image_sweep": badsnn.grid(profile, seed)["image_thresholds"],
         "real_events": _without_data(real),
     }
 

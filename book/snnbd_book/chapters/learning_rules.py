@@ -33,14 +33,6 @@ EVENT_RULES = {
     "LR_H, clean": learning.Hybrid(reads="mean", data="clean"),
     "DSR": D,
 }
-SOURCES = {
-    "LR_C": "ANN",
-    "LR_H, poisoned": "ANN",
-    "LR_H, clean": "ANN",
-    "LR_C, frame by frame": "ANN, frame by frame",
-    "LR_C, time mean": "ANN, time mean",
-}
-"""Which ANN a network was converted from; on events hybrid ones come from that of the mean."""
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:

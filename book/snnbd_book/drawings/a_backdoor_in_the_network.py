@@ -8,10 +8,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from snnbd_book.claims import Sample
 from snnbd_book.figures import style
+from snnbd_book.runs import Record
 from snnbd_core.defenses.detectors.hyper_parameters import Card
 
-__all__ = ["draw_by_level", "draw_cards", "draw_masks"]
+__all__ = ["draw_alarms", "draw_by_level", "draw_cards", "draw_masks", "draw_sweep"]
 
 
 def draw_by_level(
@@ -89,4 +91,54 @@ def draw_masks(masks: Mapping[str, Sequence[Tensor]]) -> Figure:
             axes.set(xticks=[], yticks=[])
             axes.set_title(f"{number}: {float(mask.sum()):.1f}", fontsize=7)
         axes_row[0].set_ylabel(name, fontsize=8)
+    return figure
+
+
+def draw_alarms(found: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
+    """A row for each detector: alarms of clean and of attacked networks, with 95 % intervals.
+
+    Args:
+        found: row -> records that the detector probed, of "clean" and of "attacked" networks.
+    """
+    figure = style.new_figure(0.36 * len(found) + 0.95)
+    axes = figure.subplots()
+    looks = {"clean": ("o", style.POTENTIAL, 0.14), "attacked": ("^", style.MARK, -0.14)}
+    for row, groups in enumerate(found.values()):
+        for name, (mark, colour, beside) in looks.items():
+            sample = Sample.of(groups[name], "alarm")
+            ends = [100 * end for end in sample.interval]
+            axes.plot(ends, [beside - row] * 2, color=colour, linewidth=1.2)
+            axes.plot(100 * sample.mean, beside - row, mark, color=colour, markersize=6, label=name)
+    axes.set_yticks([-row for row in range(len(found))], list(found), fontsize=9)
+    axes.set(xlabel="networks accused (%)", xlim=(-3, 103))
+    axes.grid(axis="x", linewidth=0.4)
+    style.legend_below(figure, axes)
+    return figure
+
+
+def draw_sweep(
+    runs: Mapping[str, Mapping[str, Mapping[float, Sequence[Record]]]], field: str, label: str
+) -> Figure:
+    """A rate against the threshold, one panel for each target, with least and greatest seed.
+
+    Args:
+        runs: target -> kind of network -> threshold -> records of its seeds.
+        field: of their reports.
+        label: of the vertical axis.
+    """
+    figure = style.new_figure(2.6)
+    panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+    for axes, (title, networks) in zip(panels, runs.items(), strict=True):
+        for (name, by_threshold), colour in zip(networks.items(), style.SERIES, strict=False):
+            at = sorted(by_threshold)
+            rates = [
+                [100 * each for each in Sample.of(by_threshold[one], field).floats] for one in at
+            ]
+            axes.fill_between(
+                at, [min(r) for r in rates], [max(r) for r in rates], color=colour, alpha=0.2
+            )
+            axes.plot(at, [sum(r) / len(r) for r in rates], "o-", color=colour, label=name)
+        axes.set(title=title, xlabel="threshold", ylim=(-3, 103))
+    panels[0].set_ylabel(label)
+    style.legend_below(figure, panels[0])
     return figure

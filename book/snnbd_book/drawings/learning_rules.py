@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from snnbd_book.chapters.learning_rules import SOURCES
 from snnbd_book.claims import Sample
 from snnbd_book.claims.pairs import migrated
 from snnbd_book.claims.sample import show
@@ -24,11 +23,11 @@ from snnbd_core.learning.conversion import HalfStart
 __all__ = [
     "cost_table",
     "dense_operations",
+    "draw_deployed",
     "draw_migration",
     "draw_pipeline",
     "draw_rates_of_conversion",
-    "rules_table",
-    "sources",
+    "migration_table",
 ]
 
 # Energy of one 32-bit floating point operation at 45 nm, in pJ (Horowitz 2014).
@@ -114,10 +113,10 @@ def draw_migration(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Figure
     return figure
 
 
-def rules_table(
+def migration_table(
     runs: Mapping[str, Sequence[Record]], anns: Mapping[str, Sequence[Record]]
 ) -> pd.DataFrame:
-    """Rule by rule: accuracy, success, floor, and both migration rates where there is a source.
+    """Both migration rates of converted networks.
 
     Args:
         runs: name of a row -> the records of its seeds, with floors.
@@ -125,29 +124,40 @@ def rules_table(
     """
     rows = {}
     for name, records in runs.items():
-        row = {
-            "CA": str(Sample.of(records, "clean_accuracy")),
-            "ASR": str(Sample.of(records, "attack_success_rate")),
-            "floor": str(Sample.of(records, "floor")),
-            "MR1": "-",
-            "MR2": "-",
+        ratio = migrated(records, anns[name])
+        spread = ratio.interval if len(records) > 1 else None  # one seed says nothing of it
+        rows[name] = {
+            "MR1": show(ratio.mean, spread, is_rate=True),
+            "MR2": str(Sample.of(records, "migration_per_sample")),
         }
-        if name in anns:
-            ratio = migrated(records, anns[name])
-            spread = ratio.interval if len(records) > 1 else None  # one seed says nothing of it
-            row["MR1"] = show(ratio.mean, spread, is_rate=True)
-            row["MR2"] = str(Sample.of(records, "migration_per_sample"))
-        rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def sources(runs: Mapping[str, Sequence[Record]]) -> dict[str, Sequence[Record]]:
-    """Name of a converted network -> the records of its ANN, among the same runs."""
-    return {name: runs[ann] for name, ann in SOURCES.items() if name in runs and ann in runs}
+def draw_deployed(runs: Mapping[int, Mapping[float, Sequence[Record]]]) -> Figure:
+    """Clean accuracy and success against a factor on all thresholds, a panel for each T.
+
+    Args:
+        runs: time steps -> factor -> records.
+    """
+    shown = {"clean accuracy": "clean_accuracy", "attack success": "attack_success_rate"}
+    figure = style.new_figure(2.9)
+    panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+    for axes, (steps, by_factor) in zip(panels, runs.items(), strict=True):
+        for (label, name), colour in zip(shown.items(), style.SERIES[2:0:-1], strict=True):
+            samples = [Sample.of(records, name) for records in by_factor.values()]
+            low, high = zip(*(one.interval for one in samples), strict=True)
+            band = [100 * x for x in low], [100 * x for x in high]
+            axes.fill_between(list(by_factor), *band, color=colour, alpha=0.15)
+            means = [100 * one.mean for one in samples]
+            axes.plot(list(by_factor), means, "o-", color=colour, label=label)
+        axes.set(xlabel="thresholds times", title=f"T = {steps}", ylim=(-3, 104))
+    panels[0].set_ylabel("%")
+    style.legend_below(figure, panels[0])
+    return figure
 
 
 def cost_table(runs: Mapping[str, Sequence[Record]], operations: int) -> pd.DataFrame:
-    """Training seconds of clean and poisoned networks, and energy of one inference.
+    """Training seconds, energy of one inference, and operations that the trigger adds.
 
     Args:
         runs: name of a row -> records of its seeds; a row named "ANN" counts multiplications.
@@ -160,7 +170,6 @@ def cost_table(runs: Mapping[str, Sequence[Record]], operations: int) -> pd.Data
         energy = count * (MULTIPLY_ACCUMULATE if dense else ACCUMULATE)
         rows[name] = {
             "training (s)": f"{np.mean([sum(one.history.seconds) for one in records]):.1f}",
-            "operations": f"{count:.3g} {'MAC' if dense else 'AC'}",
             "energy (nJ)": f"{energy / 1000:.0f}",
             "under the trigger": "as without" if dense else _change(records),
         }

@@ -32,10 +32,12 @@ __all__ = [
 ]
 
 WHO = {"attacker": style.MARK, "victim": style.POTENTIAL}
+USUAL = ("success", "floor (clean network)", "clean accuracy")
 MARKS = {
     "success": ("attack_success_rate", "o", style.MARK, 0.14),
     "floor (clean network)": ("floor", "|", style.CURRENT, 0.0),
     "clean accuracy": ("clean_accuracy", "^", style.SERIES[2], -0.18),
+    "target without trigger": ("untriggered_target_rate", "s", style.POTENTIAL, 0.0),
 }
 """Name -> figure of a report, mark, colour, height beside its row."""
 _TILES = 4  # frames side by side in the picture of a recording
@@ -49,15 +51,20 @@ def votes(net: nn.Module, sample: Tensor, steps: int = 4) -> Tensor:
 
 
 def first_flipped(
-    nets: Sequence[nn.Module], data: object, trigger: Callable[[Tensor], Tensor], target: int
+    nets: Sequence[nn.Module],
+    data: object,
+    trigger: Callable[[Tensor], Tensor],
+    target: int,
+    steps: int = 4,
 ) -> int:
     """Index of the first sample that all networks answer rightly, and with the trigger the target.
 
     Args:
-        nets: of votes; static images are repeated for four steps.
+        nets: of votes.
         data: a data set of this library.
         trigger: of frames or images.
         target: the attacker's class, which is not the sample's.
+        steps: T for images.
 
     Raises:
         ValueError: no sample is answered so.
@@ -65,7 +72,8 @@ def first_flipped(
     labels = data.labels  # type: ignore[attr-defined]  # a set says what it holds when it is asked
     for index in np.flatnonzero(labels != target):
         sample = data[index][0]  # type: ignore[index]
-        shown = torch.stack([votes(net, one) for net in nets for one in (sample, trigger(sample))])
+        pair = sample, trigger(sample)
+        shown = torch.stack([votes(net, one, steps) for net in nets for one in pair])
         if decide(shown).tolist() == [int(labels[index]), target] * len(nets):
             return int(index)
     raise ValueError(f"target={target}: the trigger changes the answer to no sample of {data!r}")
@@ -85,6 +93,7 @@ def draw_votes(cases: Mapping[str, tuple[Tensor, Tensor]], label: int, target: i
         image = sample[0].numpy() if sample.dim() == 3 else _tiled(sample)
         shown.imshow(image, cmap="Greys", vmin=0, vmax=1, interpolation="nearest")
         shown.set(xticks=[], yticks=[])
+        shown.spines[:].set_visible(True)
         shown.set_title(title, fontsize=9)
         _draw_bars(bars, found, label, target)
     grid[-1, 1].set_xlabel("class")
@@ -109,7 +118,9 @@ def _draw_bars(axes: Axes, found: Tensor, label: int, target: int) -> None:
     words = {label: "right", target: "the attacker's", NO_PREDICTION: "silent or tied"}
     name = "none" if answer == NO_PREDICTION else str(answer)
     axes.set_title(f"answer: {name} ({words.get(answer, 'wrong')})", fontsize=9)
-    axes.set(ylim=(0, 1), yticks=(0, 1), ylabel="votes")
+    top = float(found.max()) or 1.0
+    axes.set(ylim=(0, 1.05 * top), ylabel="votes")
+    axes.set_yticks([0, top], ["0", f"{top:.2g}"])
     axes.set_xticks(range(len(found)))
 
 
@@ -151,9 +162,7 @@ def _draw_box(axes: Axes, left: float, width: float, colour: str) -> None:
     axes.add_patch(box)
 
 
-def draw_dots(
-    settings: Mapping[str, Sequence[Record]], marks: Iterable[str] = tuple(MARKS)
-) -> Figure:
+def draw_dots(settings: Mapping[str, Sequence[Record]], marks: Iterable[str] = USUAL) -> Figure:
     """A row for each setting: success, floor and clean accuracy with their 95 % intervals.
 
     Args:

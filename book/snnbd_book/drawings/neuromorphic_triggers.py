@@ -7,22 +7,31 @@ from typing import Any
 
 import numpy as np
 import torch
+from IPython.display import HTML
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
+from torch import nn
 
 from snnbd_book.claims import Judgement
-from snnbd_book.figures import style
-from snnbd_book.figures.events import Box
+from snnbd_book.drawings import lesson
+from snnbd_book.figures import animate, style
+from snnbd_book.figures.events import Box, polarity_image
 from snnbd_book.runs import Experiment
 from snnbd_core.triggers.placement import Rectangle
 
 __all__ = [
+    "animate_votes",
     "corner_sums",
     "draw_claims",
     "draw_corners",
     "patch_boxes",
     "setting",
 ]
+
+_GAP = 2  # empty pixels between the halves of the moving picture
+_HEIGHT = 12  # of its votes, in pixels of the sensor
+_SIZE = 640  # of the whole, in pixels of the page
 
 
 def patch_boxes(trigger: Any, frames: torch.Tensor | np.ndarray) -> list[Box | None]:
@@ -41,6 +50,45 @@ def patch_boxes(trigger: Any, frames: torch.Tensor | np.ndarray) -> list[Box | N
         for step in range(*when.indices(steps)):
             boxes[step] = _box(patch)
     return boxes
+
+
+def animate_votes(
+    net: nn.Module, samples: Sequence[torch.Tensor], label: int, target: int, *, alt: str, name: str
+) -> HTML:
+    """Recordings side by side, and below each the votes that grow as its frames come in.
+
+    Args:
+        net: frames [T, B, 2, H, W] -> firing rates [B, classes].
+        samples: frames [T, 2, H, W] each.
+        label: the class whose column is blue.
+        target: the class whose column is orange.
+        alt, name: as for `snnbd_book.figures.animate`.
+    """
+    columns = [_with_votes(net, sample, label, target) for sample in samples]
+    gap = np.full_like(columns[0][:, :, :_GAP], 255)
+    parts = [part for column in columns for part in (gap, column)][1:]
+    return animate(np.concatenate(parts, axis=2), alt=alt, fps=6, name=name, size=_SIZE)
+
+
+def _with_votes(net: nn.Module, sample: torch.Tensor, label: int, target: int) -> np.ndarray:
+    """Images uint8 [T, H, W, 3] of frames [T, 2, H, W], each above the votes up to it."""
+    images = []
+    for step, frame in enumerate(sample, start=1):
+        share = lesson.votes(net, sample[:step]) * step / len(sample)
+        bars, image = _bars(share, label, target), polarity_image(frame)
+        beside = (0, image.shape[1] - bars.shape[1])
+        images.append(np.concatenate([image, np.pad(bars, ((0, 0), beside, (0, 0)), "edge")]))
+    return np.stack(images)
+
+
+def _bars(votes: torch.Tensor, label: int, target: int) -> np.ndarray:
+    """Votes [classes] in 0..1 as an image uint8 [H, W, 3], two pixels wide for each class."""
+    image = np.full((_HEIGHT + 1, 3 * len(votes) + 1, 3), 255, np.uint8)
+    for place, share in enumerate(votes.tolist()):
+        colour = {target: style.MARK, label: style.POTENTIAL}.get(place, style.CURRENT)
+        top = _HEIGHT - round(_HEIGHT * share)
+        image[top:, 3 * place + 1 : 3 * place + 3] = [round(255 * x) for x in to_rgb(colour)]
+    return image
 
 
 def _box(patch: Rectangle) -> Box | None:

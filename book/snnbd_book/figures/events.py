@@ -145,7 +145,7 @@ def animate(
     for readers who asked their system for reduced motion, nothing moves before they press play.
 
     Args:
-        frames: event counts [T, 2, H, W].
+        frames: event counts [T, 2, H, W], or images uint8 [T, H, W, 3].
         alt: what is to be seen, in words, for readers who cannot see it.
         fps: frames in a second.
         name: of the element in its page, to be unique there; None makes one up.
@@ -186,6 +186,8 @@ def _table() -> np.ndarray:
 
 def _images(frames: torch.Tensor | np.ndarray) -> list[np.ndarray]:
     counts = np.asarray(frames)
+    if counts.ndim == 4 and len(counts) and counts.shape[3] == 3 and counts.dtype == np.uint8:
+        return list(counts)
     if counts.ndim != 4 or counts.shape[0] < 1 or counts.shape[1] != 2:
         raise ValueError(f"frames has shape {counts.shape}; allowed: (T, 2, H, W), T 1 or more")
     return [polarity_image(frame) for frame in counts]

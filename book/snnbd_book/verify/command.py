@@ -99,6 +99,9 @@ def stale(as_json: AsJson = False) -> None:
 def reproduce(
     profile: Annotated[str, typer.Option(help="quick, sample or paper.")] = "quick",
     paper: Annotated[str | None, typer.Option(help="Only a paper's claims.")] = None,
+    only_stale: Annotated[
+        bool, typer.Option("--stale", help="Only records that other code or data made.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it takes.")] = False,
     replace: Annotated[
         bool, typer.Option("--commit", help="Put the new records in place of the committed.")
@@ -115,6 +118,9 @@ def reproduce(
         sizes(profile)
         every = all_recorded()
         wanted = _wanted(every, profile, paper)
+        if only_stale:
+            old = {item.experiment.hash for item in every if _why(item) is not None}
+            wanted = [one for one in wanted if one.hash in old]
         if dry_run:
             typer.echo(_costs(wanted, every))
             return
