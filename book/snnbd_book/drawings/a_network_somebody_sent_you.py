@@ -112,11 +112,12 @@ def draw_moves(found: Mapping[str, Mapping[str, Report]]) -> Figure:
 
 def scores(audit: Audit) -> dict[str, tuple[float, int | None]]:
     """The scores of an audit's settings and floors, each with the class that it suspects."""
-    found = {}
+    found: dict[str, tuple[float, int | None]] = {}
     for part in audit.parts:
         if part.name in ("settings", "floors"):
             score, _, _, target = part.tables[0].rows[0]
-            found[part.name] = float(score or 0), target  # type: ignore[arg-type]  # of numbers
+            assert isinstance(score, int | float) and isinstance(target, int | None)
+            found[part.name] = float(score), target
     return found
 
 
