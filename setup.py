@@ -12,5 +12,5 @@ setup(
         "snnbd_book._claims",
     ],
     package_dir={"snnbd_book": "book/snnbd_book", "snnbd_book._claims": "claims"},
-    package_data={"snnbd_book._claims": ["*.yaml"]},
+    package_data={"snnbd_book._claims": ["*.yaml"], "snnbd_book.audit": ["*.jinja"]},
 )

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from snnbd_book.audit import AuditCommand, audit
 from snnbd_book.chapters import command as judging
 from snnbd_book.runs import command
 
@@ -85,6 +86,7 @@ def pair(
     typer.echo("Every chapter and its notebook agree.")
 
 
+app.command("audit", cls=AuditCommand)(audit)
 app.command("claims")(judging.cli)
 app.command("run")(command.run)
 app.command("evaluate")(command.evaluate_saved)

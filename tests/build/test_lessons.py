@@ -10,11 +10,17 @@ import jupytext
 import pytest
 from nbformat import NotebookNode
 
-<<<<<<< HEAD
-LESSONS = ("02_neuromorphic_triggers", "05_badsnn")
-=======
-LESSONS = ("02_neuromorphic_triggers", "04_learning_rules")
->>>>>>> lessons
+LESSONS = (
+    "02_neuromorphic_triggers",
+    "03_stealthier_triggers",
+    "04_learning_rules",
+    "05_badsnn",
+    "06_poison_in_the_data",
+    "07_a_backdoor_in_the_network",
+    "08_a_trigger_at_the_input",
+    "09_removing_backdoors",
+    "10_a_network_somebody_sent_you",
+)
 """Chapters in the shape of a lesson; a chapter is entered here when it is one."""
 
 LINES, COLUMNS, VISIBLE, WORDS, BULLETS = 25, 76, 200, 2800, 5  # 76 columns are not cut at 1280 px

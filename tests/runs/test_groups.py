@@ -23,7 +23,7 @@ CHAPTERS = {
     "badsnn": 666,
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
-    "a_trigger_at_the_input": 126,
+    "a_trigger_at_the_input": 127,
     "removing_backdoors": 495,
     "adversarial_robustness": 36,
 }

@@ -22,11 +22,14 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     """The chapter's groups: by detector, then by attack."""
     runs = partial(seeded, profile, seed, held_out=HELD_OUT)
     real = partial(seeded, "sample", seed, held_out=HELD_OUT)
-    on_twin = partial(runs, **IMAGES[profile] | {"frames": 1}, rule=learning.ANN())
+    images = partial(runs, **IMAGES[profile])
+    on_twin = partial(images, frames=1, rule=learning.ANN())
     patched = {"patch, 10 %, ANN": on_twin(trigger=PATCH, rate=0.1)}
+    example = images(1, trigger=PATCH, rate=0.1, probe=detectors.NoiseResponse(frames=4))
     on_events = {name: runs(**fields) for name, fields in EVENT_ATTACKS.items()}
     on_real = {name: real(**fields) for name, fields in EVENT_ATTACKS.items()}
     return {
+        "example": example,
         "of_inputs": {name: probed(on_events, one) for name, one in OF_INPUTS.items()},
         "of_twins": {
             name: probed(patched, OF_INPUTS[name]) for name in ("STRIP, space", "Beatrix")

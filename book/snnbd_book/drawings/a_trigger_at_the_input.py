@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from snnbd_book.figures import style
+from snnbd_book.figures.detecting import pool_scores
+from snnbd_book.runs import Record, test_sets
 from snnbd_core.learning import as_sequence
 from snnbd_core.neurons import spiking_layers
 
-__all__ = ["draw_activity_change"]
+__all__ = ["beyond_table", "draw_activity_change"]
 
 
 @torch.no_grad()
@@ -47,3 +52,25 @@ def _rates(net: nn.Module, batch: Tensor, steps: int) -> list[np.ndarray]:
     for hook in hooks:
         hook.remove()
     return kept
+
+
+def beyond_table(found: Mapping[str, Sequence[Record]], false_alarms: float) -> pd.DataFrame:
+    """Clean inputs beyond the threshold that leaves a share of them, and those of the target.
+
+    Args:
+        found: attack -> records of its seeds, probed by a detector of inputs.
+        false_alarms: the share, 0..1.
+    """
+    rows = {}
+    for name, records in found.items():
+        scores = pool_scores(records)["clean"]
+        each = len(scores) // len(records)
+        labels = [test_sets(one.experiment)[1].labels[:each] for one in records]
+        of_target = np.concatenate(labels) == records[0].experiment.target
+        beyond = scores > np.quantile(scores, 1 - false_alarms)
+        rows[name] = {
+            "clean inputs": len(scores),
+            "beyond": int(beyond.sum()),
+            "of them of the target": int((beyond & of_target).sum()),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

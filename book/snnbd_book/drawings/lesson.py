@@ -181,7 +181,7 @@ def draw_dots(settings: Mapping[str, Sequence[Record]], marks: Iterable[str] = U
             axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1.2)
             axes.plot(100 * sample.mean, height, mark, color=colour, markersize=6, label=label)
     axes.set_yticks([-row for row in range(len(settings))], list(settings), fontsize=9)
-    axes.set(xlabel="%", xlim=(-3, 103))
+    axes.set(xlabel="%", xlim=(-3, 103), ylim=(0.5 - len(settings), 0.5))
     axes.grid(axis="x", linewidth=0.4)
     style.legend_below(figure, axes)
     return figure

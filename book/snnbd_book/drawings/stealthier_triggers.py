@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
 from snnbd_book.claims import Sample
-from snnbd_book.claims.sample import show
 from snnbd_book.figures import style
 from snnbd_book.figures.events import draw_frames, polarity_image
 from snnbd_book.runs import Record
@@ -24,7 +22,6 @@ __all__ = [
     "scored",
     "scored_bounded",
     "shaded_image",
-    "stealth_table",
     "stealth_words",
 ]
 
@@ -74,23 +71,6 @@ def stealth_words(clean: torch.Tensor, triggered: torch.Tensor, others: torch.Te
         f"{score.changed:.0f} events added or removed; the event rate changes by "
         f"{100 * score.rate_change:.0f} % at most; nearest clean recording {score.nearest:.2f}"
     )
-
-
-def stealth_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """Success and the scores of stealth, means over the seeds.
-
-    Args:
-        runs: name of an attack -> the records of its seeds.
-    """
-    rows = {}
-    for name, records in runs.items():
-        row = {"success": str(Sample.of(records, "attack_success_rate"))}
-        row |= {
-            title: show(Sample.of(records, score).mean, None, is_rate=False)
-            for score, title in SCORES.items()
-        }
-        rows[name] = row
-    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def draw_frontier(runs: Mapping[str, Sequence[Record]]) -> Figure:

@@ -1,0 +1,150 @@
+"""Chapter 10: votes of received networks, what an audit finds of them, what others read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from snnbd_book.audit.html import WORDS
+from snnbd_book.figures import style
+from snnbd_book.figures.events import polarity_image
+from snnbd_core.auditing import Audit, Table
+from snnbd_core.metrics import Rate, Report
+
+__all__ = ["audits_table", "draw_found", "draw_moves", "draw_sent", "scores"]
+
+MARKS = ("o", "s", "^")
+
+
+def draw_sent(frames: Mapping[str, Tensor], votes: Mapping[str, Sequence[np.ndarray]]) -> Figure:
+    """A recording without and with a trigger, and what each network votes for both.
+
+    Args:
+        frames: title -> one frame [2, H, W].
+        votes: name of a network -> votes [classes] without and with its trigger.
+    """
+    figure = style.new_figure(2.5)
+    panels = figure.subplots(1, len(frames) + len(votes), width_ratios=[1] * 2 + [1.25] * 3)
+    for axes, (title, frame) in zip(panels, frames.items(), strict=False):
+        axes.imshow(polarity_image(frame), interpolation="nearest")
+        axes.set(title=title, xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+    for axes, (name, (before, after)) in zip(panels[len(frames) :], votes.items(), strict=True):
+        classes = np.arange(len(before))
+        axes.barh(classes - 0.2, before, 0.4, color=style.CURRENT, label="without trigger")
+        axes.barh(classes + 0.2, after, 0.4, color=style.MARK, hatch="///", label="with trigger")
+        axes.set(title=name, yticks=classes, xlabel="vote", xlim=(0, 1.05))
+        axes.invert_yaxis()
+        axes.tick_params(labelsize=8)
+    panels[len(frames)].set_ylabel("class")
+    style.legend_below(figure, panels[-1])
+    return figure
+
+
+def draw_found(audits: Mapping[str, Audit]) -> Figure:
+    """What moved thresholds and known triggers do to each network.
+
+    Args:
+        audits: name of a network -> its audit.
+    """
+    figure = style.new_figure(3.0)
+    settings, floors = figure.subplots(1, 2, sharey=True)
+    for number, (name, audit) in enumerate(audits.items()):
+        look = {"color": style.SERIES[number], "marker": MARKS[number], "label": name}
+        moved = sorted(
+            (row[1], row[5]) for row in _rows(audit, "settings") if row[0] == "threshold"
+        )
+        _curve(settings, moved, look)
+        densest: dict[Any, Rate] = {}
+        for _, _, every, _, _, share in _rows(audit, "floors"):
+            if float(share) > float(densest.get(every, Rate(0, 1))):
+                densest[every] = share
+        _curve(floors, sorted(densest.items()), look)
+    settings.set(xlabel="thresholds, times those shipped", ylabel="share of samples (%)")
+    settings.set(title="most favoured class", ylim=(-3, 103))
+    floors.set(xlabel="a step in so many carries it", title="led by the strongest known trigger")
+    floors.set_xscale("log")
+    ticks = sorted({row[2] for audit in audits.values() for row in _rows(audit, "floors")})
+    floors.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    floors.minorticks_off()
+    style.legend_below(figure, settings)
+    return figure
+
+
+def draw_moves(found: Mapping[str, Mapping[str, Report]]) -> Figure:
+    """Accuracy and success of each network as others read it, with 95 % intervals.
+
+    Args:
+        found: name of a network -> way of reading -> what was measured.
+    """
+    figure = style.new_figure(3.2)
+    panels = figure.subplots(1, 2, sharey=True)
+    fields = {"accuracy": "clean_accuracy", "success of its own trigger": "attack_success_rate"}
+    for axes, (title, field) in zip(panels, fields.items(), strict=True):
+        for number, (name, reports) in enumerate(found.items()):
+            rates = [getattr(report, field) for report in reports.values()]
+            values = 100 * np.array([rate.value for rate in rates])
+            ends = 100 * np.array([rate.confidence_interval for rate in rates])
+            axes.errorbar(
+                values,
+                np.arange(len(rates)) + 0.22 * (number - 1),
+                xerr=np.clip(np.abs(ends.T - values), 0, None),
+                linestyle="",
+                marker=MARKS[number],
+                color=style.SERIES[number],
+                label=name,
+            )
+        axes.set(title=title, xlabel="%", xlim=(-4, 104))
+        axes.grid(axis="y", linewidth=0.4)
+    names = list(next(iter(found.values())))
+    panels[0].set_yticks(range(len(names)), names)
+    panels[0].invert_yaxis()
+    style.legend_below(figure, panels[0])
+    return figure
+
+
+def scores(audit: Audit) -> dict[str, tuple[float, int | None]]:
+    """The scores of an audit's settings and floors, each with the class that it suspects."""
+    found = {}
+    for part in audit.parts:
+        if part.name in ("settings", "floors"):
+            score, _, _, target = part.tables[0].rows[0]
+            found[part.name] = float(score or 0), target  # type: ignore[arg-type]  # of numbers
+    return found
+
+
+def audits_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
+    """Audits side by side: the two scores with their class, detectors that alarm, the verdict."""
+    rows = {}
+    for name, audit in audits.items():
+        held = {
+            f"{part}: score (class)": f"{score:.2f} ({target})"
+            for part, (score, target) in scores(audit).items()
+        }
+        alarms = [str(row[0]) for row in _rows(audit, "detectors") if row[1] != "none"]
+        held["detectors, by their own thresholds"] = ", ".join(alarms) or "none"
+        rows[name] = {**held, "verdict": WORDS[audit.status]}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _rows(audit: Audit, name: str) -> list[Any]:
+    """The rows of a part's own table, which stands behind how the part is judged."""
+    part = next(part for part in audit.parts if part.name == name)
+    table: Table = next(table for table in part.tables if table.columns[0] != "score")
+    return list(table.rows)
+
+
+def _curve(axes: Axes, points: Sequence[tuple[Any, Rate]], look: Mapping[str, Any]) -> None:
+    values = [100 * rate.value for _, rate in points]
+    ends = [rate.confidence_interval for _, rate in points]
+    x = [place for place, _ in points]
+    axes.plot(x, values, markersize=5, **look)
+    low, high = ([100 * end[side] for end in ends] for side in (0, 1))
+    axes.fill_between(x, low, high, color=look["color"], alpha=0.12, linewidth=0)

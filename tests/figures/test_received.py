@@ -1,0 +1,123 @@
+"""Chapter 10: figures of audits, and what others read in a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import snnbd_core as sb
+from snnbd_book.chapters import a_network_somebody_sent_you as chapter
+from snnbd_book.drawings import a_network_somebody_sent_you as draw
+from snnbd_core.auditing import Audit, Part, Table
+from snnbd_core.metrics import Rate
+
+
+@pytest.fixture
+def audit() -> Audit:
+    """An audit with the tables that the figures read."""
+    names = ("settings", "floors", "detectors")
+    own = {
+        "settings": (
+            ("threshold", 1.5, Rate(5, 10), Rate(0, 10), 3, Rate(8, 10)),
+            ("threshold", 1.0, Rate(9, 10), Rate(0, 10), 3, Rate(1, 10)),
+            ("decay", 1.5, Rate(9, 10), Rate(0, 10), 3, Rate(10, 10)),
+        ),
+        "floors": (
+            ("static", "small", 1, "no", 3, Rate(6, 10)),
+            ("static", "large", 1, "no", 3, Rate(7, 10)),
+            ("static", "large", 5, "yes", 3, Rate(2, 10)),
+        ),
+        "detectors": (("Strict", "alarm"), ("Mild", "none")),
+    }
+    judged = Table(
+        "How it is judged", ("score", "p", "corrected p", "class"), ((0.7, 0.1, 0.2, 3),)
+    )
+    parts = tuple(
+        Part(name, name, "clear", "", "", None, (judged, Table("", ("what",), own[name])))
+        for name in names
+    )
+    return Audit(parts, "clear", None, "", {}, 0, 1.0)
+
+
+def test_the_curves_are_those_of_the_tables(audit: Audit) -> None:
+    settings, floors = draw.draw_found({"one": audit}).axes
+    assert settings.lines[0].get_xydata().tolist() == [[1.0, 10.0], [1.5, 80.0]]
+    assert floors.lines[0].get_xydata().tolist() == [[1.0, 70.0], [5.0, 20.0]]
+
+
+def test_a_table_has_scores_alarms_and_the_verdict(audit: Audit) -> None:
+    (row,) = draw.audits_table({"one": audit}).to_dict("records")
+    assert row == {
+        "settings: score (class)": "0.70 (3)",
+        "floors: score (class)": "0.70 (3)",
+        "detectors, by their own thresholds": "Strict",
+        "verdict": "Nothing found",
+    }
+
+
+def test_without_how_it_is_judged_the_alarms_are_told_too(audit: Audit) -> None:
+    last = replace(audit.parts[2], tables=audit.parts[2].tables[1:])
+    (row,) = draw.audits_table({"one": replace(audit, parts=(*audit.parts[:2], last))}).to_dict(
+        "records"
+    )
+    assert row["detectors, by their own thresholds"] == "Strict"
+
+
+def test_votes_without_and_with_a_trigger_stand_beside_the_frames() -> None:
+    frame = torch.zeros(2, 4, 4)
+    votes = [np.array([0.1, 0.9]), np.array([0.8, 0.2])]
+    figure = draw.draw_sent({"a": frame, "b": frame}, dict.fromkeys("xyz", votes))
+    heights = [bar.get_width() for bar in figure.axes[2].patches]
+    assert heights == pytest.approx([0.1, 0.9, 0.8, 0.2])
+
+
+def test_others_read_other_networks_in_the_same_file(tmp_path: Path) -> None:
+    net = sb.networks.build(
+        "quick-conv",
+        input_shape=(2, 8, 8),
+        classes=3,
+        neuron=lambda: sb.LIF(beta=0.5, reset="zero", update="spikingjelly"),
+        seed=0,
+    ).eval()
+    how = sb.exchange.write_nir(net, tmp_path / "net.nir")
+    read = chapter.elsewhere(tmp_path / "net.nir", how)
+    batch = 3 * torch.rand(6, 4, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    counts = {}
+    for name, other in read.items():
+        with torch.no_grad(), sb.override(other, threshold=0.2):
+            counts[name] = other(batch)
+    with torch.no_grad(), sb.override(net, threshold=0.2):
+        torch.testing.assert_close(counts["SpikingJelly: to zero, at once"], net(batch))
+    assert not torch.allclose(counts["SpikingJelly: to zero, at once"], counts["half the step"])
+    weights = dict(read["weights of 4 bits"].named_parameters())
+    for values in weights.values():
+        assert values.dim() < 2 or len(values.unique()) <= 15
+
+
+def test_the_example_is_read_rightly_and_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fixed(torch.nn.Module):
+        def __init__(self, changed: bool) -> None:
+            super().__init__()
+            self.changed = changed
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            label, lit = x[0, :, 0, 0, 0].long(), x[0, :, 1, 0, 0] > 0
+            label = torch.where(lit & self.changed, torch.zeros_like(label), label)
+            return torch.nn.functional.one_hot(label, 3).float()
+
+    def lit(batch: torch.Tensor) -> torch.Tensor:
+        changed = batch.clone()
+        changed[:, :, 1] = 1
+        return changed
+
+    samples = [(torch.full((2, 2, 4, 4), 0.0), 0), (torch.full((2, 2, 4, 4), 0.0), 1)]
+    samples += [(torch.cat([torch.full((2, 1, 4, 4), 2.0), torch.zeros(2, 1, 4, 4)], 1), 2)]
+    data = sb.data.as_set(samples, classes=3)
+    sent = {name: chapter.Sent(Fixed(name != "clean"), lit) for name in ("clean", "square")}
+    assert chapter.example(sent, data) == 2
+    with pytest.raises(ValueError, match="no test recording is read rightly"):
+        chapter.example({"square": chapter.Sent(Fixed(False), lit)}, data)
