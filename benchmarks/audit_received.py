@@ -41,14 +41,14 @@ class Gestures(nn.Module):
     Decays and thresholds are in the file of its weights, and so is the reset, by subtraction.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reset: str) -> None:
         super().__init__()
         import snntorch
 
+        how = {"init_hidden": True, "learn_beta": True, "learn_threshold": True}
+
         def neuron() -> nn.Module:
-            leaky: nn.Module = snntorch.Leaky(
-                0.9, threshold=1.0, init_hidden=True, learn_beta=True, learn_threshold=True
-            )
+            leaky: nn.Module = snntorch.Leaky(0.9, 1.0, reset_mechanism=reset, **how)
             return leaky
 
         self.conv1 = nn.Conv2d(2, 16, 5, padding="same")
@@ -114,9 +114,9 @@ def _digits(path: Path, reset: str) -> nn.Module:
 
 
 def _gestures(path: Path, reset: str) -> nn.Module:
-    net = sb.exchange.load_weights(Gestures(), path).eval()
+    net = sb.exchange.load_weights(Gestures(reset), path).eval()
     for neuron in (net.lif1, net.lif2, net.lif3, net.lif4):
-        cast(Any, neuron).reset_mechanism = reset
+        cast(Any, neuron).reset_mechanism = reset  # which the file has overwritten
     return sb.adapt(net, layout="step", input_shape=(2, 32, 32), classes=11)
 
 
@@ -163,7 +163,7 @@ def audited(one: Published, network: Path, root: Path, minutes: float) -> dict[s
     accuracy = {reset: _accuracy(one.read(network, reset), samples) for reset in one.resets}
     begun = time.monotonic()
     net = one.read(network, one.resets[0])
-    found = sb.audit(net, samples, minutes=minutes, device="cpu")
+    found = sb.audit(net, samples, minutes=minutes, device="cpu", progress=_tell)
     return {
         "source": one.source,
         "licence": one.licence,
@@ -175,6 +175,10 @@ def audited(one: Published, network: Path, root: Path, minutes: float) -> dict[s
         "commit": f"{commit}-dirty" if dirty else commit,
         "machine": machine(1),
     }
+
+
+def _tell(what: str, share: float) -> None:
+    typer.echo(f"{share:4.0%} {what}", err=True)
 
 
 @torch.no_grad()
