@@ -173,3 +173,11 @@ def test_what_benchmarks_wrote_is_read_from_the_package_where_there_is_no_projec
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(chapter, "_PACKAGED", tmp_path)
     assert chapter.audited("audit") == {"rates": {}}
+
+
+def test_published_networks_stand_with_what_is_right_under_each_reset(audit: Audit) -> None:
+    accuracy = {"zero": {"hits": 8, "of": 10}, "subtract": {"hits": 5, "of": 9}}
+    table = draw.received_table({"one": {"accuracy": accuracy, "audit": audit.to_json()}})
+    assert table.loc["one", "right, by reset"] == "zero 8 of 10, subtract 5 of 9"
+    assert table.loc["one", "verdict"] == "Nothing found"
+    assert table.columns[0] == "right, by reset"

@@ -24,6 +24,7 @@ __all__ = [
     "draw_moves",
     "draw_rates",
     "draw_sent",
+    "received_table",
     "scores",
 ]
 
@@ -128,7 +129,11 @@ def draw_rates(audited: Mapping[str, Any]) -> Figure:
     forms = {one["attack"]: one["form"] for one in judged if "accused" in one}
     rows = {"clean: false alarms": Rate(rates["clean"]["accused"], rates["clean"]["of"])}
     named = {"attacked: misses": "attacked"}
-    named |= {f"{name}, in {form}": name for name, form in forms.items() if name != "clean"}
+    named |= {
+        f"{name}, in {form.replace('ours', 'own form')}": name
+        for name, form in forms.items()
+        if name != "clean"
+    }
     for label, name in named.items():
         rows[label] = Rate(rates[name]["of"] - rates[name]["accused"], rates[name]["of"])
     figure = style.new_figure(0.34 * len(rows) + 0.7)
@@ -171,6 +176,24 @@ def audits_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
         held["detectors, by their own thresholds"] = ", ".join(alarms) or "none"
         rows[name] = {**held, "verdict": WORDS[audit.status]}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def received_table(networks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Audits of published networks side by side, with what is right under each reset.
+
+    Args:
+        networks: name -> what `benchmarks.audit_received` wrote of it.
+    """
+    right = {
+        name: ", ".join(
+            f"{reset} {rate['hits']} of {rate['of']}" for reset, rate in one["accuracy"].items()
+        )
+        for name, one in networks.items()
+    }
+    found = {name: Audit.from_json(one["audit"]) for name, one in networks.items()}
+    table = audits_table(found)
+    table.insert(0, "right, by reset", pd.Series(right))
+    return table
 
 
 def detectors_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
