@@ -30,6 +30,7 @@ def audit() -> Audit:
             ("static", "small", 1, "no", 3, Rate(6, 10)),
             ("static", "large", 1, "no", 3, Rate(7, 10)),
             ("static", "large", 5, "yes", 3, Rate(2, 10)),
+            ("static", "large", 20, "yes", 3, Rate(0, 10)),
         ),
         "detectors": (("Strict", "alarm"), ("Mild", "none")),
     }
@@ -46,7 +47,7 @@ def audit() -> Audit:
 def test_the_curves_are_those_of_the_tables(audit: Audit) -> None:
     settings, floors = draw.draw_found({"one": audit}).axes
     assert settings.lines[0].get_xydata().tolist() == [[1.0, 10.0], [1.5, 80.0]]
-    assert floors.lines[0].get_xydata().tolist() == [[1.0, 70.0], [5.0, 20.0]]
+    assert floors.lines[0].get_xydata().tolist() == [[1.0, 70.0], [5.0, 20.0], [20.0, 0.0]]
 
 
 def test_a_table_has_scores_alarms_and_the_verdict(audit: Audit) -> None:

@@ -73,8 +73,7 @@ def draw_found(audits: Mapping[str, Audit]) -> Figure:
         _curve(settings, moved, look)
         densest: dict[Any, Rate] = {}
         for _, _, every, _, _, share in _rows(audit, "floors"):
-            if float(share) > float(densest.get(every, Rate(0, 1))):
-                densest[every] = share
+            densest[every] = max(densest.get(every, share), share, key=float)
         _curve(floors, sorted(densest.items()), look)
     settings.set(xlabel="thresholds, times those shipped", ylabel="share of samples (%)")
     settings.set(title="most favoured class", ylim=(-3, 103))
