@@ -198,6 +198,7 @@ def success(run: Experiment) -> float:
     """Share of the other classes' test samples that the attack's own trigger sends to its class."""
     net, trigger = shipped(run, "ours"), fitted_trigger(run, device="cpu", progress=False)
     report = sb.evaluate(net, resolve(run).test, trigger, run.target, device="cpu")
+    assert report.attack_success_rate is not None  # there is a trigger
     return round(report.attack_success_rate.value, 4)
 
 
