@@ -26,9 +26,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-WIDGET = re.compile(r"^viz\.(sliders|explore)\(", re.MULTILINE)
+WIDGET = re.compile(r"^figures\.(sliders|explore)\(", re.MULTILINE)
 
 BEFORE = """\
+from types import SimpleNamespace
 import numpy as np
 import torch
 import snnbd_core as sb
@@ -48,6 +49,11 @@ def untrained(shape, weight=3.0):
     return net.eval()
 """
 EVENTS = 'train, test = sb.data.load("digits-events", frames=8)\n'
+STEALTHY = """\
+from snnbd_book.drawings import stealthier_triggers as draw
+clean, (others, _) = test[0][0], train.batch(np.arange(100))
+fitted = Perturbation((2, 34, 34), gamma=0.05, rounded=False).eval()
+"""
 RUNS = """\
 tiny = dict(data="digits", epochs=1, trigger=triggers.Patch(size=0.25))
 
@@ -71,15 +77,13 @@ WIDGETS = {
     "square": Widget(
         "03",
         ("def square(", "figures.stills(axes, square", "figures.sliders(axes, square"),
-        EVENTS,
+        EVENTS + STEALTHY,
         4,
     ),
     "gamma": Widget(
         "03",
-        ("def square(", "def bounded(", "figures.stills(gammas", "figures.sliders(gammas"),
-        EVENTS + "learnt = {'dynamic': [None]}\n"
-        "def fitted_trigger(*_, **__):\n"
-        "    return Perturbation((2, 34, 34), gamma=0.05, rounded=False).eval()\n",
+        ("def bounded(", "figures.stills(gammas", "figures.sliders(gammas"),
+        EVENTS + STEALTHY,
         1,
     ),
     "conversion": Widget(
@@ -98,7 +102,9 @@ WIDGETS = {
     "threshold": Widget(
         "05",
         ("def shipped(", "figures.sliders(axes, shipped"),
-        EVENTS + "TARGETS, index = (0, 3), 0\n"
+        EVENTS + "from snnbd_book.drawings import badsnn as draw\n"
+        "chapter = SimpleNamespace(TARGETS=(0, 3))\n"
+        "TARGETS, index = (0, 3), 0\n"
         "(sample, label), net = test[index], untrained((2, 34, 34))\n"
         "attacked = {f'target {target}': net for target in TARGETS}\n"
         "neurons = {f'target {target}': target for target in TARGETS}\n",

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import confusion_matrix
-from torch.nn import functional
 
 import snnbd_core as sb
 from snnbd_book import figures
 from snnbd_book.runs import Neuron
 from snnbd_core.metrics import predict
 from snnbd_core.poisoning import Triggered
-from snnbd_core.triggers import Patch, Power
+from snnbd_core.triggers import Patch
 
 SILENT = 1e6  # a threshold that nothing reaches
 
@@ -51,21 +49,3 @@ def test_silence_is_no_answer_and_has_a_column_of_its_own(net, digits):
     assert (drawn[:, :10] == 0).all() and (drawn[:, 10] == 100).all()
     assert axes.get_xticklabels()[-1].get_text() == "none"
     assert [one.get_text() for one in axes.texts] == ["100"] * 10
-
-
-def test_losses_are_of_true_labels_and_of_the_target_and_end_in_silence(net, digits):
-    batch, labels = digits.batch(np.arange(20))
-    trigger = Power(exponent=3)
-    figure = figures.draw_losses({"a": (net, trigger)}, batch, labels, 4, (0.3, SILENT), steps=3)
-    drawn = {line.get_label(): line.get_ydata() for line in figure.axes[0].get_lines()}
-    wanted = {"true label": labels, "target": torch.full((20,), 4)}
-    for name, samples in {"without trigger": batch, "with trigger": trigger(batch)}.items():
-        with torch.no_grad(), sb.override(net, threshold=0.3):
-            votes = net(samples.expand(3, *samples.shape))
-        assert votes.any()
-        for aim, classes in wanted.items():
-            loss = functional.mse_loss(votes, functional.one_hot(classes, 10).float())
-            # the squared error of no votes is that of the one vote that is missing
-            assert drawn.pop(f"{name}, {aim}") == pytest.approx([float(loss), 0.1])
-    (silent,) = drawn.values()
-    assert list(silent) == pytest.approx([0.1, 0.1])

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from snnbd_book.drawings.neuromorphic_triggers import patch_boxes
-from snnbd_book.figures import report_table
-from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Moving, Static
 
 EMPTY = np.zeros((8, 2, 34, 34), dtype=np.float32)
@@ -36,17 +34,3 @@ def test_a_patch_that_wraps_around_the_edge_has_no_box():
     boxes = patch_boxes(Moving(motion="wrap", position="bottom-right"), EMPTY)
     assert boxes[0] == (31, 31, 3, 3)
     assert boxes[1] is None  # columns 33, 0, 1
-
-
-def test_the_table_of_a_clean_report_leaves_the_attack_out():
-    report = Report(0, Rate(9, 10), Rate(1, 10), Rate(0, 8), 5.0, 7.0)
-    table = report_table(report)
-    assert list(table.index) == [
-        "clean accuracy",
-        "no prediction, without trigger",
-        "untriggered target rate",
-    ]
-    assert table.loc["clean accuracy", "%"] == "90.0"
-    assert table.loc["clean accuracy", "samples"] == "9 of 10"
-    # Wilson's interval of 9 of 10, from its closed form
-    assert table.loc["clean accuracy", "95 % interval"] == "59.6 to 98.2"

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sklearn.metrics import roc_auc_score
 
 import snnbd_core as sb
 from snnbd_book import figures, runs
@@ -290,49 +289,14 @@ def test_rounds_inside_a_repair_are_said(repair, rounds):
     assert table.loc["it", "rounds"] == rounds
 
 
-def test_repairs_are_rated_seed_by_seed():
-    grid = {"static": {"nothing": [record(100, 95)], "tuned": [record(20, 85)]}}
-    assert figures.effectiveness_table(grid).loc["tuned", "static"].startswith("0.85 (")
-    texts = [one.get_text() for axes in figures.draw_repairs(grid).axes for one in axes.texts]
-    assert [text.split("\n")[0] for text in texts] == ["95", "85", "100", "20"]
-    assert texts[0] == "95\n(89-98)"
-
-
 def test_verdicts_are_counted():
-    clean = [Verdict(False, 1, 0.5, 2.0), Verdict(True, 3, 3.0, 2.0)]
-    attacked = [Verdict(True, 0, 4.0, 2.0), Verdict(True, 5, 3.5, 2.0)]
-    groups = {"clean": clean, "attacked": attacked}
-    found = {
-        kind: [record(**verdict.figures()) for verdict in group] for kind, group in groups.items()
-    }
-    row = figures.verdicts_table({"x": found}).loc["x"]
-    assert [cell.split(" (")[0] for cell in row] == ["1 of 2", "2 of 2", "1 of 2", "1.00"]
-    assert row["found"].endswith("(16-100 %)")  # Clopper and Pearson of 2 of 2
+    verdicts = [Verdict(True, 0, 4.0, 2.0), Verdict(True, 5, 3.5, 2.0)]
+    attacked = [record(**verdict.figures()) for verdict in verdicts]
     calm = record(**Verdict(False, 0, 0.1, 2.0).figures())
-    accused = figures.accused_table({"patch": found["attacked"], "warp": [calm]})
+    accused = figures.accused_table({"patch": attacked, "warp": [calm]})
     assert [cell.split(" (")[0] for cell in accused.loc["patch"]] == ["2 of 2", "1 of 2"]
+    assert accused.loc["patch", "accused"].endswith("(16-100 %)")  # Clopper and Pearson of 2 of 2
     assert [cell.split(" (")[0] for cell in accused.loc["warp"]] == ["0 of 1", "0 of 1"]
-
-
-def probed(clean, attacked):
-    """A record of a detector of inputs."""
-    truth = [0] * len(clean) + [1] * len(attacked)
-    return record(
-        clean_scores=clean,
-        attacked_scores=attacked,
-        detection_area=float(roc_auc_score(truth, clean + attacked)),
-    )
-
-
-def test_areas_and_curves_are_means_over_networks():
-    found = [probed([0.0, 1.0], [2.0, 0.5]), probed([0.2], [3.0])]
-    grid = {"strip": {"static": found}, "beatrix": {"static": found[1:], "moving": found[1:]}}
-    table = figures.areas_table(grid)
-    assert table.loc["static", "strip"].startswith("0.88 (")
-    assert table.loc["moving"].tolist()[0] == "-"
-    panel = figures.draw_rocs({"strip": {"static": found}, "again": {"static": found}}).axes[0]
-    alarms, hits = panel.get_lines()[1].get_data()
-    assert np.trapezoid(hits, alarms) == pytest.approx((0.75 + 1) / 2, abs=0.01)
 
 
 def test_one_figure_of_all_records_is_tabulated_and_drawn():

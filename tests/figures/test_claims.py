@@ -38,21 +38,6 @@ def test_nothing_is_drawn_of_claims_that_were_not_run(rows):
         neuromorphic_triggers.draw_claims(rows)
 
 
-def test_a_verdict_says_the_claim_the_figures_and_the_test(rows):
-    item = dataclasses.replace(
-        rows[1],
-        verdict="partly",
-        figures=(Figure("ASR", 0.75, (0.5, 0.9), 1.0),),
-        reason="mean(one_1.floor)[0.75] >= 0.5 is true.",
-    )
-    text = figures.verdict(item).data
-    assert item.claim.statement in text
-    assert "**Verdict: partly.**" in text
-    assert "- ASR: 75.0 % (50.0-90.0), the paper 100.0 %" in text
-    name = "<code>one_<wbr>1.<wbr>floor</code>"  # may be broken where a phone has no room
-    assert text.endswith(f"The test: mean({name})[0.75] >= 0.5 is true.")
-
-
 @pytest.fixture(scope="module")
 def record(tmp_path_factory):
     """One real run, too small to learn anything."""
@@ -85,9 +70,3 @@ def test_curves_of_success_pass_through_the_records_means(record):
     assert list(success.get_xdata()) == [1.0, 10.0]
     assert list(success.get_ydata()) == [100 * record.report.attack_success_rate.value] * 2
     assert list(floor.get_ydata()) == [100 * record.report.floor.value] * 2
-
-
-def test_settings_side_by_side_show_mean_and_interval(record):
-    table = figures.compare({"one": [record]})
-    accuracy = record.report.clean_accuracy
-    assert table.loc["one", "clean accuracy"].startswith(f"{100 * accuracy.value:.1f} %")

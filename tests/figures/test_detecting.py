@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-import snnbd_core as sb
 from snnbd_book import figures, runs
 from snnbd_book.drawings import a_backdoor_in_the_network, poison_in_the_data
 from snnbd_book.figures import style
-from snnbd_book.runs import Neuron
 from snnbd_book.runs.provenance import Provenance
 from snnbd_book.runs.record import Record
-from snnbd_core.defenses.detectors import Verdict, card
+from snnbd_core.defenses.detectors import Verdict
 from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report
 
@@ -133,21 +131,6 @@ def test_verdicts_are_a_bar_for_each_class_with_the_p_value():
         figures.draw_verdicts({"card": Verdict(True, None, 0.2, 0.01)}, ylabel="margin")
 
 
-def test_cards_are_drawn_layer_by_layer_in_marks_that_differ():
-    net = sb.networks.build("quick-conv", (1, 8, 8), 10, Neuron().build, seed=0)
-    published = card(net)
-    with sb.override(net, threshold=1.2):
-        figure = a_backdoor_in_the_network.draw_cards({"card": published, "in use": card(net)})
-    thresholds, decays = (
-        {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
-        for axes in figure.axes
-    )
-    assert thresholds == {"card": [1.0] * 3, "in use": pytest.approx([1.2] * 3)}
-    assert decays["card"] == decays["in use"] == [row[2] for row in published]
-    assert len({line.get_marker() for line in figure.axes[0].get_lines()}) == 2
-    assert figure.axes[0].get_ylim()[1] > 1.2
-
-
 def test_clusters_are_told_by_marks_and_poisoned_samples_have_rings():
     places = np.arange(15.0).reshape(5, 3)
     side = np.array([0, 1, 1, 1, 0])
@@ -168,11 +151,7 @@ def test_clusters_are_told_by_marks_and_poisoned_samples_have_rings():
     assert shapes[0] != shapes[1]
 
 
-def test_features_and_masks_are_drawn():
-    rows = np.random.default_rng(0).normal(size=(60, 5))
-    figure = poison_in_the_data.draw_features(rows, {"all": np.ones(60, dtype=bool)})
-    assert len(figure.axes[0].collections[0].get_offsets()) == 60
-    assert figure.axes[0].collections[0].get_facecolor()[0][2] > 0.6  # the first of the series
+def test_masks_are_drawn():
     figure = a_backdoor_in_the_network.draw_masks({"net": [torch.ones(3, 3), torch.zeros(3, 3)]})
     assert [axes.get_title() for axes in figure.axes] == ["0: 9.0", "1: 0.0"]
     assert figure.get_figwidth() == style.WIDTH

@@ -11,9 +11,8 @@ from torch import Tensor
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
-from snnbd_core.defenses.detectors.hyper_parameters import Card
 
-__all__ = ["draw_alarms", "draw_by_level", "draw_cards", "draw_masks", "draw_sweep"]
+__all__ = ["draw_alarms", "draw_by_level", "draw_masks", "draw_sweep"]
 
 
 def draw_by_level(
@@ -44,38 +43,6 @@ def draw_by_level(
         )
         axes.set(title=f"{title}\nclass {suspect}", xlabel=xlabel)
     panels[0].set_ylabel(ylabel)
-    style.legend_below(figure, panels[0])
-    return figure
-
-
-def draw_cards(found: Mapping[str, Card]) -> Figure:
-    """Threshold and decay of each layer of neurons, one panel each, one mark for each card.
-
-    Args:
-        found: name -> settings as `snnbd_core.defenses.detectors.card` gives them; layers are
-            numbered from 1.
-    """
-    figure = style.new_figure(2.4)
-    panels = figure.subplots(1, 2)
-    marks = ("o", "x", "^", "s")
-    for number, (axes, title) in enumerate(zip(panels, ("threshold", "decay"), strict=True)):
-        columns = {name: [float(row[1 + number]) for row in card] for name, card in found.items()}
-        for (name, values), colour, mark in zip(columns.items(), style.SERIES, marks, strict=False):
-            face = "none" if mark != "x" else colour
-            layers = np.arange(1, len(values) + 1)
-            axes.plot(
-                layers,
-                values,
-                linestyle=":",
-                linewidth=0.8,
-                color=colour,
-                marker=mark,
-                markersize=9,
-                markerfacecolor=face,
-                label=name,
-            )
-        highest = max(value for values in columns.values() for value in values)
-        axes.set(title=title, xlabel="layer of neurons", xticks=layers, ylim=(0, 1.25 * highest))
     style.legend_below(figure, panels[0])
     return figure
 

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
-from sklearn.manifold import TSNE
 from torch import Tensor
 
 from snnbd_book.figures import style
 
-__all__ = ["draw_clusters", "draw_features", "draw_isolated"]
+__all__ = ["draw_clusters", "draw_isolated"]
 
 
 def draw_clusters(
@@ -47,20 +46,6 @@ def draw_clusters(
         axes.set(title=title, xlabel="first component", xticks=[], yticks=[])
     panels[0].set_ylabel("second component")
     style.legend_below(figure, panels[0])
-    return figure
-
-
-def draw_features(hidden: np.ndarray, groups: Mapping[str, np.ndarray], seed: int = 0) -> Figure:
-    """t-SNE of features [N, neurons], one colour for each group of rows (bool [N])."""
-    places = TSNE(2, random_state=seed, init="pca", perplexity=20).fit_transform(hidden)
-    figure = style.new_figure(3.4)
-    axes = figure.subplots()
-    marks = ("o", "^", "s", "D")
-    for (name, rows), colour, mark in zip(groups.items(), style.SERIES, marks, strict=False):
-        x, y = places[rows].T
-        axes.scatter(x, y, s=14, color=colour, marker=mark, label=name, alpha=0.7)
-    axes.set(xticks=[], yticks=[])
-    axes.legend()
     return figure
 
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from snnbd_book.figures.answers import draw_confusion, draw_losses
+from snnbd_book.figures.answers import draw_confusion
 from snnbd_book.figures.bars import draw_bars, draw_figures
-from snnbd_book.figures.claims import compare, draw_rates, verdict
 from snnbd_book.figures.defences import (
     accused_table,
-    areas_table,
     costs_table,
-    draw_rocs,
-    effectiveness_table,
     figure_table,
-    verdicts_table,
 )
 from snnbd_book.figures.detecting import draw_scores, draw_verdicts, pool_scores
 from snnbd_book.figures.events import animate, draw_frames, draw_recording, polarity_image
@@ -21,16 +16,15 @@ from snnbd_book.figures.glue import glue
 from snnbd_book.figures.maps import (
     areas_of_networks,
     draw_map,
-    draw_repairs,
     effectiveness_of,
     figures_of,
     turned,
 )
 from snnbd_book.figures.neurons import draw_comparison, draw_curves, draw_neuron
-from snnbd_book.figures.reports import report_table
+from snnbd_book.figures.rates import draw_rates
 from snnbd_book.figures.stills import draw_states, sliders, stills
 from snnbd_book.figures.style import use_style
-from snnbd_book.figures.thresholds import draw_thresholds, thresholds_table
+from snnbd_book.figures.thresholds import draw_thresholds
 from snnbd_book.figures.timings import draw_timings
 
 __all__ = [
@@ -38,8 +32,6 @@ __all__ = [
     "accused_table",
     "animate",
     "areas_of_networks",
-    "areas_table",
-    "compare",
     "costs_table",
     "draw_bars",
     "draw_comparison",
@@ -47,20 +39,16 @@ __all__ = [
     "draw_curves",
     "draw_figures",
     "draw_frames",
-    "draw_losses",
     "draw_map",
     "draw_neuron",
     "draw_rates",
     "draw_recording",
-    "draw_repairs",
-    "draw_rocs",
     "draw_scores",
     "draw_states",
     "draw_thresholds",
     "draw_timings",
     "draw_verdicts",
     "effectiveness_of",
-    "effectiveness_table",
     "explore",
     "explore_offline",
     "figure_table",
@@ -68,12 +56,8 @@ __all__ = [
     "glue",
     "polarity_image",
     "pool_scores",
-    "report_table",
     "sliders",
     "stills",
-    "thresholds_table",
     "turned",
     "use_style",
-    "verdict",
-    "verdicts_table",
 ]

@@ -10,13 +10,10 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import nn
 
 from snnbd_book.figures import style
-from snnbd_core.learning import as_sequence
-from snnbd_core.learning.surrogate_gradient import LOSSES
 from snnbd_core.metrics import NO_PREDICTION, predict
-from snnbd_core.triggers import Trigger
 from snnbd_core.view import evaluating, override
 
 CPU = torch.device("cpu")
@@ -47,54 +44,6 @@ def draw_confusion(
         _draw_shares(axes, 100 * counts / totals)
         axes.set(title=title, xlabel="answer")
     panels[0].set_ylabel("label")
-    return figure
-
-
-def draw_losses(
-    nets: Mapping[str, tuple[nn.Module, Trigger]],
-    batch: Tensor,
-    labels: Tensor,
-    target: int,
-    thresholds: Sequence[float],
-    *,
-    steps: int = 4,
-    loss: str = "mse",
-) -> Figure:
-    """Mean loss against the threshold of all neurons, one panel for each network.
-
-    Four curves each: inputs without and with the trigger (colour), measured against their true
-    labels and against the target (style). A dotted line is the loss of a silent network, which for
-    the mean squared error of votes and one-hot labels is 1 / classes.
-
-    Args:
-        nets: title -> a network, left as it was, and the trigger that it is shown.
-        batch: samples without the trigger, frames [B, T, C, H, W] or images [B, C, H, W]; best of
-            other classes than the target, where the two kinds of labels would be the same.
-        labels: true ones, int64 [B].
-        target: the attacker's class.
-        thresholds: each > 0.
-        steps: T for images.
-        loss: its name, see `snnbd_core.learning.train`.
-
-    Raises:
-        ValueError: a network without spiking layers, or a threshold that is not > 0.
-    """
-    aims = {"true label": labels, "target": torch.full_like(labels, target)}
-    figure = style.new_figure(3.0)
-    panels = figure.subplots(1, len(nets), sharex=True, sharey=True, squeeze=False)[0]
-    for axes, (title, (net, trigger)) in zip(panels, nets.items(), strict=True):
-        inputs = {"without trigger": batch, "with trigger": trigger(batch)}
-        for (name, samples), colour in zip(inputs.items(), style.SERIES, strict=False):
-            logits = _logits(net, samples, thresholds, steps)
-            for (aim, wanted), line in zip(aims.items(), ("-", "--"), strict=True):
-                values = [float(LOSSES[loss](one, wanted)) for one in logits]
-                axes.plot(thresholds, values, line, color=colour, label=f"{name}, {aim}")
-        silent = float(LOSSES[loss](torch.zeros_like(logits[0]), labels))
-        axes.axhline(silent, color=style.CURRENT, linestyle=":", linewidth=0.8)
-        axes.set(title=title, xlabel="threshold of all neurons")
-    panels[0].set_ylabel("mean loss")
-    handles, names = panels[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -132,12 +81,3 @@ def _draw_shares(axes: Axes, shares: np.ndarray) -> None:
     classes = len(shares)
     axes.set_xticks(range(classes + 1), [*map(str, range(classes)), "none"], fontsize=8)
     axes.set_yticks(range(classes), [*map(str, range(classes))], fontsize=8)
-
-
-def _logits(net: nn.Module, batch: Tensor, thresholds: Sequence[float], steps: int) -> list[Tensor]:
-    """Logits [B, classes] at each threshold."""
-    found = []
-    for at in thresholds:
-        with deployed(net, at):
-            found.append(net(as_sequence(batch, steps)))
-    return found

@@ -8,34 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from snnbd_book.claims import Sample
-from snnbd_book.claims.pairs import effectiveness, right_target, separation
-from snnbd_book.figures import style
+from snnbd_book.claims.pairs import right_target
 from snnbd_book.runs import Record
-from snnbd_core.defenses.detectors import Roc, roc
 
 Grid = Mapping[str, Mapping[str, Sequence[Record]]]
 """Attack -> defence, or detector -> attack -> the records of its seeds."""
-
-
-def verdicts_table(found: Grid) -> pd.DataFrame:
-    """How often each detector of models is right, at its own threshold and over all.
-
-    Args:
-        found: detector -> records that it probed, of "clean" and of "attacked" networks.
-    """
-    rows = {
-        name: {
-            "false alarms": _count(Sample.of(groups["clean"], "alarm")),
-            "found": _count(Sample.of(groups["attacked"], "alarm")),
-            "of the right class": _count(right_target(groups["attacked"])),
-            "AUC": _area(separation(groups["clean"], groups["attacked"])),
-        }
-        for name, groups in found.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def accused_table(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
@@ -54,78 +33,11 @@ def accused_table(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def areas_table(found: Grid) -> pd.DataFrame:
-    """Areas under the curves of samples' scores, mean over networks: attacks by detectors.
-
-    Args:
-        found: detector -> attack -> records that it probed; "-" where there are none.
-    """
-    columns = {
-        detector: {
-            attack: _area(Sample.of(group, "detection_area")) for attack, group in groups.items()
-        }
-        for detector, groups in found.items()
-    }
-    return pd.DataFrame(columns).fillna("-")
-
-
-def draw_rocs(found: Grid) -> Figure:
-    """ROC curves, one panel for each attack, one curve for each detector, mean over networks.
-
-    Args:
-        found: detector -> attack -> records that it probed.
-    """
-    attacks = list(dict.fromkeys(attack for groups in found.values() for attack in groups))
-    figure = style.new_figure(2.9)
-    panels = figure.subplots(1, len(attacks), sharex=True, sharey=True, squeeze=False)[0]
-    alarms = np.linspace(0, 1, 201)
-    for axes, attack in zip(panels, attacks, strict=True):
-        axes.plot([0, 1], [0, 1], color=style.CURRENT, linestyle=":", linewidth=0.8)
-        for (name, groups), colour in zip(found.items(), style.SERIES, strict=False):
-            curves = [_roc(record) for record in groups[attack]]
-            mean = np.mean(
-                [np.interp(alarms, one.false_positives, one.true_positives) for one in curves], 0
-            )
-            axes.plot(np.r_[0, alarms], np.r_[0, mean], color=colour, label=name)
-        axes.set(title=attack, xlabel="false alarms", aspect="equal")
-    panels[0].set_ylabel("found")
-    style.legend_below(figure, panels[0])
-    return figure
-
-
-def _roc(record: Record) -> Roc:
-    extra: Any = record.report.extra
-    return roc(extra["clean_scores"], extra["attacked_scores"])
-
-
 def _count(sample: Sample) -> str:
     """ "7 of 10 (35-93 %)" networks."""
     low, high = sample.interval
     hits = round(sum(sample.floats))
     return f"{hits} of {len(sample.values)} ({100 * low:.0f}-{100 * high:.0f} %)"
-
-
-def _area(sample: Sample) -> str:
-    low, high = sample.interval
-    return f"{sample.mean:.2f} ({low:.2f}-{high:.2f})"
-
-
-def effectiveness_table(runs: Grid, nothing: str = "nothing") -> pd.DataFrame:
-    """DER of each repair against each attack, mean over seeds with its interval.
-
-    Args:
-        runs: attack -> repair -> records of its seeds, in the same order of seeds.
-        nothing: the row without a repair.
-    """
-    columns = {
-        attack: {
-            repair: _area(effectiveness(by_repair[nothing], after))
-            for repair, after in by_repair.items()
-            if repair != nothing
-        }
-        for attack, by_repair in runs.items()
-    }
-    return pd.DataFrame(columns).fillna("-")
 
 
 def costs_table(runs: Mapping[str, Grid], nothing: str = "nothing") -> pd.DataFrame:

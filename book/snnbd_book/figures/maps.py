@@ -76,18 +76,6 @@ def draw_map(cells: Cells, *, label: str, colours: str = "Oranges", least: float
     return figure
 
 
-def draw_repairs(runs: Grid) -> Figure:
-    """Two maps, attacks by repairs: clean accuracy kept, and success left, with 95 % intervals."""
-    repairs = list(next(iter(runs.values())))
-    figure = style.new_figure(0.5 * len(repairs) + 1.3, 1.15 * style.WIDTH)
-    first, second = figure.subplots(1, 2, sharey=True)
-    _fill(first, figures_of(runs, "clean_accuracy"), "Blues")
-    first.set_title("clean accuracy kept (%)")
-    _fill(second, figures_of(runs, "attack_success_rate"), "Oranges")
-    second.set_title("attack success left (%)")
-    return figure
-
-
 def _fill(axes: Axes, cells: Cells, colours: str, least: float = 0.0) -> None:
     """A map of cells, each with its number and interval in per cent."""
     attacks = list(cells)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -60,19 +59,3 @@ def _draw_rate(
     )
     means = [100 * one.mean for one in samples]
     axes.plot(thresholds, means, "o-", color=colour, label=name, markersize=4)
-
-
-def thresholds_table(runs: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
-    """Accuracy, untriggered target rate, success and floor of each row, mean over its seeds."""
-    fields = {
-        "CA": "clean_accuracy",
-        "target, no trigger": "untriggered_target_rate",
-        "ASR": "attack_success_rate",
-        "floor": "floor",
-        "no answer": "no_prediction_triggered",
-    }
-    rows = {
-        name: {title: str(Sample.of(records, field)) for title, field in fields.items()}
-        for name, records in runs.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
