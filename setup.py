@@ -1,6 +1,7 @@
 """Two packages in one distribution: the library at the top, the book's machinery in book/.
 
-The claims travel with the machinery: a chapter on Colab has no checkout to read them from.
+The claims, and what the benchmarks of audits wrote, travel with the machinery: a chapter on Colab
+has no checkout to read them from.
 """
 
 from setuptools import find_packages, setup
@@ -10,7 +11,16 @@ setup(
         *find_packages(include=["snnbd_core*"]),
         *find_packages("book", include=["snnbd_book*"]),
         "snnbd_book._claims",
+        "snnbd_book._benchmarks",
     ],
-    package_dir={"snnbd_book": "book/snnbd_book", "snnbd_book._claims": "claims"},
-    package_data={"snnbd_book._claims": ["*.yaml"], "snnbd_book.audit": ["*.jinja"]},
+    package_dir={
+        "snnbd_book": "book/snnbd_book",
+        "snnbd_book._claims": "claims",
+        "snnbd_book._benchmarks": "benchmarks/results",
+    },
+    package_data={
+        "snnbd_book._claims": ["*.yaml"],
+        "snnbd_book._benchmarks": ["audit*.json"],
+        "snnbd_book.audit": ["*.jinja"],
+    },
 )

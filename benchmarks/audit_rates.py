@@ -1,12 +1,14 @@
 """How often an audit accuses clean networks, and how often it misses attacked ones.
 
     python -m benchmarks.audit_rates [--minutes 30] [--only known|judged|images] [--out FILE]
+    python -m benchmarks.audit_rates --successes
 
 Networks of the quick profile are trained and audited, as they are, exported through NIR and read
 back, or as modules of snnTorch. What is found of each is added to the file at once, so that a run
 that was stopped goes on where it was. "known" are clean networks of seeds from 100 on; their scores
 are the records in `snnbd_core.auditing.judging`, which --records prints. "judged" are clean and
-attacked networks of seeds below, whose false alarms and misses are counted.
+attacked networks of seeds below, whose false alarms and misses are counted. --successes adds how
+well the attack of each attacked network works, which no audit knows.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from torch import nn
 
 import snnbd_core as sb
 from benchmarks.measure import machine
-from snnbd_book.runs import Experiment, network, resolve
+from snnbd_book.runs import Experiment, fitted_trigger, network, resolve
 from snnbd_book.runs.locking import locked
 from snnbd_book.runs.provenance import git_state
 from snnbd_core import triggers
@@ -150,6 +152,7 @@ def main(
     minutes: Annotated[float, typer.Option(help="No network is begun after so many.")] = 30.0,
     only: Annotated[str, typer.Option(help="known, judged, images or all.")] = "all",
     records: Annotated[bool, typer.Option(help="Print the records, audit nothing.")] = False,
+    successes: Annotated[bool, typer.Option(help="Measure attacks, audit nothing.")] = False,
     out: Annotated[Path, typer.Option(help="Where results are added.")] = OUT,
 ) -> None:
     """Train and audit networks, and count."""
@@ -158,9 +161,13 @@ def main(
         typer.echo(json.dumps(_records(_read(out)["networks"]), indent=1))
         return
     ends = time.monotonic() + 60 * minutes
-    for group, attack, run, form in cases(only):
-        key = f"{group}, {attack}, seed {run.seed}, {form}"
-        if key in _read(out)["networks"]:
+    for group, attack, run, form in cases("judged" if successes else only):
+        key, known = f"{group}, {attack}, seed {run.seed}, {form}", _read(out)["networks"]
+        if successes:
+            if attack != "clean" and "success" not in known.get(key, {"success": 0}):
+                add(out, key, known[key] | {"success": success(run)})
+            continue
+        if key in known:
             continue
         if time.monotonic() > ends:
             break
@@ -187,12 +194,23 @@ def audited(run: Experiment, form: str) -> dict[str, Any]:
     }
 
 
+def success(run: Experiment) -> float:
+    """Share of the other classes' test samples that the attack's own trigger sends to its class."""
+    net, trigger = shipped(run, "ours"), fitted_trigger(run, device="cpu", progress=False)
+    report = sb.evaluate(net, resolve(run).test, trigger, run.target, device="cpu")
+    assert report.attack_success_rate is not None  # there is a trigger
+    return round(report.attack_success_rate.value, 4)
+
+
 def add(out: Path, key: str = "", found: dict[str, Any] | None = None) -> dict[str, Any]:
     """All that is known, with a network more; several processes may add to one file."""
     with locked(out.with_suffix(".lock")):
         done = _read(out)
         if found is not None:
             done["networks"][key] = found
+        for one in done["networks"].values() if judging.RECORDED["frames"] else ():
+            if one["group"] == "judged":
+                one["accused"] = accuses(one["scores"])[0]
         done |= {"machine": machine(1), "level": judging.LEVEL, "rates": rates(done["networks"])}
         text = json.dumps(done, indent=1) + "\n"
         write_atomically(out, lambda file: file.write(text.encode()))
@@ -208,11 +226,10 @@ def rates(networks: dict[str, Any]) -> dict[str, Any]:
     """Accused networks of each attack, and of clean ones, among the judged; with intervals."""
     found: dict[str, list[bool]] = {}
     for one in networks.values():
-        if one["group"] == "judged" and judging.RECORDED["frames"]:
-            accused = accuses(one["scores"])[0]
+        if "accused" in one:
             kind = "clean" if one["attack"] == "clean" else "attacked"
             for name in {kind, one["attack"], f"{kind}, {one['form']}"}:
-                found.setdefault(name, []).append(accused)
+                found.setdefault(name, []).append(one["accused"])
     return {name: _rate(Rate(sum(rows), len(rows))) for name, rows in sorted(found.items())}
 
 

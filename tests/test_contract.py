@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -63,3 +64,15 @@ def test_every_name_of_the_contract_exists(project: Path) -> None:
         except AttributeError:
             missing.append(f"sb{name}")
     assert missing == []
+
+
+def test_the_rates_of_the_audit_in_the_readme_are_those_measured(project: Path) -> None:
+    text = (project / "benchmarks" / "results" / "audit.json").read_text(encoding="utf-8")
+    clean, attacked = (json.loads(text)["rates"][name] for name in ("clean", "attacked"))
+    told = (
+        f"accuses {clean['accused']} of {clean['of']} clean ones (95 % interval "
+        f"{100 * clean['low']:.0f} to {100 * clean['high']:.0f} %) and misses "
+        f"{attacked['of'] - attacked['accused']} of {attacked['of']} attacked ones "
+        f"({100 - 100 * attacked['high']:.0f} to {100 - 100 * attacked['low']:.0f} %)"
+    )
+    assert told in " ".join((project / "README.md").read_text(encoding="utf-8").split())

@@ -30,6 +30,7 @@ def audit() -> Audit:
             ("static", "small", 1, "no", 3, Rate(6, 10)),
             ("static", "large", 1, "no", 3, Rate(7, 10)),
             ("static", "large", 5, "yes", 3, Rate(2, 10)),
+            ("static", "large", 20, "yes", 3, Rate(0, 10)),
         ),
         "detectors": (("Strict", "alarm"), ("Mild", "none")),
     }
@@ -46,7 +47,7 @@ def audit() -> Audit:
 def test_the_curves_are_those_of_the_tables(audit: Audit) -> None:
     settings, floors = draw.draw_found({"one": audit}).axes
     assert settings.lines[0].get_xydata().tolist() == [[1.0, 10.0], [1.5, 80.0]]
-    assert floors.lines[0].get_xydata().tolist() == [[1.0, 70.0], [5.0, 20.0]]
+    assert floors.lines[0].get_xydata().tolist() == [[1.0, 70.0], [5.0, 20.0], [20.0, 0.0]]
 
 
 def test_a_table_has_scores_alarms_and_the_verdict(audit: Audit) -> None:
@@ -121,3 +122,63 @@ def test_the_example_is_read_rightly_and_changed(monkeypatch: pytest.MonkeyPatch
     assert chapter.example(sent, data) == 2
     with pytest.raises(ValueError, match="no test recording is read rightly"):
         chapter.example({"square": chapter.Sent(Fixed(False), lit)}, data)
+
+
+def test_false_alarms_and_misses_are_counted_with_their_intervals() -> None:
+    judged = {"group": "judged", "accused": True}
+    audited = {
+        "networks": {
+            "a": {**judged, "attack": "clean", "form": "ours"},
+            "b": {**judged, "attack": "moving", "form": "NIR"},
+            "c": {"group": "known", "attack": "clean", "form": "ours"},
+        },
+        "rates": {
+            "clean": {"accused": 2, "of": 10},
+            "attacked": {"accused": 7, "of": 10},
+            "moving": {"accused": 1, "of": 4},
+            "clean, ours": {"accused": 2, "of": 10},
+        },
+    }
+    (axes,) = draw.draw_rates(audited).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "clean: false alarms",
+        "attacked: misses",
+        "moving, in NIR",
+    ]
+    assert [text.get_text() for text in axes.texts] == ["2 of 10", "3 of 10", "3 of 4"]
+    ends, points = axes.lines[0:6:2], axes.lines[1:6:2]
+    assert [point.get_xdata()[0] for point in points] == pytest.approx([20, 30, 75])
+    # Wilson's intervals as statsmodels.stats.proportion.proportion_confint gives them
+    np.testing.assert_allclose(ends[0].get_xdata(), [5.668, 50.984], atol=1e-3)
+    np.testing.assert_allclose(ends[2].get_xdata(), [30.064, 95.441], atol=1e-3)
+
+
+def test_detectors_stand_beside_each_other_and_what_is_missing_is_said(audit: Audit) -> None:
+    rows = (("Strict", "alarm", 3, 2.0, 1.5), ("Mild", "none", 1, 0.25, 1.0))
+    last = replace(audit.parts[2], tables=(Table("", ("detector",), rows),))
+    other = replace(last, tables=(Table("", ("detector",), rows[:1]),))
+    audits = {
+        name: replace(audit, parts=(*audit.parts[:2], part))
+        for name, part in {"one": last, "two": other}.items()
+    }
+    assert draw.detectors_table(audits).to_dict() == {
+        "one": {"Strict": "alarm: 2.00 (1.50)", "Mild": "none: 0.25 (1.00)"},
+        "two": {"Strict": "alarm: 2.00 (1.50)", "Mild": "not asked"},
+    }
+
+
+def test_what_benchmarks_wrote_is_read_from_the_package_where_there_is_no_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "audit.json").write_text('{"rates": {}}')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(chapter, "_PACKAGED", tmp_path)
+    assert chapter.audited("audit") == {"rates": {}}
+
+
+def test_published_networks_stand_with_what_is_right_under_each_reset(audit: Audit) -> None:
+    accuracy = {"zero": {"hits": 8, "of": 10}, "subtract": {"hits": 5, "of": 9}}
+    table = draw.received_table({"one": {"accuracy": accuracy, "audit": audit.to_json()}})
+    assert table.loc["one", "right, by reset"] == "zero 8 of 10, subtract 5 of 9"
+    assert table.loc["one", "verdict"] == "Nothing found"
+    assert table.columns[0] == "right, by reset"

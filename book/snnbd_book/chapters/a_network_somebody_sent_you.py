@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,28 @@ import torch
 from torch import Tensor, nn
 
 import snnbd_core as sb
+from snnbd_book.runs.store import project_dir
 from snnbd_core.auditing.migration import rounded
 from snnbd_core.data import SampleSet
 from snnbd_core.metrics import Report, decide
 from snnbd_core.neurons import spiking_layers
 from snnbd_core.triggers import Static, TemporalNoise
 
-__all__ = ["SHIPPED", "TARGET", "Sent", "elsewhere", "example", "measured", "planted", "sets"]
+__all__ = [
+    "SHIPPED",
+    "TARGET",
+    "Sent",
+    "audited",
+    "elsewhere",
+    "example",
+    "measured",
+    "planted",
+    "sets",
+]
 
 TARGET = 0
 SHIPPED = 1.2  # the threshold at which BadSNN is sent; it is trained at 1 and 1.5
+_PACKAGED = Path(__file__).resolve().parents[1] / "_benchmarks"
 SQUARE = Static(size=0.1, position="bottom-right", polarity="on")
 NOISE = TemporalNoise()
 SIZES: Mapping[str, Mapping[str, Any]] = {
@@ -129,3 +142,15 @@ def measured(net: nn.Module, test: SampleSet, trigger: Any, device: str) -> Repo
     """What the sender would measure: accuracy, and success of the sender's own trigger."""
     with torch.no_grad():
         return sb.evaluate(net, test, trigger, TARGET, device=device)
+
+
+def audited(name: str) -> dict[str, Any]:
+    """What a benchmark of audits wrote, in the project or inside an installed package.
+
+    Args:
+        name: "audit", rates on many networks, or "audit_received", two that others published.
+    """
+    ours = project_dir() / "benchmarks" / "results"
+    folder = ours if ours.is_dir() else _PACKAGED
+    found: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return found

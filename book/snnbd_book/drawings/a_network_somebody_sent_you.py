@@ -17,7 +17,16 @@ from snnbd_book.figures.events import polarity_image
 from snnbd_core.auditing import Audit, Table
 from snnbd_core.metrics import Rate, Report
 
-__all__ = ["audits_table", "draw_found", "draw_moves", "draw_sent", "scores"]
+__all__ = [
+    "audits_table",
+    "detectors_table",
+    "draw_found",
+    "draw_moves",
+    "draw_rates",
+    "draw_sent",
+    "received_table",
+    "scores",
+]
 
 MARKS = ("o", "s", "^")
 
@@ -64,8 +73,7 @@ def draw_found(audits: Mapping[str, Audit]) -> Figure:
         _curve(settings, moved, look)
         densest: dict[Any, Rate] = {}
         for _, _, every, _, _, share in _rows(audit, "floors"):
-            if float(share) > float(densest.get(every, Rate(0, 1))):
-                densest[every] = share
+            densest[every] = max(densest.get(every, share), share, key=float)
         _curve(floors, sorted(densest.items()), look)
     settings.set(xlabel="thresholds, times those shipped", ylabel="share of samples (%)")
     settings.set(title="most favoured class", ylim=(-3, 103))
@@ -110,6 +118,40 @@ def draw_moves(found: Mapping[str, Mapping[str, Report]]) -> Figure:
     return figure
 
 
+def draw_rates(audited: Mapping[str, Any]) -> Figure:
+    """How many networks the audit judges wrongly: clean ones accused, attacked ones missed.
+
+    Args:
+        audited: what `benchmarks.audit_rates` wrote.
+    """
+    rates, judged = audited["rates"], audited["networks"].values()
+    forms = {one["attack"]: one["form"] for one in judged if "accused" in one}
+    rows = {"clean: false alarms": Rate(rates["clean"]["accused"], rates["clean"]["of"])}
+    named = {"attacked: misses": "attacked"}
+    named |= {
+        f"{name}, in {form.replace('ours', 'own form')}": name
+        for name, form in forms.items()
+        if name != "clean"
+    }
+    for label, name in named.items():
+        rows[label] = Rate(rates[name]["of"] - rates[name]["accused"], rates[name]["of"])
+    figure = style.new_figure(0.34 * len(rows) + 0.7)
+    axes = figure.subplots()
+    for place, (label, wrong) in enumerate(rows.items()):
+        colour = style.SERIES[0 if place == 0 else 1]
+        low, high = wrong.confidence_interval
+        axes.plot([100 * low, 100 * high], [place] * 2, color=colour, linewidth=1.6)
+        mark = "o" if place < 2 else "s"
+        axes.plot(100 * wrong.value, place, mark, color=colour, markersize=6, label=label)
+        axes.text(107, place, f"{wrong.hits} of {wrong.total}", va="center", fontsize=9)
+    axes.axhline(1.5, color=style.CURRENT, linewidth=0.6)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.set(xlabel="networks judged wrongly (%)", xlim=(-3, 122), xticks=range(0, 101, 20))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="x", linewidth=0.4)
+    return figure
+
+
 def scores(audit: Audit) -> dict[str, tuple[float, int | None]]:
     """The scores of an audit's settings and floors, each with the class that it suspects."""
     found: dict[str, tuple[float, int | None]] = {}
@@ -133,6 +175,35 @@ def audits_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
         held["detectors, by their own thresholds"] = ", ".join(alarms) or "none"
         rows[name] = {**held, "verdict": WORDS[audit.status]}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def received_table(networks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Audits of published networks side by side, with what is right under each reset.
+
+    Args:
+        networks: name -> what `benchmarks.audit_received` wrote of it.
+    """
+    right = {
+        name: ", ".join(
+            f"{reset} {rate['hits']} of {rate['of']}" for reset, rate in one["accuracy"].items()
+        )
+        for name, one in networks.items()
+    }
+    found = {name: Audit.from_json(one["audit"]) for name, one in networks.items()}
+    table = audits_table(found)
+    table.insert(0, "right, by reset", pd.Series(right))
+    return table
+
+
+def detectors_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
+    """What each detector says of each network by its own threshold, and how far it goes."""
+    said = {
+        name: {
+            row[0]: f"{row[1]}: {row[3]:.2f} ({row[4]:.2f})" for row in _rows(audit, "detectors")
+        }
+        for name, audit in audits.items()
+    }
+    return pd.DataFrame(said).fillna("not asked")
 
 
 def _rows(audit: Audit, name: str) -> list[Any]:
