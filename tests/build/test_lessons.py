@@ -158,3 +158,13 @@ def test_no_role_stands_in_another(chapter: NotebookNode) -> None:
     """MyST would end the outer one where the inner one begins, and print the rest."""
     texts = "\n".join(cell.source for cell in chapter.cells if cell.cell_type == "markdown")
     assert re.findall(r"\{finding\}`[^`<]*\{\w+\}", texts) == []
+
+
+def test_a_figures_name_is_its_own_in_the_whole_book(project: Path) -> None:
+    names = [
+        options(cell, "figure").get("name")
+        for path in sorted((project / "notebooks").glob("*.md"))
+        for cell in code(jupytext.read(path))
+    ]
+    given = [name for name in names if name]
+    assert sorted(given) == sorted(set(given))
