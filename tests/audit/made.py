@@ -55,7 +55,7 @@ def audit(status: str = "suspicious", name: str = "conv1") -> Audit:
         Part(
             part,
             title,
-            state,  # type: ignore[arg-type]
+            state,  # type: ignore[arg-type]  # one of the three words
             f"The part {part} found what stands in its tables, and says so in a sentence or two.",
             "Clean samples are clean, and the network is run as its sender ran it.",
             Rate(1, 40) if part in ("settings", "detectors") else None,
@@ -67,7 +67,7 @@ def audit(status: str = "suspicious", name: str = "conv1") -> Audit:
     )
     told = "One detector of three accuses the network: small patches lead to class 9."
     card = {"schema": 1, "layers": [{"name": name, "neurons": 4624, "threshold": 1.0}]}
-    return Audit(parts, status, 9 if status == "suspicious" else None, told, card, 0, 10.0)  # type: ignore[arg-type]
+    return Audit(parts, status, 9 if status == "suspicious" else None, told, card, 0, 10.0)  # type: ignore[arg-type]  # as above
 
 
 def templates() -> np.ndarray:

@@ -30,8 +30,9 @@ from snnbd_book.runs import (
 from snnbd_book.runs.provenance import Provenance
 from snnbd_book.verify import Entry, Groups, append, compare, draw, entries, judge
 from snnbd_book.verify.comparing import _check
-from snnbd_book.verify.judging import _holm
+from snnbd_book.verify.judging import LEVEL
 from snnbd_book.verify.sampling import shard
+from snnbd_core.auditing.judging import corrected
 from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Static
@@ -179,10 +180,13 @@ def test_a_difference_of_rates_is_that_of_two_binomials_without_a_spread_over_se
 
 
 def test_holm_rejects_what_the_published_example_does() -> None:
+    def rejected(ps: list[float]) -> list[bool]:
+        return [p <= LEVEL for p in corrected(ps)]
+
     # Holm's steps at 1 %: .01/4, .01/3, .01/2, .01
-    assert _holm([0.002, 0.003, 0.004, 0.5]) == [True, True, True, False]
-    assert _holm([0.003, 0.003, 0.004, 0.5]) == [False] * 4
-    assert _holm([]) == []
+    assert rejected([0.002, 0.003, 0.004, 0.5]) == [True, True, True, False]
+    assert rejected([0.003, 0.003, 0.004, 0.5]) == [False] * 4
+    assert rejected([]) == []
 
 
 def synthetic(seed: int, rng: np.random.Generator, setting: float, shift: float = 0.0) -> Record:

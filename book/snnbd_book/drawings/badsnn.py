@@ -214,7 +214,8 @@ def draw_answers(
     left, right = figure.subplots(1, 2)
     votes, words = {}, []
     for number, (name, sample) in enumerate(samples.items()):
-        votes[name] = 100 * _votes(net, sample, threshold, steps)
+        with deployed(net, threshold):
+            votes[name] = 100 * lesson.votes(net, sample, steps)
         trace = _trace(net, sample, threshold, neuron, steps)
         # ticks of the first stand out above those of the second, where both fire
         _draw_trace(right, trace, threshold, style.SERIES[number], name, 14 / (1 + number))
@@ -253,13 +254,6 @@ def _trace(
     """(spikes, potential) [T] of one neuron of the layer before the read-out."""
     spikes, potential = _hidden(net, sample, threshold, steps)
     return spikes[:, neuron], potential[:, neuron]
-
-
-def _votes(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> Tensor:
-    """Logits [classes] of one sample."""
-    with deployed(net, threshold):
-        logits: Tensor = net(as_sequence(sample[None], steps))
-    return logits[0]
 
 
 def _draw_trace(

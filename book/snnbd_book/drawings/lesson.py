@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ def votes(net: nn.Module, sample: Tensor, steps: int = 4) -> Tensor:
 
 def first_flipped(
     nets: Sequence[nn.Module],
-    data: object,
+    data: Any,
     trigger: Callable[[Tensor], Tensor],
     target: int,
     steps: int = 4,
@@ -69,9 +70,9 @@ def first_flipped(
     Raises:
         ValueError: no sample is answered so.
     """
-    labels = data.labels  # type: ignore[attr-defined]  # a set says what it holds when it is asked
+    labels = data.labels
     for index in np.flatnonzero(labels != target):
-        sample = data[index][0]  # type: ignore[index]
+        sample = data[index][0]
         pair = sample, trigger(sample)
         shown = torch.stack([votes(net, one, steps) for net in nets for one in pair])
         if decide(shown).tolist() == [int(labels[index]), target] * len(nets):

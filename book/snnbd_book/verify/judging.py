@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from scipy.stats import norm
 
 from snnbd_book.verify.comparing import Check, Comparison
+from snnbd_core.auditing.judging import corrected
 
 LEVEL = 0.01
 POWER = 0.8
@@ -57,7 +58,7 @@ def judge(comparisons: Sequence[Comparison]) -> Judgement:
         total = sum(check.z for check in checks) / math.sqrt(len(checks))
         way = "higher" if total > 0 else "lower"
         tests.append((float(2 * norm.sf(abs(total))), None, f"{figure} is {way} throughout"))
-    rejected = _holm([p for p, _, _ in tests])
+    rejected = [p <= LEVEL for p in corrected(p for p, _, _ in tests)]
     found = [(number, f"{text} (p = {p:.1g})") for (p, number, text) in _chosen(tests, rejected)]
     found += [(number, fault) for number, item in enumerate(comparisons) for fault in item.faults]
     bad = {number for number, _ in found}
@@ -67,16 +68,6 @@ def judge(comparisons: Sequence[Comparison]) -> Judgement:
         for number, item in enumerate(comparisons)
     )
     return Judgement(tuple(comparisons), verdicts, reasons, power(comparisons))
-
-
-def _holm(ps: Sequence[float]) -> list[bool]:
-    """Which of some tests are rejected at `LEVEL` for all of them together (Holm 1979)."""
-    rejected = [False] * len(ps)
-    for rank, index in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
-        if ps[index] > LEVEL / (len(ps) - rank):
-            break
-        rejected[index] = True
-    return rejected
 
 
 def _chosen(
