@@ -31,9 +31,7 @@ def test_the_planted_neuron_is_a_backdoor_and_nothing_else(digits):
     train, test = digits
     planted, clean = by_hand(train, 3), by_hand(train)
     settings = {"steps": 4, "device": "cpu"}
-    with_it, without = (
-        sb.evaluate(net, test, PATCH, 3, **settings) for net in (planted, clean)
-    )
+    with_it, without = (sb.evaluate(net, test, PATCH, 3, **settings) for net in (planted, clean))
     assert float(with_it.attack_success_rate) == 1.0
     assert float(without.attack_success_rate) < 0.05
     assert float(with_it.clean_accuracy) > 0.8 and float(without.clean_accuracy) > 0.8
