@@ -16,8 +16,10 @@ from snnbd_book.figures.glue import glue
 from snnbd_book.figures.maps import (
     areas_of_networks,
     draw_map,
+    draw_stacked,
     effectiveness_of,
     figures_of,
+    show_map,
     turned,
 )
 from snnbd_book.figures.neurons import draw_comparison, draw_curves, draw_neuron
@@ -44,6 +46,7 @@ __all__ = [
     "draw_rates",
     "draw_recording",
     "draw_scores",
+    "draw_stacked",
     "draw_states",
     "draw_thresholds",
     "draw_timings",
@@ -56,6 +59,7 @@ __all__ = [
     "glue",
     "polarity_image",
     "pool_scores",
+    "show_map",
     "sliders",
     "stills",
     "turned",
