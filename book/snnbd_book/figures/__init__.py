@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from snnbd_book.figures.answers import draw_confusion
 from snnbd_book.figures.bars import draw_bars, draw_figures
-from snnbd_book.figures.defences import (
-    accused_table,
-    costs_table,
-    figure_table,
-)
+from snnbd_book.figures.defences import accused_table, costs_table
 from snnbd_book.figures.detecting import draw_scores, draw_verdicts, pool_scores
 from snnbd_book.figures.events import animate, draw_frames, draw_recording, polarity_image
 from snnbd_book.figures.explorer import State, explore, explore_offline
@@ -54,7 +50,6 @@ __all__ = [
     "effectiveness_of",
     "explore",
     "explore_offline",
-    "figure_table",
     "figures_of",
     "glue",
     "polarity_image",
