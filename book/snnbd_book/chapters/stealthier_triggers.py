@@ -10,6 +10,16 @@ from snnbd_book.chapters.groups import SENSOR, Nested, seeded
 from snnbd_book.runs import Experiment
 from snnbd_core import attacks, triggers
 
+LENGTHS = (1, 2, 4, 6, 7, 8)
+PUBLISHED = {
+    "first": {length: 1.0 for length in range(1, 9)},
+    "middle": {length: 1.0 for length in range(1, 9)},
+    "last": dict(enumerate((0.099, 0.099, 0.099, 0.101, 0.104, 0.110, 0.141, 1.0), start=1)),
+}
+"""Share of triggered recordings of N-MNIST that the authors' networks send to class 0, that class
+counted: place in time -> frames with the square (ON, top left, size 0.1, 10 % poisoned) -> mean of
+their seeds 42 and 57 (Yencr0s/Flashy_backdoor, results, MIT licence)."""
+
 
 def shown(steps: int) -> dict[str, Any]:
     """The triggers that are compared, for recordings of so many frames."""
@@ -56,6 +66,18 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
                 for length in (usual.frames // 4, usual.frames // 2)
             }
             for start in ("first", "middle", "last")
+        },
+        "recordings": {
+            start: {
+                length: seeded(
+                    "sample",
+                    seed,
+                    rate=0.1,
+                    trigger=triggers.Framed(length=length, start=start, position="top-left"),
+                )
+                for length in LENGTHS
+            }
+            for start in PUBLISHED
         },
         "varied": _varied(partial(triggers.Framed, length=usual.frames // 2), attack),
         "learnt": {
