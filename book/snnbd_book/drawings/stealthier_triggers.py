@@ -13,14 +13,12 @@ from snnbd_book.figures import style
 from snnbd_book.figures.events import draw_frames, polarity_image
 from snnbd_book.runs import Record
 from snnbd_core.metrics import stealth
-from snnbd_core.triggers.framed import run
 
 __all__ = [
     "draw_frontier",
     "draw_time_position",
     "draw_triggers",
     "draw_varied",
-    "draw_votes_left",
     "scored",
     "scored_bounded",
     "shaded_image",
@@ -100,17 +98,22 @@ def draw_frontier(runs: Mapping[str, Sequence[Record]]) -> Figure:
     return figure
 
 
-def draw_time_position(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Figure:
+def draw_time_position(
+    runs: Mapping[str, Mapping[int, Sequence[Record]]],
+    published: Mapping[str, Mapping[int, float]] | None = None,
+) -> Figure:
     """Success against the length of a framed trigger, one curve for each place in time.
 
     Args:
         runs: place in time -> number of frames -> the records of its seeds.
+        published: the same of others' figures. They count the target class; so does then ours.
     """
     figure = style.new_figure(3.0)
     axes = figure.subplots()
+    name_of = "attack_success_rate_all" if published else "attack_success_rate"
     for (name, by_length), colour in zip(runs.items(), style.SERIES, strict=False):
         lengths = sorted(by_length)
-        success = [Sample.of(by_length[length], "attack_success_rate") for length in lengths]
+        success = [Sample.of(by_length[length], name_of) for length in lengths]
         low, high = zip(*(one.interval for one in success), strict=True)
         axes.fill_between(
             lengths,
@@ -120,60 +123,12 @@ def draw_time_position(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Fi
             alpha=0.15,
         )
         axes.plot(lengths, [100 * one.mean for one in success], "o-", color=colour, label=name)
+        if published:
+            theirs = published[name]
+            values = [100 * theirs[length] for length in theirs]
+            axes.plot(list(theirs), values, "s:", color=colour, markerfacecolor="none")
     axes.set_xticks(lengths)
     axes.set(xlabel="frames with the trigger", ylabel="success rate (%)", ylim=(-3, 103))
-    axes.legend(title="run of frames")
-    return figure
-
-
-def draw_votes_left(
-    runs: Mapping[str, Mapping[int, Sequence[Record]]],
-    published: Mapping[str, Mapping[int, float]],
-    steps: int,
-) -> Figure:
-    """Share of triggered recordings sent to the target against the frames left from the trigger on.
-
-    Args:
-        runs: place in time -> number of frames with the trigger -> the records of its seeds.
-        published: the same of others' figures, all classes counted.
-        steps: T.
-    """
-    figure = style.new_figure(3.2)
-    axes = figure.subplots()
-    axes.axvline(steps / 2, color=style.POTENTIAL, linestyle=":", linewidth=1)
-    for (name, by_length), colour in zip(runs.items(), style.SERIES, strict=False):
-        left = {length: steps - run(length, name, steps).start for length in by_length}
-        means = [Sample.of(records, "attack_success_rate_all") for records in by_length.values()]
-        low, high = zip(*(one.interval for one in means), strict=True)
-        shares = np.array([one.mean for one in means])
-        bars = np.abs(np.array([low, high]) - shares)
-        jitter = np.linspace(-0.12, 0.12, len(shares))  # runs from the start all begin there
-        axes.errorbar(
-            np.array(list(left.values())) + jitter,
-            100 * shares,
-            100 * bars,
-            fmt="o",
-            color=colour,
-            label=f"ours, {name}",
-        )
-    others = {
-        steps - run(length, name, steps).start: share
-        for name, by_length in published.items()
-        for length, share in by_length.items()
-    }
-    axes.plot(
-        sorted(others),
-        [100 * others[left] for left in sorted(others)],
-        "s-",
-        color=style.POTENTIAL,
-        markerfacecolor="none",
-        label="published",
-    )
-    axes.set(
-        xlabel="frames from the trigger's first to the end",
-        ylabel="sent to the target (%)",
-        ylim=(-3, 103),
-    )
     axes.legend(title="run of frames")
     return figure
 
