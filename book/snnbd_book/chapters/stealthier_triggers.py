@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
-from snnbd_book.runs import Experiment
+from snnbd_book.runs import Experiment, Neuron
 from snnbd_core import attacks, triggers
 
 LENGTHS = (1, 2, 4, 6, 7, 8)
@@ -67,18 +67,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             }
             for start in ("first", "middle", "last")
         },
-        "recordings": {
-            start: {
-                length: seeded(
-                    "sample",
-                    seed,
-                    rate=0.1,
-                    trigger=triggers.Framed(length=length, start=start, position="top-left"),
-                )
-                for length in LENGTHS
-            }
-            for start in PUBLISHED
-        },
+        "recordings": _framed(partial(seeded, "sample", seed), LENGTHS),
+        "without_leak": _framed(partial(seeded, "sample", seed, neuron=Neuron(kind="IF")), (1, 2)),
         "varied": _varied(partial(triggers.Framed, length=usual.frames // 2), attack),
         "learnt": {
             "dynamic": dynamic,
@@ -88,6 +78,15 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "time-sliced, 2 of 6 clients": runs(trigger=attacks.TimeSliced(), rate=0.2, rule=six)
         },
         "budget": _budget(partial(runs, rate=0.05)),
+    }
+
+
+def _framed(runs: Any, lengths: Sequence[int]) -> dict[str, Nested]:
+    """Squares as in `PUBLISHED`: place in time -> frames with the square -> experiments."""
+    framed = partial(triggers.Framed, position="top-left")
+    return {
+        start: {n: runs(rate=0.1, trigger=framed(length=n, start=start)) for n in lengths}
+        for start in PUBLISHED
     }
 
 
