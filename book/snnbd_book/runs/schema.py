@@ -31,6 +31,10 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
         "Moving": {"speed": 2},
         "OptimisedPruning": {"samples": 64},
     },
+    3: {
+        "Experiment": {"width": 1.0},
+        "Smart": {"walk": "drift"},
+    },
 }
 CURRENT = max(ADDED)
 
