@@ -25,6 +25,7 @@ from snnbd_core.data.gtsrb import load_gtsrb
 from snnbd_core.data.mnist import load_mnist
 from snnbd_core.data.saccades import Camera
 from snnbd_core.data.samples import SampleSet
+from snnbd_core.data.stand_ins import load_cifar10_events, load_gestures_events
 
 __all__ = [
     "EVENT_DTYPE",
@@ -44,7 +45,7 @@ __all__ = [
     "read_bin",
 ]
 
-_EMBEDDED = ("digits-events", "digits")
+_EMBEDDED = ("digits-events", "digits", "gestures-events")
 _IMAGES = {
     "mnist": load_mnist,
     "cifar10": load_cifar10,
@@ -52,7 +53,7 @@ _IMAGES = {
     "gtsrb": load_gtsrb,
 }
 
-NAMES = (*_EMBEDDED, *_IMAGES, *EVENT_SETS)
+NAMES = (*_EMBEDDED, *_IMAGES, *EVENT_SETS, "cifar10-events")
 """All data sets that ``load`` knows."""
 
 IMAGES = ("digits", *_IMAGES)
@@ -71,16 +72,17 @@ def load(
     """Give the training and the test part of a data set.
 
     Event sets (frames [T, 2, H, W], channel 0 OFF, channel 1 ON): "digits-events" (embedded,
-    made once and cached), "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101". Static images
+    made once and cached), "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101", and two stand-ins:
+    "gestures-events" (made once) and "cifar10-events" (made once of "cifar10"). Static images
     ([C, H, W] in 0..1): "digits" (embedded), "mnist", "cifar10", "cifar100", "gtsrb". A folder
     with a part of a set is used as it is; the log states its size and the classes that are absent.
 
     Args:
         name: one of ``NAMES``.
         frames: T, for event sets; at most the events of the shortest recording.
-        seed: draws the simulated camera of "digits-events"; without effect on the others, whose
-            recordings are what they are. No split depends on it: "digits", "digits-events" and
-            the sets without an official split are split by a fixed seed, stratified.
+        seed: draws the simulated camera of the sets whose names end in "-events"; without effect
+            on the others, whose recordings are what they are. No split depends on it: these,
+            "digits" and the sets without an official split have a fixed one, stratified.
         root: the folder with the files, ``$SNNBD_DATA`` when None, ``data`` in the cache folder
             when that is not set either. Each set's layout is in its loader's docstring.
         binning: "number" or "time" (see ``bin_events``).
@@ -100,9 +102,13 @@ def load(
         return load_digits()
     if name == "digits-events":
         return load_digits_events(frames, seed, binning)
+    if name == "gestures-events":
+        return load_gestures_events(frames, seed, binning)
     folder = _folder(name, root, download)
     if name in _IMAGES:
         return _IMAGES[name](folder)
+    if name == "cifar10-events":
+        return load_cifar10_events(folder, frames, seed, binning)
     return load_event_set(name, folder, frames, binning)
 
 

@@ -32,6 +32,7 @@ def test_the_names_are_the_contract() -> None:
     assert set(NAMES) == {
         *("digits-events", "digits", "mnist", "cifar10", "cifar100", "gtsrb"),
         *("nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101"),
+        *("cifar10-events", "gestures-events"),
     }
 
 
