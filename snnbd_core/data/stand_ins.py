@@ -23,7 +23,7 @@ from snnbd_core.data.events import Binning, Events
 from snnbd_core.data.samples import stratified
 from snnbd_core.data.simulated import Simulated
 
-__all__ = ["LOOP", "load_cifar10_events", "load_gestures_events"]
+__all__ = ["CAMERA", "LOOP", "load_cifar10_events", "load_gestures_events"]
 
 _PICTURES = 250  # of each class of CIFAR-10's training set, the first ones
 _MADE = 80  # recordings of each motion
@@ -36,7 +36,7 @@ LOOP: saccades.Way = ((0, 0), *3 * ((4, 4), (8, 0), (4, -4), (0, 0)))
 """Three rounds of a rhombus, in pixels. The original has six, on 128x128 pixels."""
 
 # The picture is larger than the view by what it moves, so its edges are never seen.
-_CAMERA = Camera(sensor_size=(48, 48, 2), pitch=1.75, saccade_us=50_000, steps=12)
+CAMERA = Camera(sensor_size=(48, 48, 2), pitch=1.75, saccade_us=50_000, steps=12)
 
 
 def load_cifar10_events(
@@ -51,12 +51,12 @@ def load_cifar10_events(
     rows = np.concatenate([np.flatnonzero(pictures.labels == k)[:_PICTURES] for k in range(10)])
     rows.sort()
     labels = pictures.labels[rows]
-    made_from = f"{_VERSION} {astuple(_CAMERA)} {LOOP} {seed} {rows.tolist()}{pictures.fingerprint}"
+    made_from = f"{_VERSION} {astuple(CAMERA)} {LOOP} {seed} {rows.tolist()}{pictures.fingerprint}"
 
     def make() -> tuple[Events, npt.NDArray[np.int64]]:
         colours = pictures.batch(rows)[0].numpy().astype(np.float64)
         grey = np.clip(np.einsum("ncyx,c->nyx", colours, _GREY), 0, 1)
-        return saccades.record(grey, seed, _CAMERA, LOOP)
+        return saccades.record(grey, seed, CAMERA, LOOP)
 
     made = Simulated(
         name="cifar10-events",
@@ -64,7 +64,7 @@ def load_cifar10_events(
         seed=seed,
         labels=labels,
         class_names=pictures.class_names,
-        sensor_size=_CAMERA.sensor_size,
+        sensor_size=CAMERA.sensor_size,
         make=make,
     )
     return made.parts(stratified(labels, _TEST_SHARES["cifar10-events"]), frames, binning)

@@ -67,12 +67,12 @@ def motions() -> tuple[Any, Any]:
         events = limb.record(motion, number, seed=0)
         counts = bin_events(check_events(events, (64, 64, 2)), 16, (64, 64, 2))
         frames.append(counts.reshape(16, 2, 16, 4, 16, 4).sum(axis=(3, 5)))
-    return np.sqrt(np.stack(frames)), labels
+    return np.stack(frames), labels
 
 
 def accuracy(values: Any, labels: Any) -> float:
     """Of a linear classifier on samples that it did not see."""
-    rows = values.reshape(len(labels), -1)
+    rows = np.sqrt(values.reshape(len(labels), -1))
     seen = np.arange(len(labels)) < TRAINED * len(limb.MOTIONS)
     rows = rows - rows[seen].mean(axis=0)
     model = RidgeClassifier(alpha=1000).fit(rows[seen], labels[seen])
