@@ -34,9 +34,9 @@ class UnlearnRecoverPrune(Pruning):
     through spikes are the surrogate's.
 
     The authors' code differs: its masks, and its pruning, leave the bias of batch norm alone, and
-    masks go down 0.2 times the cross-entropy (`published`, of the masks alone). It also unlearns and
-    recovers with batch norm in training mode, by SGD with momentum and weight decay. Its unlearning
-    stops as here.
+    masks go down 0.2 times the cross-entropy (`published`, of the masks alone). It also unlearns
+    and recovers with batch norm in training mode, by SGD with momentum and weight decay. Its
+    unlearning stops as here.
 
     Args:
         threshold: channels with a mask below it are silenced.

@@ -23,6 +23,7 @@ from snnbd_core.view import View
 
 __all__ = ["NeuralCleanse", "anomaly"]
 
+LARGEST = float(np.finfo(np.float64).max)  # a verdict's figures are finite
 CONSISTENT = 1.4826  # makes the median absolute deviation a standard deviation of normal data
 
 
@@ -65,6 +66,7 @@ class NeuralCleanse(ModelDetector):
             masks, _ = self.search(bench.net, bench.samples(rows)[0], range(classes), bench.steps)
         sizes = masks.sum(dim=(1, 2)).tolist()
         index, target = anomaly(sizes, masks[0].numel(), self.published)
+        index = min(index, LARGEST)
         return Verdict(index > self.threshold, target, index, self.threshold, values=tuple(sizes))
 
     def search(
