@@ -27,9 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Cache and results of the test session: nothing of the user's is read or written."""
+    """Cache and results of the test session: nothing of the user's is read or written.
+
+    Its processes share the cache, so that recordings are simulated and networks trained once.
+    """
+    session = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SNNBD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SNNBD_CACHE", str(session / "shared_cache"))
         patch.setenv("SNNBD_RESULTS", str(tmp_path_factory.mktemp("results")))
         patch.delenv("SNNBD_SCHEDULER", raising=False)
         yield
