@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from snnbd_core.checks import choice, whole_row
+from snnbd_core.checks import Natural, Positive, whole_row
 from snnbd_core.data.anybody import as_set
-from snnbd_core.triggers.checks import settle
+from snnbd_core.triggers.checks import Size
 from snnbd_core.triggers.frames import Overwriting, Schedule
 from snnbd_core.triggers.placement import Rectangle, side
 
-__all__ = ["AREAS", "MASKS", "Smart"]
+__all__ = ["MASKS", "Smart"]
 
-AREAS = ("most", "least")
 MASKS = 3  # the frame is cut in MASKS x MASKS masks
 _STEP = 2  # the walk moves by at most so many pixels a frame and axis
 _AT_ONCE = 64
+
+
+def _mask(name: str, mask: Any) -> tuple[int, int]:
+    pair = whole_row(mask) or ()
+    if len(pair) != 2 or not all(0 <= part < MASKS for part in pair):
+        raise ValueError(f"{name}={mask!r} is none of the masks: allowed is (0..2, 0..2)")
+    return pair[0], pair[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,29 +52,21 @@ class Smart(Overwriting):
             larger than its mask.
     """
 
-    size: float = 0.1
-    area: str = "most"
-    common: str = "least"
-    strength: float = 1
-    seed: int = 0
-    mask: tuple[int, int] | None = None
-    polarity: str | None = None
-    space: str = "frames"
+    size: Size = 0.1
+    area: Literal["most", "least"] = "most"
+    common: Literal["most", "least"] = "least"
+    strength: Positive = 1
+    seed: Natural = 0
+    mask: Annotated[tuple[int, int], _mask] | None = None
+    polarity: Literal["on", "off"] | None = None
+    space: Literal["frames"] = "frames"
 
     def __post_init__(self) -> None:
         if (self.mask is None) != (self.polarity is None):
             raise ValueError(
                 f"mask={self.mask!r} and polarity={self.polarity!r}: allowed are both or none"
             )
-        fitted = self.mask is not None
-        settle(
-            self,
-            "frames",
-            area=choice("area", self.area, AREAS),
-            common=choice("common", self.common, AREAS),
-            mask=_checked_mask(self.mask) if fitted else None,
-            polarity=choice("polarity", self.polarity, ("on", "off")) if fitted else None,
-        )
+        super().__post_init__()
 
     def fit(self, train: Any, *, target: int = 0, seed: int = 0) -> Smart:
         """The same trigger with mask and polarity measured on a data set of frames.
@@ -137,10 +135,3 @@ def _walk(room: slice, extent: int, steps: int, seed: list[int]) -> list[int]:
     for move in draw.integers(-_STEP, _STEP + 1, steps - 1):
         places.append(int(np.clip(places[-1] + move, low, high)))
     return places
-
-
-def _checked_mask(mask: Any) -> tuple[int, int]:
-    pair = whole_row(mask) or ()
-    if len(pair) != 2 or not all(0 <= part < MASKS for part in pair):
-        raise ValueError(f"mask={mask!r} is none of the masks: allowed is (0..2, 0..2)")
-    return pair[0], pair[1]
