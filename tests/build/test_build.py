@@ -127,10 +127,10 @@ def test_a_formula_that_cannot_be_set_stops_the_build_and_names_the_page(built: 
         make(built)
 
 
-def test_a_cell_that_writes_to_stderr_stops_the_build(book: Book, rewrite: Rewrite) -> None:
-    rewrite(book, "01_one", "import sys\nprint('careful', file=sys.stderr)")
+def test_a_cell_that_writes_to_stderr_stops_the_build(built: Book, rewrite: Rewrite) -> None:
+    rewrite(built, "01_one", "import sys\nprint('careful', file=sys.stderr)")
     with pytest.raises(BookError, match="stderr"):
-        make(book)
+        make(built)
 
 
 def test_a_pair_out_of_step_stops_the_build(book: Book) -> None:
