@@ -87,15 +87,15 @@ def _groups() -> dict[str, list[tuple[str, int, str, dict[str, Any]]]]:
     sent = {name: form for name, _, form, _ in judged}
     for name, fields in ATTACKS.items():
         forms = [form for form in FORMS if form != sent[name]]
-        judged += [(name, 4 + k, forms[k // 2], fields) for k in range(4)]
+        judged += [(name, 4 + k, form, fields) for k, form in enumerate(forms)]
     of_images = [(name, IMAGES | fields) for name, fields in IMAGE_ATTACKS.items()]
     return {
         "images": [("clean", seed, "ours", IMAGES) for seed in range(20)],
         "known": [("clean", seed, "ours", {}) for seed in range(100, 120)],
-        "limits": [(name, seed, "ours", each) for seed in (100, 101) for name, each in of_images],
+        "limits": [(name, seed, "ours", each) for seed in (100,) for name, each in of_images],
         "judged": judged,
         "judged images": [
-            *(("clean", 20 + k, FORMS[k % 3], IMAGES) for k in range(18)),
+            *(("clean", 20 + k, FORMS[k % 3], IMAGES) for k in range(12)),
             *((name, 20 + k, FORMS[k], each) for k in range(3) for name, each in of_images),
         ],
     }
