@@ -5,7 +5,7 @@
 NETWORK is the N-MNIST network of the paper on NIR as it was published, DATA a root for
 `sb.data.load` with recordings of N-MNIST. A share of the training recordings gets a static square
 with an event per pixel in every tenth step of 1 ms, and the target's label. The network is
-fine-tuned on them in steps of 5 ms, which is quicker and nearly the same for neurons without a
+fine-tuned on them in steps of 10 ms, which is quicker and nearly the same for neurons without a
 leak. It is written to NIR, read back, and audited as the published one is. How well the attack
 works is measured before, and no part of the audit knows of it. --keep holds the network's file, so
 that a run that was stopped goes on with the audit; --no-audit ends before it.
@@ -31,10 +31,10 @@ from snnbd_core.triggers import Strobe
 
 OUT = Path(__file__).parent / "results" / "audit_poisoned.json"
 PUBLISHED = NETWORKS["N-MNIST"]
-COARSE, STEP = Cut(60, 5_000), 5  # of the fine-tuning: frames, and how many of the network's one is
+COARSE, STEP = Cut(30, 10_000), 10  # of the fine-tuning: frames, and how many of the network's one is
 RATE, TARGET = 0.02, 0
 HOW: dict[str, Any] = {
-    "epochs": 10,
+    "epochs": 8,
     "batch_size": 16,
     "learning_rate": 1e-3,
     "loss": "cross_entropy",
@@ -52,7 +52,7 @@ def main(
     network: Annotated[Path, typer.Argument(help="The file as it was published.")],
     data: Annotated[Path, typer.Argument(help="A root for sb.data.load.")],
     seed: Annotated[int, typer.Option(help="Of the poison and of the fine-tuning.")] = 0,
-    every: Annotated[int, typer.Option(help="Steps of 1 ms from event to event; of 5.")] = 10,
+    every: Annotated[int, typer.Option(help="Steps of 1 ms from event to event; tens.")] = 10,
     minutes: Annotated[float, typer.Option(help="Time budget of the audit.")] = 10.0,
     audit: Annotated[bool, typer.Option(help="Whether to audit, or to fine-tune only.")] = True,
     keep: Annotated[Path, typer.Option(help="A folder for networks.")] = Path("poisoned"),

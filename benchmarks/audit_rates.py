@@ -61,7 +61,12 @@ IMAGE_ATTACKS: dict[str, dict[str, Any]] = {
         "clean_label": True,
     },
     "warp": {"trigger": triggers.Warp(strength=1.0), "rate": 0.1},
-    "BadSNN": {"trigger": triggers.Power(), "rule": DualSpike(), "inference_threshold": 1.2},
+    "BadSNN": {
+        "trigger": triggers.Power(),
+        "rule": DualSpike(threshold=3.0, batch_norm="frozen"),
+        "inference_threshold": 1.5,
+        "target": 3,
+    },
 }
 FORMS = ("ours", "NIR", "snnTorch")
 JUDGED = {"judged": "frames", "judged images": "image"}  # group: kind of its samples
