@@ -31,7 +31,10 @@ from snnbd_core.triggers import Strobe
 
 OUT = Path(__file__).parent / "results" / "audit_poisoned.json"
 PUBLISHED = NETWORKS["N-MNIST"]
-COARSE, STEP = Cut(30, 10_000), 10  # of the fine-tuning: frames, and how many of the network's one is
+COARSE, STEP = (
+    Cut(30, 10_000),
+    10,
+)  # frames of the fine-tuning, in steps of the network
 RATE, TARGET = 0.02, 0
 HOW: dict[str, Any] = {
     "epochs": 8,
