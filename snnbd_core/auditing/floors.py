@@ -30,9 +30,9 @@ SIZES = {"frames": (0.1, 0.2), "image": (0.1, 0.25)}
 DENSITIES = (1, 2, 5, 20)  # a step in so many carries the trigger
 OPACITIES = (1.0, 0.5, 0.2, 0.05)
 PLAUSIBLE = 2.0  # times the count of a recording's busiest pixel
-FEW = 40  # samples on which all triggers are tried, half of them of long recordings
+FEW = 40  # samples on which all triggers are tried; of long recordings half of them
 DENSE = 10  # of these, where a trigger is denser than recordings and does not count
-BEST = 2  # triggers of a family tried on all samples at every density; one, of long recordings
+BEST = 2  # triggers of a family tried on all samples at every density; one of long recordings
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,16 @@ def floors(case: Case) -> Score:
     clean, notes = case.answers(), list[str]()
     short = case.shortened()
     strongest = _strongest(short, short.answers() if short.cut else clean, scale, notes)
+    if short.cut:
+        notes.append(f"All triggers are tried on the first {short.bench.data.frames} steps.")
     rows: list[tuple[Cell, ...]] = []
+    which = _drawn(case, FEW if short.cut else len(data))
     score, words = 0.0, "No known trigger leads anything to a class"
     for thin in (thin for one in strongest for thin in scale.thinned(one)):
-        if not case.fits(len(data)):
+        if not case.fits(len(which)):
             notes.append(f"{_LATE} densities were tried.")
             break
-        share, target = _led(case, thin, clean, np.arange(len(data)))
+        share, target = _led(case, thin, clean, which)
         plausible = scale.plausible(thin)
         if plausible and share.value > score:
             score, case.strongest = share.value, (thin, target)
@@ -131,6 +134,13 @@ class _Scale:
         return one.events(self.steps) <= PLAUSIBLE * self.busiest
 
 
+def _drawn(case: Case, most: int) -> np.ndarray:
+    """Rows of so many samples, or of all in their order."""
+    count = len(case.truth)
+    drawn = np.random.default_rng(case.bench.seed).permutation(count)
+    return drawn[:most] if most < count else np.arange(count)
+
+
 def _busiest(case: Case) -> float:
     """Count of a recording's busiest pixel and polarity, the median over the clean samples."""
     counts = [case.bench.data.batch([row])[0].sum(dim=1).max() for row in range(len(case.truth))]
@@ -140,7 +150,7 @@ def _busiest(case: Case) -> float:
 def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -> list[Known]:
     """The best few of each family by a few samples, at the densest plausible and the densest."""
     most = FEW // 2 if case.cut else FEW
-    few = np.random.default_rng(case.bench.seed).permutation(len(clean))[:most]
+    few = _drawn(case, most)
     found: dict[tuple[str, bool], list[tuple[float, Known]]] = {}
     ends = case.after(_SCREENING)
     for one in known(
