@@ -212,8 +212,10 @@ class Ours(SnnTorch):
             return (Path(folder) / "net.nir").read_bytes()
 
     def read(self, graph: Any) -> nn.Module:
+        import nir
+
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "net.nir").write_bytes(graph)
+            nir.write(Path(folder) / "net.nir", graph)
             return sb.exchange.read_nir(Path(folder) / "net.nir", **self.right)
 
     def run(self, net: nn.Module, x: Tensor, hands: bool) -> Tensor:

@@ -146,54 +146,53 @@ def _cell(row: str, library: SnnTorch) -> str:
         return "has none"
     before = library.run(net, x, False).detach()
     assert before.mean() > 0.02, (row, library.name)
-    try:
-        graph = library.write(net, x)
-    except Exception as error:  # each framework has its own
-        return f"not written ({type(error).__name__})"
-    try:
-        other = _stored(library, graph)
-        if row == "surrogate gradient":
-            same = torch.allclose(*(_gradient(library, *one, x) for one in ((net, 0), (other, 1))))
-            return SAME if same else "another gradient"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.nir"
+        try:
+            _write(library, net, x, path)
+        except Exception as error:  # each framework has its own
+            return f"not written ({type(error).__name__})"
         if row.startswith("step"):
-            return _hasty(library, graph, x, before)
-        return _told(before, library.run(other, x, True).detach())
-    except Exception as error:
-        return f"written, not read ({type(error).__name__})"
+            return _hasty(library, path, x, before)
+        try:
+            other = library.read(_graph(path)).eval()
+            if row != "surrogate gradient":
+                return _told(before, library.run(other, x, True).detach())
+            own, read = _gradient(library, net, False, x), _gradient(library, other, True, x)
+            return SAME if torch.allclose(own, read) else "another gradient"
+        except Exception as error:
+            return f"written, not read ({type(error).__name__})"
 
 
-def _stored(library: SnnTorch, graph: Any) -> nn.Module:
-    """What a framework reads in its file."""
-    if isinstance(graph, bytes):
-        return library.read(graph)
+def _write(library: SnnTorch, net: nn.Module, x: Tensor, path: Path) -> None:
     import nir
 
-    with tempfile.TemporaryDirectory() as folder:
-        nir.write(Path(folder) / "net.nir", graph, compression=None)
-        return library.read(nir.read(Path(folder) / "net.nir")).eval()
+    graph = library.write(net, x)
+    if isinstance(graph, bytes):
+        path.write_bytes(graph)
+    else:
+        nir.write(path, graph, compression=None)
 
 
-def _gradient(library: SnnTorch, net: nn.Module, read: int, x: Tensor) -> Tensor:
+def _graph(path: Path) -> Any:
+    import nir
+
+    return nir.read(path)
+
+
+def _gradient(library: SnnTorch, net: nn.Module, read: bool, x: Tensor) -> Tensor:
     given = x.clone().requires_grad_()
-    library.run(net, given, bool(read)).sum().backward()
+    library.run(net, given, read).sum().backward()
     assert given.grad is not None
     return given.grad
 
 
-def _hasty(library: SnnTorch, graph: Any, x: Tensor, before: Tensor) -> str:
+def _hasty(library: SnnTorch, path: Path, x: Tensor, before: Tensor) -> str:
     """The cell of who reads a file by the right reset and a step of 1 ms."""
-    import nir
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "net.nir"
-        if isinstance(graph, bytes):
-            path.write_bytes(graph)
-        else:
-            nir.write(path, graph, compression=None)
-        try:
-            net = sb.exchange.read_nir(path, **{**library.right, "dt": 1e-3})
-        except ValueError as error:
-            return "refused: dt above tau" if "must be at most tau" in str(error) else str(error)
+    try:
+        net = sb.exchange.read_nir(path, **{**library.right, "dt": 1e-3})
+    except ValueError as error:
+        return "refused: dt above tau" if "must be at most tau" in str(error) else str(error)
     with torch.no_grad():
         return _told(before, net(x.reshape(STEPS, COUNT, *net.input_shape))[None])
 

@@ -34,4 +34,4 @@ def test_a_soft_reset_comes_back_hard_or_not_at_all_and_ours_loses_nothing_but_g
 
 
 def test_the_results_lie_where_the_book_reads_them(project: Path) -> None:
-    assert export_losses.OUT == project / "benchmarks" / "results" / "export_losses.json"
+    assert project / "benchmarks" / "results" / "export_losses.json" == export_losses.OUT
