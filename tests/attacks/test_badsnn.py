@@ -119,7 +119,6 @@ def test_running_statistics_move_as_said(digits, how, moves):
 @pytest.mark.trains
 def test_a_clean_network_is_no_backdoor_and_an_attacked_one_is(tmp_path, monkeypatch):
     """Over seeds 0..5: floor 0.00, success 0.98 or more, 0.37 or more above the target's share."""
-    monkeypatch.setenv("SNNBD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SNNBD_RESULTS", str(tmp_path / "results"))
     settings = {"trigger": TemporalNoise(), "inference_threshold": 1.3, "epochs": 8}
     report = runs.run(runs.Experiment(rule=DualSpike(), **settings), progress=False).report
