@@ -96,15 +96,15 @@ def _crossings(
     a step have one polarity and lie inside it.
     """
     on, off = (np.tile(p, light.shape[1]) for p in pixels)
+    below = -off
     reference = light[0].ravel() + phase.ravel()
     found = []
     for k in range(1, len(light)):
         before, now = light[k - 1].ravel(), light[k].ravel()
         change = now - reference
-        count = np.floor(np.where(change > 0, change / on, -change / off)).astype(np.int64)
-        active = np.flatnonzero(count)
-        many = count[active]
-        step = np.where(change[active] > 0, on[active], -off[active])
+        active = np.flatnonzero((change >= on) | (change <= below))
+        step = np.where(change[active] > 0, on[active], below[active])
+        many = np.floor(change[active] / step).astype(np.int64)
         nth = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many) + 1
         level = np.repeat(reference[active], many) + nth * np.repeat(step, many)
         place = np.repeat(active, many)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from snnbd_core.checks import choice, whole, whole_row
+from snnbd_core.checks import Natural, Positive, whole_row
 from snnbd_core.data.anybody import as_set
-from snnbd_core.triggers.checks import settle
+from snnbd_core.triggers.checks import Size
 from snnbd_core.triggers.frames import Overwriting, Schedule
 from snnbd_core.triggers.placement import Rectangle, side
 
-__all__ = ["AREAS", "MASKS", "WALKS", "Smart"]
+__all__ = ["MASKS", "Smart"]
 
-AREAS = ("most", "least")
-WALKS = ("steps", "drift")
 MASKS = 3  # the frame is cut in MASKS x MASKS masks
 _STEP = 2  # pixels a frame and axis, see `Smart.walk`
 _AT_ONCE = 64
+
+
+def _mask(name: str, mask: Any) -> tuple[int, int]:
+    pair = whole_row(mask) or ()
+    if len(pair) != 2 or not all(0 <= part < MASKS for part in pair):
+        raise ValueError(f"{name}={mask!r} is none of the masks: allowed is (0..2, 0..2)")
+    return pair[0], pair[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,32 +56,22 @@ class Smart(Overwriting):
             larger than its mask.
     """
 
-    size: float = 0.1
-    area: str = "most"
-    common: str = "least"
-    strength: float = 1
-    walk: str = "steps"
-    seed: int | None = None
-    mask: tuple[int, int] | None = None
-    polarity: str | None = None
-    space: str = "frames"
+    size: Size = 0.1
+    area: Literal["most", "least"] = "most"
+    common: Literal["most", "least"] = "least"
+    strength: Positive = 1
+    walk: Literal["steps", "drift"] = "steps"
+    seed: Natural | None = None
+    mask: Annotated[tuple[int, int], _mask] | None = None
+    polarity: Literal["on", "off"] | None = None
+    space: Literal["frames"] = "frames"
 
     def __post_init__(self) -> None:
         if (self.mask is None) != (self.polarity is None):
             raise ValueError(
                 f"mask={self.mask!r} and polarity={self.polarity!r}: allowed are both or none"
             )
-        fitted = self.mask is not None
-        settle(
-            self,
-            "frames",
-            area=choice("area", self.area, AREAS),
-            common=choice("common", self.common, AREAS),
-            walk=choice("walk", self.walk, WALKS),
-            seed=None if self.seed is None else whole("seed", self.seed, 0),
-            mask=_checked_mask(self.mask) if fitted else None,
-            polarity=choice("polarity", self.polarity, ("on", "off")) if fitted else None,
-        )
+        super().__post_init__()
 
     def fit(self, train: Any, *, target: int = 0, seed: int = 0) -> Smart:
         """The same trigger with mask and polarity measured on a data set of frames.
@@ -164,10 +159,3 @@ def _drifted(room: slice, extent: int, steps: int, seed: list[int]) -> list[int]
     for move in draw.integers(-_STEP, _STEP + 1, steps - 1):
         places.append(int(np.clip(places[-1] + move, low, high)))
     return places
-
-
-def _checked_mask(mask: Any) -> tuple[int, int]:
-    pair = whole_row(mask) or ()
-    if len(pair) != 2 or not all(0 <= part < MASKS for part in pair):
-        raise ValueError(f"mask={mask!r} is none of the masks: allowed is (0..2, 0..2)")
-    return pair[0], pair[1]
