@@ -87,7 +87,7 @@ def size_of(network: str, data: str, width: float) -> Size:
             net(torch.empty(1, 1, *found.shape))
     for hook in hooks:
         hook.remove()
-    return Size(*counts, sum(part.numel() for part in net.parameters()))
+    return Size(counts[0], counts[1], sum(part.numel() for part in net.parameters()))
 
 
 def operations(run: Experiment) -> float:
