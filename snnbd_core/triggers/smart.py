@@ -101,12 +101,11 @@ class Smart(Overwriting):
         chosen = int(activity.argmax() if self.area == "most" else activity.argmin())
         row, column = divmod(chosen, MASKS)
         off, on = total[:, areas[0][row], areas[1][column]].sum(axis=(1, 2))
-        more = "on" if on > off else "off"
-        less = "off" if more == "on" else "on"
+        kinds: list[Literal["on", "off"]] = ["off", "on"] if on > off else ["on", "off"]
         return replace(
             self,
             mask=(column, row),
-            polarity=more if self.common == "most" else less,
+            polarity=kinds[self.common == "most"],  # the less common first
             seed=seed if self.seed is None else self.seed,
         )
 
