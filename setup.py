@@ -22,5 +22,6 @@ setup(
         "snnbd_book._claims": ["*.yaml"],
         "snnbd_book._benchmarks": ["audit*.json", "export_losses.json"],
         "snnbd_book.audit": ["*.jinja"],
+        "snnbd_core.data.splits": ["*.txt"],
     },
 )

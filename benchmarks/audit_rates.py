@@ -43,7 +43,7 @@ OUT = Path(__file__).parent / "results" / "audit.json"
 ATTACKS: dict[str, dict[str, Any]] = {
     "static": {"trigger": triggers.Static(), "rate": 0.1},
     "moving": {"trigger": triggers.Moving(), "rate": 0.1},
-    "smart": {"trigger": triggers.Smart(), "rate": 0.1},
+    "smart": {"trigger": triggers.Smart(walk="drift", seed=0), "rate": 0.1},
     "BadSNN": {
         "trigger": triggers.TemporalNoise(),
         "rule": DualSpike(),

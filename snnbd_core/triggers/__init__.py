@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from snnbd_core.triggers.events import Changed, changed
 from snnbd_core.triggers.framed import Flash, Framed, Strobe
 from snnbd_core.triggers.images import Blended, Patch, Sinusoidal, Warp
-from snnbd_core.triggers.moving import MOTIONS, Moving
+from snnbd_core.triggers.moving import Moving
 from snnbd_core.triggers.pattern import EventPattern
 from snnbd_core.triggers.placement import POLARITIES, POLARITY_CODES, POSITIONS, polarity_from_code
 from snnbd_core.triggers.power import Power, TemporalNoise
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from snnbd_core.attacks import Dynamic, Generated, Optimised, TimeSliced
 
 __all__ = [
-    "MOTIONS",
     "POLARITIES",
     "POLARITY_CODES",
     "POSITIONS",

@@ -47,6 +47,14 @@ VARIANTS = {
     "share 1 %": DualSpike(share=0.01),
     "share 5 %": DualSpike(share=0.05),
 }
+SCHEDULES = {
+    "both losses in each step": DualSpike(batch_norm="shared"),
+    "two passes, as many updates": DualSpike(schedule="two-pass-equal", batch_norm="shared"),
+    "two passes, once over each": DualSpike(schedule="two-pass", batch_norm="shared"),
+    "the same, weight 0.1": DualSpike(schedule="two-pass", batch_norm="shared", weight=0.1),
+    "sums, lambda 1 (weight 0.03)": DualSpike(weight=0.03),
+}
+"""The paper's eq. 2 in other readings; 0.03 is the share, so that means weigh as sums do."""
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
@@ -100,6 +108,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "generated": _generated(partial(by_target, images)),
         "variants": {name: shipped(rule=rule) for name, rule in VARIANTS.items()},
+        "schedules": {name: shipped(rule=rule) for name, rule in SCHEDULES.items()},
         "strengths": {
             f"noise up to {beta}": shipped(trigger=triggers.TemporalNoise(strength=beta))
             for beta in (0, 0.03, 0.1, 0.3)

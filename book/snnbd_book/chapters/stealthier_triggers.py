@@ -26,7 +26,7 @@ def shown(steps: int) -> dict[str, Any]:
     return {
         "static": triggers.Static(),
         "moving": triggers.Moving(),
-        "smart": triggers.Smart(),
+        "smart": triggers.Smart(walk="drift", seed=0),
         "framed": triggers.Framed(length=steps // 4, start="first"),
         "strobe": triggers.Strobe(on=1, off=1),
         "flash": triggers.Flash(length=1, start="middle"),
