@@ -95,9 +95,8 @@ class Smart(Overwriting):
         chosen = int(activity.argmax() if self.area == "most" else activity.argmin())
         row, column = divmod(chosen, MASKS)
         off, on = total[:, areas[0][row], areas[1][column]].sum(axis=(1, 2))
-        more = "on" if on > off else "off"
-        less = "off" if more == "on" else "on"
-        return replace(self, mask=(column, row), polarity=more if self.common == "most" else less)
+        is_on = (on > off) == (self.common == "most")
+        return replace(self, mask=(column, row), polarity="on" if is_on else "off")
 
     def schedule(self, steps: int, width: int, height: int) -> Schedule:
         if self.mask is None:
