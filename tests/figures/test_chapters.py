@@ -19,6 +19,7 @@ from snnbd_book import figures, runs
 from snnbd_book.drawings import (
     a_trigger_at_the_input,
     badsnn,
+    badsnn_neurons,
     learning_rules,
     neuromorphic_triggers,
     spiking_neurons,
@@ -212,9 +213,11 @@ def test_the_interval_of_a_migration_rate_ends_at_none_and_all_of_the_backdoor()
 
 def test_costs_are_operations_times_their_energy():
     table = learning_rules.cost_table({"ANN": [record()], "SNN": [record()]}, operations=1000)
-    assert table.loc["ANN", "energy (nJ)"] == "5"  # 1000 multiplications of 4.6 pJ
-    assert table.loc["SNN", "energy (nJ)"] == "2"  # 2000 additions of 0.9 pJ
+    assert table.loc["ANN", "energy (nJ)"] == "4.6"  # 1000 multiplications of 4.6 pJ
+    assert table.loc["SNN", "energy (nJ)"] == "1.8"  # 2000 additions of 0.9 pJ
     assert table.loc["SNN", "under the trigger"] == "+50.0 %"
+    alike = learning_rules.cost_table({"SNN": [record(), record(), record()]}, operations=1000)
+    assert alike.loc["SNN", "energy (nJ)"] == "1.8 (1.8-1.8)"
 
 
 def test_dense_operations_of_a_known_network():
@@ -228,6 +231,9 @@ def test_success_by_place_in_time_and_by_setting():
         [2.0, 4.0],
         [60.0, 100.0],
     ]
+    beside = stealthier_triggers.draw_time_position(runs, {"first": {2: 0.5, 3: 1.0}})
+    published = [line for line in beside.axes[0].get_lines() if line.get_linestyle() == ":"]
+    assert [list(line.get_ydata()) for line in published] == [[50.0, 100.0]]
     figure = stealthier_triggers.draw_varied({"size": {"0.1": [record(70, floor=5)]}})
     heights = [line.get_ydata()[0] for line in figure.axes[0].get_lines()]
     assert heights[1:] == [pytest.approx(70), pytest.approx(5)]
@@ -345,7 +351,9 @@ def test_a_row_for_each_setting_and_a_panel_for_each_target():
 def test_traces_and_layers_of_a_network(net):
     image = torch.rand(1, 8, 8)
     images, thresholds = {"a": image, "b": image * 0}, {"low": 0.1, "high": 1.0}
-    figure = badsnn.draw_traces({"one": (net, 3), "two": (net, 4)}, images, thresholds, steps=5)
+    figure = badsnn_neurons.draw_traces(
+        {"one": (net, 3), "two": (net, 4)}, images, thresholds, steps=5
+    )
     assert [axes.get_title() for axes in figure.axes] == ["a", "b", "", ""]
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["one\npotential", "two\npotential"]
     for panel, (neuron, shown) in enumerate(itertools.product((3, 4), images.values())):
@@ -400,7 +408,7 @@ def test_the_neuron_that_a_trigger_changes_most(net):
     image = torch.rand(1, 8, 8)
     change = hidden_spikes(net, image * 0, 0.1).sum(0) - hidden_spikes(net, image, 0.1).sum(0)
     assert change.abs().max() > 0
-    found = badsnn.most_changed(net, image, image * 0, threshold=0.1, steps=5)
+    found = badsnn_neurons.most_changed(net, image, image * 0, threshold=0.1, steps=5)
     assert change.abs()[found] == change.abs().max()
 
 
@@ -411,14 +419,14 @@ def test_answers_are_votes_and_a_trace_in_a_picture_and_in_words(net):
     with sb.override(net, threshold=0.1):
         answer = int(decide(net(image[None].expand(5, -1, -1, -1, -1)))[0])
     samples = {"bright": image, "black": image * 0}
-    picture, words = badsnn.draw_answers(net, samples, 0.1, neuron, steps=5)
+    picture, words = badsnn_neurons.draw_answers(net, samples, 0.1, neuron, steps=5)
     assert picture.shape == (360, 840, 3) and picture.dtype == np.uint8
     assert answer >= 0
     assert words.startswith(
         f"bright the answer is {answer} and the neuron fires in "
         f"{int(fired[:, neuron].sum())} of 5 steps; black the answer is "
     )
-    silent, words = badsnn.draw_answers(net, {"bright": image}, 1e6, neuron, steps=5)
+    silent, words = badsnn_neurons.draw_answers(net, {"bright": image}, 1e6, neuron, steps=5)
     assert words == "bright the answer is none and the neuron fires in 0 of 5 steps"
     assert (silent != picture).any()
 
@@ -470,3 +478,17 @@ def test_votes_grow_below_their_recording():
     for image, (target, label) in zip(images, ((6, 3), (12, 6)), strict=True):
         for column, height in ((1, target), (4, label), (13, target), (16, label)):
             assert int((image[:, column, :3] < 1).any(axis=1).sum()) == height + 1  # a line at zero
+
+
+def test_success_is_drawn_as_counted_and_as_argmax_reads_it():
+    silent = [record(0, argmax_success=Rate(9, 10))]
+    works = [record(60, argmax_success=Rate(6, 10))]
+    runs = {"4 frames": {"target 0": {"clean network": {1.2: silent}, "BadSNN": {1.2: works}}}}
+    figure = badsnn.draw_read_out(runs, at=1.2)
+    drawn = {
+        panel.get_title(): [
+            line.get_xdata()[0] for line in panel.get_lines() if line.get_marker() in "oD"
+        ]
+        for panel in figure.axes
+    }
+    assert drawn == {"clean network": [0, 90], "BadSNN": [60, pytest.approx(60)]}
