@@ -141,7 +141,8 @@ class Adapter:
 
         Nothing is imported for that: the library of a module that exists is imported already.
         """
-        return named(type(module), self.packages)
+        kind: Any = type(module)
+        return named(kind, self.packages)
 
 
 @functools.lru_cache(maxsize=4096)
