@@ -1,4 +1,4 @@
-"""Where the camera looks, and the colour it sees least (Sneaky Spikes, NDSS 2024, section IV)."""
+"""A square on the busiest ninth of the frame, in its rarest polarity (Sneaky Spikes, IV)."""
 
 from __future__ import annotations
 
