@@ -20,6 +20,7 @@ LESSONS = (
     "08_a_trigger_at_the_input",
     "09_removing_backdoors",
     "10_a_network_somebody_sent_you",
+    "12_triggers_in_time",
 )
 """Chapters in the shape of a lesson; a chapter is entered here when it is one."""
 
