@@ -57,15 +57,35 @@ def test_a_camera_that_does_not_jitter_changes_nothing_and_jitter_has_its_deviat
     assert np.array_equal(shaken["t"], expected)
 
 
-def test_rates_without_jitter_are_those_of_the_networks(test):
+def test_rates_behind_a_camera_are_those_of_the_networks(test):
     nets = {LateOn(): Retimed(bound=20, sensor_size=(8, 8, 2))}
-    found = draw.rates_under_jitter(nets, test, [0], target=1)
-    assert found == {"success": {0: [Rate(1, 1)]}, "clean accuracy": {0: [Rate(2, 2)]}}
-    figure = draw.draw_jitter(found)
-    assert {line.get_label(): list(line.get_ydata()) for line in figure.axes[0].get_lines()} == {
-        "success": [100],
-        "clean accuracy": [100],
+    cameras = {
+        "usual": lambda events, row: test.bin(events),
+        "dark": lambda events, row: 0 * test.bin(events),
     }
+    found = draw.rates_behind(cameras, nets, test, target=1)
+    assert found == {
+        "usual": {"success": [Rate(1, 1)], "clean accuracy": [Rate(2, 2)]},
+        "dark": {"success": [Rate(0, 1)], "clean accuracy": [Rate(1, 2)]},
+    }
+    axes = draw.draw_cameras(found).axes[0]
+    dots = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() in ("o", "^")]
+    assert dots == [100, 100, 0, 50]
+
+
+def test_cameras_cut_and_shake_as_they_say(test):
+    events = test.events(0)
+    assert torch.equal(draw.cut(test, 2, "time")(events, 0), test.bin(events))
+    assert draw.cut(test, 4, "number")(events, 0).shape == (4, 2, 8, 8)
+    assert torch.equal(draw.shaken(test, 0)(events, 0), test.bin(events))
+    shaken = draw.shaken(test, 30)
+    assert torch.equal(shaken(events, 3), test.bin(draw.jittered(events, 30, 3)))
+
+
+def test_scores_of_stealth_are_means_over_seeds():
+    scores = {"rate_change": 0.0, "ssim_sum": 1.0, "ssim_frames": 0.5, "nearest": 1.25}
+    table = draw.scores_table({"a": [record(**scores), record(**scores | {"nearest": 1.75})]})
+    assert table.loc["a"].tolist() == ["0.000", "1.000", "0.500", "1.500"]
 
 
 def test_success_is_drawn_against_a_setting_with_floors_as_ticks():
@@ -84,7 +104,7 @@ def test_each_detector_has_its_row_and_chance_its_line():
     }
     axes = draw.draw_areas(found).axes[0]
     dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.get_lines()[1:4:2]]
-    assert dots == pytest.approx([(70, 0), (90, -1)])
+    assert dots == [(pytest.approx(70), 0), (pytest.approx(90), -1)]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["STRIP", "voltages"]
     assert axes.get_lines()[-1].get_xdata()[0] == 50
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.figure import Figure
 from torch import nn
@@ -13,22 +14,34 @@ from torch import nn
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
+from snnbd_core.data.events import Binning, bin_events
 from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import Rate, decide
 from snnbd_core.triggers.events import in_order
 
 __all__ = [
+    "cut",
     "draw_against",
     "draw_areas",
-    "draw_jitter",
+    "draw_cameras",
     "draw_moved",
     "first_moved",
     "jittered",
-    "rates_under_jitter",
+    "rates_behind",
+    "scores_table",
+    "shaken",
 ]
 
-Rates = Mapping[str, Mapping[float, Sequence[Rate]]]
-"""Name of a line -> milliseconds -> a rate for each network."""
+SCORES = {
+    "rate_change": "change of the event rate",
+    "ssim_sum": "SSIM of the sum",
+    "ssim_frames": "SSIM per frame",
+    "nearest": "distance to the nearest clean",
+}
+Camera = Callable[[np.ndarray, int], torch.Tensor]
+"""A recording and its index -> frames [T, 2, H, W]."""
+Rates = Mapping[str, Mapping[str, Sequence[Rate]]]
+"""Name of a camera -> what is measured -> a rate for each network."""
 
 
 @torch.no_grad()
@@ -95,20 +108,26 @@ def draw_against(runs: Mapping[str, Mapping[float, Sequence[Record]]], label: st
     return figure
 
 
-def draw_jitter(found: Rates) -> Figure:
-    """Rates against the jitter of the camera, with 95 % intervals over networks.
+def draw_cameras(found: Rates) -> Figure:
+    """A row for each camera: success and clean accuracy with 95 % intervals over networks.
 
     Args:
-        found: as `rates_under_jitter` gives it.
+        found: as `rates_behind` gives it.
     """
-    figure = style.new_figure(3.0)
+    figure = style.new_figure(0.36 * len(found) + 0.95)
     axes = figure.subplots()
-    for (name, by_value), colour, mark in zip(found.items(), style.SERIES, "o^", strict=False):
-        values = sorted(by_value)
-        samples = [Sample(tuple(by_value[value])) for value in values]
-        _draw_line(axes, values, samples, name, colour, mark)
-    axes.set(xlabel="jitter (ms)", ylabel="rate (%)", ylim=(-3, 103))
-    axes.legend()
+    for row, rates in enumerate(found.values()):
+        for (name, values), mark, colour, beside in zip(
+            rates.items(), "o^", (style.MARK, style.SERIES[2]), (0.1, -0.14), strict=True
+        ):
+            sample, height = Sample(tuple(values)), beside - row
+            low, high = sample.interval
+            axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1.2)
+            axes.plot(100 * sample.mean, height, mark, color=colour, markersize=6, label=name)
+    axes.set_yticks([-row for row in range(len(found))], list(found), fontsize=9)
+    axes.set(xlabel="%", xlim=(-3, 103), ylim=(0.5 - len(found), 0.5))
+    axes.grid(axis="x", linewidth=0.4)
+    style.legend_below(figure, axes)
     return figure
 
 
@@ -140,6 +159,23 @@ def draw_areas(found: Mapping[str, Sequence[Record]]) -> Figure:
     return figure
 
 
+def scores_table(found: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Scores of stealth, mean of the seeds: those that count, then those that look at when.
+
+    Args:
+        found: name of an attack -> the records of its seeds.
+    """
+    return pd.DataFrame.from_dict(
+        {
+            name: {
+                label: f"{Sample.of(records, score).mean:.3f}" for score, label in SCORES.items()
+            }
+            for name, records in found.items()
+        },
+        orient="index",
+    )
+
+
 def jittered(events: np.ndarray, deviation: float, seed: int) -> np.ndarray:
     """The recording of a camera whose clock jitters: each time is off by a normal error.
 
@@ -154,40 +190,44 @@ def jittered(events: np.ndarray, deviation: float, seed: int) -> np.ndarray:
     return in_order(out)
 
 
+def cut(test: Any, steps: int, by: Binning) -> Camera:
+    """A victim that cuts recordings into so many frames, by "number" or by "time"."""
+    return lambda events, row: torch.from_numpy(
+        bin_events(events, steps, test.sensor_size, by).astype(np.float32)
+    )
+
+
+def shaken(test: Any, deviation: float) -> Camera:
+    """A camera that jitters, see `jittered`; each recording has errors of its own."""
+    return lambda events, row: test.bin(jittered(events, deviation, row))
+
+
 @torch.no_grad()
-def rates_under_jitter(
+def rates_behind(
+    cameras: Mapping[str, Camera],
     nets: Mapping[nn.Module, Callable[[np.ndarray], np.ndarray]],
     test: Any,
-    deviations: Sequence[float],
     target: int,
-) -> dict[str, dict[float, list[Rate]]]:
-    """Success and clean accuracy of networks behind a camera that jitters, one rate a network.
+) -> dict[str, dict[str, list[Rate]]]:
+    """Success and clean accuracy of networks behind other cameras, one rate for each network.
 
     Args:
+        cameras: name -> what makes frames [T, 2, H, W] of a recording and its index.
         nets: attacked network -> its trigger on recordings.
         test: recordings; the trigger is put into those of other classes than the target.
-        deviations: milliseconds.
         target: the attacker's class.
     """
     labels = torch.as_tensor(np.asarray(test.labels))
     others = labels != target
-    found: dict[str, dict[float, list[Rate]]] = {"success": {}, "clean accuracy": {}}
-    for deviation in deviations:
+    rows = range(len(test))
+    found: dict[str, dict[str, list[Rate]]] = {}
+    for name, camera in cameras.items():
+        clean = torch.stack([camera(test.events(row), row) for row in rows])
+        rates = found.setdefault(name, {"success": [], "clean accuracy": []})
         for net, trigger in nets.items():
-            answers = [
-                decide(net(as_sequence(_shaken(test, deviation, how), test.frames)))
-                for how in (trigger, np.copy)
-            ]
-            hits = int((answers[0][others] == target).sum())
-            right = int((answers[1] == labels).sum())
-            found["success"].setdefault(deviation, []).append(Rate(hits, int(others.sum())))
-            found["clean accuracy"].setdefault(deviation, []).append(Rate(right, len(labels)))
+            triggered = torch.stack([camera(trigger(test.events(row)), row) for row in rows])
+            hit, right = (decide(net(as_sequence(one, test.frames))) for one in (triggered, clean))
+            hits = int((hit[others] == target).sum())
+            rates["success"].append(Rate(hits, int(others.sum())))
+            rates["clean accuracy"].append(Rate(int((right == labels).sum()), len(labels)))
     return found
-
-
-def _shaken(
-    test: Any, deviation: float, change: Callable[[np.ndarray], np.ndarray]
-) -> torch.Tensor:
-    """Frames [N, T, 2, H, W] of all recordings, changed and then jittered."""
-    shaken = (jittered(change(test.events(row)), deviation, row) for row in range(len(test)))
-    return torch.stack([test.bin(one) for one in shaken])
