@@ -19,13 +19,13 @@ help:
 	@echo "make test    test suite with coverage, lint, format, imports, spelling, prose, types, pairing of the notebooks"
 	@echo "make verify     run some records again and compare (MINUTES=5)"
 	@echo "make reproduce  every run of the book again on this machine (PROFILE=quick)"
+	@echo "make rounding   the tests that train, as on a processor with AVX2"
 	@echo "make bench   time the neurons beside other libraries"
 	@echo "make clean   remove what was built (_build); .venv stays"
 
 book: $(VENV)/.book
 	$(BIN)/snnbd book --profile $(PROFILE) $(if $(ONLY),--only $(ONLY))
 
-# The suite comes last, so that its closing line is the last thing on the screen.
 # Runs a random sample of the committed records again and compares.
 MINUTES ?= 5
 verify: $(VENV)/.book
@@ -35,7 +35,10 @@ verify: $(VENV)/.book
 reproduce: $(VENV)/.book
 	$(BIN)/snnbd reproduce --profile $(PROFILE)
 
-test: lint types pairing rounding
+# The suite comes last, so that its closing line is the last thing on the screen.
+# What does not run the suite takes one core each, so two of them run side by side.
+test: $(VENV)/.test
+	$(MAKE) -j 2 lint types pairing
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 PROSE := README.md CHANGELOG.md CONTRIBUTING.md benchmarks/README.md book notebooks
@@ -54,7 +57,8 @@ pairing: $(VENV)/.test
 	$(BIN)/snnbd pair --check
 
 # Trainings drift apart between processors, which round differently: the tests that train run here
-# as on a processor with AVX2 and one thread, besides the machine's own way in the suite.
+# as on a processor with AVX2 and one thread, besides the machine's own way in the suite. CI runs
+# both; here, run it after a change to what trains.
 rounding: $(VENV)/.test
 	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 \
 	  $(BIN)/python -m pytest -n 2 --dist worksteal -m trains

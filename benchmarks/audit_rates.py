@@ -1,14 +1,16 @@
 """How often an audit accuses clean networks, and how often it misses attacked ones.
 
-    python -m benchmarks.audit_rates [--minutes 30] [--only known|judged|images] [--out FILE]
+    python -m benchmarks.audit_rates [--minutes 30] [--only GROUP] [--out FILE]
     python -m benchmarks.audit_rates --successes
 
 Networks of the quick profile are trained and audited, as they are, exported through NIR and read
 back, or as modules of snnTorch. What is found of each is added to the file at once, so that a run
-that was stopped goes on where it was. "known" are clean networks of seeds from 100 on; their scores
-are the records in `snnbd_core.auditing.judging`, which --records prints. "judged" are clean and
-attacked networks of seeds below, whose false alarms and misses are counted. --successes adds how
-well the attack of each attacked network works, which no audit knows.
+that was stopped goes on where it was. "known" and "images" are clean networks for recordings (of
+seeds from 100 on) and for images (of seeds below 20); their scores are the records in
+`snnbd_core.auditing.judging`, which --records prints. "judged" and "judged images" are clean and
+attacked networks of other seeds, whose false alarms and misses are counted; each attack is sent in
+each form. "limits" are attacked networks for images of yet other seeds, which limits are set on.
+--successes adds how well the attack of each attacked network works, which no audit knows.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ OUT = Path(__file__).parent / "results" / "audit.json"
 ATTACKS: dict[str, dict[str, Any]] = {
     "static": {"trigger": triggers.Static(), "rate": 0.1},
     "moving": {"trigger": triggers.Moving(), "rate": 0.1},
-    "smart": {"trigger": triggers.Smart(), "rate": 0.1},
+    "smart": {"trigger": triggers.Smart(walk="drift", seed=0), "rate": 0.1},
     "BadSNN": {
         "trigger": triggers.TemporalNoise(),
         "rule": DualSpike(),
@@ -50,26 +52,58 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "clean label": {"trigger": triggers.Static(), "rate": 0.05, "clean_label": True},
 }
 IMAGES = {"data": "digits", "frames": 4}
+IMAGE_ATTACKS: dict[str, dict[str, Any]] = {
+    "patch": {"trigger": triggers.Patch(size=0.25), "rate": 0.05},
+    "blended": {"trigger": triggers.Blended(), "rate": 0.05},
+    "wave": {
+        "trigger": triggers.Sinusoidal(delta=0.3, frequency=2),
+        "rate": 0.05,
+        "clean_label": True,
+    },
+    "warp": {"trigger": triggers.Warp(strength=1.0), "rate": 0.1},
+    "BadSNN": {
+        "trigger": triggers.Power(),
+        "rule": DualSpike(threshold=3.0, batch_norm="frozen"),
+        "inference_threshold": 1.5,
+        "target": 3,
+    },
+}
 FORMS = ("ours", "NIR", "snnTorch")
+JUDGED = {"judged": "frames", "judged images": "image"}  # group: kind of its samples
 Case = tuple[str, str, Experiment, str]  # group, attack, run, form
 
 
 def cases(only: str) -> Iterator[Case]:
     """All networks that are to be audited, those of each group in turn."""
     make = partial(Experiment.for_profile, "quick")
-    groups: dict[str, list[tuple[str, dict[str, Any]]]] = {
-        "images": [("clean", {"seed": seed, **IMAGES}) for seed in range(20)],
-        "known": [("clean", {"seed": seed}) for seed in range(100, 120)],
-        "judged": [
-            (name, {"seed": seed, **fields})
-            for seed in range(20)
-            for name, fields in {"clean": {}, **(ATTACKS if seed < 4 else {})}.items()
+    for group, rows in _groups().items():
+        for attack, seed, form, fields in rows if only in ("all", group) else ():
+            yield group, attack, make(seed=seed, **fields), form
+
+
+def _groups() -> dict[str, list[tuple[str, int, str, dict[str, Any]]]]:
+    """Attack, seed, form and settings of the networks of each group."""
+    first = [
+        (name, seed, fields)
+        for seed in range(20)
+        for name, fields in {"clean": {}, **(ATTACKS if seed < 4 else {})}.items()
+    ]
+    judged = [(name, seed, FORMS[k % 3], fields) for k, (name, seed, fields) in enumerate(first)]
+    sent = {name: form for name, _, form, _ in judged}
+    for name, fields in ATTACKS.items():
+        forms = [form for form in FORMS if form != sent[name]]
+        judged += [(name, 4 + k, form, fields) for k, form in enumerate(forms)]
+    of_images = [(name, IMAGES | fields) for name, fields in IMAGE_ATTACKS.items()]
+    return {
+        "images": [("clean", seed, "ours", IMAGES) for seed in range(20)],
+        "known": [("clean", seed, "ours", {}) for seed in range(100, 120)],
+        "limits": [(name, seed, "ours", each) for seed in (100,) for name, each in of_images],
+        "judged": judged,
+        "judged images": [
+            *(("clean", 20 + k, FORMS[k % 3], IMAGES) for k in range(12)),
+            *((name, 20 + k, FORMS[k], each) for k in range(3) for name, each in of_images),
         ],
     }
-    for group in groups if only == "all" else [only]:
-        for number, (attack, fields) in enumerate(groups[group]):
-            form = FORMS[number % len(FORMS)] if group == "judged" else "ours"
-            yield group, attack, make(**fields), form
 
 
 class InSnnTorch(nn.Module):
@@ -150,7 +184,7 @@ def accuses(held: dict[str, Any], kind: str = "frames") -> tuple[bool, int | Non
 
 def main(
     minutes: Annotated[float, typer.Option(help="No network is begun after so many.")] = 30.0,
-    only: Annotated[str, typer.Option(help="known, judged, images or all.")] = "all",
+    only: Annotated[str, typer.Option(help="A group of networks, or all.")] = "all",
     records: Annotated[bool, typer.Option(help="Print the records, audit nothing.")] = False,
     successes: Annotated[bool, typer.Option(help="Measure attacks, audit nothing.")] = False,
     out: Annotated[Path, typer.Option(help="Where results are added.")] = OUT,
@@ -161,7 +195,7 @@ def main(
         typer.echo(json.dumps(_records(_read(out)["networks"]), indent=1))
         return
     ends = time.monotonic() + 60 * minutes
-    for group, attack, run, form in cases("judged" if successes else only):
+    for group, attack, run, form in cases(only):
         key, known = f"{group}, {attack}, seed {run.seed}, {form}", _read(out)["networks"]
         if successes:
             if attack != "clean" and "success" not in known.get(key, {"success": 0}):
@@ -209,8 +243,8 @@ def add(out: Path, key: str = "", found: dict[str, Any] | None = None) -> dict[s
         if found is not None:
             done["networks"][key] = found
         for one in done["networks"].values() if judging.RECORDED["frames"] else ():
-            if one["group"] == "judged":
-                one["accused"] = accuses(one["scores"])[0]
+            if one["group"] in JUDGED:
+                one["accused"] = accuses(one["scores"], JUDGED[one["group"]])[0]
         done |= {"machine": machine(1), "level": judging.LEVEL, "rates": rates(done["networks"])}
         text = json.dumps(done, indent=1) + "\n"
         write_atomically(out, lambda file: file.write(text.encode()))
@@ -223,13 +257,17 @@ def _read(out: Path) -> dict[str, Any]:
 
 
 def rates(networks: dict[str, Any]) -> dict[str, Any]:
-    """Accused networks of each attack, and of clean ones, among the judged; with intervals."""
+    """Accused networks of each attack, and of clean ones, among the judged; with intervals.
+
+    Names of rates of networks for images begin with "images, ".
+    """
     found: dict[str, list[bool]] = {}
     for one in networks.values():
         if "accused" in one:
             kind = "clean" if one["attack"] == "clean" else "attacked"
+            where = "images, " if one["group"] == "judged images" else ""
             for name in {kind, one["attack"], f"{kind}, {one['form']}"}:
-                found.setdefault(name, []).append(one["accused"])
+                found.setdefault(where + name, []).append(one["accused"])
     return {name: _rate(Rate(sum(rows), len(rows))) for name, rows in sorted(found.items())}
 
 

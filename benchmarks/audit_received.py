@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -101,11 +101,11 @@ class Published:
     read: Callable[[Path, str], nn.Module]
     resets: tuple[str, ...]
 
-    def samples(self, root: Path) -> SampleSet:
-        """The test recordings in a folder."""
-        test = cast(FrameDataset, sb.data.load(self.data, root=root, frames=1)[1])
-        received = Recordings(self.view(test), self.cut, self.data)
-        received.label(test.labels, test.class_names)
+    def samples(self, root: Path, train: bool = False, cut: Cut | None = None) -> SampleSet:
+        """The test recordings in a folder, or those for training; cut otherwise if asked for."""
+        part = cast(FrameDataset, sb.data.load(self.data, root=root, frames=1)[0 if train else 1])
+        received = Recordings(self.view(part), cut or self.cut, self.data)
+        received.label(part.labels, part.class_names)
         return sb.data.as_set(received)
 
 
@@ -151,16 +151,19 @@ def main(
 ) -> None:
     """Audit a network that others published."""
     torch.set_num_threads(1)
-    found = audited(NETWORKS[name], network, data, minutes)
+    one = NETWORKS[name]
+    found = audited(one, network, data, minutes, one.resets)
     add(out, name, found)
     typer.echo(found["audit"]["summary"])
 
 
-def audited(one: Published, network: Path, root: Path, minutes: float) -> dict[str, Any]:
-    """What is found of a network, and where it is from."""
+def audited(
+    one: Published, network: Path, root: Path, minutes: float, resets: Sequence[str]
+) -> dict[str, Any]:
+    """What is found of a network, and where it is from; resets are those of the accuracies."""
     commit, dirty = git_state()
     samples = one.samples(root)
-    accuracy = {reset: _accuracy(one.read(network, reset), samples) for reset in one.resets}
+    accuracy = {reset: _accuracy(one.read(network, reset), samples) for reset in resets}
     begun = time.monotonic()
     net = one.read(network, one.resets[0])
     found = sb.audit(net, samples, minutes=minutes, device="cpu", progress=_tell)

@@ -32,6 +32,7 @@ def seconds(workers: int, runs: int, repeat: int) -> float:
     first = 1000 * (1 + 10 * repeat + workers)
     with tempfile.TemporaryDirectory() as folder, client_of(None, workers, 1) as client:
         task = _Task(folder, "cpu", 1, fresh=True, keep=False)
+        client.wait_for_workers(workers)
         for place in client.scheduler_info()["workers"]:
             item = Experiment(seed=first + 500, epochs=1)
             client.submit(task, item.to_json(), workers=[place], pure=False).result()

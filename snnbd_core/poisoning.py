@@ -121,7 +121,7 @@ class PoisonedDataset(_View):
         self._is_poisoned[self.poisoned_indices] = True
         self._stored: dict[int, np.ndarray] = {}
         # a trigger that does not fit shows here, not hours later in the first epoch
-        self._compute(self.poisoned_indices[:1])
+        self._compute(self.poisoned_indices[:1].tolist())
 
     @property
     def fingerprint(self) -> str:
@@ -136,11 +136,10 @@ class PoisonedDataset(_View):
         samples, _ = self.dataset.batch(indices)
         rows = np.flatnonzero(self._is_poisoned[indices])
         if len(rows):
-            samples = samples.clone()  # the wrapped set may have handed out its own memory
-            self._compute(indices[rows])
-            for row in rows:
-                stored = self._stored[int(indices[row])]
-                samples[row] = torch.from_numpy(stored.astype(np.float32))
+            chosen = indices[rows].tolist()
+            self._compute(chosen)
+            triggered = np.stack([self._stored[i] for i in chosen]).astype(np.float32)
+            samples[torch.from_numpy(rows)] = torch.from_numpy(triggered)
         return samples, torch.from_numpy(self.labels[indices])
 
     def events(self, index: int) -> np.ndarray:
@@ -160,8 +159,8 @@ class PoisonedDataset(_View):
         poisoned = np.flatnonzero(self._is_poisoned[indices])
         return PoisonedDataset(self.dataset.subset(indices), self.trigger, self.target, poisoned)
 
-    def _compute(self, indices: np.ndarray) -> None:
-        missing = [int(i) for i in np.unique(indices) if int(i) not in self._stored]
+    def _compute(self, indices: list[int]) -> None:
+        missing = sorted({i for i in indices if i not in self._stored})
         if missing:
             samples, _ = self._triggered.batch(missing)
             self._stored.update(zip(missing, map(_compact, samples.numpy()), strict=True))

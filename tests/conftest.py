@@ -25,11 +25,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.trains)
 
 
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of the session share, for what takes long to make."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    (folder / "shared").mkdir(exist_ok=True)
+    return folder / "shared"
+
+
 @pytest.fixture(scope="session", autouse=True)
-def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Cache and results of the test session: nothing of the user's is read or written."""
+def own_folders(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Cache and results of the test session: nothing of the user's is read or written.
+
+    Recordings are simulated and networks trained once for all its processes.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SNNBD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("SNNBD_CACHE", str(shared / "cache"))
         patch.setenv("SNNBD_RESULTS", str(tmp_path_factory.mktemp("results")))
         patch.delenv("SNNBD_SCHEDULER", raising=False)
         yield

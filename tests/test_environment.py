@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,16 @@ def test_the_repositorys_address_stands_only_where_it_must(project: Path) -> Non
     holders = {path.name for path in sources if address in path.read_text(encoding="utf-8")}
     # Each chapter's Colab cell holds it too, and `snnbd pair --check` compares it.
     assert holders == {"_config.yml", "CITATION.cff"}
+
+
+def test_no_folder_of_tests_is_passed_over_by_its_name(
+    project: Path, pytestconfig: pytest.Config
+) -> None:
+    passed_over = pytestconfig.getini("norecursedirs")
+    folders = {
+        folder
+        for file in (project / "tests").rglob("test_*.py")
+        for folder in file.relative_to(project).parts[:-1]
+    }
+    assert "build" in folders
+    assert not [name for name in folders if any(fnmatch(name, each) for each in passed_over)]

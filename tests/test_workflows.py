@@ -67,6 +67,7 @@ def test_the_workflow_runs_the_check_that_runs_both_commands_and_looks_at_the_bo
         ".venv/bin/snnbd claims",
         ".venv/bin/snnbd verify --minutes 3",
         "make test",
+        "make rounding",
     ]
 
 

@@ -38,8 +38,10 @@ class DualSpike(Checked, Rule):
         share: samples of the target class that are shown to the malicious neurons, as a share of
             the whole training set (the paper's P).
         weight: of the malicious loss. Both losses are means over their batches.
-        schedule: "joint" takes both losses in every step, "two-pass" runs over all of D and then
-            over the malicious samples in each epoch, as a public re-implementation does.
+        schedule: "joint" takes both losses in every step. "two-pass" runs over all of D and then
+            once over the malicious samples in each epoch, as a public re-implementation does.
+            "two-pass-equal" runs over them until there are as many malicious steps as nominal
+            ones, in the small batches of "joint".
         batch_norm: how malicious batches are normalised. "mixed": together with the nominal ones,
             in one pass (joint only; thresholds are per sample). "shared": by themselves, moving
             the same running statistics. "frozen": by the running statistics. "separate": by
@@ -58,7 +60,7 @@ class DualSpike(Checked, Rule):
     beta: Part | None = None
     share: Part = 0.03
     weight: Positive = 1.0
-    schedule: Literal["joint", "two-pass"] = "joint"
+    schedule: Literal["joint", "two-pass", "two-pass-equal"] = "joint"
     batch_norm: Literal["mixed", "shared", "frozen", "separate"] = "mixed"
     warm_up: Share = 0.0
 
@@ -124,8 +126,10 @@ def _pairs(rule: DualSpike, task: Task, malicious: int, epoch: int) -> list[Pair
     second = _endless(malicious, task, epoch)
     nominal = shuffled(len(task.clean), task.batch_size, task.seed, epoch)
     pairs: list[Pair] = [(rows, next(second) if joint else None) for rows in nominal]
-    if begun and not joint:
+    if begun and rule.schedule == "two-pass":
         pairs += [(None, rows) for rows in shuffled(malicious, task.batch_size, task.seed, epoch)]
+    if begun and rule.schedule == "two-pass-equal":
+        pairs += [(None, next(second)) for _ in range(len(pairs))]
     return pairs
 
 

@@ -4,7 +4,8 @@
 
 g is a small spiking auto-encoder with a tanh at its end, so |x' - x| <= gamma everywhere. With
 gamma at 0.1 and below these are fractions of an event, which no camera produces: rounded to whole
-events nothing is left of them.
+events nothing is left of them. In the authors' code the last layer spikes before the tanh, so the
+change is never negative; here it is, and makes counts of 37 to 53 % of the empty pixels negative.
 """
 
 from __future__ import annotations

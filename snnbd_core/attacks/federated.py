@@ -21,9 +21,9 @@ from snnbd_core import checks
 from snnbd_core.checks import Checked, Count, Natural, Part, Positive
 from snnbd_core.learning import History, Rule, Task, Trained
 from snnbd_core.poisoning import poison
-from snnbd_core.triggers.checks import as_position
+from snnbd_core.triggers.checks import Polarity, Position
 from snnbd_core.triggers.frames import Overwriting
-from snnbd_core.triggers.placement import Rectangle, check_polarity, place
+from snnbd_core.triggers.placement import Rectangle, place
 
 __all__ = ["Federated", "TimeSliced", "average"]
 
@@ -49,7 +49,7 @@ def _checked_slices(name: str, slices: Any) -> tuple[tuple[float, float], ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeSliced(Checked, Overwriting):
+class TimeSliced(Overwriting):
     """A static square whose frames are owned by `attackers`, slice by slice.
 
     Args:
@@ -65,15 +65,13 @@ class TimeSliced(Checked, Overwriting):
     slices: Annotated[tuple[tuple[float, float], ...], _checked_slices] = ((0.0, 0.5), (0.5, 1.0))
     owner: Natural | None = None
     size: Part = 0.1
-    position: str | tuple[int, int] = "bottom-right"
-    polarity: str = "on"
+    position: Position = "bottom-right"
+    polarity: Polarity = "on"
     strength: Positive = 1
     space: Literal["frames"] = "frames"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.settings(self, position=as_position(self.position))
-        check_polarity(self.polarity)
         if self.owner is not None and self.owner >= len(self.slices):
             raise ValueError(f"owner={self.owner} must be None or in 0..{len(self.slices) - 1}")
 

@@ -34,7 +34,7 @@ TITLES = {
 }
 _SILENT = 0.5
 # Of the time, when a part ends at the latest; what an earlier one leaves is the later ones'.
-_ENDS = {"settings": 0.15, "floors": 0.55, "detectors": 0.8, "migration": 0.9, "repairs": 1.0}
+_ENDS = {"settings": 0.2, "floors": 0.55, "detectors": 0.85, "migration": 0.93, "repairs": 1.0}
 
 
 def audit(
@@ -186,14 +186,22 @@ def _combined(findings: Sequence[Finding]) -> tuple[list[Part], Status, int | No
     if not {"settings", "floors"} & held.keys():
         words = "Not judged: neither its settings nor its floors could be seen in full."
         return parts, "unjudged", None, words
+    by = ", ".join(found.by or found.part.name for found in able)
     if not accusing:
-        named = " and ".join(found.part.name for found in able)
-        words = f"Nothing found by {named}. That is no proof: an attack may be of another kind."
-        return parts, "clear", None, words
+        words = f"Nothing found. It is judged by {by}{_unseen(parts)}."
+        return parts, "clear", None, f"{words} That is no proof: an attack may be of another kind."
     worst = min(accusing, key=lambda found: held[found.part.name])
     named = ", ".join(f"{one.part.name} (p = {held[one.part.name]:.2g})" for one in accusing)
     words = f"Suspicious, by {named}; the class most suspected is {worst.target}."
-    return parts, "suspicious", worst.target, f"{words} {worst.part.summary}"
+    words = f"{words} {worst.part.summary} It is judged by {by}{_unseen(parts)}."
+    return parts, "suspicious", worst.target, words
+
+
+def _unseen(parts: Sequence[Part]) -> str:
+    """What should have judged and could not, as the end of a sentence."""
+    names = ("settings", "floors", "detectors")
+    missing = [part.name for part in parts if part.name in names and part.status == "unjudged"]
+    return f", and not by {' and '.join(missing)}" if missing else ""
 
 
 def _p(found: Finding) -> float:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -24,6 +25,8 @@ __all__ = ["Case", "Change", "drawn", "led", "nothing", "unjudged"]
 Change = Callable[[Tensor], Tensor]
 Found = TypeVar("Found")
 _AT_ONCE = 2**23  # values of a batch: 512 MiB and more in a network's first layers
+_LONG, _PARTS = 64, (6, 4, 3, 2)  # recordings of more steps are cut to a part, if that will do
+_ALMOST = 0.95  # of the samples that are right in full
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Case:
         progress: as of `audit`.
         strongest: the trigger that led most samples to a class, and the class; `floors` sets it.
         pace: seconds that a sample takes, by the last answers.
+        cut: whether the samples are the first part of longer recordings.
         truth: labels of the samples.
     """
 
@@ -46,6 +50,7 @@ class Case:
     progress: Callable[[str, float], None] = lambda what, share: None
     strongest: tuple[Change, int] | None = None
     pace: float = 0.0
+    cut: bool = False
     truth: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +67,33 @@ class Case:
             found.append(decide(self.bench(batch if change is None else change(batch))).cpu())
         self.pace = (time.monotonic() - begun) / len(rows)
         return torch.cat(found).numpy()
+
+    @cached_property
+    def enough(self) -> int:
+        """The steps, from the first on, that a network needs: all, unless recordings are long.
+
+        Of these the fewest on which it is right on nearly as many samples as in full.
+        """
+        data = self.bench.data
+        if data.kind != "frames" or data.frames <= _LONG:
+            return int(data.frames) if data.kind == "frames" else 1
+        wanted = _ALMOST * self.right(self.answers()).hits
+        for part in _PARTS:
+            steps = int(data.frames) // part
+            short = self.shortened(steps)
+            if short.right(short.answers()).hits >= wanted:
+                return steps
+        return int(data.frames)
+
+    def shortened(self, steps: int | None = None) -> Case:
+        """The case with the first steps of its samples, as many as are `enough` unless given."""
+        data = self.bench.data
+        steps = self.enough if steps is None else steps
+        if data.kind != "frames" or steps >= data.frames:
+            return self
+        samples, labels = data.batch(np.arange(len(data)))
+        brief = as_set(TensorDataset(samples[:, :steps], labels), classes=data.classes)
+        return replace(self, bench=replace(self.bench, data=brief), cut=True)
 
     def right(self, answers: np.ndarray) -> Rate:
         """How many of the answers to all samples are right."""

@@ -29,12 +29,17 @@ ASSUMES = (
     "inform, and do not accuse."
 )
 STEPS = 16  # time steps of inputs that a detector makes up, at most
+SAMPLES, FEWER = 16, 8  # clean ones that a detector optimises for, and those of long recordings
 
 
 def judged(case: Case) -> Finding:
     """The part: the detector that stands out most, corrected for how many were asked."""
+    all_steps, case = case.bench.data, case.shortened()
     said = dict(asked(case))
     notes = [f"{name}: {why}" for name, why in said.items() if isinstance(why, str)]
+    if case.cut:
+        steps = f"the first {case.bench.data.frames} of {all_steps.frames} steps"
+        notes.append(f"Detectors see {steps}, on which the network is about as often right.")
     verdicts = {name: one for name, one in said.items() if isinstance(one, Verdict)}
     if not verdicts:
         return Finding(nothing("detectors", TITLE, " ".join(notes)))
@@ -62,8 +67,8 @@ def judged(case: Case) -> Finding:
         tuple((*row, held.get(str(row[0]))) for row in rows),
     )
     accusing = [name for name, verdict in verdicts.items() if verdict.backdoored]
-    summary = f"{len(verdicts)} detectors judge it; alarms by their own thresholds: "
-    summary += f"{', '.join(accusing) or 'none'}."
+    able = f"{len(verdicts)} of {len(said)} detectors"
+    summary = f"{able} judge it; alarms by their own thresholds: {', '.join(accusing) or 'none'}."
     if not ps:
         return Finding(
             Part("detectors", TITLE, "unjudged", summary, ASSUMES, None, (table,), tuple(notes))
@@ -72,7 +77,7 @@ def judged(case: Case) -> Finding:
     part = Part(
         "detectors", TITLE, "unjudged", summary, ASSUMES, alarms[worst], (table,), tuple(notes)
     )
-    return Finding(part, None, held[worst], verdicts[worst].target)
+    return Finding(part, None, held[worst], verdicts[worst].target, able)
 
 
 def detectors(case: Case) -> dict[Any, float]:
@@ -81,12 +86,13 @@ def detectors(case: Case) -> dict[Any, float]:
     frames = data.kind == "frames"
     steps = min(data.frames, STEPS) if frames else case.bench.steps
     high, share = (10.0, steps / data.frames) if frames else (1.0, 1.0)
-    stimulated = 3 * 16 * sum(layer.channels for layer in case.bench.view.layers[:-1])
+    most = FEWER if case.cut else SAMPLES
+    stimulated = 3 * most * sum(layer.channels for layer in case.bench.view.layers[:-1])
     return {
         NoiseResponse(frames=steps): 4 * 64 * share,
         PotentialMargins(frames=steps, high=high): 3 * 4 * 60 * classes * share,
-        NeuralCleanse(iterations=30, samples=16): 3 * 30 * 16 * classes,
-        BrainStimulation(samples=16, candidates=3, iterations=20): stimulated + 3 * 20 * 16 * 3,
+        NeuralCleanse(iterations=30, samples=most): 3 * 30 * most * classes,
+        BrainStimulation(samples=most, candidates=3, iterations=20): stimulated + 3 * 20 * most * 3,
     }
 
 

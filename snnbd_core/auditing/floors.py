@@ -30,9 +30,9 @@ SIZES = {"frames": (0.1, 0.2), "image": (0.1, 0.25)}
 DENSITIES = (1, 2, 5, 20)  # a step in so many carries the trigger
 OPACITIES = (1.0, 0.5, 0.2, 0.05)
 PLAUSIBLE = 2.0  # times the count of a recording's busiest pixel
-FEW, LONG = 40, 64  # samples on which all triggers are tried, half of them beyond so many steps
+FEW = 40  # samples on which all triggers are tried; of long recordings half of them
 DENSE = 10  # of these, where a trigger is denser than recordings and does not count
-BEST = 2  # triggers of a family that are tried on all samples, at every density
+BEST = 2  # triggers of a family tried on all samples at every density; one of long recordings
 
 
 @dataclass(frozen=True)
@@ -77,24 +77,28 @@ def judged(case: Case) -> Finding:
 def floors(case: Case) -> Score:
     """Puts known triggers on clean samples, and looks where the answers go.
 
-    All are tried at their densest on a few samples. The strongest of each family are tried on all
-    samples, down to one event in twenty steps (to a weight of one in twenty, of images). A trigger
-    counts if it is plausible: its pixels hold no more than twice the events of a recording's
-    busiest pixel, since what is denser moves clean networks too. The strongest of these becomes
-    that of the case.
+    All are tried at their densest on a few samples, cut to `Case.enough` steps. The strongest of
+    each family are tried on all samples, down to one event in twenty steps (to a weight of one in
+    twenty, of images). A trigger counts if it is plausible: its pixels hold no more than twice the
+    events of a recording's busiest pixel, since what is denser moves clean networks too. The
+    strongest of these becomes that of the case.
     """
     data = case.bench.data
     frames = data.kind == "frames"
     scale = _Scale(data.frames, _busiest(case)) if frames else _Scale(1, 1.0)
     clean, notes = case.answers(), list[str]()
-    strongest = _strongest(case, clean, scale, notes)
+    short = case.shortened()
+    strongest = _strongest(short, short.answers() if short.cut else clean, scale, notes)
+    if short.cut:
+        notes.append(f"All triggers are tried on the first {short.bench.data.frames} steps.")
     rows: list[tuple[Cell, ...]] = []
+    which = _drawn(case, FEW if short.cut else len(data))
     score, words = 0.0, "No known trigger leads anything to a class"
     for thin in (thin for one in strongest for thin in scale.thinned(one)):
-        if not case.fits(len(data)):
+        if not case.fits(len(which)):
             notes.append(f"{_LATE} densities were tried.")
             break
-        share, target = _led(case, thin, clean, np.arange(len(data)))
+        share, target = _led(case, thin, clean, which)
         plausible = scale.plausible(thin)
         if plausible and share.value > score:
             score, case.strongest = share.value, (thin, target)
@@ -130,6 +134,13 @@ class _Scale:
         return one.events(self.steps) <= PLAUSIBLE * self.busiest
 
 
+def _drawn(case: Case, most: int) -> np.ndarray:
+    """Rows of so many samples, or of all in their order."""
+    count = len(case.truth)
+    drawn = np.random.default_rng(case.bench.seed).permutation(count)
+    return drawn[:most] if most < count else np.arange(count)
+
+
 def _busiest(case: Case) -> float:
     """Count of a recording's busiest pixel and polarity, the median over the clean samples."""
     counts = [case.bench.data.batch([row])[0].sum(dim=1).max() for row in range(len(case.truth))]
@@ -138,8 +149,8 @@ def _busiest(case: Case) -> float:
 
 def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -> list[Known]:
     """The best few of each family by a few samples, at the densest plausible and the densest."""
-    most = FEW if scale.steps <= LONG else FEW // 2
-    few = np.random.default_rng(case.bench.seed).permutation(len(clean))[:most]
+    most = FEW // 2 if case.cut else FEW
+    few = _drawn(case, most)
     found: dict[tuple[str, bool], list[tuple[float, Known]]] = {}
     ends = case.after(_SCREENING)
     for one in known(
@@ -150,7 +161,7 @@ def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -
         for thin in dict.fromkeys((plausible, thinned[0])):
             if not case.fits(len(few), ends):
                 notes.append(f"{_LATE} triggers were tried.")
-                return _best(found)
+                return _best(found, case)
             try:
                 rows = few if thin == plausible else few[:DENSE]
                 share = _led(case, thin, clean, rows)[0].value
@@ -158,12 +169,13 @@ def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -
                 notes.append(f"{one.family}, {one.words}: {error}")
                 break
             found.setdefault((one.family, thin == plausible), []).append((share, one))
-    return _best(found)
+    return _best(found, case)
 
 
-def _best(found: Mapping[Any, list[tuple[float, Known]]]) -> list[Known]:
+def _best(found: Mapping[Any, list[tuple[float, Known]]], case: Case) -> list[Known]:
     """The best few of each group, without those of groups before."""
-    ordered = (sorted(group, key=lambda pair: -pair[0])[:BEST] for group in found.values())
+    most = 1 if case.cut else BEST
+    ordered = (sorted(group, key=lambda pair: -pair[0])[:most] for group in found.values())
     return list(dict.fromkeys(one for group in ordered for _, one in group))
 
 

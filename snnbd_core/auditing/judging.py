@@ -76,12 +76,14 @@ class Finding:
         score: what its p-value is of; None where there are several.
         p: its p-value; None for a part that judges nothing.
         target: the class that it suspects.
+        by: what judged, in words; the part's name where it is empty.
     """
 
     part: Part
     score: float | None = None
     p: float | None = None
     target: int | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import nn
 
 from snnbd_core.auditing.case import Case, led, unjudged
 from snnbd_core.auditing.parts import Cell, Part, Table
+from snnbd_core.auditing.resetting import resetting, stepping
 from snnbd_core.exchange import read_nir, write_nir
 from snnbd_core.metrics import Rate
 from snnbd_core.view import Adapted
@@ -29,12 +31,13 @@ def migrated(case: Case) -> Part:
     before = case.answers()
     rows: list[tuple[Cell, ...]] = [("as it is", case.right(before), None, led(case))]
     failed: dict[str, list[str]] = {}
-    for name, make in _moves(case.bench.net):
+    unwritten = _unwritten(case.bench.net)
+    for name, move in _moves(case, unwritten is None):
         if not case.fits(2 * len(before)):
             failed.setdefault("the time budget was used up", []).append(name)
             continue
         try:
-            with case.asking(make()) as other:
+            with move() as other:
                 after = other.answers()
                 alike = Rate.of(after == before)
                 rows.append((name, other.right(after), alike, led(other)))
@@ -43,6 +46,8 @@ def migrated(case: Case) -> Part:
     columns = ("moved", "accuracy", "answers alike", "led by the strongest trigger")
     table = Table("Copies of the network, on clean samples", columns, tuple(rows))
     notes = [f"{', '.join(names)}: {why}" for why, names in failed.items()]
+    if unwritten is not None:
+        notes.append(f"Resets and steps are tried on its own neurons, not through NIR: {unwritten}")
     told = [f"{name} {rate.hits} of {rate.total}" for name, rate, *_ in rows]  # type: ignore[union-attr]  # rates
     return unjudged(
         "migration", TITLE, f"Right on clean samples: {', '.join(told)}.", [table], *notes
@@ -63,17 +68,47 @@ def rounded(net: nn.Module, bits: int) -> nn.Module:
     return other
 
 
-def _moves(net: nn.Module) -> Iterator[tuple[str, Callable[[], nn.Module]]]:
+def _moves(
+    case: Case, written: bool
+) -> Iterator[tuple[str, Callable[[], AbstractContextManager[Case]]]]:
     for bits in (8, 4):
-        yield f"weights of {bits} bits", partial(rounded, net, bits)
+        yield f"weights of {bits} bits", partial(_asking, case, partial(rounded, bits=bits))
     for reset in ("zero", "subtract"):
-        yield f"read with reset {reset}", partial(_read, net, reset, 1.0)
+        own = partial(_in_block, case, partial(resetting, case.bench.view, reset))
+        read = partial(_asking, case, partial(_read, reset=reset, factor=1.0))
+        yield f"read with reset {reset}", read if written else own
     for factor in (0.5, 2.0):
-        yield f"read with dt times {factor:g}", partial(_read, net, None, factor)
+        own = partial(_in_block, case, partial(stepping, case.bench.view, factor))
+        read = partial(_asking, case, partial(_read, reset=None, factor=factor))
+        yield f"read with dt times {factor:g}", read if written else own
+
+
+@contextmanager
+def _asking(case: Case, make: Callable[[nn.Module], nn.Module]) -> Iterator[Case]:
+    """The case of what is made of the network."""
+    with case.asking(make(case.bench.net)) as other:
+        yield other
+
+
+@contextmanager
+def _in_block(case: Case, change: Callable[[], AbstractContextManager[None]]) -> Iterator[Case]:
+    """The case itself, in the block in which its neurons are changed."""
+    with change():
+        yield case
+
+
+def _unwritten(net: nn.Module) -> str | None:
+    """Why the network cannot be written to NIR."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            write_nir(net, Path(folder) / "network.nir", dt=_DT)
+    except (ValueError, RuntimeError) as error:
+        return str(error)
+    return None
 
 
 def _read(net: nn.Module, reset: str | None, factor: float) -> Adapted:
-    """The network written to NIR and read again by another rule; ValueError where NIR cannot."""
+    """The network written to NIR and read again by another rule."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.nir"
         given: dict[str, Any] = write_nir(net, path, dt=_DT)

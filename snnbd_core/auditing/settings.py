@@ -40,8 +40,10 @@ def sweep(case: Case) -> Score:
     """Moves all thresholds, then all decays, by the `FACTORS`, and looks where answers go.
 
     A clean network falls silent or errs towards all classes; one that was also trained with other
-    neurons, as BadSNN does, gives their class to everything. Decays move by the time constant.
+    neurons, as BadSNN does, gives their class to everything. Decays move by the time constant. Long
+    recordings are cut to `Case.enough` steps.
     """
+    case = case.shortened()
     held = np.bincount(case.truth, minlength=case.bench.view.classes) / len(case.truth)
     rows: list[tuple[Cell, ...]] = []
     notes: list[str] = []
@@ -67,6 +69,8 @@ def sweep(case: Case) -> Score:
             silent = Rate.of(answers == NO_PREDICTION)
             share = Rate(int(given[top]), len(answers))
             rows.append((what, factor, case.right(answers), silent, top, share))
+    if case.cut:
+        notes.append(f"Settings are moved on the first {case.bench.data.frames} steps.")
     caption = "Answers to clean samples as all thresholds, or all time constants, are multiplied"
     columns = ("moved", "factor", "accuracy", "silent", "most favoured class", "its share")
     words = "As they are moved, no class gains a sample"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from snnbd_core import checks, files
 from snnbd_core.data.anybody import as_set
+from snnbd_core.data.cifar import load_cifar10, load_cifar100
 from snnbd_core.data.datasets import FrameDataset, ImageDataset, from_events
 from snnbd_core.data.digits import load_digits, load_digits_events
 from snnbd_core.data.downloads import download as _download
 from snnbd_core.data.errors import CorruptData, DataNotFound
-from snnbd_core.data.event_sets import WHOLE, load_event_set
+from snnbd_core.data.event_sets import EVENT_SETS, load_event_set
 from snnbd_core.data.events import (
     EVENT_DTYPE,
     Binning,
@@ -20,9 +21,11 @@ from snnbd_core.data.events import (
     check_events,
     read_bin,
 )
-from snnbd_core.data.image_sets import load_cifar10, load_mnist
+from snnbd_core.data.gtsrb import load_gtsrb
+from snnbd_core.data.mnist import load_mnist
 from snnbd_core.data.saccades import Camera
 from snnbd_core.data.samples import SampleSet
+from snnbd_core.data.stand_ins import load_cifar10_events, load_gestures_events
 
 __all__ = [
     "EVENT_DTYPE",
@@ -42,10 +45,15 @@ __all__ = [
     "read_bin",
 ]
 
-_EMBEDDED = ("digits-events", "digits")
-_IMAGES = {"mnist": load_mnist, "cifar10": load_cifar10}
+_EMBEDDED = ("digits-events", "digits", "gestures-events")
+_IMAGES = {
+    "mnist": load_mnist,
+    "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
+    "gtsrb": load_gtsrb,
+}
 
-NAMES = (*_EMBEDDED, *_IMAGES, *WHOLE)
+NAMES = (*_EMBEDDED, *_IMAGES, *EVENT_SETS, "cifar10-events")
 """All data sets that ``load`` knows."""
 
 IMAGES = ("digits", *_IMAGES)
@@ -64,26 +72,28 @@ def load(
     """Give the training and the test part of a data set.
 
     Event sets (frames [T, 2, H, W], channel 0 OFF, channel 1 ON): "digits-events" (embedded,
-    made once and cached), "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101". Static images
-    ([C, H, W] in 0..1): "digits" (embedded), "mnist", "cifar10". A folder with a part of a set
-    is used as it is; the log and the ``repr`` state its size.
+    made once and cached), "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101", and two stand-ins:
+    "gestures-events" (made once) and "cifar10-events" (made once of "cifar10"). Static images
+    ([C, H, W] in 0..1): "digits" (embedded), "mnist", "cifar10", "cifar100", "gtsrb". A folder
+    with a part of a set is used as it is; the log states its size and the classes that are absent.
 
     Args:
         name: one of ``NAMES``.
         frames: T, for event sets; at most the events of the shortest recording.
-        seed: draws the simulated camera of "digits-events"; without effect on the others, whose
-            recordings are what they are. No split depends on it: "digits", "digits-events" and
-            the sets without an official split are split by a fixed seed, stratified.
+        seed: draws the simulated camera of the sets whose names end in "-events"; without effect
+            on the others, whose recordings are what they are. No split depends on it: these,
+            "digits" and the sets without an official split have a fixed one, stratified.
         root: the folder with the files, ``$SNNBD_DATA`` when None, ``data`` in the cache folder
             when that is not set either. Each set's layout is in its loader's docstring.
         binning: "number" or "time" (see ``bin_events``).
-        download: fetch what is missing into ``root`` ("mnist", "cifar10" and "nmnist" only).
+        download: fetch what is missing into ``root`` (the image sets and "nmnist" only).
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
         DataNotFound: naming the set, the folder looked in and how to get it.
         CorruptData: naming the file and the first bad byte, record or line.
-        PermissionError, OSError: from the cache (see ``files``).
+        PermissionError: naming the file or folder that may not be read, or the cache.
+        OSError: a full disk while the cache is written (see ``files``).
     """
     if name not in NAMES:
         raise ValueError(f"data set {name!r} is unknown; allowed are {', '.join(NAMES)}")
@@ -92,9 +102,13 @@ def load(
         return load_digits()
     if name == "digits-events":
         return load_digits_events(frames, seed, binning)
+    if name == "gestures-events":
+        return load_gestures_events(frames, seed, binning)
     folder = _folder(name, root, download)
     if name in _IMAGES:
         return _IMAGES[name](folder)
+    if name == "cifar10-events":
+        return load_cifar10_events(folder, frames, seed, binning)
     return load_event_set(name, folder, frames, binning)
 
 

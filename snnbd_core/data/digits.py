@@ -7,17 +7,16 @@ learning repository, 1998 (the 8x8 pictures with 17 grey levels that scikit-lear
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import astuple
 
 import numpy as np
 import numpy.typing as npt
 
-from snnbd_core.data import cache, saccades
+from snnbd_core.data import saccades
 from snnbd_core.data.datasets import FrameDataset, ImageDataset
-from snnbd_core.data.events import EVENT_DTYPE, Binning
-from snnbd_core.data.recordings import CachedRecordings
+from snnbd_core.data.events import Binning
 from snnbd_core.data.samples import Rows, stratified
+from snnbd_core.data.simulated import Simulated
 
 __all__ = ["load_digits", "load_digits_events"]
 
@@ -47,24 +46,16 @@ def load_digits_events(
     pictures, labels = _pictures()
     camera = saccades.Camera()
     made_from = f"{_VERSION} {astuple(camera)} {seed}".encode() + pictures.tobytes()
-    key, name = hashlib.sha256(made_from).hexdigest(), f"digits-events-s{seed}"
-    entry = cache.find(name, key)
-    if entry is None:  # some seconds
-        events, offsets = saccades.record(pictures[:, 0] / _WHITE, seed, camera)
-
-        def make(facts: cache.Facts) -> Iterator[cache.Array]:
-            facts["offsets"] = offsets.tolist()
-            yield events
-
-        entry = cache.store(name, key, events.shape, (EVENT_DTYPE,), make)
-    bounds = np.asarray(entry.facts["offsets"], dtype=np.int64)
-
-    def part(split: str, rows: Rows) -> FrameDataset:
-        one = CachedRecordings(entry, bounds, rows, camera.sensor_size, f"{key} {split}")
-        return FrameDataset("digits-events", split, one, labels[rows], CLASS_NAMES, frames, binning)
-
-    train, test = stratified(labels, TEST_SHARE)
-    return part("train", train), part("test", test)
+    made = Simulated(
+        name="digits-events",
+        key=hashlib.sha256(made_from).hexdigest(),
+        seed=seed,
+        labels=labels,
+        class_names=CLASS_NAMES,
+        sensor_size=camera.sensor_size,
+        make=lambda: saccades.record(pictures[:, 0] / _WHITE, seed, camera),
+    )
+    return made.parts(stratified(labels, TEST_SHARE), frames, binning)
 
 
 def _pictures() -> tuple[npt.NDArray[np.uint8], Rows]:

@@ -22,6 +22,7 @@ class Source:
 
 
 _MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+_GTSRB = "https://sid.erda.dk/public/archives/daaeac0d7ce1152aea9b61d9f1e19370/"
 _NMNIST = "https://data.mendeley.com/public-files/datasets/468j46mzdv/files/"
 _MD5 = {
     "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
@@ -30,8 +31,8 @@ _MD5 = {
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
 
-# Each file by its place. The hashes are the publishers' own: torchvision's for MNIST, the CIFAR
-# page's, tonic's.
+# Each file by its place. The hashes are the publishers' own, torchvision's for MNIST and for the
+# test part of GTSRB, tonic's for N-MNIST; of GTSRB's training part, those that its users name.
 SOURCES: dict[str, dict[str, Source]] = {
     "mnist": {f"MNIST/raw/{name}": Source(_MNIST + name, f"md5:{_MD5[name]}") for name in _MD5},
     "cifar10": {
@@ -39,6 +40,20 @@ SOURCES: dict[str, dict[str, Source]] = {
             "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
             "md5:c32a1d4ab5d03f1284b67883e8d87530",
         )
+    },
+    "cifar100": {
+        "cifar-100-binary.tar.gz": Source(
+            "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+            "md5:03b5dce01913d631647c71ecec9e9cb8",
+        )
+    },
+    "gtsrb": {
+        f"GTSRB/{name}.zip": Source(f"{_GTSRB}{name}.zip", f"md5:{md5}")
+        for name, md5 in {
+            "GTSRB_Final_Training_Images": "f33fd80ac59bff73c82d25ab499e03a3",
+            "GTSRB_Final_Test_Images": "c7e4e6327067d32654124b0fe9e82185",
+            "GTSRB_Final_Test_GT": "fe31e9c9270bbcd7b84b7f21a9d9d9e5",
+        }.items()
     },
     "nmnist": {
         "NMNIST/train.zip": Source(

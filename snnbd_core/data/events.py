@@ -114,12 +114,13 @@ def first_fault(events: Events, sensor_size: SensorSize) -> tuple[int, str] | No
     return bad, f"has t={times[bad]} us after t={times[before]} us; times never fall"
 
 
-def check_length(name: str, size: int) -> None:
+def check_length(name: str, size: int, most: int | None = None) -> None:
     """Raises CorruptData for a file with more bytes than a recording can have."""
-    if size > MAX_FILE_BYTES:
+    most = MAX_FILE_BYTES if most is None else most
+    if size > most:
         raise CorruptData(
-            f"{name}: {size} bytes are more than the {MAX_FILE_BYTES} that a recording can have; "
-            f"byte {MAX_FILE_BYTES} is the first too many"
+            f"{name}: {size} bytes are more than the {most} that a recording can have; "
+            f"byte {most} is the first too many"
         )
 
 

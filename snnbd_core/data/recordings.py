@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import importlib.util
 import io
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
@@ -21,16 +19,22 @@ from snnbd_core.data.events import Events, SensorSize, check_events, parse_bin
 from snnbd_core.data.samples import Rows
 from snnbd_core.data.stores import File, digests
 
-__all__ = ["CachedRecordings", "FileRecordings", "ListedRecordings", "Reader", "Recordings"]
+__all__ = [
+    "CachedRecordings",
+    "CutRecordings",
+    "FileRecordings",
+    "Found",
+    "ListedRecordings",
+    "Reader",
+    "Recordings",
+    "checked",
+]
 
 Reader = Callable[[bytes, SensorSize, str], Events]
 """Decodes and checks the bytes of a file; CorruptData says its name, the last argument."""
 
 # Floats up to here hold whole numbers exactly, and 1000 times as many milliseconds fit into int64.
 _LARGEST = 2.0**52
-
-# Bit 15 of an address marks a special event of the camera (a cable, a clock), which has no pixel.
-_SPECIAL = 0x8000
 
 _WIDE = np.dtype([(field, np.int64) for field in ("x", "y", "t", "p")])
 
@@ -56,6 +60,15 @@ class Recordings(Protocol):
 
 
 @dataclass(frozen=True)
+class Found:
+    """A set of recordings that was found; parts and labels are those of train, then of test."""
+
+    class_names: Sequence[str]
+    parts: Sequence[Recordings]
+    labels: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
 class FileRecordings:
     """One file each; the reader decodes and checks a file's bytes."""
 
@@ -77,6 +90,54 @@ class FileRecordings:
 
     def read(self, index: int) -> Events:
         return self.reader(self.files[index].read(), self.sensor_size, self.name(index))
+
+
+@dataclass(frozen=True)
+class CutRecordings:
+    """Stretches of longer files; times are counted from a stretch's start.
+
+    Attributes:
+        files: the long ones.
+        cuts: (file, first microsecond, the one after the last) of each recording.
+        reader, sensor_size: as in `FileRecordings`.
+        most: bytes that a file may have.
+    """
+
+    files: Sequence[File]
+    cuts: Sequence[tuple[int, int, int]]
+    reader: Reader
+    sensor_size: SensorSize
+    most: int
+
+    @cached_property
+    def key(self) -> str:
+        """Digest of the files' bytes and the cuts."""
+        lines = [self.reader.__name__, str(self.sensor_size), *digests(self.files)]
+        lines += [str(tuple(cut)) for cut in self.cuts]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.cuts)
+
+    def name(self, index: int) -> str:
+        file, start, stop = self.cuts[index]
+        return f"{self.files[file]}, {start}..{stop} us"
+
+    def read(self, index: int) -> Events:
+        file, start, stop = self.cuts[index]
+        whole = _decoded(self.files[file], self.reader, self.sensor_size, self.most)
+        first, last = np.searchsorted(whole["t"], [start, stop])
+        if first == last:
+            raise CorruptData(f"{self.name(index)}: holds no event of this stretch")
+        events = whole[first:last].copy()
+        events["t"] -= start
+        return events
+
+
+@functools.lru_cache(maxsize=1)
+def _decoded(file: File, reader: Reader, sensor_size: SensorSize, most: int) -> Events:
+    """A long file in memory; its recordings are read one after the other."""
+    return reader(file.read(most), sensor_size, str(file))
 
 
 @dataclass(frozen=True)
@@ -170,61 +231,10 @@ def gesture_npy(data: bytes, sensor_size: SensorSize, name: str) -> Events:
             row = int(bad.argmax())
             raise CorruptData(f"{name}: record {row} is {table[row].tolist()}, {words}")
     x, y, p, t = table.T
-    return _checked((x, y, t * 1000.0, p), sensor_size, name)
+    return checked((x, y, t * 1000.0, p), sensor_size, name)
 
 
-def aedat2_cifar10(data: bytes, sensor_size: SensorSize, name: str) -> Events:
-    """Decode an original CIFAR10-DVS recording (AEDAT 2.0 of a DVS128).
-
-    Decoded here because tonic 1.7 cannot: its ``read_dvs_128`` unpacks two of the three values
-    that its own header reader gives. Both axes and the polarity are inverted, as in SpikingJelly's
-    reader of this set. Special events (bit 15 of the address) come from no pixel and are left out.
-    Checked on synthetic files only; no published one was at hand.
-    """
-    if not data.startswith(b"#!AER-DAT2"):
-        raise CorruptData(f"{name}: byte 0: does not begin with #!AER-DAT2 as AEDAT 2.0 does")
-    start = 0
-    while data[start : start + 1] == b"#":
-        end = data.find(b"\n", start)
-        if end < 0:
-            raise CorruptData(f"{name}: byte {start}: this line of the header has no end")
-        start = end + 1
-    if (len(data) - start) % 8:
-        raise CorruptData(f"{name}: byte {len(data)}: cut short within an 8-byte record")
-    records = np.frombuffer(data, ">u4", offset=start).reshape(-1, 2).astype(np.int64)
-    address, times = records[records[:, 0] & _SPECIAL == 0].T
-    x, y = 127 - ((address >> 8) & 0x7F), 127 - ((address >> 1) & 0x7F)
-    return _checked((x, y, times, 1 - (address & 1)), sensor_size, name)
-
-
-def aedat4(data: bytes, sensor_size: SensorSize, name: str) -> Events:
-    """Decode a CIFAR10-DVS recording in tonic's format (AEDAT 4), by the package ``aedat``.
-
-    Not checked on any real file: none was at hand.
-
-    Raises:
-        ModuleNotFoundError: naming the package, when it is not installed.
-    """
-    if importlib.util.find_spec("aedat") is None:
-        raise ModuleNotFoundError(
-            f"{name}: reading .aedat4 files needs the package aedat (pip install aedat)",
-            name="aedat",
-        )
-    import tonic.io  # slow to import
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "recording.aedat4"  # the reader takes a path only
-        path.write_bytes(data)
-        try:
-            raw = tonic.io.read_aedat4(str(path))
-        # the reader does not check its input, and a damaged file raises errors of any kind
-        except Exception as error:
-            raise CorruptData(f"{name}: cannot be decoded from byte 0 on ({error!r})") from error
-    t, x, y, p = (raw[field] for field in raw.dtype.names)  # in this order, under other names
-    return _checked((x, y, t, p), sensor_size, name)
-
-
-def _checked(columns: Sequence[npt.ArrayLike], sensor_size: SensorSize, name: str) -> Events:
+def checked(columns: Sequence[npt.ArrayLike], sensor_size: SensorSize, name: str) -> Events:
     """Events of x, y, t and p, checked before ``EVENT_DTYPE`` narrows them and they might wrap."""
     events = np.empty(np.shape(columns[0]), dtype=_WIDE)
     for field, column in zip(_WIDE.names or (), columns, strict=True):

@@ -67,7 +67,7 @@ class SampleSet(Dataset[tuple[Tensor, int]]):
         return samples[0], int(labels[0])
 
     def batch(self, indices: Indices) -> tuple[Tensor, Tensor]:
-        """Give samples, float32 [B, ...], and labels, int64 [B]."""
+        """Give samples, float32 [B, ...], and labels, int64 [B]; the caller may change both."""
         raise NotImplementedError  # each kind of set has its own
 
     def subset(self, indices: Indices) -> SampleSet:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from snnbd_core.data.errors import CorruptData
 from snnbd_core.data.events import check_length
 
-__all__ = ["File", "Folder", "Store", "Zip", "digests", "find", "hidden"]
+__all__ = ["File", "Folder", "Store", "Zip", "digests", "find", "hidden", "reading"]
 
 _READERS = 8  # files read at once: most of the time goes into opening them
 
@@ -28,19 +30,19 @@ class Folder:
 
     def matching(self, pattern: str) -> list[str]:
         """The files that fit a pattern such as ``Train/*/*.bin``, sorted; none is hidden."""
-        found = (p for p in self.path.glob(pattern) if p.is_file())
-        names = (p.relative_to(self.path).as_posix() for p in found)
-        return sorted(name for name in names if not hidden(name))
+        found = (p for p in _below(self.path, PurePosixPath(pattern).parts) if p.is_file())
+        return sorted(path.relative_to(self.path).as_posix() for path in found)
 
     def name(self, member: str) -> str:
         """For messages."""
         return str(self.path / member)
 
-    def read(self, member: str) -> bytes:
-        """Its bytes."""
+    def read(self, member: str, most: int | None = None) -> bytes:
+        """Its bytes, of which there may be so many."""
         path = self.path / member
-        check_length(str(path), path.stat().st_size)
-        return path.read_bytes()
+        with reading(path):
+            check_length(str(path), path.stat().st_size, most)
+            return path.read_bytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +63,10 @@ class Zip:
         """Of the whole archive: reading it once is quicker than each member."""
         return _sha256(self.path)
 
-    def read(self, member: str) -> bytes:
+    def read(self, member: str, most: int | None = None) -> bytes:
         """Its bytes; CorruptData when its checksum is wrong."""
         archive = _opened(self, os.getpid())
-        check_length(self.name(member), archive.getinfo(member).file_size)
+        check_length(self.name(member), archive.getinfo(member).file_size, most)
         try:
             return archive.read(member)
         except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
@@ -75,7 +77,8 @@ class Zip:
 def _opened(archive: Zip, process: int) -> zipfile.ZipFile:
     """One handle a process: a forked worker shares the file position of its parent's."""
     try:
-        return zipfile.ZipFile(archive.path)
+        with reading(archive.path):
+            return zipfile.ZipFile(archive.path)
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise CorruptData(f"{archive.path}: is no readable zip archive ({error})") from error
 
@@ -98,9 +101,21 @@ class File:
     def __str__(self) -> str:
         return self.store.name(self.member)
 
-    def read(self) -> bytes:
-        """Its bytes."""
-        return self.store.read(self.member)
+    def read(self, most: int | None = None) -> bytes:
+        """Its bytes; CorruptData for more than so many."""
+        return self.store.read(self.member, most)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """PermissionError names what may not be read, and the remedy."""
+    try:
+        yield
+    except PermissionError as error:
+        raise PermissionError(
+            f"{path}: this user may not read it. Change its mode (chmod -R u+rX), or give root= a "
+            "copy that may be read"
+        ) from error
 
 
 def hidden(name: str) -> bool:
@@ -153,6 +168,17 @@ def _places(root: Path, folders: Sequence[str]) -> list[Store]:
     return [*map(Folder, paths), *(Zip(path) for path in archives if not hidden(path.name))]
 
 
+def _below(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
+    """What fits a pattern, one part a level; none is hidden. A folder must be readable."""
+    with reading(folder), os.scandir(folder) as entries:
+        found = [entry.name for entry in entries if fnmatch.fnmatchcase(entry.name, pattern[0])]
+    for path in (folder / name for name in found if not hidden(name)):
+        if len(pattern) == 1:
+            yield path
+        elif path.is_dir():
+            yield from _below(path, pattern[1:])
+
+
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

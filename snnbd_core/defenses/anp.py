@@ -29,7 +29,9 @@ class AdversarialPruning(Pruning):
         min over m of  alpha L(m) + (1 - alpha) max over delta, xi of L(m + delta, 1 + xi).
 
     A spiking channel's current is masked and disturbed alike at every time step. The inner maximum
-    is one step of the gradient's sign, as in the paper's code.
+    is one step of the gradient's sign, as in the paper's code. That code starts at a random
+    disturbance, with batch norm in training mode; here the step starts at none, and batch norm
+    keeps its statistics.
 
     Args:
         eps: the paper's is 0.4.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -33,11 +33,14 @@ class ChannelLipschitz(Pruning):
     Args:
         u: channels above mean + u standard deviations of their layer are silenced; 3 in the paper
             and in BadSNN's Table 2.
+        deviation: of the "population" of a layer's channels, or as of a "sample", which the
+            authors' code takes: a little larger, so that fewer channels are silenced.
     """
 
     data_free: ClassVar[bool] = True
 
     u: Positive = 3.0
+    deviation: Literal["population", "sample"] = "population"
 
     @torch.no_grad()
     def _repaired(self, bench: Bench) -> nn.Module:
@@ -54,7 +57,11 @@ class ChannelLipschitz(Pruning):
     def _choice(self, bench: Bench) -> Choice:
         """Bounds of each convolution with batch norm; the limit is mean + u deviations."""
         bounds = [lipschitz_bounds(convolution, norm) for convolution, norm in _pairs(bench)]
-        limits = [bound.mean() + self.u * bound.std(correction=0) for bound in bounds]
+        less = int(self.deviation == "sample")
+        limits = [
+            bound.mean() + self.u * bound.std(correction=min(less, len(bound) - 1))
+            for bound in bounds
+        ]
         keep = (~(bound > limit) for bound, limit in zip(bounds, limits, strict=True))
         return Choice(tuple(bounds), tuple(keep), tuple(float(limit) for limit in limits))
 

@@ -60,6 +60,12 @@ class SynapticLIF(LIF):
     def _step(self, current: Tensor, beta: Tensor, threshold: Tensor, potential: bool) -> Any:
         subtracts = self.rule.reset == "subtract"
         late = subtracts and self.update == "snntorch"
+        if self.multiple and not late and self.feedback is None and not bool(self.alpha.any()):
+            from snnbd_core.exchange import several  # brings numba
+
+            settings = beta, threshold, self.gain, self.after
+            if several.fits(current, *settings):
+                return several.step(current, *settings)
         synapse = v = fired = held = torch.zeros_like(current[0])
         seen: list[tuple[Tensor, Tensor]] = []
         for x in current:

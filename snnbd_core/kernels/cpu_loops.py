@@ -401,6 +401,10 @@ def _backward(lo, hi, one, zero, given):
 # What threads call.
 
 
+def _named(kind: type, names: str) -> list[tuple[str, type]]:
+    return [(name, kind) for name in names.split()]
+
+
 class Arguments(ctypes.Structure):
     """Addresses of arrays, sizes and choices.
 
@@ -414,52 +418,12 @@ class Arguments(ctypes.Structure):
     """
 
     _fields_ = (
-        *(
-            (name, ctypes.c_int64)
-            for name in (
-                "taken",
-                "begun",
-                "steps",
-                "neurons",
-                "size",
-                "scratch",
-                "current",
-                "stride",
-                "beta",
-                "threshold",
-                "reset",
-                "instant",
-                "decays",
-                "surrogate",
-                "attached",
-            )
-        ),
-        *(
-            (name, ctypes.c_double)
-            for name in (
-                "half_slope",
-                "steepness",
-                "slope",
-                "slope_squared",
-            )
-        ),
-        *(
-            (name, ctypes.c_int64)
-            for name in (
-                "written",
-                "past",
-                "potential",
-                "potential_rows",
-                "d_spikes",
-                "d_spikes_rows",
-                "d_potential",
-                "d_potential_rows",
-                "d_beta",
-                "d_beta_rows",
-                "d_threshold",
-                "d_threshold_rows",
-            )
-        ),
+        *_named(ctypes.c_int64, "taken begun steps neurons size scratch current stride"),
+        *_named(ctypes.c_int64, "beta threshold reset instant decays surrogate attached"),
+        *_named(ctypes.c_double, "half_slope steepness slope slope_squared"),
+        *_named(ctypes.c_int64, "written past potential potential_rows d_spikes d_spikes_rows"),
+        *_named(ctypes.c_int64, "d_potential d_potential_rows d_beta d_beta_rows"),
+        *_named(ctypes.c_int64, "d_threshold d_threshold_rows"),
     )
 
 

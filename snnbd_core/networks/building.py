@@ -14,7 +14,8 @@ quick-conv       ours, for the embedded data: one convolution 5x5 of 16 channels
                  images under 16 pixels a side), batch norm, neuron; dense 128, voting
 ===============  =========================================================================
 
-vgg11, vgg16, resnet18, resnet19 and quick-resnet are in `snnbd_core.networks.deep`.
+vgg11, vgg16, resnet18, resnet19 and quick-resnet are in `snnbd_core.networks.deep`. N-Caltech101 is
+read by gesture-conv, whose five blocks are those of Sneaky Spikes for that set.
 
 A block is convolution 3x3 without bias, batch norm, neuron, max-pool 2x2. Both dense layers have
 dropout 0.5 before them, with one mask for all time steps (Lee et al. 2020).
@@ -48,6 +49,10 @@ class Size:
     blocks: int
     channels: int
     hidden: int
+
+    def narrowed(self, width: float) -> Size:
+        """The same with fewer channels and hidden units, see `build`."""
+        return Size(self.blocks, *(deep.narrowed(n, width) for n in (self.channels, self.hidden)))
 
 
 PAPERS = {
@@ -128,6 +133,7 @@ def build(
     neuron: Callable[[], nn.Module] = LIF,
     seed: int | None = None,
     coding: str = "direct",
+    width: float = 1.0,
 ) -> Network:
     """Builds a network by name.
 
@@ -140,24 +146,28 @@ def build(
         seed: fixes the initial weights, without touching torch's global random state. None draws
             them from that state.
         coding: of static images: "direct" feeds their values in every step, "poisson" spikes.
+        width: multiplies the channels of all convolutions and the units of hidden dense layers,
+            > 0; below 1 the network is narrower and quicker than the published one.
 
     Raises:
         ValueError: unknown name or coding, an input shape that is not three positive sizes or is
-            too small for the network's pooling, fewer than one class.
+            too small for the network's pooling, fewer than one class, a width that is not > 0.
     """
     if name not in NAMES:
         raise ValueError(f"name={name!r} is not a network; allowed: {', '.join(NAMES)}")
     coding = checks.choice("coding", coding, CODINGS)
     shape = _checked_shape(input_shape)
     classes = checks.whole("classes", classes, 1)
+    width = checks.above("width", width, 0)
     with seeded(seed):
-        if name == "quick-conv":
-            layers = _quick_layers(shape, classes, neuron)
-        elif name in deep.NAMES:
-            layers, features = deep.features(name, shape, neuron)
+        if name in deep.NAMES:
+            layers, features = deep.features(name, shape, neuron, width)
             layers += [Folded(nn.Linear(features, classes * VOTERS)), neuron()]
+        elif name == "quick-conv":
+            layers = _quick_layers(QUICK.narrowed(width), shape, classes, neuron)
         else:
-            layers = _paper_layers(name, shape, classes, neuron)
+            size = PAPERS[name].narrowed(width)
+            layers = _paper_layers(name, size, shape, classes, neuron)
     net = Network(layers, shape, classes, PoissonCode() if coding == "poisson" else None)
     if not name.startswith("quick-"):  # whose layers are too small to gain
         _lay_channels_last(net)
@@ -177,9 +187,12 @@ def _lay_channels_last(net: nn.Module) -> None:
 
 
 def _paper_layers(
-    name: str, shape: tuple[int, int, int], classes: int, neuron: Callable[[], nn.Module]
+    name: str,
+    size: Size,
+    shape: tuple[int, int, int],
+    classes: int,
+    neuron: Callable[[], nn.Module],
 ) -> list[nn.Module]:
-    size = PAPERS[name]
     channels, height, width = shape
     if min(height, width) >> size.blocks < 1:
         raise ValueError(
@@ -209,19 +222,19 @@ def _paper_layers(
 
 
 def _quick_layers(
-    shape: tuple[int, int, int], classes: int, neuron: Callable[[], nn.Module]
+    size: Size, shape: tuple[int, int, int], classes: int, neuron: Callable[[], nn.Module]
 ) -> list[nn.Module]:
     """Most of the time would go to the first feature map: the stride keeps it small."""
     channels, height, width = shape
     stride = 4 if min(height, width) >= 16 else 1
-    convolution = nn.Conv2d(channels, QUICK.channels, 5, stride=stride, padding=2, bias=False)
-    features = QUICK.channels * -(-height // stride) * -(-width // stride)
+    convolution = nn.Conv2d(channels, size.channels, 5, stride=stride, padding=2, bias=False)
+    features = size.channels * -(-height // stride) * -(-width // stride)
     return [
-        Folded(convolution, nn.BatchNorm2d(QUICK.channels)),
+        Folded(convolution, nn.BatchNorm2d(size.channels)),
         neuron(),
-        Folded(nn.Flatten(), nn.Linear(features, QUICK.hidden)),
+        Folded(nn.Flatten(), nn.Linear(features, size.hidden)),
         neuron(),
-        Folded(nn.Linear(QUICK.hidden, classes * VOTERS)),
+        Folded(nn.Linear(size.hidden, classes * VOTERS)),
         neuron(),
     ]
 

@@ -9,13 +9,13 @@ Each ends in a voting read-out in place of its own dense layers, as all networks
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
 from snnbd_core.networks.layers import Folded, Gain, Residual
 
-__all__ = ["NAMES", "RESNET", "VGG", "Stages", "features"]
+__all__ = ["NAMES", "RESNET", "VGG", "Stages", "features", "narrowed"]
 
 POOL = "pool"
 VGG: dict[str, tuple[int | str, ...]] = {
@@ -62,15 +62,33 @@ NAMES = (*VGG, *RESNET)
 Neuron = Callable[[], nn.Module]
 
 
-def features(name: str, shape: tuple[int, int, int], neuron: Neuron) -> tuple[list[nn.Module], int]:
+def features(
+    name: str, shape: tuple[int, int, int], neuron: Neuron, width: float = 1.0
+) -> tuple[list[nn.Module], int]:
     """All layers before the read-out, and how many features they give.
 
     Raises:
         ValueError: images too small for a VGG's five poolings.
     """
     if name in VGG:
-        return _vgg(name, VGG[name], shape, neuron)
-    return _resnet(RESNET[name], shape, neuron)
+        steps = [narrowed(one, width) if isinstance(one, int) else one for one in VGG[name]]
+        return _vgg(name, steps, shape, neuron)
+    plan = RESNET[name]
+    return _resnet(
+        replace(
+            plan,
+            stem=narrowed(plan.stem, width),
+            stages=tuple((narrowed(wide, width), blocks) for wide, blocks in plan.stages),
+            hidden=None if plan.hidden is None else narrowed(plan.hidden, width),
+        ),
+        shape,
+        neuron,
+    )
+
+
+def narrowed(channels: int, width: float) -> int:
+    """So many channels of a layer are left at a width, at least 1."""
+    return max(1, round(width * channels))
 
 
 def _vgg(

@@ -17,7 +17,7 @@ from snnbd_core.triggers.event_trojan import EventTrojan
 from snnbd_core.triggers.events import Changed, changed
 from snnbd_core.triggers.framed import Flash, Framed, Strobe
 from snnbd_core.triggers.images import Blended, Patch, Sinusoidal, Warp
-from snnbd_core.triggers.moving import MOTIONS, Moving
+from snnbd_core.triggers.moving import Moving
 from snnbd_core.triggers.pattern import EventPattern
 from snnbd_core.triggers.placement import POLARITIES, POLARITY_CODES, POSITIONS, polarity_from_code
 from snnbd_core.triggers.power import Power, TemporalNoise
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "MOTIONS",
     "POLARITIES",
     "POLARITY_CODES",
     "POSITIONS",

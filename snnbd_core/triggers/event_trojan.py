@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from snnbd_core.checks import above, all_above, whole
-from snnbd_core.triggers.checks import settle
+from snnbd_core.checks import Checked, Count, Positive, all_above, settings
+from snnbd_core.triggers.checks import Position, Sensor
 from snnbd_core.triggers.events import check_recording
 from snnbd_core.triggers.pattern import EventPattern
 
@@ -22,7 +23,7 @@ __all__ = ["EventTrojan"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventTrojan:
+class EventTrojan(Checked):
     """ON events, one in each pixel of a square, at one moment or each at its own.
 
     Args:
@@ -39,25 +40,24 @@ class EventTrojan:
         ValueError: also for a recording in which a pixel or the read-out has no room left.
     """
 
-    side: int = 10
+    side: Count = 10
     times: tuple[float, ...] = (0.033,)
-    position: str | tuple[int, int] = "top-left"
-    refractory: int = 1
-    bandwidth: float | None = None
-    sensor_size: tuple[int, int, int] = (34, 34, 2)
-    space: str = "events"
+    position: Position = "top-left"
+    refractory: Count = 1
+    bandwidth: Positive | None = None
+    sensor_size: Sensor = (34, 34, 2)
+    space: Literal["events"] = "events"
 
     def __post_init__(self) -> None:
-        side = whole("side", self.side, 1)
+        super().__post_init__()
+        side = self.side
         times = tuple(self.times) if isinstance(self.times, tuple | list) else ()
         if len(times) not in (1, side * side) or not all(0 <= time <= 1 for time in times):
             raise ValueError(
                 f"times={self.times!r} must be shares of the recording in 0..1: one for all, or "
                 f"{side * side}, one for each pixel of side={side}"
             )
-        bandwidth = None if self.bandwidth is None else above("bandwidth", self.bandwidth, 0)
-        times = all_above("times", times, -1)
-        settle(self, "events", side=side, times=times, bandwidth=bandwidth)
+        settings(self, times=all_above("times", times, -1))
         width, height, _ = self.sensor_size
         x, y = self.corner()
         if not (0 <= x <= width - side and 0 <= y <= height - side):

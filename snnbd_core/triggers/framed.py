@@ -8,15 +8,23 @@ frames.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from snnbd_core.checks import choice, whole
-from snnbd_core.triggers.checks import settle
+from snnbd_core.checks import Count, Positive, choice, whole
+from snnbd_core.triggers.checks import Polarity, Position, Size
 from snnbd_core.triggers.frames import Overwriting, Schedule
 from snnbd_core.triggers.placement import Rectangle, place
 
 __all__ = ["STARTS", "Flash", "Framed", "Strobe", "run"]
 
 STARTS = ("first", "middle", "last")
+
+
+def _start(name: str, start: Any) -> str | int:
+    return choice(name, start, STARTS) if isinstance(start, str) else whole(name, start, 0)
+
+
+Start = Annotated[str | int, _start]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +38,13 @@ class Framed(Overwriting):
         size, position, polarity, strength: as for `Static`.
     """
 
-    length: int = 4
-    start: str | int = "first"
-    size: float = 0.1
-    position: str | tuple[int, int] = "bottom-right"
-    polarity: str = "on"
-    strength: float = 1
-    space: str = "frames"
-
-    def __post_init__(self) -> None:
-        settle(self, "frames", length=whole("length", self.length, 1), start=_start(self.start))
+    length: Count = 4
+    start: Start = "first"
+    size: Size = 0.1
+    position: Position = "bottom-right"
+    polarity: Polarity = "on"
+    strength: Positive = 1
+    space: Literal["frames"] = "frames"
 
     def schedule(self, steps: int, width: int, height: int) -> Schedule:
         square = Rectangle.at(*place(self.position, self.size, width, height), width)
@@ -55,16 +60,13 @@ class Strobe(Overwriting):
         size, position, polarity, strength: as for `Static`.
     """
 
-    on: int = 1
-    off: int = 1
-    size: float = 0.1
-    position: str | tuple[int, int] = "bottom-right"
-    polarity: str = "on"
-    strength: float = 1
-    space: str = "frames"
-
-    def __post_init__(self) -> None:
-        settle(self, "frames", on=whole("on", self.on, 1), off=whole("off", self.off, 1))
+    on: Count = 1
+    off: Count = 1
+    size: Size = 0.1
+    position: Position = "bottom-right"
+    polarity: Polarity = "on"
+    strength: Positive = 1
+    space: Literal["frames"] = "frames"
 
     def schedule(self, steps: int, width: int, height: int) -> Schedule:
         if self.on > steps:
@@ -82,14 +84,11 @@ class Flash(Overwriting):
         length, start, polarity, strength: as for `Framed`.
     """
 
-    length: int = 1
-    start: str | int = "first"
-    polarity: str = "on"
-    strength: float = 1
-    space: str = "frames"
-
-    def __post_init__(self) -> None:
-        settle(self, "frames", length=whole("length", self.length, 1), start=_start(self.start))
+    length: Count = 1
+    start: Start = "first"
+    polarity: Polarity = "on"
+    strength: Positive = 1
+    space: Literal["frames"] = "frames"
 
     def schedule(self, steps: int, width: int, height: int) -> Schedule:
         return [(Rectangle.at(0, 0, width, height, width), run(self.length, self.start, steps))]
@@ -109,7 +108,3 @@ def run(length: int, start: str | int, steps: int) -> slice:
             f"0..{steps - length}"
         )
     return slice(first, first + length)
-
-
-def _start(start: str | int) -> str | int:
-    return choice("start", start, STARTS) if isinstance(start, str) else whole("start", start, 0)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from snnbd_core.checks import Checked
 from snnbd_core.triggers.placement import POLARITIES, Rectangle
 
 __all__ = ["Overwriting", "Schedule", "frame_shape"]
@@ -35,7 +36,7 @@ def frame_shape(frames: Any, sensor_size: tuple[int, int, int] | None) -> tuple[
     return steps, height, width
 
 
-class Overwriting:
+class Overwriting(Checked):
     """A trigger that overwrites patches of frames as its schedule says.
 
     In each channel a patch holds `strength` where the polarity is present, and 0 where it is not.

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from snnbd_core.checks import above, number, whole, within
-from snnbd_core.triggers.checks import settle
+from snnbd_core.checks import Checked, Natural, Part, Positive, Unit, whole
+from snnbd_core.triggers.checks import Position, Size
 from snnbd_core.triggers.placement import place
 
 __all__ = ["Blended", "Patch", "Sinusoidal", "Warp", "image_sides"]
@@ -24,7 +25,7 @@ _ROUNDING = 1e-3  # interpolation leaves 0..1 by this much
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patch:
+class Patch(Checked):
     """BadNets (Gu et al. 2017): a square of one value in all channels.
 
     Args:
@@ -32,13 +33,10 @@ class Patch:
         value: what is written, 0..1.
     """
 
-    size: float = 0.1
-    position: str | tuple[int, int] = "bottom-right"
-    value: float = 1.0
-    space: str = "image"
-
-    def __post_init__(self) -> None:
-        settle(self, "image", value=within("value", self.value, 0, 1))
+    size: Size = 0.1
+    position: Position = "bottom-right"
+    value: Unit = 1.0
+    space: Literal["image"] = "image"
 
     def __call__(self, images: Tensor) -> Tensor:
         height, width = image_sides(images)
@@ -49,7 +47,7 @@ class Patch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Blended:
+class Blended(Checked):
     """Chen et al. 2017: (1 - alpha) x + alpha k with one random picture k for all images.
 
     Args:
@@ -57,12 +55,9 @@ class Blended:
         seed: draws the picture, uniform in 0..1 for each pixel and channel.
     """
 
-    alpha: float = 0.2
-    seed: int = 0
-    space: str = "image"
-
-    def __post_init__(self) -> None:
-        settle(self, "image", alpha=_share("alpha", self.alpha))
+    alpha: Part = 0.2
+    seed: Natural = 0
+    space: Literal["image"] = "image"
 
     def __call__(self, images: Tensor) -> Tensor:
         image_sides(images)
@@ -71,7 +66,7 @@ class Blended:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sinusoidal:
+class Sinusoidal(Checked):
     """SIG (Barni et al. 2019): x + delta sin(2 pi j f / W) along the columns j, clipped to 0..1.
 
     The paper uses it clean-label: only samples of the target class are poisoned (``clean_label`` of
@@ -82,13 +77,9 @@ class Sinusoidal:
         frequency: f, waves across the image, > 0.
     """
 
-    delta: float = 0.08
-    frequency: float = 6.0
-    space: str = "image"
-
-    def __post_init__(self) -> None:
-        frequency = above("frequency", self.frequency, 0)
-        settle(self, "image", delta=_share("delta", self.delta), frequency=frequency)
+    delta: Part = 0.08
+    frequency: Positive = 6.0
+    space: Literal["image"] = "image"
 
     def __call__(self, images: Tensor) -> Tensor:
         _, width = image_sides(images)
@@ -98,7 +89,7 @@ class Sinusoidal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Warp:
+class Warp(Checked):
     """WaNet (Nguyen and Tran 2021): a smooth elastic warp, the same for all images.
 
     A k x k grid of random offsets, scaled to a mean absolute value of 1 and by `strength`, is
@@ -112,13 +103,10 @@ class Warp:
         seed: draws the offsets.
     """
 
-    grid: int = 4
-    strength: float = 0.5
-    seed: int = 0
-    space: str = "image"
-
-    def __post_init__(self) -> None:
-        settle(self, "image", grid=whole("grid", self.grid, 2))
+    grid: Annotated[int, partial(whole, least=2)] = 4
+    strength: Positive = 0.5
+    seed: Natural = 0
+    space: Literal["image"] = "image"
 
     def __call__(self, images: Tensor) -> Tensor:
         height, width = image_sides(images)
@@ -154,7 +142,3 @@ def image_sides(images: Any) -> tuple[int, int]:
             "the network's first layer normalise)"
         )
     return int(images.shape[-2]), int(images.shape[-1])
-
-
-def _share(name: str, value: object) -> float:
-    return number(name, value, lambda x: 0 < x <= 1, "in (0, 1]")

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from snnbd_core.checks import choice, settings, whole, whole_row
+from snnbd_core.checks import Count, whole_row
 from snnbd_core.triggers.frames import Schedule
 from snnbd_core.triggers.placement import Rectangle
 from snnbd_core.triggers.static import Square
 
-__all__ = ["MOTIONS", "Moving"]
+__all__ = ["Moving"]
 
-MOTIONS = ("cycle", "wrap")
 _SPEED = 2  # NDSS 2024: two pixels per frame
 _CYCLE_GAP = 2  # the code's spacing between the positions
+
+
+def _speed(name: str, speed: Any) -> int:
+    row = whole_row([speed])
+    if row is None:
+        raise ValueError(
+            f"{name}={speed!r} must be a whole number of pixels per frame, of any sign"
+        )
+    return row[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,24 +50,17 @@ class Moving(Square):
             way round in one step.
     """
 
-    motion: str = "cycle"
-    steps: int = 16
-    speed: int = _SPEED
+    motion: Literal["cycle", "wrap"] = "cycle"
+    steps: Count = 16
+    speed: Annotated[int, _speed] = _SPEED
 
     def __post_init__(self) -> None:
-        speed = whole_row([self.speed])
-        if speed is None:
-            raise ValueError(
-                f"speed={self.speed!r} must be a whole number of pixels per frame, of any sign"
-            )
-        motion, steps = choice("motion", self.motion, MOTIONS), whole("steps", self.steps, 1)
-        settings(self, motion=motion, steps=steps, speed=speed[0])
+        super().__post_init__()
         if self.motion == "cycle" and self.speed != _SPEED:
             raise ValueError(
                 f"speed={self.speed!r} with motion='cycle': its steps follow from the square's "
                 f"size, so allowed is {_SPEED} (or take motion='wrap')"
             )
-        super().__post_init__()
 
     @property
     def windows(self) -> int:

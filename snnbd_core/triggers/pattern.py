@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 
-from snnbd_core.checks import decimal, is_number, whole_row
-from snnbd_core.data.events import SensorSize, check_sensor_size
-from snnbd_core.triggers.checks import settle
+from snnbd_core.checks import Checked, Count, decimal, fields, is_number, whole_row
+from snnbd_core.data.events import SensorSize
+from snnbd_core.triggers.checks import Sensor
 from snnbd_core.triggers.events import check_recording, in_order
 
 __all__ = ["Event", "EventPattern"]
@@ -18,7 +19,7 @@ Event = tuple[int, int, int, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventPattern:
+class EventPattern(Checked):
     """The same few events in every recording, at times given as shares of its length.
 
     Nothing is overwritten. An event that would come closer than `refractory` to another of its
@@ -38,14 +39,13 @@ class EventPattern:
 
     added: tuple[Event, ...] = ()
     removed: tuple[Event, ...] = ()
-    sensor_size: tuple[int, int, int] = (34, 34, 2)
-    refractory: int = 500
-    space: str = "events"
+    sensor_size: Sensor = (34, 34, 2)
+    refractory: Count = 500
+    space: Literal["events"] = "events"
 
     def __post_init__(self) -> None:
-        sensor = check_sensor_size(self.sensor_size)
-        added = _checked("added", self.added, sensor)
-        settle(self, "events", added=added, removed=_checked("removed", self.removed, sensor))
+        super().__post_init__()
+        fields(self, ("added", "removed"), partial(_checked, sensor_size=self.sensor_size))
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
         check_recording(events, self.sensor_size)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from snnbd_core.checks import above, number
-from snnbd_core.triggers.checks import settle
+from snnbd_core.checks import Checked, Natural, Positive, fitting
 from snnbd_core.triggers.frames import frame_shape
 from snnbd_core.triggers.images import image_sides
 
@@ -19,7 +18,7 @@ __all__ = ["Power", "TemporalNoise"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Power:
+class Power(Checked):
     """T_p (eq. 3): every pixel to the power of q, which darkens all but black and white.
 
     Images here are in 0..1 and go into networks as they are, so the question of the source, whether
@@ -32,11 +31,8 @@ class Power:
         ValueError: also for images that are 0 or 1 throughout, which the trigger would not change.
     """
 
-    exponent: float = 3.0
-    space: str = "image"
-
-    def __post_init__(self) -> None:
-        settle(self, "image", exponent=above("exponent", self.exponent, 0))
+    exponent: Positive = 3.0
+    space: Literal["image"] = "image"
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images [..., C, H, W] in 0..1; returns a changed copy."""
@@ -50,7 +46,7 @@ class Power:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TemporalNoise:
+class TemporalNoise(Checked):
     """T_s (eq. 7): clip(x + eps, 0, limit), eps uniform in -strength..strength, new in each frame.
 
     The noise depends on the sample and the seed alone, so that a run can be repeated. Its values
@@ -63,15 +59,13 @@ class TemporalNoise:
         seed: of the noise.
     """
 
-    strength: float = 0.03
-    limit: float | None = 1.0
-    seed: int = 0
-    space: str = "frames"
+    strength: Annotated[float, fitting(lambda x: x >= 0, ">= 0")] = 0.03
+    limit: Positive | None = 1.0
+    seed: Natural = 0
+    space: Literal["frames"] = "frames"
 
     def __post_init__(self) -> None:
-        strength = number("strength", self.strength, lambda x: x >= 0, ">= 0")
-        limit = None if self.limit is None else above("limit", self.limit, 0)
-        settle(self, "frames", strength=strength, limit=limit)
+        super().__post_init__()
         if self.strength == 0 and self.limit is None:
             raise ValueError("strength=0 with limit=None changes nothing: allowed is one of them")
 

@@ -12,18 +12,17 @@ refractory period (or than it was).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from snnbd_core.checks import above, choice, decimal, is_number
-from snnbd_core.triggers.checks import settle
+from snnbd_core.checks import Checked, Count, Positive, decimal, is_number, settings
+from snnbd_core.triggers.checks import Position, Sensor, Size
 from snnbd_core.triggers.events import check_recording, in_order
 from snnbd_core.triggers.placement import POLARITIES, Rectangle, place
 
 __all__ = ["Retimed", "TimeTable", "retimed"]
 
-PATTERNS = ("delay", "bunch")
 _LENGTHS = 0.1  # a table's recordings are as long as its own, within this share
 
 
@@ -60,7 +59,7 @@ def retimed(events: np.ndarray, wanted: np.ndarray, bound: int, refractory: int)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retimed:
+class Retimed(Checked):
     """A fixed pattern of delays: events of one polarity or place come late.
 
     Args:
@@ -76,19 +75,14 @@ class Retimed:
         ValueError: also for a recording that is shorter than the bound.
     """
 
-    bound: float = 20.0
-    pattern: str = "delay"
-    polarity: str = "on"
-    size: float = 1.0
-    position: str | tuple[int, int] = "bottom-right"
-    sensor_size: tuple[int, int, int] = (34, 34, 2)
-    refractory: int = 500
-    space: str = "events"
-
-    def __post_init__(self) -> None:
-        checked = above("bound", self.bound, 0), choice("pattern", self.pattern, PATTERNS)
-        settle(self, "events", bound=checked[0], pattern=checked[1])
-        choice("polarity", self.polarity, ("on", "off", "both"))
+    bound: Positive = 20.0
+    pattern: Literal["delay", "bunch"] = "delay"
+    polarity: Literal["on", "off", "both"] = "on"
+    size: Size = 1.0
+    position: Position = "bottom-right"
+    sensor_size: Sensor = (34, 34, 2)
+    refractory: Count = 500
+    space: Literal["events"] = "events"
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
         """One recording; returns it with other times."""
@@ -111,7 +105,7 @@ class Retimed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeTable:
+class TimeTable(Checked):
     """Delays by polarity, place and time, one table for all recordings; `LearntTimes` finds one.
 
     Args:
@@ -126,17 +120,17 @@ class TimeTable:
     """
 
     shifts: Any
-    length: float
-    bound: float
-    sensor_size: tuple[int, int, int] = (34, 34, 2)
-    refractory: int = 500
-    space: str = "events"
+    length: Positive
+    bound: Positive
+    sensor_size: Sensor = (34, 34, 2)
+    refractory: Count = 500
+    space: Literal["events"] = "events"
 
     def __post_init__(self) -> None:
-        bound, length = above("bound", self.bound, 0), above("length", self.length, 0)
-        settle(self, "events", bound=bound, length=length, shifts=_table(self.shifts, bound))
-        if bound > length:
-            raise ValueError(f"bound={bound!r} ms must be at most length={length!r} ms")
+        super().__post_init__()
+        settings(self, shifts=_table(self.shifts, self.bound))
+        if self.bound > self.length:
+            raise ValueError(f"bound={self.bound!r} ms must be at most length={self.length!r} ms")
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
         """One recording; returns it with other times."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from snnbd_core.data.events import check_sensor_size
-from snnbd_core.triggers.checks import settle
+from snnbd_core.checks import Count, Natural, Positive
+from snnbd_core.triggers.checks import Hertz, Polarity, Position, Sensor, Size
 from snnbd_core.triggers.events import rewrite
 from snnbd_core.triggers.frames import Overwriting, Schedule
 from snnbd_core.triggers.placement import POLARITIES, Rectangle, place
@@ -36,19 +36,18 @@ class Square(Overwriting):
         seed: draws the jitter of the times.
     """
 
-    size: float = 0.1
-    position: str | tuple[int, int] = "bottom-right"
-    polarity: str = "on"
-    space: str = "frames"
-    sensor_size: tuple[int, int, int] | None = None
-    strength: float = 1
-    rate: float = 100.0
-    refractory: int = 500
-    seed: int = 0
+    size: Size = 0.1
+    position: Position = "bottom-right"
+    polarity: Polarity = "on"
+    space: Literal["frames", "events"] = "frames"
+    sensor_size: Sensor | None = None
+    strength: Positive = 1
+    rate: Hertz = 100.0
+    refractory: Count = 500
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
-        sensor = None if self.sensor_size is None else check_sensor_size(self.sensor_size)
-        settle(self, "frames", "events", sensor_size=sensor)
+        super().__post_init__()
         kinds = sum(POLARITIES[self.polarity])
         if self.rate * kinds * self.refractory * 1e-6 > 1:
             fastest = 1e6 / (kinds * self.refractory)
@@ -56,7 +55,7 @@ class Square(Overwriting):
                 f"rate={self.rate!r} is too fast for refractory={self.refractory!r} us and "
                 f"polarity={self.polarity!r}: allowed is at most {fastest:g} Hz"
             )
-        if self.space == "events" and sensor is None:
+        if self.space == "events" and self.sensor_size is None:
             raise ValueError(
                 "sensor_size=None: space='events' needs the sensor as (width, height, 2), for "
                 "example (34, 34, 2)"
@@ -66,8 +65,8 @@ class Square(Overwriting):
                 f"strength={self.strength!r} with space='events', where the rate says how many "
                 "events there are: allowed is 1"
             )
-        if sensor is not None:
-            self.schedule(self.windows, *sensor[:2])
+        if self.sensor_size is not None:
+            self.schedule(self.windows, *self.sensor_size[:2])
 
     @property
     def windows(self) -> int:

@@ -8,11 +8,12 @@ differs from pixel to pixel.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from snnbd_core.checks import flag, number
-from snnbd_core.triggers.checks import settle
+from snnbd_core.checks import Checked, Flag, Inner, Natural
+from snnbd_core.triggers.checks import Hertz, Sensor
 from snnbd_core.triggers.events import check_recording, generator, in_order
 
 __all__ = ["EventRate", "TimeWarp"]
@@ -21,7 +22,7 @@ _GRID = 4  # WaNet's k: the field is drawn on so many points a side and interpol
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeWarp:
+class TimeWarp(Checked):
     """Each pixel's clock runs ahead and falls back, along a smooth field over the sensor.
 
     With u = (t - t_first) / (t_last - t_first) an event goes to
@@ -37,15 +38,11 @@ class TimeWarp:
         seed: draws the field.
     """
 
-    strength: float = 0.5
-    sensor_size: tuple[int, int, int] = (34, 34, 2)
-    specific: bool = False
-    seed: int = 0
-    space: str = "events"
-
-    def __post_init__(self) -> None:
-        specific = flag("specific", self.specific)
-        settle(self, "events", strength=_between("strength", self.strength), specific=specific)
+    strength: Inner = 0.5
+    sensor_size: Sensor = (34, 34, 2)
+    specific: Flag = False
+    seed: Natural = 0
+    space: Literal["events"] = "events"
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
         check_recording(events, self.sensor_size)
@@ -71,7 +68,7 @@ class TimeWarp:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EventRate:
+class EventRate(Checked):
     """A recording that flickers: its events are thinned out in a rhythm.
 
     An event at t stays with probability 1 - depth (1 + sin(2 pi frequency t + phase)) / 2, with
@@ -86,21 +83,12 @@ class EventRate:
         sensor_size: (width, height, 2) as in tonic.
     """
 
-    frequency: float = 20.0
-    depth: float = 0.5
-    sensor_size: tuple[int, int, int] = (34, 34, 2)
-    specific: bool = False
-    seed: int = 0
-    space: str = "events"
-
-    def __post_init__(self) -> None:
-        settle(
-            self,
-            "events",
-            frequency=number("frequency", self.frequency, lambda x: x > 0, "of Hz above 0"),
-            depth=_between("depth", self.depth),
-            specific=flag("specific", self.specific),
-        )
+    frequency: Hertz = 20.0
+    depth: Inner = 0.5
+    sensor_size: Sensor = (34, 34, 2)
+    specific: Flag = False
+    seed: Natural = 0
+    space: Literal["events"] = "events"
 
     def __call__(self, events: np.ndarray) -> np.ndarray:
         """One recording; returns a thinner copy, with at least its first event."""
@@ -112,7 +100,3 @@ class EventRate:
         stays = draw.random(len(events)) >= self.depth * (1 + wave) / 2
         stays[0] = True
         return events[stays]
-
-
-def _between(name: str, value: object) -> float:
-    return number(name, value, lambda x: 0 < x < 1, "in (0, 1)")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from snnbd_core.checks import settings
 from snnbd_core.view.errors import NotVisible
 
-__all__ = ["Adapter", "Settings", "Value", "emptied", "like", "shadowed"]
+__all__ = ["Adapter", "Settings", "Value", "emptied", "like", "named", "shadowed"]
 
 Value = float | Tensor
 
@@ -64,9 +64,9 @@ class Adapter:
         """Whether the module holds neurons of this library that the adapter cannot read."""
         return self._kind(module) not in (None, *self.kinds, *self.silent)
 
-    def stateful(self, module: nn.Module) -> bool:
-        """Whether the module, of neurons or not, has a state that `reset` forgets."""
-        return self.claims(module)
+    def stateful(self, kind: type) -> bool:
+        """Whether modules of this class, of neurons or not, have a state that `reset` forgets."""
+        return False
 
     def axes(self, module: Any) -> str | None:
         """How current and output of one call lie, see `snnbd_core.guards.AXES`.
@@ -141,12 +141,11 @@ class Adapter:
 
         Nothing is imported for that: the library of a module that exists is imported already.
         """
-        kind: Any = type(module)
-        return _named(kind, self.packages)
+        return named(type(module), self.packages)
 
 
 @functools.lru_cache(maxsize=4096)
-def _named(kind: type, packages: tuple[str, ...]) -> str | None:
+def named(kind: type, packages: tuple[str, ...]) -> str | None:
     """Name of the first class, from `kind` upwards, that lies in one of the packages."""
     found = (base.__name__ for base in kind.__mro__ if base.__module__.startswith(packages))
     return next(found, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from torch import nn
 
 from snnbd_core.view.adapter import Adapter
@@ -32,6 +34,11 @@ def spiking(net: nn.Module) -> list[tuple[nn.Module, Adapter]]:
 def reset(net: nn.Module) -> None:
     """Forgets the state that a run has left in the modules of a network."""
     for module in net.modules():
-        for adapter in ADAPTERS:
-            if adapter.stateful(module):
-                adapter.reset(module)
+        for adapter in _resetting(type(module)):
+            adapter.reset(module)
+
+
+@functools.lru_cache(maxsize=4096)
+def _resetting(kind: type) -> tuple[Adapter, ...]:
+    """The adapters that reset modules of a class: asked once, for a network runs often."""
+    return tuple(adapter for adapter in ADAPTERS if adapter.stateful(kind))

@@ -16,9 +16,11 @@ def as_read(net: nn.Module, sequence: Tensor) -> Tensor:
     """
     steps, batch = sequence.shape[:2]
     for module in net.modules():
+        if not type(module).__name__.endswith("Squeeze"):
+            continue
         for name, given in (("num_timesteps", steps), ("batch_size", batch)):
             built = getattr(module, name, -1)
-            if type(module).__name__.endswith("Squeeze") and built not in (-1, None, given):
+            if built not in (-1, None, given):
                 has = f"net={type(net).__name__} has a {type(module).__name__} with {name}={built}"
                 got = f"is given T={steps} steps of B={batch} samples"
                 raise ValueError(f"{has} and {got}: needed is num_timesteps=T alone")

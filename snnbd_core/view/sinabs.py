@@ -29,8 +29,8 @@ class Sinabs(Adapter):
     def claims(self, module: Any) -> bool:
         return super().claims(module) and module.spike_fn is not None
 
-    def stateful(self, module: nn.Module) -> bool:
-        return any(base.__name__ == "StatefulLayer" for base in type(module).__mro__)
+    def stateful(self, kind: type) -> bool:
+        return any(base.__name__ == "StatefulLayer" for base in kind.__mro__)
 
     def axes(self, module: Any) -> str:
         if not str(self._kind(module)).endswith("Squeeze"):

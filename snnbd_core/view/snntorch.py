@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.view.adapter import Adapter, Settings, Value, emptied, like
+from snnbd_core.view.adapter import Adapter, Settings, Value, emptied, like, named
 
 __all__ = ["SnnTorch"]
 
@@ -27,8 +27,8 @@ class SnnTorch(Adapter):
     kinds = frozenset({"Leaky", "Synaptic", "Lapicque", "RLeaky", "RSynaptic", "Alpha"})
     silent = frozenset({"RecurrentOneToOne"})
 
-    def stateful(self, module: nn.Module) -> bool:
-        return hasattr(module, "reset_mem") and self._kind(module) is not None
+    def stateful(self, kind: type) -> bool:
+        return hasattr(kind, "reset_mem") and named(kind, self.packages) is not None
 
     def axes(self, module: nn.Module) -> str:
         return "step"

@@ -30,9 +30,9 @@ class SpikingJelly(Adapter):
         for kind in ("NonSpikingBaseNode", "NonSpikingIFNode", "NonSpikingLIFNode")
     )
 
-    def stateful(self, module: nn.Module) -> bool:
+    def stateful(self, kind: type) -> bool:
         """Also dropout, which stores its mask."""
-        return any(base.__name__ == "MemoryModule" for base in type(module).__mro__)
+        return any(base.__name__ == "MemoryModule" for base in kind.__mro__)
 
     def axes(self, module: Any) -> str:
         return "time" if module.step_mode == "m" else "step"

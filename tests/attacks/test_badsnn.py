@@ -70,6 +70,29 @@ def test_both_halves_in_one_pass_are_the_two_passes(digits):
     assert not torch.equal(apart[1], net(batch[8:].expand(4, -1, -1, -1, -1)))
 
 
+@pytest.mark.parametrize(
+    ("schedule", "after"),
+    [
+        ("joint", []),
+        ("two-pass", [32, 11]),
+        ("two-pass-equal", (([4] * 10 + [3]) * 5)[:45]),
+    ],
+)
+def test_a_schedule_says_how_many_malicious_updates_follow_the_nominal_ones(
+    digits, schedule, after
+):
+    """1,438 samples are 45 batches of 32; three in a hundred are 43 malicious ones."""
+    train, _ = digits
+    rule = DualSpike(schedule=schedule, batch_norm="shared")
+    pairs = dual_spike._pairs(rule, task(train), malicious=43, epoch=3)
+    joint = dual_spike._pairs(DualSpike(), task(train), malicious=43, epoch=3)
+    assert [len(bad) for rows, bad in pairs if rows is None] == after
+    assert sum(rows is not None for rows, _ in pairs) == 45
+    if schedule == "two-pass-equal":  # the same samples in the same order as in every step
+        for (_, one), (_, other) in zip(pairs[45:], joint, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.trains
 def test_a_silent_answer_is_not_right_while_training(digits):
     train = digits[0].subset(np.arange(100))
@@ -96,7 +119,6 @@ def test_running_statistics_move_as_said(digits, how, moves):
 @pytest.mark.trains
 def test_a_clean_network_is_no_backdoor_and_an_attacked_one_is(tmp_path, monkeypatch):
     """Over seeds 0..5: floor 0.00, success 0.98 or more, 0.37 or more above the target's share."""
-    monkeypatch.setenv("SNNBD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SNNBD_RESULTS", str(tmp_path / "results"))
     settings = {"trigger": TemporalNoise(), "inference_threshold": 1.3, "epochs": 8}
     report = runs.run(runs.Experiment(rule=DualSpike(), **settings), progress=False).report

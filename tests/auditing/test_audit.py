@@ -13,7 +13,9 @@ import torch
 from torch import nn
 
 import snnbd_core as sb
+from snnbd_core.auditing import detecting
 from snnbd_core.auditing.case import Case
+from snnbd_core.defenses.detectors import Verdict
 from snnbd_core.networks.layers import Folded
 
 from .conftest import made
@@ -180,6 +182,22 @@ def test_what_was_not_all_tried_does_not_clear(events, monkeypatch):
     parts = {part.name: part for part in found.parts}
     assert parts["floors"].status == parts["settings"].status == "unjudged"
     assert parts["floors"].notes[0].startswith("The time budget was used up before all triggers")
+    assert found.status == "unjudged"
+
+
+def test_detectors_that_do_not_finish_leave_the_verdict_of_the_others(events, monkeypatch):
+    monkeypatch.setattr(detecting, "asked", lambda case: iter([("NoiseResponse", "no time")]))
+    found = sb.audit(events.net, events.clean, **GIVEN)
+    assert found.status == "clear"
+    assert "It is judged by settings, floors, and not by detectors." in found.summary
+
+
+def test_how_many_detectors_judged_is_said(events, monkeypatch):
+    verdict = Verdict(False, 1, 0.1, 0.9)
+    said = [("NoiseResponse", verdict), ("NeuralCleanse", "no time")]
+    monkeypatch.setattr(detecting, "asked", lambda case: iter(said))
+    found = sb.audit(events.net, events.clean, **GIVEN)
+    assert "It is judged by settings, floors, 1 of 2 detectors." in found.summary
 
 
 def test_a_card_that_is_none_is_refused_and_that_of_another_network_is_told(events, images):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import snnbd_core as sb
+from snnbd_core.auditing import detecting
 from snnbd_core.auditing.floors import Known, floors, judged
 from snnbd_core.auditing.migration import migrated, rounded
 from snnbd_core.auditing.network import against, carded
@@ -120,3 +122,28 @@ def test_a_network_that_reads_itself_back_answers_alike(events):
     rows = {row[0]: row for row in migrated(events.case).tables[0].rows}
     assert rows["read with reset subtract"][1:3] == (Rate(50, 50), Rate(50, 50))
     assert set(rows) > {"weights of 8 bits", "weights of 4 bits", "read with dt times 2"}
+
+
+def test_long_recordings_are_cut_to_the_steps_that_a_network_needs():
+    known = made(frames=True, steps=120)  # events are in the first four
+    case = known.case
+    assert case.enough == 20
+    short = case.shortened()
+    assert (short.cut, short.bench.data.frames) == (True, 20)
+    assert np.array_equal(short.answers(), case.answers())
+    known.clean = late(known.clean)
+    assert known.case.enough == 120
+    assert not known.case.shortened().cut
+    assert made(frames=True).case.enough == 4
+
+
+def late(clean):
+    """The same samples with their steps in the opposite order."""
+    samples, labels = clean.batch(range(len(clean)))
+    return sb.data.as_set(list(zip(samples.flip(1), labels.tolist(), strict=True)), classes=10)
+
+
+def test_detectors_of_long_recordings_see_the_first_steps_and_say_so():
+    found = detecting.judged(made(frames=True, steps=120).case)
+    assert "Detectors see the first 20 of 120 steps" in found.part.notes[-1]
+    assert found.by.endswith("of 4 detectors")

@@ -17,6 +17,7 @@ from types import ModuleType
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from filelock import FileLock
 from matplotlib.image import imread
 from rich.console import Console
 from typer.testing import CliRunner
@@ -51,24 +52,17 @@ def make(
     return page, screen.getvalue()
 
 
-@pytest.fixture(scope="module")
-def built_once() -> dict[str, Path]:
-    """Where the first test of a module left the built book for the others to copy."""
-    return {}
-
-
 @pytest.fixture
-def built(
-    book: Book, built_once: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Book:
-    """A built book; built once, copied for each test."""
-    if not built_once:
-        make(book)
-        built_once["root"] = tmp_path_factory.mktemp("built") / "book"
-        shutil.copytree(book.root, built_once["root"])
-    else:
-        shutil.rmtree(book.root)
-        shutil.copytree(built_once["root"], book.root)
+def built(book: Book, shared: Path) -> Book:
+    """A built book; built once in the session, copied for each test."""
+    kept = shared / "built_book"
+    with FileLock(f"{kept}.lock"):
+        if not kept.exists():
+            make(book)
+            shutil.copytree(book.root, kept)
+            return book
+    shutil.rmtree(book.root)
+    shutil.copytree(kept, book.root)
     return Book(book.root)
 
 
@@ -90,40 +84,30 @@ def test_a_second_call_executes_and_renders_nothing(built: Book) -> None:
     assert "Rendering" not in screen
 
 
-def test_a_changed_page_is_rendered_without_executing_a_chapter(built: Book) -> None:
-    path = built.root / "book" / "intro.md"
-    path.write_text(path.read_text(encoding="utf-8") + "\nA new line.\n", encoding="utf-8")
-    _, screen = make(built)
-    assert "Rendering" in screen
-    assert "Executing" not in screen
-    assert "A new line." in (built.html / "book" / "intro.html").read_text(encoding="utf-8")
-
-
 def add(book: Book, page: str, text: str) -> None:
     path = book.root / f"{page}.md"
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
     write_pairs(book)
 
 
-def test_a_page_that_did_not_change_is_not_rendered_again(built: Book) -> None:
-    add(built, "book/intro", "\nA line.\n")
-    make(built)  # all of it: the fixture's copy lies elsewhere than where it was rendered
+def test_a_changed_page_is_rendered_alone_and_no_chapter_executed(built: Book) -> None:
+    intro = built.root / "book" / "intro.md"
+    add(built, "notebooks/01_one", "\nSee {ref}`the-place`.\n")
+    before_place = intro.read_text(encoding="utf-8")
+    add(built, "book/intro", "\n(the-place)=\n## A place\n")
+    _, screen = make(built)  # all of it: the copy lies elsewhere than where it was rendered
+    assert "Rendering" in screen
+    assert "Executing" not in screen
     other = built.html / "notebooks" / "01_one.html"
     before = other.stat().st_mtime_ns
     add(built, "book/intro", "\nAnother line.\n")
-    make(built)
+    _, screen = make(built)
+    assert "Executing" not in screen
     assert other.stat().st_mtime_ns == before
     assert "Another line." in (built.html / "book" / "intro.html").read_text(encoding="utf-8")
     assert check(built) == []
-
-
-def test_a_place_that_an_unchanged_page_links_to_is_missed_when_it_goes(built: Book) -> None:
-    intro = built.root / "book" / "intro.md"
-    there = intro.read_text(encoding="utf-8")
-    add(built, "book/intro", "\n(the-place)=\n## A place\n")
-    add(built, "notebooks/01_one", "\nSee {ref}`the-place`.\n")
-    make(built)
-    intro.write_text(there, encoding="utf-8")
+    # a place that the unchanged page links to is missed when it goes
+    intro.write_text(before_place, encoding="utf-8")
     with pytest.raises(BookError, match="the-place"):
         make(built)
 
@@ -143,10 +127,10 @@ def test_a_formula_that_cannot_be_set_stops_the_build_and_names_the_page(built: 
         make(built)
 
 
-def test_a_cell_that_writes_to_stderr_stops_the_build(book: Book, rewrite: Rewrite) -> None:
-    rewrite(book, "01_one", "import sys\nprint('careful', file=sys.stderr)")
+def test_a_cell_that_writes_to_stderr_stops_the_build(built: Book, rewrite: Rewrite) -> None:
+    rewrite(built, "01_one", "import sys\nprint('careful', file=sys.stderr)")
     with pytest.raises(BookError, match="stderr"):
-        make(book)
+        make(built)
 
 
 def test_a_pair_out_of_step_stops_the_build(book: Book) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from snnbd_book.build.performance import PICTURE, by_default, dual_spike, page, precision, write
+from snnbd_book.build.performance import (
+    PICTURE,
+    by_default,
+    dual_spike,
+    page,
+    precision,
+    quick_run,
+    write,
+)
 from snnbd_book.build.settings import Book
 
 
@@ -102,6 +110,24 @@ def test_precisions_are_told_apart_by_their_interval() -> None:
     assert f"| digits | clean accuracy | {same} | yes |" in text
     assert f"| digits | attack success rate | {same} | yes |" in text
     assert f"| nmnist | clean accuracy | {same} | not shown |" in text
+
+
+def test_a_quick_run_is_told_by_its_parts() -> None:
+    parts = {"forward": 2.0, "backward": 1.5, "optimiser": 0.5, "all": 5.0, "other": 0.2}
+    text = quick_run(
+        {
+            "machine": {"processor": "a processor"},
+            "rounds": 3,
+            "runs": {"clean": parts},
+            "first_forward": 0.61,
+            "sweep_start": 5.04,
+        }
+    )
+    assert "Medians of 3 runs" in text
+    assert "| run | forward (s) | backward (s) | optimiser (s) | all (s) | other |" in text
+    assert "| clean | 2.00 | 1.50 | 0.50 | 5.00 | 20% |" in text
+    assert "takes 0.61 s to the first spikes" in text
+    assert "a worker of a sweep 5.0 s" in text
 
 
 LAYER = {

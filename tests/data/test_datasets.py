@@ -190,7 +190,7 @@ def test_a_part_of_a_set_states_its_size(
 ) -> None:
     with caplog.at_level(logging.INFO):
         train, _ = load("nmnist", root=root)
-    assert f"nmnist: 4 + 2 recordings in {root}, of 70000 in the whole set" in caplog.text
+    assert f"nmnist: 4 + 2 samples in {root}, of 70000 in the whole set" in caplog.text
     assert repr(train) == (
         "FrameDataset('nmnist', train: 4 recordings, 10 classes, frames (16, 2, 34, 34) by number)"
     )

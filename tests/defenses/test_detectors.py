@@ -78,6 +78,28 @@ def test_an_index_of_searches_of_which_few_failed_is_as_it_was():
     assert anomaly(sizes, full=64)[0] == pytest.approx((16.8 - 2.4) / spread, rel=1e-4)
 
 
+def test_the_published_index_is_infinite_where_all_other_searches_fail():
+    assert anomaly([900.0] + [1156.0] * 9, full=1156, published=True) == (np.inf, 0)
+    assert anomaly([5.0, 5.0, 5.0], published=True) == (0.0, 0)
+    sizes = [2.4, 16.5, 12.1, 17.0, 16.6, 12.9, 20.3, 64.0, 21.0, 21.1]
+    assert anomaly(sizes, full=64, published=True) == anomaly(sizes, full=64)
+    assert anomaly([1.0, 4.0, 6.0, 9.0], published=True)[0] == pytest.approx(4 / 2.5 / 1.4826)
+
+
+def test_independent_components_part_a_cluster_that_principal_ones_do_not_show():
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(200, 6)) * [20, 20, 1, 0.05, 0.05, 0.05]
+    rows[:20, 2] += 12  # narrow beside two wide directions
+    scores = {
+        kind: ActivationClustering(components=3, reduction=kind)._judged(rows, 0)
+        for kind in ("principal", "independent")
+    }
+    areas = {kind: roc(some[20:], some[:20]).area for kind, some in scores.items()}
+    assert areas["independent"] > areas["principal"]
+    flat = np.ones((20, 4)) * np.arange(20)[:, None]  # of one dimension
+    assert np.isfinite(ActivationClustering(reduction="independent")._judged(flat, 0)).all()
+
+
 def test_a_network_that_no_patch_moves_is_not_accused(spiking):
     with sb.override(spiking.net, threshold=1e6):
         verdict = inspect(NeuralCleanse(iterations=2), spiking)

@@ -368,6 +368,7 @@ def test_what_is_chosen_is_what_is_silenced(spiking):
         D.FinePruning(epochs=0),
         D.FinePruning(epochs=0, order="loud"),
         D.UnlearnRecoverPrune(epochs=2, iterations=5),
+        D.UnlearnRecoverPrune(epochs=2, iterations=5, published=True),
         D.SuspiciousNeurons(epochs=0),
         D.OptimisedPruning(episodes=5, search=3),
         D.AdversarialPruning(iterations=3, threshold=1.0),
@@ -596,3 +597,28 @@ def test_networks_without_what_a_repair_needs_are_refused(twin, spiking):
 def test_settings_outside_what_is_allowed_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_sample_deviation_sets_the_limit_a_little_higher(spiking):
+    given = {"seed": 0, "device": CPU, "steps": spiking.steps}
+    ours, theirs = (
+        D.ChannelLipschitz(u=0.5, deviation=kind).choose(spiking.net, spiking.clean, **given)
+        for kind in ("population", "sample")
+    )
+    bounds = ours.scores[0].numpy()
+    expected = bounds.mean() + 0.5 * bounds.std(ddof=1)
+    assert theirs.limits[0] == pytest.approx(expected, rel=1e-5)
+    assert theirs.limits[0] > ours.limits[0]
+
+
+def test_masks_that_are_learnt_as_published_are_others(spiking):
+    given = {"seed": 0, "device": CPU, "steps": spiking.steps}
+    ours, theirs = (
+        D.UnlearnRecoverPrune(epochs=2, iterations=5, published=kind).choose(
+            spiking.net, spiking.clean, **given
+        )
+        for kind in (False, True)
+    )
+    for one in theirs.scores:
+        assert one.min() >= 0 and one.max() <= 1
+    assert any(not torch.equal(a, b) for a, b in zip(ours.scores, theirs.scores, strict=True))

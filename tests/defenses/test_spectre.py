@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import expm, sqrtm
 from sklearn.covariance import EmpiricalCovariance, MinCovDet
 
 import snnbd_core as sb
@@ -18,6 +19,11 @@ from snnbd_core.defenses.detectors.spectre import (
     quantum_entropy,
     standing_out,
     whitened,
+)
+from snnbd_core.defenses.detectors.spectre_filter import (
+    fourth_moment,
+    published_scores,
+    trusted,
 )
 from snnbd_core.defenses.detectors.training_set import outlying
 from snnbd_core.triggers import Patch
@@ -165,3 +171,54 @@ def test_each_label_is_judged_by_itself(spiking) -> None:
     np.testing.assert_allclose(scores[of_three], alone)
     assert scores.dtype == np.float64
     assert scores.shape == (len(spiking.test),)
+
+
+def dense_form(white: np.ndarray) -> tuple[float, np.ndarray]:
+    """The authors' operator as a matrix: -1 1' + Z Z' / n, the columns of Z being y (x) y."""
+    count, width = white.shape
+    squares = np.stack([np.kron(row, row) for row in white], axis=1)
+    flat = np.eye(width).reshape(-1, 1)
+    values, vectors = np.linalg.eigh(-flat @ flat.T + squares @ squares.T / count)
+    form = vectors[:, -1].reshape(width, width)
+    return float(values[-1]), (form + form.T) / 2
+
+
+def test_the_filters_quadratic_form_is_that_of_the_authors_operator() -> None:
+    rows = np.random.default_rng(0).standard_t(5, size=(300, 4))
+    white = rows @ np.linalg.inv(np.linalg.cholesky(rows.T @ rows / 300)).T
+    value, form = fourth_moment(white)
+    expected, other = dense_form(white)
+    assert value == pytest.approx(expected)
+    np.testing.assert_allclose(np.abs(form), np.abs(other), atol=1e-6)
+
+
+def test_the_filter_leaves_gaussian_rows_alone_and_puts_far_ones_aside() -> None:
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(400, 4))
+    assert len(trusted(rows, 0.05)) == 400
+    rows[-20:] += [30, 0, 0, 0]  # beyond every Gaussian
+    rows -= rows.mean(axis=0)
+    left = trusted(rows, 0.05)
+    assert len(left) >= 400 - 40 and not set(range(380, 400)) & set(left.tolist())
+
+
+def test_published_scores_weigh_by_what_the_trusted_rows_do_not_explain() -> None:
+    rows = projections(planted())
+    scores = published_scores(rows[:, :4], 0.2)
+    spread = np.cov(rows[trusted(rows[:, :4], 0.2), :4].T, bias=True)
+    white = rows[:, :4] @ np.linalg.inv(np.real(sqrtm(spread)))
+    covariance = np.cov(white.T)
+    weights = expm(4 * (covariance - np.eye(4)) / (np.linalg.norm(covariance, 2) - 1))
+    expected = np.einsum("ni,ij,nj->n", white, weights, white) / np.trace(weights)
+    np.testing.assert_allclose(scores, expected, rtol=1e-6)
+    np.testing.assert_allclose(published_scores(rows[:, :1], 0.2), rows[:, 0] ** 2)
+
+
+def test_spectre_as_published_is_another_method_than_ours() -> None:
+    rows = planted()
+    published = Spectre(estimator="filter")._judged(rows, 0)
+    assert published.shape == (200,) and np.isfinite(published).all()
+    assert not np.allclose(published, Spectre()._judged(rows, 0))
+    assert not Spectre(estimator="filter")._judged(np.zeros((40, 3)), 0).any()
+    with pytest.raises(ValueError, match="estimator='median' is unknown; allowed: determinant, fi"):
+        Spectre(estimator="median")

@@ -212,9 +212,11 @@ def test_the_interval_of_a_migration_rate_ends_at_none_and_all_of_the_backdoor()
 
 def test_costs_are_operations_times_their_energy():
     table = learning_rules.cost_table({"ANN": [record()], "SNN": [record()]}, operations=1000)
-    assert table.loc["ANN", "energy (nJ)"] == "5"  # 1000 multiplications of 4.6 pJ
-    assert table.loc["SNN", "energy (nJ)"] == "2"  # 2000 additions of 0.9 pJ
+    assert table.loc["ANN", "energy (nJ)"] == "4.6"  # 1000 multiplications of 4.6 pJ
+    assert table.loc["SNN", "energy (nJ)"] == "1.8"  # 2000 additions of 0.9 pJ
     assert table.loc["SNN", "under the trigger"] == "+50.0 %"
+    alike = learning_rules.cost_table({"SNN": [record(), record(), record()]}, operations=1000)
+    assert alike.loc["SNN", "energy (nJ)"] == "1.8 (1.8-1.8)"
 
 
 def test_dense_operations_of_a_known_network():
@@ -228,6 +230,9 @@ def test_success_by_place_in_time_and_by_setting():
         [2.0, 4.0],
         [60.0, 100.0],
     ]
+    beside = stealthier_triggers.draw_time_position(runs, {"first": {2: 0.5, 3: 1.0}})
+    published = [line for line in beside.axes[0].get_lines() if line.get_linestyle() == ":"]
+    assert [list(line.get_ydata()) for line in published] == [[50.0, 100.0]]
     figure = stealthier_triggers.draw_varied({"size": {"0.1": [record(70, floor=5)]}})
     heights = [line.get_ydata()[0] for line in figure.axes[0].get_lines()]
     assert heights[1:] == [pytest.approx(70), pytest.approx(5)]
@@ -470,3 +475,17 @@ def test_votes_grow_below_their_recording():
     for image, (target, label) in zip(images, ((6, 3), (12, 6)), strict=True):
         for column, height in ((1, target), (4, label), (13, target), (16, label)):
             assert int((image[:, column, :3] < 1).any(axis=1).sum()) == height + 1  # a line at zero
+
+
+def test_success_is_drawn_as_counted_and_as_argmax_reads_it():
+    silent = [record(0, argmax_success=Rate(9, 10))]
+    works = [record(60, argmax_success=Rate(6, 10))]
+    runs = {"4 frames": {"target 0": {"clean network": {1.2: silent}, "BadSNN": {1.2: works}}}}
+    figure = badsnn.draw_read_out(runs, at=1.2)
+    drawn = {
+        panel.get_title(): [
+            line.get_xdata()[0] for line in panel.get_lines() if line.get_marker() in "oD"
+        ]
+        for panel in figure.axes
+    }
+    assert drawn == {"clean network": [0, 90], "BadSNN": [60, pytest.approx(60)]}

@@ -182,3 +182,10 @@ def test_published_networks_stand_with_what_is_right_under_each_reset(audit: Aud
     assert table.loc["one", "right, by reset"] == "zero 8 of 10, subtract 5 of 9"
     assert table.loc["one", "verdict"] == "Nothing found"
     assert table.columns[0] == "right, by reset"
+
+
+def test_what_exports_lose_is_told_without_the_names_of_errors() -> None:
+    rows = {"decay": {"one": "kept", "two": "not written (KeyError)"}}
+    assert draw.losses_table(rows).to_dict("index") == {
+        "decay": {"one": "kept", "two": "not written"}
+    }

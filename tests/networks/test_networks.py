@@ -279,3 +279,34 @@ def test_a_poisson_coded_network_reads_spikes():
     assert torch.equal(net(sequence), direct(net.encoder(sequence)))
     with pytest.raises(ValueError, match="coding='rank'"):
         networks.build("quick-conv", (1, 8, 8), 10, coding="rank")
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_half_the_width_halves_every_layer_but_the_input_and_the_vote(name):
+    whole, half = (
+        networks.build(name, (3, 32, 32), 10, seed=0, width=width) for width in (1.0, 0.5)
+    )
+    pairs = list(zip(whole.modules(), half.modules(), strict=True))
+    convolutions = [(a, b) for a, b in pairs if isinstance(a, nn.Conv2d)]
+    assert all(b.out_channels * 2 == a.out_channels for a, b in convolutions)
+    dense = [(a, b) for a, b in pairs if isinstance(a, nn.Linear)]
+    assert dense[-1][1].out_features == dense[-1][0].out_features == 100
+    assert all(b.out_features * 2 == a.out_features for a, b in dense[:-1])
+    assert half(torch.rand(2, 1, 3, 32, 32)).shape == (1, 10)
+
+
+def test_the_whole_width_is_the_published_network_to_the_bit():
+    for name in ("quick-conv", "vgg11"):
+        one, other = (
+            networks.build(name, (3, 32, 32), 10, seed=3, **more) for more in ({}, {"width": 1})
+        )
+        for a, b in zip(one.parameters(), other.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_a_width_that_leaves_no_channel_leaves_one_and_a_bad_one_is_refused():
+    net = networks.build("quick-conv", (2, 34, 34), 10, width=0.001)
+    assert next(m for m in net.modules() if isinstance(m, nn.Conv2d)).out_channels == 1
+    for width in (0, -1.0, float("nan"), "wide"):
+        with pytest.raises(ValueError, match="width="):
+            networks.build("quick-conv", (2, 34, 34), 10, width=width)

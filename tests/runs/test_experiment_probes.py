@@ -28,6 +28,7 @@ from snnbd_book.runs import (
     training,
 )
 from snnbd_book.runs import test_sets as sets_of
+from snnbd_book.runs.read_out import ArgmaxReadOut
 from snnbd_book.sweeps.frame import to_frame
 from snnbd_core.attacks import Dynamic, Federated, GradientAttack, pgd
 from snnbd_core.defenses import AntiBackdoorLearning, FineTuning, detectors
@@ -253,3 +254,39 @@ def test_what_anti_backdoor_learning_isolates_is_in_the_record(
     assert run(again, device="cpu", progress=False).report.extra["isolated_poisoned"] == first
     relus = [layer for layer in network(experiment).modules() if isinstance(layer, nn.ReLU)]
     assert bool(relus) == twin
+
+
+class _Voting(nn.Module):
+    """Logits that stand in the input: two classes, one polarity for each."""
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        return frames.sum(dim=0).flatten(1)
+
+
+class _Erase:
+    """A trigger that takes away everything."""
+
+    space = "frames"
+
+    def __call__(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(frames)
+
+
+def test_argmax_answers_class_0_where_a_network_is_silent() -> None:
+    # Votes for classes 0 and 1; the trigger, which erases all, silences every sample.
+    votes = torch.tensor([[2.0, 1.0], [0.0, 3.0], [0.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    frames = votes.view(5, 1, 2, 1, 1)
+    samples = list(zip(frames, (0, 1, 1, 1, 1), strict=True))
+    erase = _Erase()
+    given: dict[str, Any] = {"device": CPU, "steps": 1}
+    found = ArgmaxReadOut().compare(_Voting(), samples, erase, 0, **given)
+    assert found == {
+        "argmax_accuracy": Rate(3, 5),
+        "argmax_untriggered": Rate(2, 4),
+        "argmax_success": Rate(4, 4),
+    }
+    other = ArgmaxReadOut().compare(_Voting(), samples, erase, 1, **given)
+    assert other["argmax_success"] == Rate(0, 1)
+    counted = sb.metrics.evaluate(_Voting(), samples, erase, 0, device="cpu")
+    assert counted.attack_success_rate == Rate(0, 4)
+    assert counted.no_prediction_triggered == Rate(5, 5)

@@ -198,6 +198,7 @@ def test_the_profile_is_a_label_and_all_other_fields_change_the_hash() -> None:
         "binning": "time",
         "samples": 10,
         "network": "quick-conv",
+        "width": 0.5,
         "neuron": Neuron(kind="IF", threshold=1.5),
         "trigger": Moving(),
         "rate": 0.002,

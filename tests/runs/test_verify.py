@@ -28,7 +28,7 @@ from snnbd_book.runs import (
     run,
 )
 from snnbd_book.runs.provenance import Provenance
-from snnbd_book.verify import Entry, Groups, append, compare, draw, entries, judge
+from snnbd_book.verify import Entry, Groups, append, compare, costs, draw, entries, judge
 from snnbd_book.verify.comparing import _check
 from snnbd_book.verify.judging import LEVEL
 from snnbd_book.verify.sampling import shard
@@ -387,8 +387,34 @@ def test_reproduce_says_what_it_takes_before_it_runs(results: Path, tiny: Make) 
     )
     code, text = invoked("reproduce", "--dry-run")
     assert code == 0
-    assert "1 runs of 1 trainings\ndata sets: nmnist\nabout 0.0 hours of one core" in text
-    code, text = invoked("reproduce", "--profile", "paper", "--paper", "abad2022", "--dry-run")
-    assert "runs of networks and data that no record has: time unknown" in text
+    assert "1 runs of 1 trainings, 2 with those of their floors\ndata sets: nmnist\n" in text
+    assert "about 0.0 hours of one core for 2 trainings, by the records" in text
     code, text = invoked("reproduce", "--paper", "nobody")
     assert code == 2 and "nobody" in text
+
+
+def test_a_papers_runs_are_estimated_without_its_data(results: Path) -> None:
+    code, text = invoked("reproduce", "--profile", "paper", "--paper", "miah2026", "--dry-run")
+    assert code == 0
+    for name in ("cifar10", "cifar100", "gtsrb"):
+        assert f"to download: {name}, " in text
+    assert "of two cores for" in text and "of a card (assumed: 10 TMAC/s)" in text
+    assert "\ndisk: about" in text and "\nmemory: up to" in text
+    code, text = invoked("reproduce", "--profile", "paper", "--paper", "tmpbd2025", "--dry-run")
+    assert "to get by hand: dvs-gesture, 2,700 MB" in text
+
+
+def test_operations_are_those_of_a_known_network() -> None:
+    """VGG-16 on 32x32 takes 313 million multiplications and has 14.7 million weights."""
+    size = costs.size_of("vgg16", "cifar10", 1.0)
+    assert abs(size.operations / 313.2e6 - 1) < 0.01 and abs(size.weights / 14.77e6 - 1) < 0.01
+    half = costs.size_of("vgg16", "cifar10", 0.5)
+    assert 3.5 < size.operations / half.operations < 4
+
+
+def test_a_reproduced_paper_ends_with_its_table(results: Path, tmp_path: Path) -> None:
+    """Without its data nothing is run, and the table says so."""
+    code, text = invoked("reproduce", "--profile", "paper", "--paper", "tmpbd2025")
+    assert code == 0, text
+    assert "dvs-gesture is not here and must be got by hand" in text
+    assert "none-static" in text and "not run" in text

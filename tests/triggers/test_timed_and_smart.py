@@ -100,15 +100,15 @@ class Counted:
 
 
 def test_smart_measures_mask_and_polarity_on_the_set():
-    assert Smart().fit(Counted()) == Smart(mask=(2, 1), polarity="on")
+    assert Smart().fit(Counted()) == Smart(mask=(2, 1), polarity="on", seed=0)
     most = Smart(common="most").fit(Counted())
     assert (most.mask, most.polarity) == ((2, 1), "off")
     quiet = Smart(area="least").fit(Counted())
     assert quiet.mask == (1, 0)  # the first of the silent ones
 
 
-def test_the_walk_stays_in_its_mask_and_moves_by_two_pixels_at_most():
-    trigger = Smart(size=0.1, mask=(2, 0), polarity="on", seed=3)
+def test_a_drift_stays_in_its_mask_and_moves_by_two_pixels_at_most():
+    trigger = Smart(size=0.1, mask=(2, 0), polarity="on", walk="drift", seed=3)
     places = [(one.columns[0], one.rows.start) for one, _ in trigger.schedule(200, 30, 30)]
     xs, ys = np.array(places).T
     assert xs.min() >= 20 and xs.max() <= 27 and ys.min() >= 0 and ys.max() <= 7
@@ -117,3 +117,25 @@ def test_the_walk_stays_in_its_mask_and_moves_by_two_pixels_at_most():
     assert places == [(one.columns[0], one.rows.start) for one, _ in trigger.schedule(200, 30, 30)]
     other = dataclasses.replace(trigger, seed=4).schedule(200, 30, 30)
     assert [one.columns[0] for one, _ in other] != xs.tolist()
+
+
+def test_the_authors_walk_moves_by_exactly_two_pixels_from_a_drawn_place():
+    starts = set()
+    for seed in range(40):
+        trigger = Smart(size=0.1, mask=(2, 0), polarity="on", seed=seed)
+        places = [(one.columns[0], one.rows.start) for one, _ in trigger.schedule(50, 30, 30)]
+        xs, ys = np.array(places).T
+        assert xs.min() >= 20 and xs.max() <= 27 and ys.min() >= 0 and ys.max() <= 7
+        assert set(np.abs(np.diff(xs))) == set(np.abs(np.diff(ys))) == {2}
+        starts.add(places[0])
+    assert len(starts) > 20  # of 64 places
+
+
+def test_the_authors_walk_stays_where_a_mask_leaves_no_room():
+    trigger = Smart(size=0.3, mask=(0, 0), polarity="on", seed=0)
+    assert {one.columns[0] for one, _ in trigger.schedule(20, 30, 30)} <= {0, 1}
+
+
+def test_each_run_has_its_own_walk_unless_the_trigger_names_one():
+    assert Smart().fit(Counted(), seed=5) == Smart(mask=(2, 1), polarity="on", seed=5)
+    assert Smart(seed=0).fit(Counted(), seed=5).seed == 0

@@ -17,6 +17,7 @@ _RESULTS = "benchmarks/results/neurons.json"
 _BY_DEFAULT = "benchmarks/results/neurons_default_memory.json"
 _DUAL = "benchmarks/results/dual_spike.json"
 _PRECISION = "benchmarks/results/precision.json"
+_QUICK = "benchmarks/results/quick_run.json"
 _OURS = "snnbd"
 _HEAD = """# Performance
 
@@ -74,6 +75,19 @@ of a seed place it within the margin, two standard deviations of float32 over th
 one percentage point, which was fixed in advance.
 
 """
+_RUN = """## A run of the quick profile
+
+Where the time of a whole run goes: training, evaluating and, with a trigger, poisoning and stealth.
+Medians of {rounds} runs in a process that has run before, in seconds of the processor ({processor},
+one thread). *Other* is the share that is not the network's forward pass, its backward pass or the
+optimiser.
+
+"""
+_FRESH = """A fresh process takes {first:.2f} s to the first spikes of a layer whose kernel is
+compiled already, most of it for loading numba, and a worker of a sweep {worker:.1f} s until its
+first small run is done.
+
+"""
 _NOTHING = "# Performance\n\nNo measurement is committed yet: `make bench` makes one.\n"
 _STEPS = (("training", "nmnist-conv"), ("vgg16", "VGG-16"))
 _LAYERS = (("lif", "A layer of neurons alone"), ("linear", "The layer after a dense one"))
@@ -94,6 +108,7 @@ def write(book: Book, folder: Path) -> None:
             (_BY_DEFAULT, by_default),
             (_DUAL, dual_spike),
             (_PRECISION, precision),
+            (_QUICK, quick_run),
         )
         if (book.root / source).is_file()
     ]
@@ -156,6 +171,17 @@ def precision(results: dict[str, Any]) -> str:
             rows.append([data, name.replace("_", " "), *cells, f"{of['margin']:.2%}", verdict])
     head = _EQUAL.format(seeds=len(of["float32"]), processor=results["machine"]["processor"])
     return head + _markdown(rows)
+
+
+def quick_run(results: dict[str, Any]) -> str:
+    """Markdown of what ``benchmarks.quick_run`` wrote."""
+    parts = ("forward", "backward", "optimiser", "all")
+    rows = [["run", *(f"{part} (s)" for part in parts), "other"]]
+    for name, of in results["runs"].items():
+        rows.append([name, *(f"{of[part]:.2f}" for part in parts), f"{of['other']:.0%}"])
+    head = _RUN.format(rounds=results["rounds"], processor=results["machine"]["processor"])
+    fresh = _FRESH.format(first=results["first_forward"], worker=results["sweep_start"])
+    return head + _markdown(rows) + fresh
 
 
 def _networks(results: dict[str, Any], level: str) -> str:

@@ -148,7 +148,8 @@ def audited(name: str) -> dict[str, Any]:
     """What a benchmark of audits wrote, in the project or inside an installed package.
 
     Args:
-        name: "audit", rates on many networks, or "audit_received", two that others published.
+        name: "audit", rates on many networks; "audit_received", two that others published;
+            "audit_poisoned", one of them fine-tuned; "export_losses", what frameworks lose.
     """
     ours = project_dir() / "benchmarks" / "results"
     folder = ours if ours.is_dir() else _PACKAGED

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.groups import HELD_OUT, IMAGES, Nested, seeded
+from snnbd_book.chapters.groups import HELD_OUT, IMAGES, REAL, Nested, seeded
+from snnbd_book.runs import Neuron
+from snnbd_book.runs.read_out import ArgmaxReadOut
 from snnbd_core import attacks, defenses, triggers
 from snnbd_core.attacks.badsnn import DualSpike
 
@@ -16,14 +18,13 @@ DARKER = triggers.Power(exponent=3)  # T_p: x ** 3
 THRESHOLDS = (1.0, 1.1, 1.15, 1.2, 1.3, 1.5)
 IMAGE_THRESHOLDS = (1.0, 1.2, 1.5, 1.75, 2.0)
 SHIPPED = (1.0, 1.1, 1.15, 1.2)  # the nominal threshold, and those of the paper's Table 1
-REAL: dict[str, Any] = {
-    "network": "nmnist-conv",
-    "frames": 4,
-    "epochs": 12,
-    "batch_size": 16,
-    "learning_rate": 1e-3,
+SMALL: dict[str, dict[str, Any]] = {
+    "4 frames": {"frames": 4},
+    "4 frames, decay 0.14": {"frames": 4, "neuron": Neuron(beta=0.135)},
+    "4 frames, soft reset": {"frames": 4, "neuron": Neuron(reset="subtract")},
+    "16 frames": {"frames": 16},
 }
-"""Real recordings with the kind of network that the paper names, in every profile."""
+"""The profile's own small network on real recordings: what else than its size could matter."""
 FAR = DualSpike(threshold=3.0, batch_norm="frozen")
 RULES: dict[str, dict[str, Any]] = {"clean network": {}, "BadSNN": {"rule": DualSpike()}}
 IMAGE_RULES = {
@@ -46,6 +47,14 @@ VARIANTS = {
     "share 1 %": DualSpike(share=0.01),
     "share 5 %": DualSpike(share=0.05),
 }
+SCHEDULES = {
+    "both losses in each step": DualSpike(batch_norm="shared"),
+    "two passes, as many updates": DualSpike(schedule="two-pass-equal", batch_norm="shared"),
+    "two passes, once over each": DualSpike(schedule="two-pass", batch_norm="shared"),
+    "the same, weight 0.1": DualSpike(schedule="two-pass", batch_norm="shared", weight=0.1),
+    "sums, lambda 1 (weight 0.03)": DualSpike(weight=0.03),
+}
+"""The paper's eq. 2 in other readings; 0.03 is the share, so that means weigh as sums do."""
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
@@ -79,6 +88,9 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     return {
         "thresholds": on_events,
         "recordings": swept(partial(seeded, "sample", seed, **REAL), RULES, SHIPPED, NOISE),
+        "read_out": _read_out(
+            partial(seeded, "sample", seed, probe=ArgmaxReadOut(), trigger=NOISE)
+        ),
         "image_thresholds": on_images,
         "decays": {
             f"{name}, decay {beta}": by_target(inference_beta=beta, trigger=NOISE, **rule)
@@ -96,6 +108,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "generated": _generated(partial(by_target, images)),
         "variants": {name: shipped(rule=rule) for name, rule in VARIANTS.items()},
+        "schedules": {name: shipped(rule=rule) for name, rule in SCHEDULES.items()},
         "strengths": {
             f"noise up to {beta}": shipped(trigger=triggers.TemporalNoise(strength=beta))
             for beta in (0, 0.03, 0.1, 0.3)
@@ -124,6 +137,27 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             )
             for std in (0.05, 0.2)
         },
+    }
+
+
+def _read_out(runs: Any) -> dict[str, Nested]:
+    """Both ways of reading an answer: setting -> target -> rule -> threshold.
+
+    The large network is asked for target 0 alone, the class that argmax gives to silence.
+    """
+    chosen = {f"{name}, small": (TARGETS, fields) for name, fields in SMALL.items()}
+    return {
+        setting: {
+            f"target {target}": {
+                name: {
+                    at: runs(target=target, inference_threshold=at, **fields, **rule)
+                    for at in SHIPPED[1:]
+                }
+                for name, rule in RULES.items()
+            }
+            for target in targets
+        }
+        for setting, (targets, fields) in {"4 frames, large": (TARGETS[:1], REAL), **chosen}.items()
     }
 
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
-from snnbd_book.runs import Experiment
+from snnbd_book.runs import Experiment, Neuron
 from snnbd_core import attacks, triggers
+
+LENGTHS = (1, 2, 4, 6, 7, 8)
+PUBLISHED = {
+    "first": {length: 1.0 for length in range(1, 9)},
+    "middle": {length: 1.0 for length in range(1, 9)},
+    "last": dict(enumerate((0.099, 0.099, 0.099, 0.101, 0.104, 0.110, 0.141, 1.0), start=1)),
+}
+"""Share of triggered recordings of N-MNIST that the authors' networks send to class 0, that class
+counted: place in time -> frames with the square (ON, top left, size 0.1, 10 % poisoned) -> mean of
+their seeds 42 and 57 (Yencr0s/Flashy_backdoor, results, MIT licence)."""
 
 
 def shown(steps: int) -> dict[str, Any]:
@@ -16,7 +26,7 @@ def shown(steps: int) -> dict[str, Any]:
     return {
         "static": triggers.Static(),
         "moving": triggers.Moving(),
-        "smart": triggers.Smart(),
+        "smart": triggers.Smart(walk="drift", seed=0),
         "framed": triggers.Framed(length=steps // 4, start="first"),
         "strobe": triggers.Strobe(on=1, off=1),
         "flash": triggers.Flash(length=1, start="middle"),
@@ -57,6 +67,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             }
             for start in ("first", "middle", "last")
         },
+        "recordings": _framed(partial(seeded, "sample", seed), LENGTHS),
+        "without_leak": _framed(partial(seeded, "sample", seed, neuron=Neuron(kind="IF")), (1, 2)),
         "varied": _varied(partial(triggers.Framed, length=usual.frames // 2), attack),
         "learnt": {
             "dynamic": dynamic,
@@ -66,6 +78,15 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "time-sliced, 2 of 6 clients": runs(trigger=attacks.TimeSliced(), rate=0.2, rule=six)
         },
         "budget": _budget(partial(runs, rate=0.05)),
+    }
+
+
+def _framed(runs: Any, lengths: Sequence[int]) -> dict[str, Nested]:
+    """Squares as in `PUBLISHED`: place in time -> frames with the square -> experiments."""
+    framed = partial(triggers.Framed, position="top-left")
+    return {
+        start: {n: runs(rate=0.1, trigger=framed(length=n, start=start)) for n in lengths}
+        for start in PUBLISHED
     }
 
 

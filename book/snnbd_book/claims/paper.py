@@ -7,8 +7,11 @@
     seeds: [0, 1, 2]
     experiments:                    # named; fields of `Experiment`, on top of the profile's sizes
       corner: {rate: 0.1, trigger: {kind: Static, position: bottom-right, polarity: "on"}}
-    profiles:                       # changes for one profile: for all experiments, or for one
-      sample: {fields: {...}, experiments: {corner: {rate: 0.002}}}
+    profiles:                       # for one profile: what its experiments are made from, in place
+      sample:                       # of its sizes; changes for all of them, or for one
+        base: {data: nmnist, network: nmnist-conv, neuron: {kind: LIF}, epochs: 12, frames: 16}
+        fields: {...}
+        experiments: {corner: {rate: 0.002}}
     claims:
       - id: corner-works
         where: Table 1, row 4
@@ -197,7 +200,7 @@ def _settings(values: dict[str, Any], where: str) -> dict[str, dict[str, Experim
     named = mapping(values.get("experiments") or {}, f"{where}: experiments", None)
     changes = mapping(values.get("profiles") or {}, f"{where}: profiles", set(PROFILES))
     for profile, change in changes.items():
-        mapping(change, f"{where}: profiles.{profile}", {"fields", "experiments"})
+        mapping(change, f"{where}: profiles.{profile}", {"base", "fields", "experiments"})
         place = f"{where}: profiles.{profile}.experiments"
         mapping(change.get("experiments") or {}, place, set(named))
     settings: dict[str, dict[str, Experiment]] = {}
@@ -210,6 +213,7 @@ def _settings(values: dict[str, Any], where: str) -> dict[str, dict[str, Experim
             change = changes.get(profile, {})
             merged = {
                 **sizes,
+                **(change.get("base") or {}),
                 **fields,
                 **(change.get("fields") or {}),
                 **((change.get("experiments") or {}).get(name) or {}),

@@ -24,6 +24,7 @@ __all__ = [
     "draw_moves",
     "draw_rates",
     "draw_sent",
+    "losses_table",
     "received_table",
     "scores",
 ]
@@ -175,6 +176,19 @@ def audits_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
         held["detectors, by their own thresholds"] = ", ".join(alarms) or "none"
         rows[name] = {**held, "verdict": WORDS[audit.status]}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def losses_table(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """What becomes of each thing in each framework's file.
+
+    Args:
+        rows: thing -> framework -> words, as `benchmarks.export_losses` wrote them; the names of
+            errors, in brackets, are left out.
+    """
+    short = {
+        row: {name: cell.split(" (")[0] for name, cell in one.items()} for row, one in rows.items()
+    }
+    return pd.DataFrame.from_dict(short, orient="index")
 
 
 def received_table(networks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from snnbd_core.view import override
 __all__ = [
     "draw_answers",
     "draw_images",
+    "draw_read_out",
     "draw_targets",
     "draw_traces",
     "draw_turned",
@@ -60,6 +61,45 @@ def draw_targets(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
         axes.set(title=target, xlabel="%", xlim=(-3, 103))
         axes.grid(axis="x", linewidth=0.4)
     panels[0].set_yticks([-row for row in range(len(runs))], list(runs), fontsize=8)
+    style.legend_below(figure, panels[0])
+    return figure
+
+
+_READ = {
+    "success, silence is no answer": ("attack_success_rate", "o", style.MARK),
+    "success by argmax": ("argmax_success", "D", style.CURRENT),
+}
+"""Name -> figure, mark, colour of the two ways to read an answer."""
+
+
+def draw_read_out(
+    runs: Mapping[str, Mapping[str, Mapping[str, Mapping[float, Sequence[Record]]]]], at: float
+) -> Figure:
+    """A panel for each rule and a row for each setting and target: success read in two ways.
+
+    Args:
+        runs: setting -> target -> rule -> threshold -> records with the probe `ArgmaxReadOut`.
+        at: threshold shown.
+    """
+    rows = {
+        f"{setting}, {target}": by_rule
+        for setting, by_target in runs.items()
+        for target, by_rule in by_target.items()
+    }
+    rules = list(next(iter(rows.values())))
+    figure = style.new_figure(0.3 * len(rows) + 1.1)
+    panels = figure.subplots(1, len(rules), sharex=True, sharey=True)
+    for axes, rule in zip(panels, rules, strict=True):
+        for row, by_rule in enumerate(rows.values()):
+            for label, (name, mark, colour) in _READ.items():
+                sample = Sample.of(by_rule[rule][at], name)
+                low, high = sample.interval
+                axes.plot([100 * low, 100 * high], [-row] * 2, color=colour, linewidth=1)
+                open_mark = {"markerfacecolor": "none"} if mark == "D" else {}
+                axes.plot(100 * sample.mean, -row, mark, color=colour, label=label, **open_mark)
+        axes.set(title=rule, xlabel="%", xlim=(-3, 103))
+        axes.grid(axis="x", linewidth=0.4)
+    panels[0].set_yticks([-row for row in range(len(rows))], list(rows), fontsize=8)
     style.legend_below(figure, panels[0])
     return figure
 

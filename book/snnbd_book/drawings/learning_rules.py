@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from matplotlib.axes import Axes
@@ -159,6 +158,8 @@ def draw_deployed(runs: Mapping[int, Mapping[float, Sequence[Record]]]) -> Figur
 def cost_table(runs: Mapping[str, Sequence[Record]], operations: int) -> pd.DataFrame:
     """Training seconds, energy of one inference, and operations that the trigger adds.
 
+    Means with 95 % intervals over the seeds; the ANN's operations are the same for all.
+
     Args:
         runs: name of a row -> records of its seeds; a row named "ANN" counts multiplications.
         operations: multiply-accumulates of the ANN for one sample, see `dense_operations`.
@@ -166,14 +167,20 @@ def cost_table(runs: Mapping[str, Sequence[Record]], operations: int) -> pd.Data
     rows = {}
     for name, records in runs.items():
         dense = name == "ANN"
-        count = operations if dense else _mean(records, "synops_clean")
-        energy = count * (MULTIPLY_ACCUMULATE if dense else ACCUMULATE)
+        each = MULTIPLY_ACCUMULATE if dense else ACCUMULATE
+        counts = [operations] if dense else Sample.of(records, "synops_clean").floats
         rows[name] = {
-            "training (s)": f"{np.mean([sum(one.history.seconds) for one in records]):.1f}",
-            "energy (nJ)": f"{energy / 1000:.0f}",
+            "training (s)": _spread([sum(one.history.seconds) for one in records]),
+            "energy (nJ)": _spread([each * count / 1000 for count in counts]),
             "under the trigger": "as without" if dense else _change(records),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _spread(values: Sequence[float]) -> str:
+    """ "2893 (2800-2986)": mean and 95 % interval over the seeds; of a single value that alone."""
+    sample = Sample(tuple(values))
+    return show(sample.mean, sample.interval if len(values) > 1 else None, is_rate=False)
 
 
 def _change(records: Sequence[Record]) -> str:
@@ -209,7 +216,3 @@ def dense_operations(net: nn.Module) -> int:
     for hook in hooks:
         hook.remove()
     return total
-
-
-def _mean(records: Sequence[Record], figure: str) -> float:
-    return Sample.of(records, figure).mean

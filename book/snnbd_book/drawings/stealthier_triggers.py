@@ -98,17 +98,22 @@ def draw_frontier(runs: Mapping[str, Sequence[Record]]) -> Figure:
     return figure
 
 
-def draw_time_position(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Figure:
+def draw_time_position(
+    runs: Mapping[str, Mapping[int, Sequence[Record]]],
+    published: Mapping[str, Mapping[int, float]] | None = None,
+) -> Figure:
     """Success against the length of a framed trigger, one curve for each place in time.
 
     Args:
         runs: place in time -> number of frames -> the records of its seeds.
+        published: the same of others' figures. They count the target class; so does then ours.
     """
     figure = style.new_figure(3.0)
     axes = figure.subplots()
+    name_of = "attack_success_rate_all" if published else "attack_success_rate"
     for (name, by_length), colour in zip(runs.items(), style.SERIES, strict=False):
         lengths = sorted(by_length)
-        success = [Sample.of(by_length[length], "attack_success_rate") for length in lengths]
+        success = [Sample.of(by_length[length], name_of) for length in lengths]
         low, high = zip(*(one.interval for one in success), strict=True)
         axes.fill_between(
             lengths,
@@ -118,6 +123,10 @@ def draw_time_position(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Fi
             alpha=0.15,
         )
         axes.plot(lengths, [100 * one.mean for one in success], "o-", color=colour, label=name)
+        if published:
+            theirs = published[name]
+            values = [100 * theirs[length] for length in theirs]
+            axes.plot(list(theirs), values, "s:", color=colour, markerfacecolor="none")
     axes.set_xticks(lengths)
     axes.set(xlabel="frames with the trigger", ylabel="success rate (%)", ylim=(-3, 103))
     axes.legend(title="run of frames")

@@ -65,7 +65,7 @@ def _confusion(net: nn.Module, data: Any, threshold: float, steps: int) -> np.nd
 
 
 def _draw_shares(axes: Axes, shares: np.ndarray) -> None:
-    """Per cents [classes, classes + 1] as a map; those of half a per cent or more as numbers."""
+    """Percents [classes, classes + 1] as a map; those of half a percent or more as numbers."""
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     for (row, column), share in np.ndenumerate(shares):
         if share >= 0.5:

@@ -35,7 +35,7 @@ def draw_scores(
     label: str,
     false_alarms: float | None = None,
 ) -> Figure:
-    """Histograms of samples' scores, one panel for each attack, in per cent of each group.
+    """Histograms of samples' scores, one panel for each attack, in percent of each group.
 
     The first group is filled, the second an outline, so that neither hides the other. All panels
     have the same bins.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,6 +20,10 @@ Cells = Mapping[str, Mapping[str, Sample]]
 """Attack -> defence -> a figure over the seeds."""
 
 Grid = Mapping[str, Mapping[str, Sequence[Record]]]
+
+PAGES = "SNNBD_PAGES"  # set where the cells of a page are run
+_TOGETHER = 4  # columns that fit a narrow screen
+_NARROW = 3.6  # inches, of a telephone's column
 
 _LIGHT = 0.6  # share of the scale above which letters are white
 
@@ -60,7 +67,10 @@ def areas_of_networks(runs: Grid) -> dict[str, dict[str, Sample]]:
 
 
 def draw_map(cells: Cells, *, label: str, colours: str = "Oranges", least: float = 0.0) -> Figure:
-    """Attacks by defences, in per cent.
+    """Attacks by defences, in percent.
+
+    Where a page is built, a copy for narrow screens is shown before it, in panels of a few attacks
+    one below the other; the page shows one of the two.
 
     Args:
         cells: attack -> defence -> share or area; a cell that is not there stays empty.
@@ -68,18 +78,42 @@ def draw_map(cells: Cells, *, label: str, colours: str = "Oranges", least: float
         colours: a colour map of matplotlib.
         least: the value of the palest colour.
     """
-    rows = len(dict.fromkeys(name for groups in cells.values() for name in groups))
-    figure = style.new_figure(0.42 * rows + 1.3)
+    if os.environ.get(PAGES):
+        display(draw_stacked(cells, label=label, colours=colours, least=least))
+    figure = style.new_figure(0.42 * len(_rows(cells)) + 1.3)
     axes = figure.subplots()
     _fill(axes, cells, colours, least)
     axes.set_title(label)
     return figure
 
 
-def _fill(axes: Axes, cells: Cells, colours: str, least: float = 0.0) -> None:
-    """A map of cells, each with its number and interval in per cent."""
+def draw_stacked(
+    cells: Cells, *, label: str, colours: str = "Oranges", least: float = 0.0
+) -> Figure:
+    """The same as `draw_map` for narrow screens: at most four attacks in a panel."""
     attacks = list(cells)
-    rows = list(dict.fromkeys(name for groups in cells.values() for name in groups))
+    parts = np.array_split(np.arange(len(attacks)), math.ceil(len(attacks) / _TOGETHER))
+    panels = [{attacks[at]: cells[attacks[at]] for at in part} for part in parts]
+    widest = max(len(part) for part in parts)
+    heights = [len(_rows(panel)) + 1.5 for panel in panels]
+    figure = style.new_figure(0.37 * sum(heights) + 0.3, width=_NARROW)
+    grid = figure.subplots(len(panels), squeeze=False, height_ratios=heights)[:, 0]
+    for axes, panel in zip(grid, panels, strict=True):
+        _fill(axes, panel, colours, least)
+        axes.set_xlim(-0.5, widest - 0.5)  # cells of one width in all panels
+    figure.suptitle(label, fontsize=9)
+    return figure
+
+
+def _rows(cells: Cells) -> list[str]:
+    """Names of the defences, each once."""
+    return list(dict.fromkeys(name for groups in cells.values() for name in groups))
+
+
+def _fill(axes: Axes, cells: Cells, colours: str, least: float = 0.0) -> None:
+    """A map of cells, each with its number and interval in percent."""
+    attacks = list(cells)
+    rows = _rows(cells)
     values = np.full((len(rows), len(attacks)), np.nan)
     for (row, column), _ in np.ndenumerate(values):
         sample = cells[attacks[column]].get(rows[row])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snnbd_book.runs import parts
+from snnbd_book.runs.read_out import ArgmaxReadOut
 from snnbd_core import attacks, data
 from snnbd_core.defenses import detectors
 from snnbd_core.learning import SurrogateGradient
@@ -40,7 +41,8 @@ def check_together(wanted: Experiment) -> None:
 
 def _check_probe(wanted: Experiment) -> None:
     kind = type(wanted.probe)
-    if kind in detectors.INPUTS.values() and wanted.trigger is None:
+    compares = (*detectors.INPUTS.values(), ArgmaxReadOut)
+    if kind in compares and wanted.trigger is None:
         raise ValueError(
             f"trigger=None with probe={wanted.probe!r}, which compares inputs without and with "
             f"one: allowed are {', '.join(parts.TRIGGERS)}"

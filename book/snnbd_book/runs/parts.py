@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from snnbd_book.runs.read_out import ArgmaxReadOut
 from snnbd_core import attacks, defenses, learning, triggers
 from snnbd_core.attacks import badsnn
 from snnbd_core.defenses.detectors import verdict
@@ -46,6 +47,7 @@ REPAIRS: dict[str, type[Any]] = defenses.REPAIRS
 PROBES: dict[str, type[Any]] = {
     **defenses.DETECTORS,
     attacks.GradientAttack.__name__: attacks.GradientAttack,
+    ArgmaxReadOut.__name__: ArgmaxReadOut,
 }
 
 EXTRA_FIGURES: tuple[str, ...] = (
@@ -53,6 +55,7 @@ EXTRA_FIGURES: tuple[str, ...] = (
     *verdict.FIGURES,
     *dict.fromkeys(name for rule in RULES.values() for name in rule.figures),
     *attacks.GradientAttack.figures,
+    *ArgmaxReadOut.figures,
 )
 """What reports hold besides the fields of `Report`: scores of stealth, what rules and probes find.
 

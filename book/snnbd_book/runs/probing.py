@@ -7,6 +7,7 @@ a model                what the detector says, see `Verdict.figures`
 inputs                 scores of samples without a trigger, of all classes, and with it, of others
                        than the target; see `curves.scored`
 a training set         scores of samples labelled as the target, left alone and poisoned, likewise
+`ArgmaxReadOut`        the rates that argmax gives, which answers class 0 for a silent network
 anything else          what its ``measure(net, test, *, seed, device, steps)`` gives
 =====================  =============================================================================
 """
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from snnbd_book.runs.read_out import ArgmaxReadOut
 from snnbd_core.defenses import detectors
 from snnbd_core.poisoning import Triggered
 
@@ -65,6 +67,9 @@ def probed(
     if type(probe) in detectors.TRAINING_SETS.values():
         data = poisoned()
         return detectors.scored(*_by_poison(probe.score(net, data, **settings), data))
+    if isinstance(probe, ArgmaxReadOut):
+        target, steps = given.experiment.target, given.experiment.frames
+        return dict(probe.compare(net, given.test, trigger, target, device=device, steps=steps))
     figures: dict[str, Any] = probe.measure(net, given.test, **settings)
     return figures
 

@@ -31,6 +31,15 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
         "Moving": {"speed": 2},
         "OptimisedPruning": {"samples": 64},
     },
+    3: {
+        "Experiment": {"width": 1.0},
+        "ActivationClustering": {"reduction": "principal"},
+        "ChannelLipschitz": {"deviation": "population"},
+        "NeuralCleanse": {"published": False},
+        "Smart": {"walk": "drift"},
+        "Spectre": {"estimator": "determinant"},
+        "UnlearnRecoverPrune": {"published": False},
+    },
 }
 CURRENT = max(ADDED)
 

@@ -32,6 +32,7 @@ _WHOLE = {
 _NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "rate": (lambda x: 0 <= x <= 1, "within 0..1"),
     "learning_rate": (lambda x: x > 0, "> 0"),
+    "width": (lambda x: x > 0, "> 0"),
     "inference_threshold": (lambda x: x > 0, "> 0"),
     "inference_beta": (lambda x: 0 < x <= 1, "in (0, 1]"),
 }
@@ -60,6 +61,7 @@ class Experiment:
         samples: None trains on the whole training set; a number on so many of its samples, drawn
             once (the same for all seeds).
         network: name of a network, see `snnbd_core.networks`.
+        width: of its layers, as a share of the published one's; see `networks.build`.
         neuron: settings of its neurons.
         rule: the learning rule, one of `parts.RULES`; "surrogate-gradient" is the default's name.
         trigger: what is put into poisoned samples, and into test samples to measure the attack;
@@ -90,6 +92,7 @@ class Experiment:
     coding: str = "direct"
     samples: int | None = None
     network: str = _QUICK["network"]
+    width: float = 1.0
     neuron: Neuron = field(default_factory=Neuron)
     rule: Any = DEFAULT_RULE
     trigger: Any = None

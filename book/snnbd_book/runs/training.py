@@ -132,6 +132,7 @@ def built(given: Resolved, neuron: Callable[[], nn.Module] | None = None) -> nn.
         neuron=neuron or wanted.neuron.build,
         seed=wanted.seed,
         coding=wanted.coding,
+        width=wanted.width,
     )
     return net
 

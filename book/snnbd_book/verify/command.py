@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from snnbd_book import claims, sweeps
+from snnbd_book.claims.pages import table
 from snnbd_book.runs import (
     Experiment,
     Record,
@@ -27,15 +28,19 @@ from snnbd_book.runs import (
 from snnbd_book.runs.command import told
 from snnbd_book.runs.profiles import sizes
 from snnbd_book.runs.provenance import git_state
+from snnbd_book.verify import costs
 from snnbd_book.verify.comparing import compare
 from snnbd_book.verify.groups import Groups
 from snnbd_book.verify.history import Entry, append, now
 from snnbd_book.verify.judging import AGREES, DIFFERS, EQUAL, Judgement, judge
 from snnbd_book.verify.rerunning import rerun
 from snnbd_book.verify.sampling import draw, shard
+from snnbd_core import data
 from snnbd_core.data import DataNotFound
+from snnbd_core.data.downloads import SOURCES
 
 _HEADLINES = ("clean_accuracy", "attack_success_rate", "floor", "spikes_clean")
+_WIDTH = 160  # of a table without a terminal
 _SHARE = 0.8  # of the time, for which runs are drawn: the rest is their start
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 
@@ -110,7 +115,9 @@ def reproduce(
 ) -> None:
     """Run every run of the book again on this machine, and say what agrees.
 
-    A run that is done is not repeated: the same command goes on where it was stopped.
+    A run that is done is not repeated: the same command goes on where it was stopped. Sets that are
+    not here are downloaded where that is possible; runs on others are left out. With --paper the
+    paper's figures stand beside ours at the end.
     $SNNBD_SCHEDULER names the scheduler of a cluster.
     """
     console = Console(stderr=True)
@@ -121,9 +128,12 @@ def reproduce(
         if only_stale:
             old = {item.experiment.hash for item in every if _why(item) is not None}
             wanted = [one for one in wanted if one.hash in old]
+        absent = _absent(wanted)
         if dry_run:
-            typer.echo(_costs(wanted, every))
+            typer.echo(costs.told(wanted, every, absent))
             return
+        left_out = _fetched(absent, console)
+        wanted = [one for one in wanted if one.data not in left_out]
         folder = results_dir() / "reproduced"
         frame = sweeps.run(wanted, results=folder, device=device, console=console)
         failed = frame[frame["status"] == "failed"]
@@ -133,6 +143,12 @@ def reproduce(
         judgement = _judged(every, made, every)
         if replace:
             commit(made)
+        if paper is not None:
+            judged = [
+                claims.judge(claim, profile, run=False, results=folder)
+                for claim in claims.load(paper).claims
+            ]
+            Console(width=None if console.is_terminal else _WIDTH).print(table(judged))
     _tell(judgement, errors, as_json=False)
     if not judgement.holds or errors:
         raise typer.Exit(1)
@@ -153,6 +169,24 @@ def _dataset(experiment: Experiment) -> str | None:
 
 def _why(record: Record) -> str | None:
     return record.provenance.staleness(record.experiment, _dataset(record.experiment))
+
+
+def _absent(wanted: Iterable[Experiment]) -> list[str]:
+    """The sets that runs need and that are not here."""
+    one_of = {item.data: item for item in wanted}
+    return sorted(name for name, item in one_of.items() if _dataset(item) is None)
+
+
+def _fetched(absent: Iterable[str], console: Console) -> list[str]:
+    """Downloads the sets for which that is possible; gives the others."""
+    rest = []
+    for name in absent:
+        if name in SOURCES:
+            data.load(name, download=True)
+        else:
+            rest.append(name)
+            console.print(f"{name} is not here and must be got by hand: its runs are left out")
+    return rest
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -221,34 +255,6 @@ def _wanted(every: Sequence[Record], profile: str, paper: str | None) -> list[Ex
     if paper is not None:
         return claims.experiments(claims.load(paper), profile)
     return [item.experiment for item in every if item.experiment.profile == profile]
-
-
-def _costs(wanted: Sequence[Experiment], every: Sequence[Record]) -> str:
-    """What running some experiments takes, as far as records say."""
-    known: dict[tuple[str, str, int], list[float]] = defaultdict(list)
-    for item in every:
-        known[_size(item.experiment)].append(item.provenance.seconds / item.experiment.epochs)
-    hours, unknown = 0.0, 0
-    for experiment in wanted:
-        seconds = known.get(_size(experiment))
-        if seconds:
-            hours += sum(seconds) / len(seconds) * experiment.epochs / 3600
-        else:
-            unknown += 1
-    missing = sorted({item.data for item in wanted if _dataset(item) is None})
-    lines = [
-        f"{len(wanted)} runs of {len({item.training.hash for item in wanted})} trainings",
-        f"data sets: {', '.join(sorted({item.data for item in wanted})) or 'none'}"
-        + (f"; not here: {', '.join(missing)}" if missing else ""),
-        f"about {hours:.1f} hours of one core for {len(wanted) - unknown} runs, by the records",
-    ]
-    if unknown:
-        lines.append(f"{unknown} runs of networks and data that no record has: time unknown")
-    return "\n".join(lines)
-
-
-def _size(experiment: Experiment) -> tuple[str, str, int]:
-    return experiment.data, experiment.network, experiment.frames
 
 
 def _seconds(records: Iterable[Record]) -> float:

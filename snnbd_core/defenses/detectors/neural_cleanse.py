@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import checks
-from snnbd_core.checks import Count, Positive
+from snnbd_core.checks import Count, Flag, Positive
 from snnbd_core.data.batches import as_sequence
 from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.detectors import patches
@@ -23,6 +23,7 @@ from snnbd_core.view import View
 
 __all__ = ["NeuralCleanse", "anomaly"]
 
+LARGEST = float(np.finfo(np.float64).max)  # a verdict's figures are finite
 CONSISTENT = 1.4826  # makes the median absolute deviation a standard deviation of normal data
 
 
@@ -36,13 +37,17 @@ class NeuralCleanse(ModelDetector):
     frame; gradients are the surrogate's. A silent or tied answer is that of no class. A class whose
     mask is far smaller than the others' is the target: its anomaly index, the distance to the
     median in units of 1.4826 times the median absolute deviation, is above 2. The index is 0 unless
-    more than half of the searches find something: a failed one leaves a mask that covers all.
+    more than half of the searches find something: a failed one leaves a mask that covers all. The
+    authors' index has no such rule: it is infinite where at least half of the masks are of one
+    size, such as that of failures (`published`). Of an even number of classes its median is the
+    mean of the two in the middle, as here; copies of it in PyTorch take the lower of them.
 
     Args:
         iterations: of the search for each class.
         samples: clean ones used.
         weight: of |m| to begin with; it follows the success as in the paper.
         threshold: of the anomaly index.
+        published: whether the index is the authors', see above.
 
     Needs three classes: of fewer the index is always 0.67.
     """
@@ -51,6 +56,7 @@ class NeuralCleanse(ModelDetector):
     samples: Count = 64
     weight: Positive = 0.01
     threshold: Positive = 2.0
+    published: Flag = False
 
     def _verdict(self, bench: Bench) -> Verdict:
         rows = np.random.default_rng(bench.seed).permutation(len(bench.data))[: self.samples]
@@ -59,7 +65,8 @@ class NeuralCleanse(ModelDetector):
         with seeded(bench.seed):
             masks, _ = self.search(bench.net, bench.samples(rows)[0], range(classes), bench.steps)
         sizes = masks.sum(dim=(1, 2)).tolist()
-        index, target = anomaly(sizes, full=masks[0].numel())
+        index, target = anomaly(sizes, masks[0].numel(), self.published)
+        index = min(index, LARGEST)
         return Verdict(index > self.threshold, target, index, self.threshold, values=tuple(sizes))
 
     def search(
@@ -109,16 +116,21 @@ class NeuralCleanse(ModelDetector):
         return best_masks, best_patterns
 
 
-def anomaly(sizes: Sequence[float], full: float = np.inf) -> tuple[float, int]:
+def anomaly(
+    sizes: Sequence[float], full: float = np.inf, published: bool = False
+) -> tuple[float, int]:
     """(anomaly index of the smallest mask, its class); 0 where it is not below the median.
 
     It is 0 too where at least half of the masks are of one size, or have the size `full` of those
-    that cover all.
+    that cover all; `published`: only where all are of one size.
     """
     values = np.asarray(sizes)
     target = int(values.argmin())
     centre = np.median(values)
     spread = CONSISTENT * np.median(np.abs(values - centre))
+    below = max(0.0, float(centre - values[target]))
+    if published:
+        return (below / float(spread) if spread else np.inf if below else 0.0), target
     if spread == 0 or 2 * (values >= full).sum() >= len(values):
         return 0.0, target
-    return float(max(0.0, centre - values[target]) / spread), target
+    return float(below / spread), target

@@ -32,6 +32,8 @@ class PotentialMargins(ModelDetector):
     the last layer, averaged over time and over the neurons that vote for a class, as many as there
     are; a linear read-out's potential is its logits. The largest margins r of all classes but
     the top one give a Gamma distribution F; p = 1 - F(r_max)^classes, and p < 0.05 is a backdoor.
+    F begins at 0, or at the least margin below it; the authors' fit leaves its beginning free,
+    which changed 9 of 108 verdicts here.
 
     Args:
         inputs: random starts for each class.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -28,15 +30,18 @@ class SpectralSignatures(SetDetector):
 class ActivationClustering(SetDetector):
     """Chen et al. 2018: two clusters among a label's features; the smaller one is suspicious.
 
-    The features are rates as in `SpectralSignatures`, reduced to `components` principal components
-    (the paper uses independent ones). The score of a sample is the share of its label that is NOT
+    The features are rates as in `SpectralSignatures`, reduced to `components` principal or, as in
+    the paper, independent components. The score of a sample is the share of its label that is NOT
     in its cluster: close to 1 in a small cluster, and 0 where all samples of a label are alike.
 
     Args:
         components: the paper's is 10.
+        reduction: "principal", or the paper's "independent" (FastICA, which may stop before it
+            converges; fewer components where the features have fewer dimensions).
     """
 
     components: Count = 10
+    reduction: Literal["principal", "independent"] = "principal"
 
     def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:
         if len(rows) < 3 or not np.ptp(rows, axis=0).any():
@@ -53,15 +58,30 @@ class ActivationClustering(SetDetector):
             seed: of the clustering.
 
         Returns:
-            Principal components float64 [N, at most `components`] and clusters int [N], 0 or 1.
+            Components float64 [N, at most `components`] and clusters int [N], 0 or 1.
         """
         from sklearn.cluster import KMeans
         from sklearn.decomposition import PCA
 
         few = min(self.components, *rows.shape)
-        reduced = PCA(few, random_state=seed).fit_transform(rows)
+        if self.reduction == "independent":
+            reduced = _independent(rows, few, seed)
+        else:
+            reduced = PCA(few, random_state=seed).fit_transform(rows)
         side = KMeans(2, n_init=10, random_state=seed).fit_predict(reduced)
         return reduced, side
+
+
+def _independent(rows: np.ndarray, few: int, seed: int) -> np.ndarray:
+    """Independent components of rows [N, at most `few`], float64."""
+    from sklearn.decomposition import FastICA
+    from sklearn.exceptions import ConvergenceWarning
+
+    rank = int(np.linalg.matrix_rank(rows - rows.mean(axis=0)))
+    model = FastICA(min(few, rank), whiten="unit-variance", random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return np.asarray(model.fit_transform(rows.astype(np.float64)))
 
 
 def outlying(rows: np.ndarray) -> np.ndarray:

@@ -1,0 +1,129 @@
+"""Is a backdoor found that somebody trained into a published network by fine-tuning?
+
+    python -m benchmarks.audit_poisoned NETWORK DATA [--seed 0] [--every 10] [--out FILE]
+
+NETWORK is the N-MNIST network of the paper on NIR as it was published, DATA a root for
+`sb.data.load` with recordings of N-MNIST. A share of the training recordings gets a static square
+with an event per pixel in every tenth step of 1 ms, and the target's label. The network is
+fine-tuned on them in steps of 10 ms, which is quicker and nearly the same for neurons without a
+leak. It is written to NIR, read back, and audited as the published one is. How well the attack
+works is measured before, and no part of the audit knows of it. --keep holds the network's file, so
+that a run that was stopped goes on with the audit; --no-audit ends before it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import snnbd_core as sb
+from benchmarks.audit_received import NETWORKS, add, audited
+from snnbd_book.audit.sets import Cut
+from snnbd_book.runs.provenance import git_state
+from snnbd_core.data import SampleSet
+from snnbd_core.metrics import Rate
+from snnbd_core.triggers import Strobe
+
+OUT = Path(__file__).parent / "results" / "audit_poisoned.json"
+PUBLISHED = NETWORKS["N-MNIST"]
+COARSE, STEP = (
+    Cut(30, 10_000),
+    10,
+)  # frames of the fine-tuning, in steps of the network
+RATE, TARGET = 0.02, 0
+HOW: dict[str, Any] = {
+    "epochs": 8,
+    "batch_size": 16,
+    "learning_rate": 1e-3,
+    "loss": "cross_entropy",
+    "device": "cpu",
+    "progress": False,
+}
+
+
+def square(every: int) -> Strobe:
+    """A static square with an event per pixel in every so many steps."""
+    return Strobe(on=1, off=every - 1, position="bottom-right", polarity="on")
+
+
+def main(
+    network: Annotated[Path, typer.Argument(help="The file as it was published.")],
+    data: Annotated[Path, typer.Argument(help="A root for sb.data.load.")],
+    seed: Annotated[int, typer.Option(help="Of the poison and of the fine-tuning.")] = 0,
+    every: Annotated[int, typer.Option(help="Steps of 1 ms from event to event; tens.")] = 10,
+    minutes: Annotated[float, typer.Option(help="Time budget of the audit.")] = 10.0,
+    audit: Annotated[bool, typer.Option(help="Whether to audit, or to fine-tune only.")] = True,
+    keep: Annotated[Path, typer.Option(help="A folder for networks.")] = Path("poisoned"),
+    out: Annotated[Path, typer.Option(help="Where results are added.")] = OUT,
+) -> None:
+    """Fine-tune a backdoor into the published network, and audit it."""
+    torch.set_num_threads(1)
+    keep.mkdir(parents=True, exist_ok=True)
+    path, samples = keep / f"every-{every}-seed-{seed}.nir", PUBLISHED.samples(data)
+    if not path.is_file():
+        _write(_poisoned(network, data, seed, every), path)
+    if not audit:
+        return
+    net = PUBLISHED.read(path, "multispike")
+    attack = {
+        "trigger": str(square(every)),
+        "rate": RATE,
+        "poisoned": int(RATE * len(PUBLISHED.samples(data, train=True))),
+        "target": TARGET,
+        "training": {**HOW, "frames": str(COARSE)},
+        "seed": seed,
+        "commit": path.with_suffix(".commit").read_text(),
+        **{name: _told(rate) for name, rate in _measured(net, samples, every).items()},
+        "floor": _told(_measured(PUBLISHED.read(network, "multispike"), samples, every)["success"]),
+    }
+    typer.echo(f"{attack['accuracy']} {attack['success']} {attack['floor']}")
+    found = audited(PUBLISHED, path, data, minutes, PUBLISHED.resets[:1])
+    found |= {"attack": attack, "source": "the published network, fine-tuned here"}
+    add(out, f"every {every}, seed {seed}", found)
+    typer.echo(found["audit"]["summary"])
+
+
+def _poisoned(network: Path, data: Path, seed: int, every: int) -> nn.Module:
+    """The published network, fine-tuned on recordings some of which carry the square."""
+    clean = PUBLISHED.samples(data, train=True, cut=COARSE)
+    held = TensorDataset(*clean.batch(range(len(clean))))  # read once
+    trigger = square(every // STEP) if every > STEP else sb.triggers.Static()
+    attacked = sb.poison(
+        sb.data.as_set(held, classes=clean.classes),
+        trigger,
+        rate=RATE,
+        target=TARGET,
+        seed=seed,
+        include_target=False,
+    )
+    net = PUBLISHED.read(network, "multispike").requires_grad_()
+    sb.learning.train(net, attacked, seed=seed, **HOW)
+    return net.eval()
+
+
+def _write(net: nn.Module, path: Path) -> None:
+    commit, dirty = git_state()
+    path.with_suffix(".commit").write_text(f"{commit}-dirty" if dirty else f"{commit}")
+    said = sb.exchange.write_nir(net, path, dt=1)
+    assert (said["dt"], said["reset"]) == (1, "multispike"), said  # as the published one is read
+
+
+@torch.no_grad()
+def _measured(net: nn.Module, samples: SampleSet, every: int) -> dict[str, Rate]:
+    report = sb.evaluate(net, samples, square(every), TARGET, device="cpu")
+    assert report.attack_success_rate is not None  # there is a trigger
+    return {"accuracy": report.clean_accuracy, "success": report.attack_success_rate}
+
+
+def _told(rate: Rate) -> dict[str, Any]:
+    low, high = rate.confidence_interval
+    return {"hits": rate.hits, "of": rate.total, "low": round(low, 3), "high": round(high, 3)}
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,372 @@
+"""Damaged, mixed up and unreadable sets give the contract's errors, and leave nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from snnbd_core.data import CorruptData, DataNotFound, load, splits
+from snnbd_core.data.aedat import aedat3
+from snnbd_core.data.pickles import unpickled
+
+from .conftest import five_bytes, random_events, write_nmnist
+from .layouts import (
+    HEAD,
+    cifar_batch,
+    gtsrb_files,
+    packed,
+    polarity,
+    sign_table,
+    write,
+    write_gestures,
+    write_pickles,
+)
+from .test_load import aedat2
+
+
+class Program:
+    """A pickle that would run a program."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("exit 1",)
+
+
+def nothing_cached(folder: Path) -> bool:
+    return not folder.exists() or list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("archive", [True, False])
+def test_a_pickle_of_another_hash_is_never_opened(
+    tmp_path: Path, own_cache: Path, archive: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = pickle.dumps(Program())
+    files = {"cifar-10-batches-py/data_batch_1": data}
+    if archive:
+        packed(files, tmp_path / "cifar-10-python.tar.gz")
+    else:
+        write(tmp_path, files)
+    monkeypatch.setattr("snnbd_core.data.pickles._Plain", None)  # calling it would raise TypeError
+    with pytest.raises(CorruptData, match=r"data_batch_1: its md5 is .* is never opened"):
+        load("cifar10", root=tmp_path)
+    assert nothing_cached(own_cache)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (Program(), r"posix\.system is no part of an array"),
+        ([1, 2], "holds a list; a mapping is needed"),
+    ],
+)
+def test_a_pickle_of_a_known_hash_may_hold_arrays_only(values: Any, message: str) -> None:
+    import hashlib
+
+    data = pickle.dumps(values)
+    with pytest.raises(CorruptData, match=message):
+        unpickled(data, hashlib.md5(data).hexdigest(), "a")
+    cut = data[:-2]
+    with pytest.raises(CorruptData, match="is no pickle of arrays"):
+        unpickled(cut, hashlib.md5(cut).hexdigest(), "a")
+
+
+def test_pickled_labels_that_do_not_match_are_refused(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = cifar_batch(3, 0, 10, "labels")
+    batch["labels"].pop()
+    write_pickles(tmp_path / "cifar-10-batches-py", {"test_batch": batch}, monkeypatch)
+    with pytest.raises(CorruptData, match=r"test_batch: \(2,\) labels do not match data of \(3, "):
+        load("cifar10", root=tmp_path)
+
+
+TABLE = "GTSRB/Final_Training/Images/00007/GT-00007.csv"
+TRUTH = "GT-final_test.csv"
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            {TRUTH: None},
+            DataNotFound,
+            r"but not GT-final_test\.csv \(from GTSRB_Final_Test_GT\.zip",
+        ),
+        (
+            {f"GTSRB/Final_Test/Images/{i:05d}.ppm": None for i in range(3)},
+            DataNotFound,
+            r"but not Final_Test/Images/\*\.ppm",
+        ),
+        (
+            {TRUTH: b"Filename;Width\r\n00000.ppm;3\r\n"},
+            CorruptData,
+            "line 2 has no Filename or no",
+        ),
+        (
+            {TRUTH: sign_table([("00000.ppm", 1)]).encode()},
+            CorruptData,
+            r"GT-final_test\.csv: has no line for 00001\.ppm",
+        ),
+        (
+            {TRUTH: sign_table([("00009.ppm", 1)]).encode()},
+            CorruptData,
+            r"line 2 names '00009\.ppm', which is not there",
+        ),
+        (
+            {TRUTH: sign_table([("00000.ppm", 43)]).encode()},
+            CorruptData,
+            r"line 2: '43' is no class; 0\.\.42 is allowed",
+        ),
+        ({TRUTH: b"\xff\xfe\x00"}, CorruptData, "is no table of text"),
+        (
+            {TABLE: sign_table([(f"00000_0000{i}.ppm", 8) for i in range(2)]).encode()},
+            CorruptData,
+            r"GT-00007\.csv: says class 8 of 00000_00000\.ppm, which lies in the folder of class 7",
+        ),
+        (
+            {"GTSRB/Final_Training/Images/00007/00000_00000.ppm": b"P6\n40 30\n255\n"},
+            CorruptData,
+            r"00000_00000\.ppm: is no readable image",
+        ),
+        (
+            {"GTSRB/Final_Training/Images/cat/1.ppm": b""},
+            CorruptData,
+            r"'cat' is no class; 0\.\.42 is allowed",
+        ),
+    ],
+)
+def test_damaged_gtsrb_is_named_and_nothing_is_cached(
+    tmp_path: Path, own_cache: Path, change: dict[str, Any], error: Any, message: str
+) -> None:
+    files = gtsrb_files() | change
+    write(tmp_path, {name: data for name, data in files.items() if data is not None})
+    with pytest.raises(error, match=message):
+        load("gtsrb", root=tmp_path)
+    assert nothing_cached(own_cache)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y_test": None}, "holds no y_test; needed: x_train"),
+        ({"y_test": np.zeros(4, int)}, r"x_test of uint8 .* and y_test of \(4,\) do not match"),
+        ({"x_train": np.zeros((2, 32, 32, 3))}, "x_train of float64"),
+        ({"y_train": np.array([0, 43])}, r"y_train\[1\]: '43' is no class"),
+        ({"y_train": np.array([0.5, 1])}, r"y_train\[0\]: '0\.5' is no class"),
+        ({"x_test": np.array([{}])}, r"is no \.npz of numbers"),
+    ],
+)
+def test_damaged_arrays_of_gtsrb_are_refused(
+    tmp_path: Path, own_cache: Path, change: dict[str, Any], message: str
+) -> None:
+    held: dict[str, Any] = {}
+    for split in ("train", "test"):
+        held |= {f"x_{split}": np.zeros((2, 32, 32, 3), np.uint8), f"y_{split}": np.zeros(2, int)}
+    held |= change
+    path = tmp_path / "gtsrb.npz"
+    np.savez(path, **{name: value for name, value in held.items() if value is not None})
+    with pytest.raises(CorruptData, match=message) as caught:
+        load("gtsrb", root=tmp_path)
+    assert str(caught.value).startswith(str(path)) and nothing_cached(own_cache)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CorruptData, match=r"is no \.npz of numbers"):
+        load("gtsrb", root=tmp_path)
+
+
+def removed(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+def put(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def cut(folder: Path) -> None:
+    path = folder / "user02_lab.aedat"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+COLUMNS = "class,startTime_usec,endTime_usec\n"
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "message"),
+    [
+        (removed("trials_to_test.txt"), DataNotFound, r"has no trials_to_test\.txt beside it"),
+        (
+            removed("user01_led_labels.csv"),
+            DataNotFound,
+            r"user01_led\.aedat has no table of labels",
+        ),
+        (put("trials_to_test.txt", ""), CorruptData, r"user24_led\.aedat: is named in neither of"),
+        (put("user01_led_labels.csv", "a,b\n1,2\n"), CorruptData, "has no column class; needed"),
+        (
+            put("user01_led_labels.csv", COLUMNS + "12,0,9\n"),
+            CorruptData,
+            r"label '12'; 1\.\.11 is",
+        ),
+        (
+            put("user01_led_labels.csv", COLUMNS + "1,9,9\n"),
+            CorruptData,
+            "line 2 ends at 9 us, befo",
+        ),
+        (put("user01_led_labels.csv", COLUMNS + "1,x,9\n"), CorruptData, "line 2 holds 1, x, 9"),
+        (
+            put("user01_led_labels.csv", COLUMNS + "1,99999999,999999999\n"),
+            CorruptData,
+            r"user01_led\.aedat, 99999999\.\.999999999 us: holds no event",
+        ),
+        (cut, CorruptData, r"user02_lab\.aedat: byte \d+: cut short within"),
+    ],
+)
+def test_damaged_gestures_of_the_original_are_named(
+    tmp_path: Path, own_cache: Path, damage: Callable[[Path], object], error: Any, message: str
+) -> None:
+    write_gestures(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(error, match=message):
+        load("dvs-gesture", root=tmp_path)
+    assert nothing_cached(own_cache)
+
+
+EVENTS = random_events(0, 20, side=128)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "byte 0: does not begin with #!AER-DAT3"),
+        (b"#!AER-DAT2.0\r\n", "byte 0: does not begin with #!AER-DAT3"),
+        (b"#!AER-DAT3.1", "byte 0: this line of the header has no end"),
+        (HEAD, "one event or more is needed"),
+        (HEAD + bytes(12), "cut short within the header of a packet"),
+        (HEAD + b"\xff" * 28, f"byte {len(HEAD)}: begins no packet of AEDAT 3.1"),
+        (HEAD + polarity(EVENTS)[:-4], "cut short within the packet that begins at byte"),
+        (HEAD + polarity(EVENTS[::-1]), "times never fall"),
+        (HEAD + polarity(random_events(0, 20, side=200)), r"has [xy]=\d+; 0\.\.127 is allowed"),
+    ],
+)
+def test_damaged_aedat_3_is_refused(data: bytes, message: str) -> None:
+    with pytest.raises(CorruptData, match=message) as caught:
+        aedat3(data, (128, 128, 2), "some.aedat")
+    assert str(caught.value).startswith("some.aedat: ")
+
+
+def test_a_recording_of_cifar10_dvs_without_a_number_is_refused(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    write(tmp_path, {"frog/first.aedat": aedat2([1], [1], [1], [1])})
+    with pytest.raises(CorruptData, match=r"first\.aedat: its name ends in no number"):
+        load("cifar10-dvs", root=tmp_path)
+
+
+def test_an_edited_list_of_a_split_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(splits.SHA256, "cifar10-dvs", "0" * 64)
+    with pytest.raises(CorruptData, match=r"cifar10-dvs\.txt: is not the list that was published"):
+        splits.numbers("cifar10-dvs")
+
+
+def a_gtsrb(root: Path) -> None:
+    write(root, gtsrb_files())
+
+
+def a_caltech(root: Path) -> None:
+    data = five_bytes(random_events(0, 50, side=170))
+    write(root, {f"Caltech101/{name}/image_{i:04d}.bin": data for name in "ab" for i in range(5)})
+
+
+def a_dvs(root: Path) -> None:
+    events = random_events(0, 60, side=128)
+    data = aedat2(events["x"], events["y"], events["t"], events["p"])
+    write(root, {f"frog/cifar10_frog_{i}.aedat": data for i in range(20)})
+
+
+def a_cifar(root: Path) -> None:
+    write(
+        root, {f"cifar-10-batches-bin/{n}.bin": bytes(3073) for n in ("data_batch_1", "test_batch")}
+    )
+
+
+def a_hundred(root: Path) -> None:
+    write(root, {f"cifar-100-binary/{name}.bin": bytes(3074) for name in ("train", "test")})
+
+
+MADE = {
+    "nmnist": write_nmnist,
+    "dvs-gesture": write_gestures,
+    "gtsrb": a_gtsrb,
+    "ncaltech101": a_caltech,
+    "cifar10-dvs": a_dvs,
+    "cifar10": a_cifar,
+    "cifar100": a_hundred,
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_the_folder_of_another_set_is_not_taken(name: str, tmp_path: Path, own_cache: Path) -> None:
+    for other, make in MADE.items():
+        if other == name:
+            continue
+        (tmp_path / other).mkdir()
+        make(tmp_path / other)
+        with pytest.raises(DataNotFound, match=f"^{name}: "):
+            load(name, root=tmp_path / other)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_file_that_may_not_be_read_is_named_with_the_remedy(
+    name: str, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Simulated: the tests may run as root, whom no mode bits stop."""
+    MADE[name](tmp_path)
+    opened = Path.open
+
+    def refused(path: Path, *rest: Any, **more: Any) -> Any:
+        if tmp_path in path.parents and own_cache not in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(
+        PermissionError, match=r"this user may not read it\. Change its mode"
+    ) as caught:
+        load(name, root=tmp_path)
+    assert str(tmp_path) in str(caught.value) and nothing_cached(own_cache)
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_nmnist(tmp_path)
+    scanned = os.scandir
+
+    def refused(path: Any) -> Any:
+        if Path(path).name == "1":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scanned(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(PermissionError, match=r"Train/1: this user may not read it"):
+        load("nmnist", root=tmp_path)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_disk_that_fills_during_conversion_leaves_nothing(
+    name: str, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    MADE[name](tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"no space left in .*SNNBD_CACHE") as caught:
+            load(name, root=tmp_path)
+    assert caught.value.errno == errno.ENOSPC and nothing_cached(own_cache)
+    assert len(load(name, root=tmp_path)[0])

@@ -1,0 +1,86 @@
+"""Every claim of the papers can be run with the papers' own data, networks and neurons."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from snnbd_book.claims import load_all
+from snnbd_book.claims.paper import OPEN
+from snnbd_book.runs import Experiment
+from snnbd_book.runs.profiles import PROFILES
+from snnbd_book.verify.costs import SETS
+from snnbd_core import data, networks
+
+NAMED = {"data", "network", "neuron", "epochs", "frames"}
+NOT_FOR_A_PROGRAM = {"people"}  # a study with people
+
+CLAIMS = [claim for paper in load_all() for claim in paper.claims]
+RUNS = {
+    run.hash: run
+    for claim in CLAIMS
+    if "paper" in claim.expected
+    for run in (settings["paper"] for settings in claim.settings.values())
+}
+
+
+def test_every_claim_has_a_run_in_the_paper_profile() -> None:
+    without = {claim.id for claim in CLAIMS if "paper" not in claim.expected}
+    assert without == NOT_FOR_A_PROGRAM
+    assert all(c.expected["paper"] == OPEN for c in CLAIMS if "paper" in c.expected)
+
+
+@pytest.mark.parametrize("paper", [paper.id for paper in load_all()])
+def test_each_profile_names_data_network_neuron_epochs_and_frames(
+    paper: str, project: Path
+) -> None:
+    values = yaml.safe_load((project / "claims" / f"{paper}.yaml").read_text(encoding="utf-8"))
+    assert values["profiles"].keys() == PROFILES.keys()
+    for profile in PROFILES:
+        assert values["profiles"][profile]["base"].keys() == NAMED
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS.keys())
+def test_a_papers_run_builds_on_its_own_data(run: Experiment) -> None:
+    found = SETS[run.data]
+    with torch.device("meta"):
+        net = networks.build(run.network, found.shape, found.classes, nn.ReLU, width=run.width)
+        assert sum(part.numel() for part in net.parameters()) > 1e5
+    assert type(run.neuron.build()).__name__ == run.neuron.kind
+    spaces = ("image",) if run.data in data.IMAGES else ("frames", "events")
+    assert run.trigger is None or run.trigger.space in spaces
+    assert Experiment.from_json(run.to_json()) == run
+
+
+def test_a_spiking_network_of_a_paper_answers_a_tiny_input() -> None:
+    run = dataclasses.replace(next(run for run in RUNS.values() if run.network == "vgg11"))
+    net = networks.build("vgg11", (3, 32, 32), 10, run.neuron.build, seed=0).eval()
+    with torch.no_grad():
+        assert net(torch.rand(2, 1, 3, 32, 32)).shape == (1, 10)
+
+
+def test_the_rows_have_the_papers_settings() -> None:
+    by_id = {(claim.paper, claim.id): claim for claim in CLAIMS}
+
+    def of(paper: str, claim: str, name: str) -> Experiment:
+        return by_id[paper, claim].settings[name]["paper"]
+
+    sneaky = of("abad2024", "nmnist-static", "static")
+    assert (sneaky.network, sneaky.neuron.kind, sneaky.epochs) == ("nmnist-conv", "IF", 10)
+    dvs = of("abad2024", "cifar10dvs-static", "cifar10dvs_static")
+    assert (dvs.data, dvs.network, dvs.neuron.kind) == ("cifar10-dvs", "cifar10dvs-conv", "LIF")
+    assert of("abad2024", "smart-works", "smart").trigger.walk == "steps"
+    rows = {"cifar10": ("resnet19", 0.02), "gtsrb": ("vgg16", 0.05), "cifar100": ("vgg16", 0.01)}
+    for name, (network, share) in rows.items():
+        run = of("miah2026", f"{name}-1.15", f"{name}_p_1_15")
+        assert (run.data, run.network, run.rule.share) == (name, network, share)
+        assert (run.frames, run.inference_threshold) == (4, 1.15)
+    noise = of("miah2026", "nmnist-1.20", "events_1_20")
+    assert (noise.data, noise.network, noise.frames) == ("nmnist", "nmnist-conv", 4)
+    assert of("jin2024", "migration", "image_c").network == "vgg11"
+    assert of("jin2024", "all-rules-vulnerable", "blend_b").network == "resnet18"
