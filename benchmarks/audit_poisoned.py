@@ -35,7 +35,7 @@ COARSE, STEP = (
     Cut(30, 10_000),
     10,
 )  # frames of the fine-tuning, in steps of the network
-RATE, TARGET = 0.02, 0
+RATE, TARGET, BATCH = 0.02, 0, 10
 HOW: dict[str, Any] = {
     "epochs": 8,
     "batch_size": 16,
@@ -115,9 +115,14 @@ def _write(net: nn.Module, path: Path) -> None:
 
 @torch.no_grad()
 def _measured(net: nn.Module, samples: SampleSet, every: int) -> dict[str, Rate]:
-    report = sb.evaluate(net, samples, square(every), TARGET, device="cpu")
-    assert report.attack_success_rate is not None  # there is a trigger
-    return {"accuracy": report.clean_accuracy, "success": report.attack_success_rate}
+    """Accuracy, and how many of the other classes' recordings the square sends to the target."""
+    found: dict[str, list[torch.Tensor]] = {"accuracy": [], "success": []}
+    for first in range(0, len(samples), BATCH):  # few at once: recordings are long
+        x, labels = samples.batch(range(first, min(first + BATCH, len(samples))))
+        found["accuracy"].append(sb.metrics.decide(net(x.transpose(0, 1))) == labels)
+        others = square(every)(x[labels != TARGET]).transpose(0, 1)
+        found["success"].append(sb.metrics.decide(net(others)) == TARGET)
+    return {name: Rate.of(torch.cat(parts).numpy()) for name, parts in found.items()}
 
 
 def _told(rate: Rate) -> dict[str, Any]:

@@ -224,7 +224,7 @@ class ParametricLIF(LIF):
 
 
 def as_now(net: nn.Module) -> Callable[[], AbstractContextManager[None]]:
-    """For later blocks: makes contexts that override in a network's neurons what is now."""
+    """The overrides of a network's neurons as they are now, as a block that sets them again."""
     layers = spiking_layers(net)
     return partial(_overridden, layers, [layer._overrides for layer in layers])
 

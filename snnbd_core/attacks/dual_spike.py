@@ -1,4 +1,4 @@
-"""Dual-spike learning: two kinds of neurons on the same weights; `badsnn` says what for."""
+"""Dual-spike learning: one set of weights trained with two kinds of neurons, for `badsnn`."""
 
 from __future__ import annotations
 

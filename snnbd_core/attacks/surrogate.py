@@ -1,4 +1,4 @@
-"""A network of the attacker's own, for triggers that need the gradients of one."""
+"""A network that the attacker trains, for triggers that need the gradients of a network."""
 
 from __future__ import annotations
 

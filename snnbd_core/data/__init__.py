@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from snnbd_core import checks, files
@@ -46,7 +47,7 @@ __all__ = [
 ]
 
 _EMBEDDED = ("digits-events", "digits", "gestures-events")
-_IMAGES = {
+_IMAGES: dict[str, Callable[[Path], tuple[ImageDataset, ImageDataset]]] = {
     "mnist": load_mnist,
     "cifar10": load_cifar10,
     "cifar100": load_cifar100,

@@ -67,9 +67,9 @@ def watched(light: Floats, times: Floats, first: int, seed: int, camera: Camera)
         camera: its properties.
     """
     width, height, _ = camera.sensor_size
-    log_light = np.log(camera.background + (1 - camera.background) * light)
     # Rounded so that the last bits, which differ between processors, move no event.
-    log_light = np.round(log_light, 9)
+    linear = camera.background + (1 - camera.background) * light
+    log_light = np.asarray(np.round(np.log(linear), 9), dtype=np.float64)
     draws = [np.random.default_rng([seed, 1, first + i]) for i in range(light.shape[1])]
     # Where between two thresholds a pixel stands at the start is chance.
     phase = np.stack([draw.uniform(-0.5, 0.5, height * width) for draw in draws])

@@ -53,7 +53,7 @@ def record(motion: int, number: int, seed: int) -> Events:
     place = np.asarray(_SHOULDER) + draw.uniform(-2, 2, 2)
     start, speed = draw.uniform(-_LEANING, _LEANING), draw.uniform(0.7, 1.4)
     angles = start + poses(MOTIONS[motion])
-    times = np.arange(len(angles)) * (_TURN_US / _STEPS / speed)
+    times = np.arange(len(angles), dtype=np.float64) * (_TURN_US / _STEPS / speed)
     (events,) = watched(_light(angles, place)[:, None], times, number, seed, CAMERA)
     return events
 

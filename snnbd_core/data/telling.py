@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from snnbd_core.data.samples import StoredSet
+from snnbd_core.data.datasets import FrameDataset, ImageDataset
 
 __all__ = ["WHOLE", "tell"]
 
+Part = FrameDataset | ImageDataset
 _log = logging.getLogger(__name__)
 _NAMED = 5  # missing classes that are named; of more, their number
 
@@ -27,7 +28,7 @@ WHOLE = {
 """How many samples the whole of each published set has."""
 
 
-def tell(train: StoredSet, test: StoredSet, place: Path) -> None:
+def tell(train: Part, test: Part, place: Path) -> None:
     """Logs the size of a set, and warns of an empty part and of classes without a sample."""
     name, found, whole = train.name, len(train) + len(test), WHOLE[train.name]
     share = "" if found == whole else f", of {whole} in the whole set"

@@ -20,7 +20,7 @@ __all__ = ["DetectedClamps", "PotentialClamps", "largest_currents"]
 
 
 class Whole(nn.Module):
-    """A network in a module of its own: an ``nn.Sequential`` runs whatever it is given to hold."""
+    """Wraps a network: an ``nn.Sequential`` would also run the modules that are attached to it."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()

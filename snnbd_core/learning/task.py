@@ -22,7 +22,7 @@ __all__ = ["Rule", "SurrogateGradient", "Task", "Trained"]
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Checked):
-    """One training as a rule is asked for it.
+    """What a rule is asked to train: sets, network and settings.
 
     Attributes:
         clean: the training set before it was poisoned.

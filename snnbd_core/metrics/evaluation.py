@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from snnbd_core.checks import Checked, Count
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
+from snnbd_core.data.samples import SampleSet
 from snnbd_core.metrics.activity import measure
 from snnbd_core.metrics.answers import NO_PREDICTION, decide
 from snnbd_core.metrics.report import Rate, Report
@@ -118,7 +119,7 @@ class _Run(Checked):
     batch_size: Count
     steps: Count
 
-    def check_steady(self, nets: Sequence[nn.Module], dataset: Any) -> None:
+    def check_steady(self, nets: Sequence[nn.Module], dataset: SampleSet) -> None:
         """Raises ValueError where a network answers a few samples differently the second time."""
         few = self._sequence(dataset, np.arange(min(_FEW, len(dataset))))
         for net in nets:
@@ -126,7 +127,7 @@ class _Run(Checked):
                 View(net).check_steady(few)
 
     def predictions(
-        self, nets: Sequence[nn.Module], dataset: Any
+        self, nets: Sequence[nn.Module], dataset: SampleSet
     ) -> tuple[list[np.ndarray], float | None, float | None]:
         """Answers [N] of each network; spikes and SynOps per sample of the first."""
         total = len(dataset)
@@ -145,7 +146,7 @@ class _Run(Checked):
                     answer[rows] = decide(logits).cpu().numpy()
         return answers, _per_sample(activity.spikes, total), _per_sample(activity.synops, total)
 
-    def _sequence(self, dataset: Any, rows: np.ndarray) -> Tensor:
+    def _sequence(self, dataset: SampleSet, rows: np.ndarray) -> Tensor:
         return as_sequence(dataset.batch(rows)[0].to(self.device), self.steps)
 
 
@@ -166,7 +167,7 @@ def check_batch_axis(net: nn.Module, sequence: Tensor, classes: int | None) -> N
             checked_logits(net(sequence[:, 1:]), batch - 1, classes)
 
 
-def _filled(dataset: Any) -> Any:
+def _filled(dataset: Any) -> SampleSet:
     """A data set of any kind as one of this library's; ValueError if it is empty."""
     dataset = as_set(dataset)
     if not len(dataset):

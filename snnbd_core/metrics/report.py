@@ -84,16 +84,6 @@ class Report:
     floor_all: Rate | None = None
     extra: dict[str, Rate | float | list[float]] = field(default_factory=dict)
 
-    @property
-    def spikes_change(self) -> float | None:
-        """Spikes per sample that the trigger adds; negative where it takes away."""
-        return _change(self.spikes_clean, self.spikes_triggered)
-
-    @property
-    def synops_change(self) -> float | None:
-        """Synaptic operations per sample that the trigger adds."""
-        return _change(self.synops_clean, self.synops_triggered)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and dicts, fit for JSON; a rate is {"hits": ..., "total": ...}."""
         return asdict(self)
@@ -151,7 +141,3 @@ def _wilson(hits: int, total: int) -> tuple[float, float]:
 
     interval = binomtest(hits, total).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
-
-
-def _change(clean: float | None, triggered: float | None) -> float | None:
-    return None if clean is None or triggered is None else triggered - clean

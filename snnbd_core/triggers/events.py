@@ -1,4 +1,4 @@
-"""A patch in a raw recording: real events go, real events come.
+"""A patch in a raw recording: its events are removed, those of a light are added.
 
 Unlike overwritten frames, the result could have come from a camera that looked at a small
 flickering light: whole pixels, whole microseconds, sorted times, and a refractory period

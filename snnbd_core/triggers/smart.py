@@ -1,4 +1,4 @@
-"""Where the camera looks, and the colour it sees least (Sneaky Spikes, NDSS 2024, section IV)."""
+"""A square on the busiest ninth of the frame, in its rarest polarity (Sneaky Spikes, IV)."""
 
 from __future__ import annotations
 
@@ -101,12 +101,11 @@ class Smart(Overwriting):
         chosen = int(activity.argmax() if self.area == "most" else activity.argmin())
         row, column = divmod(chosen, MASKS)
         off, on = total[:, areas[0][row], areas[1][column]].sum(axis=(1, 2))
-        more = "on" if on > off else "off"
-        less = "off" if more == "on" else "on"
+        is_on = (on > off) == (self.common == "most")
         return replace(
             self,
             mask=(column, row),
-            polarity=more if self.common == "most" else less,
+            polarity="on" if is_on else "off",
             seed=seed if self.seed is None else self.seed,
         )
 

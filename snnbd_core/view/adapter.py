@@ -141,7 +141,8 @@ class Adapter:
 
         Nothing is imported for that: the library of a module that exists is imported already.
         """
-        return named(type(module), self.packages)
+        kind: Any = type(module)
+        return named(kind, self.packages)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -180,6 +181,6 @@ def emptied(module: nn.Module, *names: str) -> None:
 
 
 def like(value: Value, held: Tensor) -> Tensor:
-    """A value where and as exact as the one it stands for."""
+    """A value as a tensor with the device and dtype of the one that it replaces."""
     dtype = held.dtype if held.is_floating_point() else None
     return torch.as_tensor(value).to(device=held.device, dtype=dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 from torch import nn
 
@@ -33,8 +34,10 @@ def spiking(net: nn.Module) -> list[tuple[nn.Module, Adapter]]:
 
 def reset(net: nn.Module) -> None:
     """Forgets the state that a run has left in the modules of a network."""
+    kind: Any
     for module in net.modules():
-        for adapter in _resetting(type(module)):
+        kind = type(module)
+        for adapter in _resetting(kind):
             adapter.reset(module)
 
 

@@ -10,7 +10,7 @@ __all__ = ["as_read", "brief", "checked_logits", "finite"]
 
 
 def as_read(net: nn.Module, sequence: Tensor) -> Tensor:
-    """The sequence [T, B, ...] in the precision of the network's weights, as float64.
+    """The sequence [T, B, ...] in the precision of the network's weights, such as float64.
 
     ValueError for layers that are built for another T or B, whose neurons would mix samples.
     """

@@ -42,7 +42,7 @@ def test_a_network_that_knows_its_recordings_is_described_and_repaired(invoked: 
 def test_the_same_seed_gives_the_same_page(invoked: Invoke) -> None:
     nir.write("net.nir", graph(weights=templates()))
     for folder in ("first", "second"):
-        invoked("net.nir", *READ, *DATA, "--clean-per-class", 2, "--minutes", 1, "--out", folder)
+        invoked("net.nir", *READ, *DATA, "--clean-per-class", 2, "--minutes", 10, "--out", folder)
     assert said("first") == said("second")
 
 

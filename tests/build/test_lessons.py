@@ -163,7 +163,7 @@ def test_every_figure_and_table_has_a_caption_and_is_named_in_the_text(
     for cell in code(page):
         figure = options(cell, "figure")
         last = cell.source.strip().splitlines()[-1] if cell.source.strip() else ""
-        draws = re.search(r"^[\w.]*\b(draw_\w+|compare|\w+_table)\(", cell.source, re.M)
+        draws = re.search(r"^[\w.]*\b(draw_\w+|show_map|compare|\w+_table)\(", cell.source, re.M)
         assert bool(draws) <= bool(figure), f"no caption: {last}"
         if figure:
             makes_table = re.search(r"^[\w.]*\b\w+_table\(", cell.source, re.M)

@@ -14,7 +14,6 @@ from IPython.core.inputtransformer2 import TransformerManager
 MEASURING = {
     "evaluate",
     "predict",
-    "decide",
     "pgd",
     "inspect",
     "score",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
+from sphinx.application import Sphinx
 
 VALUES = ["9.5 % (9.0-10.0)", "100.0 %", "-", "0.2 %", "1,200", "7", "8", "1.5e1"]
 SORTED = ["0.2 %", "7", "8", "9.5 % (9.0-10.0)", "1.5e1", "100.0 %", "1,200", "-"]
@@ -96,3 +97,40 @@ def test_intervals_and_settings_stay_on_one_line(
     soup = opened(browser, project, tmp_path, [cell], 0)
     assert [span.get_text() for span in soup.select("td span.unbroken")] == whole
     assert soup.td.get_text() == BeautifulSoup(cell, "html.parser").get_text()
+
+
+PAGE = """
+A page
+======
+
+See :numref:`tab-costs` and :numref:`fig-one`.
+
+.. figure:: dot.png
+   :name: fig-one
+
+   A picture.
+
+.. figure:: dot.png
+   :name: tab-costs
+
+   What it costs.
+"""
+
+
+def test_what_code_makes_under_a_tables_name_is_a_numbered_table_with_its_caption_on_top(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "index.rst").write_text(PAGE, encoding="utf-8")
+    (tmp_path / "dot.png").write_bytes(b"")
+    settings = {"extensions": ["snnbd_book.build.tables"], "numfig": True, "project": "x"}
+    folders = tmp_path, None, tmp_path / "out", tmp_path / "trees"
+    Sphinx(*folders, "html", settings, status=None, warning=None).build()
+    page = BeautifulSoup((tmp_path / "out" / "index.html").read_text("utf-8"), "html.parser")
+    text = " ".join(page.select_one("section > p").text.split())
+    assert text == "See Table 1 and Fig. 1."
+    table = page.select_one("figure.table#tab-costs")
+    first, *others = table.find_all(recursive=False)
+    assert first.name == "figcaption"
+    assert first.text.split() == ["Table", "1", "What", "it", "costs."]
+    assert others and others[0].name != "figcaption"
+    assert page.select_one("figure#fig-one figcaption").text.startswith("\nFig. 1")

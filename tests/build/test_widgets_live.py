@@ -102,7 +102,7 @@ WIDGETS = {
     "threshold": Widget(
         "05",
         ("def shipped(", "figures.sliders(axes, shipped"),
-        EVENTS + "from snnbd_book.drawings import badsnn as draw\n"
+        EVENTS + "from snnbd_book.drawings import badsnn_neurons as inside\n"
         "chapter = SimpleNamespace(TARGETS=(0, 3))\n"
         "TARGETS, index = (0, 3), 0\n"
         "(sample, label), net = test[index], untrained((2, 34, 34))\n"

@@ -19,6 +19,7 @@ from snnbd_book import figures, runs
 from snnbd_book.drawings import (
     a_trigger_at_the_input,
     badsnn,
+    badsnn_neurons,
     learning_rules,
     neuromorphic_triggers,
     spiking_neurons,
@@ -304,11 +305,9 @@ def test_verdicts_are_counted():
     assert [cell.split(" (")[0] for cell in accused.loc["warp"]] == ["0 of 1", "0 of 1"]
 
 
-def test_one_figure_of_all_records_is_tabulated_and_drawn():
-    group = [record(adversarial_accuracy=Rate(hits, 100)) for hits in (20, 40)]
-    table = figures.figure_table({"ANN": {"PGD": group}}, "adversarial_accuracy")
-    assert table.loc["ANN", "PGD"].startswith("30.0 %")
-    picture, words = figures.draw_figures(group[0].report, {"accuracy": "clean_accuracy"})
+def test_figures_of_a_report_are_drawn_and_told():
+    one = record(adversarial_accuracy=Rate(20, 100))
+    picture, words = figures.draw_figures(one.report, {"accuracy": "clean_accuracy"})
     assert picture.ndim == 3 and words == "accuracy 90.0 %"
 
 
@@ -350,7 +349,9 @@ def test_a_row_for_each_setting_and_a_panel_for_each_target():
 def test_traces_and_layers_of_a_network(net):
     image = torch.rand(1, 8, 8)
     images, thresholds = {"a": image, "b": image * 0}, {"low": 0.1, "high": 1.0}
-    figure = badsnn.draw_traces({"one": (net, 3), "two": (net, 4)}, images, thresholds, steps=5)
+    figure = badsnn_neurons.draw_traces(
+        {"one": (net, 3), "two": (net, 4)}, images, thresholds, steps=5
+    )
     assert [axes.get_title() for axes in figure.axes] == ["a", "b", "", ""]
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["one\npotential", "two\npotential"]
     for panel, (neuron, shown) in enumerate(itertools.product((3, 4), images.values())):
@@ -405,7 +406,7 @@ def test_the_neuron_that_a_trigger_changes_most(net):
     image = torch.rand(1, 8, 8)
     change = hidden_spikes(net, image * 0, 0.1).sum(0) - hidden_spikes(net, image, 0.1).sum(0)
     assert change.abs().max() > 0
-    found = badsnn.most_changed(net, image, image * 0, threshold=0.1, steps=5)
+    found = badsnn_neurons.most_changed(net, image, image * 0, threshold=0.1, steps=5)
     assert change.abs()[found] == change.abs().max()
 
 
@@ -416,14 +417,14 @@ def test_answers_are_votes_and_a_trace_in_a_picture_and_in_words(net):
     with sb.override(net, threshold=0.1):
         answer = int(decide(net(image[None].expand(5, -1, -1, -1, -1)))[0])
     samples = {"bright": image, "black": image * 0}
-    picture, words = badsnn.draw_answers(net, samples, 0.1, neuron, steps=5)
+    picture, words = badsnn_neurons.draw_answers(net, samples, 0.1, neuron, steps=5)
     assert picture.shape == (360, 840, 3) and picture.dtype == np.uint8
     assert answer >= 0
     assert words.startswith(
         f"bright the answer is {answer} and the neuron fires in "
         f"{int(fired[:, neuron].sum())} of 5 steps; black the answer is "
     )
-    silent, words = badsnn.draw_answers(net, {"bright": image}, 1e6, neuron, steps=5)
+    silent, words = badsnn_neurons.draw_answers(net, {"bright": image}, 1e6, neuron, steps=5)
     assert words == "bright the answer is none and the neuron fires in 0 of 5 steps"
     assert (silent != picture).any()
 

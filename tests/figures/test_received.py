@@ -50,6 +50,10 @@ def test_the_curves_are_those_of_the_tables(audit: Audit) -> None:
     assert floors.lines[0].get_xydata().tolist() == [[1.0, 70.0], [5.0, 20.0], [20.0, 0.0]]
 
 
+def test_floors_are_those_of_the_table(audit: Audit) -> None:
+    assert draw.floors(audit)[1:3] == [(1, False, Rate(7, 10)), (5, True, Rate(2, 10))]
+
+
 def test_a_table_has_scores_alarms_and_the_verdict(audit: Audit) -> None:
     (row,) = draw.audits_table({"one": audit}).to_dict("records")
     assert row == {

@@ -99,7 +99,7 @@ def execute(
             f"profile {parameters.profile}, seed {parameters.seed}, device {parameters.device}"
         )
         variables = {**environment, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-        variables |= {"SNNBD_SCHEDULER": scheduler(), "SNNBD_PAGES": "1"}
+        variables["SNNBD_SCHEDULER"] = scheduler()
         _run_all(book, todo, targets, parameters, jobs, variables, console)
     return targets
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import filecmp
+import html
 import os
 import shutil
 from pathlib import Path
@@ -93,4 +94,16 @@ def with_text_of(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs = next(outputs)
     findings.without_roles(whole)
+    for cell in whole.cells:
+        _described(cell)
     return whole
+
+
+def _described(cell: NotebookNode) -> None:
+    """Puts a cell's alternative text into pictures that it shows as HTML."""
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    for output in cell.get("outputs", ()) if alt else ():
+        shown = output.get("data", {})
+        if "text/html" in shown:
+            text = "".join(shown["text/html"])
+            shown["text/html"] = text.replace('alt=""', f'alt="{html.escape(alt)}"')

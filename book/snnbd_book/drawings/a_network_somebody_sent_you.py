@@ -24,6 +24,7 @@ __all__ = [
     "draw_moves",
     "draw_rates",
     "draw_sent",
+    "floors",
     "losses_table",
     "received_table",
     "scores",
@@ -65,7 +66,7 @@ def draw_found(audits: Mapping[str, Audit]) -> Figure:
         audits: name of a network -> its audit.
     """
     figure = style.new_figure(3.0)
-    settings, floors = figure.subplots(1, 2, sharey=True)
+    settings, led = figure.subplots(1, 2, sharey=True)
     for number, (name, audit) in enumerate(audits.items()):
         look = {"color": style.SERIES[number], "marker": MARKS[number], "label": name}
         moved = sorted(
@@ -75,14 +76,14 @@ def draw_found(audits: Mapping[str, Audit]) -> Figure:
         densest: dict[Any, Rate] = {}
         for _, _, every, _, _, share in _rows(audit, "floors"):
             densest[every] = max(densest.get(every, share), share, key=float)
-        _curve(floors, sorted(densest.items()), look)
+        _curve(led, sorted(densest.items()), look)
     settings.set(xlabel="thresholds, times those shipped", ylabel="share of samples (%)")
     settings.set(title="most favoured class", ylim=(-3, 103))
-    floors.set(xlabel="a step in so many carries it", title="led by the strongest known trigger")
-    floors.set_xscale("log")
+    led.set(xlabel="a step in so many carries it", title="led by the strongest known trigger")
+    led.set_xscale("log")
     ticks = sorted({row[2] for audit in audits.values() for row in _rows(audit, "floors")})
-    floors.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    floors.minorticks_off()
+    led.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    led.minorticks_off()
     style.legend_below(figure, settings)
     return figure
 
@@ -176,6 +177,11 @@ def audits_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
         held["detectors, by their own thresholds"] = ", ".join(alarms) or "none"
         rows[name] = {**held, "verdict": WORDS[audit.status]}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def floors(audit: Audit) -> list[tuple[int, bool, Rate]]:
+    """Known triggers: a step in so many carries one, is it plausible, and the share it leads."""
+    return [(row[2], row[3] == "yes", row[5]) for row in _rows(audit, "floors")]
 
 
 def losses_table(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:

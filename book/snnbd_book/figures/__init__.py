@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from snnbd_book.figures.answers import draw_confusion
 from snnbd_book.figures.bars import draw_bars, draw_figures
-from snnbd_book.figures.defences import (
-    accused_table,
-    costs_table,
-    figure_table,
-)
+from snnbd_book.figures.defences import accused_table, costs_table
 from snnbd_book.figures.detecting import draw_scores, draw_verdicts, pool_scores
 from snnbd_book.figures.events import animate, draw_frames, draw_recording, polarity_image
 from snnbd_book.figures.explorer import State, explore, explore_offline
@@ -16,8 +12,10 @@ from snnbd_book.figures.glue import glue
 from snnbd_book.figures.maps import (
     areas_of_networks,
     draw_map,
+    draw_stacked,
     effectiveness_of,
     figures_of,
+    show_map,
     turned,
 )
 from snnbd_book.figures.neurons import draw_comparison, draw_curves, draw_neuron
@@ -44,6 +42,7 @@ __all__ = [
     "draw_rates",
     "draw_recording",
     "draw_scores",
+    "draw_stacked",
     "draw_states",
     "draw_thresholds",
     "draw_timings",
@@ -51,11 +50,11 @@ __all__ = [
     "effectiveness_of",
     "explore",
     "explore_offline",
-    "figure_table",
     "figures_of",
     "glue",
     "polarity_image",
     "pool_scores",
+    "show_map",
     "sliders",
     "stills",
     "turned",

@@ -69,15 +69,6 @@ def costs_table(runs: Mapping[str, Grid], nothing: str = "nothing") -> pd.DataFr
     return pd.DataFrame.from_dict(rows, orient="index").fillna("-")
 
 
-def figure_table(runs: Grid, figure: str) -> pd.DataFrame:
-    """One figure of all records: mean over seeds with its interval, a row for each outer name."""
-    rows = {
-        name: {inner: str(Sample.of(group, figure)) for inner, group in groups.items()}
-        for name, groups in runs.items()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index")
-
-
 def _rounds(defence: Any) -> str:
     """ "30 epochs, 100 iterations", or what the defence says itself; "-" for one that has none."""
     if hasattr(defence, "rounds"):

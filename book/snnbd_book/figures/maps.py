@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
-import os
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from IPython.display import display
+from IPython.display import HTML
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,7 +22,7 @@ Cells = Mapping[str, Mapping[str, Sample]]
 
 Grid = Mapping[str, Mapping[str, Sequence[Record]]]
 
-PAGES = "SNNBD_PAGES"  # set where the cells of a page are run
+NARROW_SCREEN = "(max-width: 576px)"  # as in the book's style
 _TOGETHER = 4  # columns that fit a narrow screen
 _NARROW = 3.6  # inches, of a telephone's column
 
@@ -66,11 +67,22 @@ def areas_of_networks(runs: Grid) -> dict[str, dict[str, Sample]]:
     return found
 
 
+def show_map(cells: Cells, *, label: str, colours: str = "Oranges", least: float = 0.0) -> HTML:
+    """Attacks by defences: `draw_map` on wide screens, `draw_stacked` on narrow ones.
+
+    Arguments are those of `draw_map`. The alternative text is the cell's, see `build.stage`.
+    """
+    wide, narrow = (
+        _data(draw(cells, label=label, colours=colours, least=least))
+        for draw in (draw_map, draw_stacked)
+    )
+    source = f'<source media="{NARROW_SCREEN}" srcset="{narrow}">'
+    show: Callable[[str], HTML] = HTML  # IPython has no type hints; this gives it ours
+    return show(f'<picture class="snnbd-map">{source}<img alt="" src="{wide}"></picture>')
+
+
 def draw_map(cells: Cells, *, label: str, colours: str = "Oranges", least: float = 0.0) -> Figure:
     """Attacks by defences, in percent.
-
-    Where a page is built, a copy for narrow screens is shown before it, in panels of a few attacks
-    one below the other; the page shows one of the two.
 
     Args:
         cells: attack -> defence -> share or area; a cell that is not there stays empty.
@@ -78,8 +90,6 @@ def draw_map(cells: Cells, *, label: str, colours: str = "Oranges", least: float
         colours: a colour map of matplotlib.
         least: the value of the palest colour.
     """
-    if os.environ.get(PAGES):
-        display(draw_stacked(cells, label=label, colours=colours, least=least))
     figure = style.new_figure(0.42 * len(_rows(cells)) + 1.3)
     axes = figure.subplots()
     _fill(axes, cells, colours, least)
@@ -103,6 +113,13 @@ def draw_stacked(
         axes.set_xlim(-0.5, widest - 0.5)  # cells of one width in all panels
     figure.suptitle(label, fontsize=9)
     return figure
+
+
+def _data(figure: Figure) -> str:
+    """A figure as an address that holds the picture itself."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200)
+    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
 
 
 def _rows(cells: Cells) -> list[str]:

@@ -23,6 +23,7 @@ from snnbd_core.view import override
 if TYPE_CHECKING:
     from snnbd_book.runs.resolving import Resolved
     from snnbd_book.runs.settings import Experiment
+    from snnbd_core.triggers import Trigger
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _asked_again(experiment: Experiment) -> bool:
     return handled or experiment.deployed_otherwise
 
 
-def ready(given: Resolved, done: Outcome) -> Any:
+def ready(given: Resolved, done: Outcome) -> Trigger:
     """The experiment's trigger as it is put into test samples."""
     trigger = given.experiment.trigger
     if isinstance(trigger, Generated):
@@ -120,7 +121,9 @@ def _as_deployed(experiment: Experiment, nets: Sequence[nn.Module]) -> Iterator[
         yield
 
 
-def _measured(given: Resolved, net: nn.Module, trigger: Any, place: Place) -> dict[str, Any]:
+def _measured(
+    given: Resolved, net: nn.Module, trigger: Trigger | None, place: Place
+) -> dict[str, Any]:
     """What the rule measures besides the report, if anything."""
     experiment = given.experiment
     if not experiment.rule.figures:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -19,6 +18,7 @@ from snnbd_book.runs.training import Place
 from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.kernels import memory
 from snnbd_core.learning import Task, choose_device
+from snnbd_core.triggers import Trigger
 
 
 def run(
@@ -93,7 +93,7 @@ def network(
 
 def fitted_trigger(
     experiment: Experiment, *, device: str | torch.device = "auto", progress: bool = True
-) -> Any:
+) -> Trigger:
     """The trigger as it is put into samples: of one that is learnt, what was learnt."""
     given, place = resolve(experiment), Place(choose_device(device), progress=progress)
     if isinstance(experiment.trigger, Dynamic | Generated):

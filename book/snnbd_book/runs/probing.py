@@ -27,6 +27,9 @@ from snnbd_core.poisoning import Triggered
 
 if TYPE_CHECKING:
     from snnbd_book.runs.resolving import Resolved
+    from snnbd_core.data.samples import StoredSet
+    from snnbd_core.poisoning import PoisonedDataset
+    from snnbd_core.triggers import Trigger
 
 INPUTS = 60  # reported samples that an input detector scores clean, and as many triggered
 
@@ -34,8 +37,8 @@ INPUTS = 60  # reported samples that an input detector scores clean, and as many
 def probed(
     given: Resolved,
     net: nn.Module,
-    trigger: Any,
-    poisoned: Callable[[], Any],
+    trigger: Trigger | None,
+    poisoned: Callable[[], PoisonedDataset],
     device: torch.device,
 ) -> dict[str, Any]:
     """The figures of an experiment's probe; none without one.
@@ -62,6 +65,7 @@ def probed(
         verdict: detectors.Verdict = probe.inspect(net, defender, **settings)
         return verdict.figures()
     if type(probe) in detectors.INPUTS.values():
+        assert trigger is not None  # settings without one are refused
         sets = _inputs(given.test, trigger, given.experiment.target)
         return detectors.scored(*(probe.score(net, data, defender, **settings) for data in sets))
     if type(probe) in detectors.TRAINING_SETS.values():
@@ -74,7 +78,7 @@ def probed(
     return figures
 
 
-def _inputs(test: Any, trigger: Any, target: int) -> tuple[Any, Triggered]:
+def _inputs(test: StoredSet, trigger: Trigger, target: int) -> tuple[StoredSet, Triggered]:
     """The first samples, of any class, and with the trigger the first of other classes.
 
     A detector in use meets clean inputs of the target class too, and some take them for triggered.
@@ -85,7 +89,7 @@ def _inputs(test: Any, trigger: Any, target: int) -> tuple[Any, Triggered]:
     )
 
 
-def _by_poison(scores: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:
+def _by_poison(scores: np.ndarray, data: PoisonedDataset) -> tuple[np.ndarray, np.ndarray]:
     """Scores of the samples labelled as the target: those left alone, those poisoned."""
     poisoned = np.isin(np.arange(len(data)), data.poisoned_indices)
     labelled = np.asarray(data.labels) == data.target

@@ -14,6 +14,7 @@ from snnbd_core import data
 
 if TYPE_CHECKING:
     from snnbd_book.runs.settings import Experiment
+    from snnbd_core.data.samples import StoredSet
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -29,9 +30,9 @@ class Resolved:
     """
 
     experiment: Experiment
-    train: Any
-    test: Any
-    defender: Any
+    train: StoredSet
+    test: StoredSet
+    defender: StoredSet | None
     fingerprint: str
 
     @functools.cached_property
@@ -76,7 +77,7 @@ def resolve(experiment: Experiment) -> Resolved:
     )
 
 
-def datasets(experiment: Experiment) -> tuple[Any, Any]:
+def datasets(experiment: Experiment) -> tuple[StoredSet, StoredSet]:
     """(train, test) of an experiment; the samples of a defender are among the test set's."""
     whole = resolve(dataclasses.replace(experiment, defence=None, probe=None, held_out=0))
     return whole.train, whole.test
@@ -92,7 +93,7 @@ def test_sets(experiment: Experiment) -> tuple[Any, Any]:
     return given.defender, given.test
 
 
-def _drawn(train: Any, samples: int, name: str) -> Any:
+def _drawn(train: StoredSet, samples: int, name: str) -> StoredSet:
     """So many samples of the training set, the same ones for all seeds."""
     if samples > len(train):
         raise ValueError(
@@ -102,7 +103,7 @@ def _drawn(train: Any, samples: int, name: str) -> Any:
     return train.subset(np.sort(rows))
 
 
-def _parted(test: Any, experiment: Experiment) -> tuple[Any, Any]:
+def _parted(test: StoredSet, experiment: Experiment) -> tuple[StoredSet, StoredSet]:
     """(the defender's samples, the reported ones) of the test set; the seed draws them."""
     labels = np.asarray(test.labels)
     draw = np.random.default_rng([experiment.seed, experiment.held_out])
@@ -120,7 +121,7 @@ def _parted(test: Any, experiment: Experiment) -> tuple[Any, Any]:
 
 
 @functools.lru_cache(maxsize=4)
-def _load(name: str, frames: int, binning: Any, roots: str) -> tuple[Any, Any]:
+def _load(name: str, frames: int, binning: Any, roots: str) -> tuple[StoredSet, StoredSet]:
     """Data sets kept open; `roots` is there so that another folder is not taken for the same."""
     return data.load(name, frames=frames, binning=binning, seed=0)
 

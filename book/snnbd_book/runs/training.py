@@ -25,6 +25,7 @@ from snnbd_core.poisoning import poison
 
 if TYPE_CHECKING:
     from snnbd_book.runs.resolving import Resolved
+    from snnbd_core.poisoning import PoisonedDataset
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ def built(given: Resolved, neuron: Callable[[], nn.Module] | None = None) -> nn.
     return net
 
 
-def poisoned(given: Resolved) -> Any:
+def poisoned(given: Resolved) -> PoisonedDataset:
     """The training set with the experiment's trigger in it."""
     wanted = given.experiment
     return poison(

@@ -20,13 +20,14 @@ from snnbd_core.triggers import Recipe
 
 if TYPE_CHECKING:
     from snnbd_book.runs.resolving import Resolved
+    from snnbd_core.triggers import Trigger
 
 # All that `fit` is told, by the fields of an experiment.
 _SEEN = ("data", "frames", "binning", "samples", "trigger", "target", "seed")
 _SHOWN: dict[tuple[Any, ...], dict[str, float]] = {}
 
 
-def fitted(given: Resolved) -> Any:
+def fitted(given: Resolved) -> Trigger:
     """The experiment's trigger, ready for use: fitted to the training set if it is to be."""
     wanted, trigger = given.experiment, given.experiment.trigger
     if not isinstance(trigger, Recipe) or isinstance(trigger, Dynamic | Generated):
@@ -42,7 +43,7 @@ def fitted(given: Resolved) -> Any:
     return made
 
 
-def against(given: Resolved, net: nn.Module) -> Any:
+def against(given: Resolved, net: nn.Module) -> Trigger:
     """The trigger that is trained against the experiment's own network, stored in the cache."""
     wanted, train = given.experiment, given.train
     settings = codec.part_to_dict(wanted.trigger)
@@ -59,7 +60,7 @@ def against(given: Resolved, net: nn.Module) -> Any:
     return made
 
 
-def stealth_of(given: Resolved, trigger: Any) -> dict[str, float]:
+def stealth_of(given: Resolved, trigger: Trigger | None) -> dict[str, float]:
     """How much a trigger shows; computed once in this process for all runs that differ elsewhere.
 
     That of a trigger that was fitted or learnt is computed for each run: its settings do not say

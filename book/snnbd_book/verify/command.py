@@ -135,9 +135,11 @@ def reproduce(
         left_out = _fetched(absent, console)
         wanted = [one for one in wanted if one.data not in left_out]
         folder = results_dir() / "reproduced"
-        frame = sweeps.run(wanted, results=folder, device=device, console=console)
-        failed = frame[frame["status"] == "failed"]
-        errors = dict(zip(failed["hash"], failed["error"], strict=True))
+        errors: dict[str, str] = {}
+        if wanted:
+            frame = sweeps.run(wanted, results=folder, device=device, console=console)
+            failed = frame[frame["status"] == "failed"]
+            errors = dict(zip(failed["hash"], failed["error"], strict=True))
         hashes = {item.hash for item in wanted}
         made = [item for item in records_in(folder) if item.experiment.hash in hashes]
         judgement = _judged(every, made, every)

@@ -3,8 +3,8 @@
 Time comes from records of the same network and set where there are any, and else from operations:
 three times the multiplications of a forward pass for each sample, time step and epoch, at the rate
 that a training step was measured at (``benchmarks/results/neurons.json``: nmnist-conv, T = 16, 64
-samples in 2,287 ms on two cores). No card was at hand: its rate is assumed, 10 TMAC/s, a thirtieth
-of what a data sheet says of a card of 2020 (A100, bfloat16).
+samples in 2,287 ms on two cores). No card was at hand: its rate is assumed, 10 TMAC/s, a
+fifteenth of what a data sheet says of a card of 2020 (A100, bfloat16: 156 TMAC/s).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def size_of(network: str, data: str, width: float) -> Size:
             net(torch.empty(1, 1, *found.shape))
     for hook in hooks:
         hook.remove()
-    return Size(*counts, sum(part.numel() for part in net.parameters()))
+    return Size(counts[0], counts[1], sum(part.numel() for part in net.parameters()))
 
 
 def operations(run: Experiment) -> float:
