@@ -13,8 +13,8 @@ import torch
 # No test opens a window.
 matplotlib.use("agg")
 
-# Fixtures that train a network, and the results folder that runs write into.
-TRAIN = {"twin", "spiking", "innocent", "ann", "results"}
+# Fixtures that train a network.
+TRAIN = {"twin", "spiking", "innocent", "ann"}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -55,9 +55,11 @@ def stepping(view: View, factor: float) -> Iterator[None]:
             if not adapter.scales(module) or held.threshold is None or _synapse(module):
                 needed = "needed are neurons without a synapse whose potential rests at 0"
                 raise adapter.blind(module, "another step", needed)
-            leaks = held.decay is not None and bool((held.decay < 1).any())
-            decay = (1 - factor * (1 - held.decay)).clamp(min=0) if leaks else None  # type: ignore[operator]  # is there
-            scaled = leaks and _SCALES.get(adapter.library, lambda module: False)(module)
+            decay = None
+            if held.decay is not None and bool((held.decay < 1).any()):
+                decay = (1 - factor * (1 - held.decay)).clamp(min=0)
+            scales = _SCALES.get(adapter.library, lambda module: False)
+            scaled = decay is not None and scales(module)
             threshold = None if scaled else held.threshold / factor
             stack.enter_context(adapter.overridden(module, threshold, decay))
         yield

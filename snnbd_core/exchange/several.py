@@ -8,7 +8,7 @@ the ratio, and none goes through the reset.
 """
 
 # numba infers the types of its loops when it compiles them.
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,call-arg"
 
 from __future__ import annotations
 

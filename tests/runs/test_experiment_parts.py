@@ -30,6 +30,8 @@ from snnbd_core import evaluate, override
 from snnbd_core.learning import Rule, SurrogateGradient, Task, Trained
 from snnbd_core.triggers import Static
 
+pytestmark = pytest.mark.trains
+
 Make = Callable[..., Experiment]
 
 

@@ -39,6 +39,8 @@ from snnbd_core.metrics import Rate, decide
 from snnbd_core.poisoning import Triggered, poison
 from snnbd_core.triggers import Patch, Static
 
+pytestmark = pytest.mark.trains
+
 Make = Callable[..., Experiment]
 CPU = torch.device("cpu")
 GIVEN: dict[str, Any] = {"seed": 3, "device": CPU, "steps": 2}

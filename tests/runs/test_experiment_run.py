@@ -37,6 +37,8 @@ from snnbd_core.learning import task as task_module
 from snnbd_core.networks import build
 from snnbd_core.triggers import Static
 
+pytestmark = pytest.mark.trains
+
 Make = Callable[..., Experiment]
 RUN = "import sys; from snnbd_book.runs import *; run(Experiment.from_json(sys.argv[1]))"
 

@@ -37,6 +37,8 @@ from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Static
 
+pytestmark = pytest.mark.trains
+
 Make = Callable[..., Experiment]
 
 

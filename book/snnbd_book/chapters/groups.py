@@ -23,14 +23,6 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
     "paper": {"data": "mnist", "frames": 4},
 }
 """Static images in each profile."""
-REAL: Mapping[str, Any] = {
-    "network": "nmnist-conv",
-    "frames": 4,
-    "epochs": 12,
-    "batch_size": 16,
-    "learning_rate": 1e-3,
-}
-"""Real recordings with the kind of network that the papers name, small enough for two cores."""
 
 
 def seeded(profile: str, first: int, /, count: int = 3, **fields: Any) -> list[Experiment]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
-from snnbd_book.chapters.groups import REAL, SENSOR, Nested, seeded
+from snnbd_book.chapters.groups import SENSOR, Nested, seeded
 from snnbd_core.triggers import Moving, Static
 
 CORNER = Static(size=0.1, position="bottom-right", polarity="on")
@@ -40,34 +39,9 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "moving, middle": runs(trigger=Moving(position="middle", polarity="off"), rate=0.001),
         },
         "clean": runs(),
-        "recordings": _on_recordings(partial(seeded, "sample", seed, **REAL)),
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
             for name, trigger in {"frames": CORNER, "events": LIGHT}.items()
             for rate in (0.01, 0.1)
         },
-    }
-
-
-def _on_recordings(runs: Any) -> dict[str, Nested]:
-    """The papers' rows for N-MNIST: name -> experiments, as `claims/` has them.
-
-    The rarest rate is one recording of the 639.
-    """
-    return {
-        "clean": runs(),
-        "corner, OFF, 1 %": runs(trigger=Static(position="top-left", polarity="off"), rate=0.01),
-        "middle, OFF, 1 %": runs(trigger=Static(position="middle", polarity="off"), rate=0.01),
-        "middle, moving OFF, 1 %": runs(
-            trigger=Moving(position="middle", polarity="off"), rate=0.01
-        ),
-        "corner, ON, 10 %": runs(trigger=Static(), rate=0.1),
-        "corner, moving ON, 10 %": runs(trigger=Moving(), rate=0.1),
-        "corner, OFF, 10 %": runs(trigger=Static(polarity="off"), rate=0.1),
-        "corner, both, 10 %": runs(trigger=Static(polarity="both"), rate=0.1),
-        "corner, OFF, 0.2 %": runs(trigger=Static(polarity="off"), rate=0.002),
-        "middle, ON, 0.2 %": runs(trigger=Static(position="middle"), rate=0.002),
-        "middle, moving OFF, 0.2 %": runs(
-            trigger=Moving(position="middle", polarity="off"), rate=0.002
-        ),
     }
