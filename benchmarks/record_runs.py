@@ -25,6 +25,7 @@ CHAPTERS = (
     "a_backdoor_in_the_network",
     "a_trigger_at_the_input",
     "removing_backdoors",
+    "triggers_in_time",
     "adversarial_robustness",
 )
 

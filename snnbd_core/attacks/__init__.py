@@ -7,6 +7,7 @@ module          attack
 ==============  ================================================================================
 badsnn          `badsnn.train`, `DualSpike`: a backdoor in the neuron itself (BadSNN)
 dynamic         `Dynamic`: a perturbation learnt together with the network (Sneaky Spikes)
+learnt_times    `LearntTimes`, `MutableTrojan`: when events come, by gradient (Event Trojan, ours)
 optimised       `Optimised`: whole events placed by gradient on the raw recording (ours)
 federated       `TimeSliced` and `Federated`: attackers who share a trigger out in time
 adversarial     `deepfool`, `pgd`, `GradientAttack`: no backdoor, to compare with
@@ -23,6 +24,7 @@ from snnbd_core.attacks.dynamic import Dynamic
 from snnbd_core.attacks.federated import Federated, TimeSliced
 from snnbd_core.attacks.frozen_readout import FrozenReadout
 from snnbd_core.attacks.generated import Generated
+from snnbd_core.attacks.learnt_times import LearntTimes, MutableTrojan
 from snnbd_core.attacks.margin_aware import MarginAware
 from snnbd_core.attacks.optimised import Optimised
 
@@ -32,7 +34,9 @@ __all__ = [
     "FrozenReadout",
     "Generated",
     "GradientAttack",
+    "LearntTimes",
     "MarginAware",
+    "MutableTrojan",
     "Optimised",
     "TimeSliced",
     "deepfool",

@@ -57,9 +57,8 @@ def stepping(view: View, factor: float) -> Iterator[None]:
                 raise adapter.blind(module, "another step", needed)
             decay = None
             if held.decay is not None and bool((held.decay < 1).any()):
-                decay = (1 - factor * (1 - held.decay)).clamp(min=0)
-            scales = _SCALES.get(adapter.library, lambda module: False)
-            scaled = decay is not None and scales(module)
+                decay = torch.clamp(1 - factor * (1 - held.decay), min=0)
+            scaled = decay is not None and _SCALES.get(adapter.library, _never)(module)
             threshold = None if scaled else held.threshold / factor
             stack.enter_context(adapter.overridden(module, threshold, decay))
         yield
@@ -69,6 +68,10 @@ def _spiking(view: View, asked: str) -> list[tuple[nn.Module, Adapter]]:
     if not view.neurons:
         raise NotVisible(asked, type(view.net).__name__, "needed are spiking neurons")
     return view.neurons
+
+
+def _never(module: Any) -> bool:
+    return False
 
 
 def _synapse(module: Any) -> bool:

@@ -5,13 +5,15 @@
     recording = Static(space="events", sensor_size=(34, 34, 2))(recording)
 
 They compose with `tonic.transforms.Compose`. Those that are trained, `Dynamic`, `Generated`,
-`Optimised` and `TimeSliced`, live in `snnbd_core.attacks` and are found here too.
+`LearntTimes`, `MutableTrojan`, `Optimised` and `TimeSliced`, live in `snnbd_core.attacks` and are
+found here too.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from snnbd_core.triggers.event_trojan import EventTrojan
 from snnbd_core.triggers.events import Changed, changed
 from snnbd_core.triggers.framed import Flash, Framed, Strobe
 from snnbd_core.triggers.images import Blended, Patch, Sinusoidal, Warp
@@ -20,12 +22,20 @@ from snnbd_core.triggers.pattern import EventPattern
 from snnbd_core.triggers.placement import POLARITIES, POLARITY_CODES, POSITIONS, polarity_from_code
 from snnbd_core.triggers.power import Power, TemporalNoise
 from snnbd_core.triggers.protocol import Recipe, Trigger
+from snnbd_core.triggers.retiming import Retimed, TimeTable
 from snnbd_core.triggers.smart import Smart
 from snnbd_core.triggers.static import Static
 from snnbd_core.triggers.timing import EventRate, TimeWarp
 
 if TYPE_CHECKING:
-    from snnbd_core.attacks import Dynamic, Generated, Optimised, TimeSliced
+    from snnbd_core.attacks import (
+        Dynamic,
+        Generated,
+        LearntTimes,
+        MutableTrojan,
+        Optimised,
+        TimeSliced,
+    )
 
 __all__ = [
     "POLARITIES",
@@ -36,20 +46,25 @@ __all__ = [
     "Dynamic",
     "EventPattern",
     "EventRate",
+    "EventTrojan",
     "Flash",
     "Framed",
     "Generated",
+    "LearntTimes",
     "Moving",
+    "MutableTrojan",
     "Optimised",
     "Patch",
     "Power",
     "Recipe",
+    "Retimed",
     "Sinusoidal",
     "Smart",
     "Static",
     "Strobe",
     "TemporalNoise",
     "TimeSliced",
+    "TimeTable",
     "TimeWarp",
     "Trigger",
     "Warp",
@@ -57,7 +72,7 @@ __all__ = [
     "polarity_from_code",
 ]
 
-_TRAINED = ("Dynamic", "Generated", "Optimised", "TimeSliced")
+_TRAINED = ("Dynamic", "Generated", "LearntTimes", "MutableTrojan", "Optimised", "TimeSliced")
 
 
 def __getattr__(name: str) -> Any:

@@ -14,12 +14,14 @@ from snnbd_core.triggers import (
     Blended,
     EventPattern,
     EventRate,
+    EventTrojan,
     Flash,
     Framed,
     Moving,
     Patch,
     Power,
     Recipe,
+    Retimed,
     Sinusoidal,
     Smart,
     Static,
@@ -34,14 +36,14 @@ from snnbd_core.triggers import (
 def test_triggers_are_called_and_recipes_are_fitted() -> None:
     for trigger in (Static(), Moving(), Patch(), TimeWarp(), Flash()):
         assert isinstance(trigger, Trigger) and not isinstance(trigger, Recipe)
-    for recipe in (Smart(), attacks.Optimised()):
+    for recipe in (Smart(), attacks.Optimised(), attacks.LearntTimes(), attacks.MutableTrojan()):
         assert isinstance(recipe, Recipe)
     assert not isinstance(lambda data: data, Trigger)
     assert not isinstance(attacks.Federated(), Recipe)  # a rule: it fits a task, in no space
 
 
 def test_trained_triggers_are_found_beside_the_others() -> None:
-    for name in ("Dynamic", "Generated", "Optimised", "TimeSliced"):
+    for name in triggers._TRAINED:
         assert getattr(triggers, name) is getattr(attacks, name)
     assert set(dir(triggers)) == set(triggers.__all__)
     assert all(hasattr(triggers, name) for name in triggers.__all__)
@@ -66,6 +68,8 @@ def test_trained_triggers_are_found_beside_the_others() -> None:
         (TemporalNoise, {"strength": 0.03, "limit": 1.1}),
         (TimeWarp, {"strength": 0.3}),
         (EventRate, {"frequency": 20.1, "depth": 0.3}),
+        (Retimed, {"bound": 0.3, "size": 0.4}),
+        (EventTrojan, {"bandwidth": 0.3}),
     ],
 )
 def test_a_float_of_any_library_is_the_decimal_number_meant(kind, settings, number) -> None:
@@ -86,6 +90,8 @@ def test_a_float_of_any_library_is_the_decimal_number_meant(kind, settings, numb
         (Warp, {"grid": 3, "seed": 5}),
         (EventPattern, {"refractory": 100}),
         (TimeWarp, {"seed": 2}),
+        (Retimed, {"refractory": 3}),
+        (EventTrojan, {"side": 3, "refractory": 7}),
     ],
 )
 def test_an_integer_of_any_library_is_a_whole_number(kind, settings, number) -> None:
