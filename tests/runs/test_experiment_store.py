@@ -23,6 +23,7 @@ from snnbd_book.runs import (
     codec,
     commit,
     lineage,
+    machine,
     provenance,
     recorded,
     recorded_of,
@@ -31,6 +32,7 @@ from snnbd_book.runs import (
     results_dir,
     run,
     stored,
+    trigger_cache,
 )
 from snnbd_book.runs.provenance import Provenance, git_state
 from snnbd_book.runs.shelf import Shelf
@@ -329,3 +331,17 @@ def test_a_record_without_a_part_of_its_provenance_is_noticed(tmp_path: Path) ->
     with pytest.raises(ValueError, match=r"missing fields \['device'\]"):
         Provenance.from_dict({name: v for name, v in values.items() if name != "device"})
     assert Provenance.from_dict(values).to_dict() == values
+
+
+def test_a_network_that_another_processor_trained_is_not_taken_from_the_cache(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Floors of 2 records came from a clean twin that a test had trained with other instructions.
+    given = resolve(tiny())
+    here = trigger_cache.made_with(given)
+    monkeypatch.setattr(machine, "processor", lambda: "another kind")
+    assert trigger_cache.made_with(given) != here
+    monkeypatch.undo()
+    assert trigger_cache.made_with(given) == here
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    assert trigger_cache.made_with(given) != here

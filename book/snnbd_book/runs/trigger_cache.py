@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from snnbd_book.runs import codec, lineage, parts
+from snnbd_book.runs import codec, lineage, machine, parts
 from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.files import cache_dir, write_atomically
 from snnbd_core.metrics import stealth
@@ -84,10 +84,13 @@ def stealth_of(given: Resolved, trigger: Trigger | None) -> dict[str, float]:
 
 
 def made_with(given: Resolved) -> str:
-    """What else a trained network or trigger depends on: code, data and torch."""
+    """What else a trained network or trigger depends on: code, data, torch and processor."""
     code = lineage.fingerprint(given.experiment.training)
     data = given.fingerprint.replace("-", "")
-    return f"{code[:8]}{data[:4]}{data[16:20]}-torch{torch.__version__}"
+    # Another processor, other instructions or another number of threads round otherwise.
+    sums = f"{machine.processor()}, {torch.get_num_threads()} threads"
+    kind = hashlib.sha256(sums.encode()).hexdigest()[:6]
+    return f"{code[:8]}{data[:4]}{data[16:20]}-{kind}-torch{torch.__version__}"
 
 
 def _key(given: Resolved, seen: Any) -> str:
