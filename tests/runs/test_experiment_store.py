@@ -334,10 +334,10 @@ def test_a_record_without_a_part_of_its_provenance_is_noticed(tmp_path: Path) ->
 
 
 def test_a_network_that_another_processor_trained_is_not_taken_from_the_cache(
-    tiny: Make, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Floors of 2 records came from a clean twin that a test had trained with other instructions.
-    given = resolve(tiny())
+    # A floor is that of a clean twin, which a test may have trained with other instructions.
+    given = resolve(Experiment.for_profile("quick", data="digits"))
     here = trigger_cache.made_with(given)
     monkeypatch.setattr(machine, "processor", lambda: "another kind")
     assert trigger_cache.made_with(given) != here
