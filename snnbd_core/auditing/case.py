@@ -93,7 +93,8 @@ class Case:
             return self
         samples, labels = data.batch(np.arange(len(data)))
         brief = as_set(TensorDataset(samples[:, :steps], labels), classes=data.classes)
-        return replace(self, bench=replace(self.bench, data=brief), cut=True)
+        pace = self.pace * steps / data.frames
+        return replace(self, bench=replace(self.bench, data=brief), cut=True, pace=pace)
 
     def right(self, answers: np.ndarray) -> Rate:
         """How many of the answers to all samples are right."""
