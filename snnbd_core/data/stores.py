@@ -169,9 +169,19 @@ def _places(root: Path, folders: Sequence[str]) -> list[Store]:
 
 
 def _below(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
-    """What fits a pattern, one part a level; none is hidden. A folder must be readable."""
+    """What fits a pattern, one part a level, ``**`` any number of them; none is hidden.
+
+    A folder must be readable.
+    """
     with reading(folder), os.scandir(folder) as entries:
-        found = [entry.name for entry in entries if fnmatch.fnmatchcase(entry.name, pattern[0])]
+        there = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    if pattern[0] == "**":
+        yield from _below(folder, pattern[1:])
+        for name, is_folder in there:
+            if is_folder and not hidden(name):
+                yield from _below(folder / name, pattern)
+        return
+    found = [name for name, _ in there if fnmatch.fnmatchcase(name, pattern[0])]
     for path in (folder / name for name in found if not hidden(name)):
         if len(pattern) == 1:
             yield path

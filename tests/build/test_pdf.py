@@ -15,7 +15,7 @@ from rich.console import Console
 from snnbd_book.build import Book, pdf
 from snnbd_book.build.onepage import one_page
 
-LIMIT = 20_000_000  # bytes
+LIMIT = 30_000_000  # bytes
 PAGES = {
     "book/intro": """<section id="start"><h1>A small book</h1>
         <p><a href="../notebooks/01_one.html#start">One</a> <a href="../genindex.html">Index</a>

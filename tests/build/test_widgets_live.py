@@ -110,6 +110,13 @@ WIDGETS = {
         "neurons = {f'target {target}': target for target in TARGETS}\n",
         3,
     ),
+    "times": Widget(
+        "12",
+        ("def moved(", "figures.sliders(axes, moved"),
+        EVENTS
+        + "from snnbd_book.drawings import stealthier_triggers\nrecording = test.events(0)\n",
+        3,
+    ),
     "repair": Widget(
         "09",
         ("def repaired(", "figures.sliders(chapter.TRIED, repaired"),

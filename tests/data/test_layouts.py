@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snnbd_core.data import load, splits
+from snnbd_core.data import load, splits, stores
 from snnbd_core.data.aedat import aedat3
 from snnbd_core.data.cifar import CIFAR100_CLASSES
 from snnbd_core.data.event_sets import CIFAR10_CLASSES
@@ -207,3 +207,11 @@ def test_the_gtsrb_arrays_at_hand_are_loaded(data_root: Path) -> None:
     train, test = load("gtsrb", root=data_root)
     assert np.bincount(train.labels).tolist() == [60] * 43
     assert np.bincount(test.labels).tolist() == [30] * 43
+
+
+def test_two_stars_stand_for_any_number_of_folders(tmp_path: Path) -> None:
+    for name in ("a.bin", "x/b.bin", "x/y/c.bin", "x/.hidden/d.bin"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert stores.Folder(tmp_path).matching("**/*.bin") == ["a.bin", "x/b.bin", "x/y/c.bin"]
+    assert stores.Folder(tmp_path).matching("*/*.bin") == ["x/b.bin"]

@@ -167,4 +167,6 @@ def test_settings_of_other_libraries_become_numbers_of_python():
     assert type(D.PotentialClamps(suspected=torch.tensor(3)).suspected) is int
     for kind in D.REPAIRS.values():
         one = kind()
-        assert all(type(value) in (int, float, str, type(None)) for value in vars(one).values())
+        assert all(
+            type(value) in (int, float, str, bool, type(None)) for value in vars(one).values()
+        )

@@ -239,7 +239,11 @@ def test_figures_of_probes_stand_in_tables_and_claims_and_lists_do_not(
     assert Expression.parse("mean(a.detection_area) > 0.5 and mean(a.alarm) >= 1")
     with pytest.raises(ValueError, match=r"a\.clean_scores is no figure"):
         Expression.parse("mean(a.clean_scores) > 0.5")
-    assert set(parts.PROBES) == {*detectors.DETECTORS, "GradientAttack"}
+    assert set(parts.PROBES) == {
+        *detectors.DETECTORS,
+        "GradientAttack",
+        "ArgmaxReadOut",
+    }
 
 
 @pytest.mark.parametrize("twin", [False, True])

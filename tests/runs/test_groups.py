@@ -18,9 +18,9 @@ from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
     "neuromorphic_triggers": 60,
-    "stealthier_triggers": 102,
+    "stealthier_triggers": 174,
     "learning_rules": 177,
-    "badsnn": 738,
+    "badsnn": 999,
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
