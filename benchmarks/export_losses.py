@@ -128,7 +128,7 @@ class _quiet(warnings.catch_warnings):  # noqa: N801 - used as a function
     def __enter__(self) -> Any:
         logging.disable(logging.WARNING)
         found = super().__enter__()
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of the frameworks' own modules
         return found
 
     def __exit__(self, *error: Any) -> None:

@@ -80,7 +80,7 @@ def nets(here: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(here))
     monkeypatch.delitem(sys.modules, "of_frameworks", raising=False)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # of the frameworks' own imports
         import of_frameworks  # type: ignore[import-not-found]  # written above
     yield of_frameworks
     sys.modules.pop("of_frameworks", None)

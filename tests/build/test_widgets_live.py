@@ -137,7 +137,9 @@ WIDGETS = {
 
 # The widget that the notebook ends with, its sliders' handles, and its picture.
 HANDLES = "[...document.querySelectorAll('.jp-OutputArea .widget-slider [role=slider]')]"
-PICTURE = "document.querySelector('.jp-OutputArea .widget-html img')?.src"
+# A PNG, or the drawing itself where a widget draws SVG.
+SHOWN = "document.querySelector('.jp-OutputArea .widget-html {}')?.{}"
+PICTURE = f"({SHOWN.format('img', 'src')} || {SHOWN.format('svg', 'outerHTML')})"
 # What a cell that failed or warned has printed.
 FAILED = "document.querySelector('[data-mime-type$=error], [data-mime-type$=stderr]')?.innerText"
 
@@ -262,7 +264,7 @@ def test_each_slider_changes_the_picture(
         page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
         shown = page.wait(f"{FAILED} || {PICTURE}", 180)
         assert shown, "no picture: has this JupyterLab the extension of ipywidgets?"
-        assert shown.startswith("data:image/png;base64,"), shown
+        assert shown.startswith(("data:image/png;base64,", "<svg")), shown
         count = page.evaluate(f"{HANDLES}.length")
         assert count == WIDGETS[name].sliders
         for slider in range(count):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
+from snnbd_book.chapters.a_trigger_at_the_input import OF_INPUTS
 from snnbd_book.chapters.groups import HELD_OUT, Nested, seeded
-from snnbd_core import attacks, defenses, triggers
+from snnbd_book.chapters.poison_in_the_data import OF_SETS
+from snnbd_book.chapters.removing_backdoors import REPAIRS
+from snnbd_core import attacks, triggers
 
 DELAYED = triggers.Retimed(bound=20.0)
 LEARNT = attacks.LearntTimes(bound=20.0)
 TROJAN = triggers.EventTrojan()
-REPAIRS: Mapping[str, Any] = {"nothing": None, "fine-tuning": defenses.FineTuning()}
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
@@ -26,5 +27,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "sums": {"T = 1": attack(trigger=DELAYED, frames=1)},
         "trojans": {"Event Trojan": attack(trigger=TROJAN)},
         "repaired": {name: held(defence=one) for name, one in REPAIRS.items()},
+        "detected": {name: held(probe=one) for name, one in (OF_INPUTS | OF_SETS).items()},
         "real": {"learnt, 20 ms": real(trigger=LEARNT)},
     }

@@ -26,6 +26,7 @@ from snnbd_core.metrics import NO_PREDICTION, decide
 __all__ = [
     "claims_list",
     "draw_dots",
+    "draw_samples",
     "draw_threat_model",
     "draw_votes",
     "first_flipped",
@@ -170,19 +171,36 @@ def draw_dots(settings: Mapping[str, Sequence[Record]], marks: Iterable[str] = U
         settings: name of a row -> records of its seeds; a figure that they lack is left out.
         marks: names of `MARKS` to draw.
     """
-    figure = style.new_figure(0.36 * len(settings) + 0.95)
+    return draw_samples(
+        {
+            row: {
+                label: Sample.of(records, MARKS[label][0])
+                for label in marks
+                if all(one.report.figure(MARKS[label][0]) is not None for one in records)
+            }
+            for row, records in settings.items()
+        }
+    )
+
+
+def draw_samples(rows: Mapping[str, Mapping[str, Sample]]) -> Figure:
+    """A row for each setting: rates with their 95 % intervals.
+
+    Args:
+        rows: name of a row -> name of one of `MARKS` -> its rates.
+    """
+    figure = style.new_figure(0.36 * len(rows) + 0.95)
     axes = figure.subplots()
-    for row, records in enumerate(settings.values()):
-        for label in marks:
-            name, mark, colour, beside = MARKS[label]
-            if any(one.report.figure(name) is None for one in records):
-                continue
-            sample, height = Sample.of(records, name), beside - row
+    for row, samples in enumerate(rows.values()):
+        for label, sample in samples.items():
+            _, mark, colour, beside = MARKS[label]
             low, high = sample.interval
-            axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1.2)
-            axes.plot(100 * sample.mean, height, mark, color=colour, markersize=6, label=label)
-    axes.set_yticks([-row for row in range(len(settings))], list(settings), fontsize=9)
-    axes.set(xlabel="%", xlim=(-3, 103), ylim=(0.5 - len(settings), 0.5))
+            axes.plot([100 * low, 100 * high], [beside - row] * 2, color=colour, linewidth=1.2)
+            axes.plot(
+                100 * sample.mean, beside - row, mark, color=colour, markersize=6, label=label
+            )
+    axes.set_yticks([-row for row in range(len(rows))], list(rows), fontsize=9)
+    axes.set(xlabel="%", xlim=(-3, 103), ylim=(0.5 - len(rows), 0.5))
     axes.grid(axis="x", linewidth=0.4)
     style.legend_below(figure, axes)
     return figure

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from snnbd_book.claims import Sample
+from snnbd_book.drawings import lesson
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
 from snnbd_core.data.events import Binning, bin_events
@@ -114,21 +115,12 @@ def draw_cameras(found: Rates) -> Figure:
     Args:
         found: as `rates_behind` gives it.
     """
-    figure = style.new_figure(0.36 * len(found) + 0.95)
-    axes = figure.subplots()
-    for row, rates in enumerate(found.values()):
-        for (name, values), mark, colour, beside in zip(
-            rates.items(), "o^", (style.MARK, style.SERIES[2]), (0.1, -0.14), strict=True
-        ):
-            sample, height = Sample(tuple(values)), beside - row
-            low, high = sample.interval
-            axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1.2)
-            axes.plot(100 * sample.mean, height, mark, color=colour, markersize=6, label=name)
-    axes.set_yticks([-row for row in range(len(found))], list(found), fontsize=9)
-    axes.set(xlabel="%", xlim=(-3, 103), ylim=(0.5 - len(found), 0.5))
-    axes.grid(axis="x", linewidth=0.4)
-    style.legend_below(figure, axes)
-    return figure
+    return lesson.draw_samples(
+        {
+            camera: {name: Sample(tuple(values)) for name, values in rates.items()}
+            for camera, rates in found.items()
+        }
+    )
 
 
 def _draw_line(

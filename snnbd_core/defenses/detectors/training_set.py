@@ -80,6 +80,7 @@ def _independent(rows: np.ndarray, few: int, seed: int) -> np.ndarray:
     rank = int(np.linalg.matrix_rank(rows - rows.mean(axis=0)))
     model = FastICA(min(few, rank), whiten="unit-variance", random_state=seed)
     with warnings.catch_warnings():
+        # Features of few samples: components that are not quite found still tell clusters apart.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return np.asarray(model.fit_transform(rows.astype(np.float64)))
 
