@@ -26,6 +26,7 @@ CHAPTERS = {
     "a_trigger_at_the_input": 127,
     "removing_backdoors": 495,
     "adversarial_robustness": 36,
+    "triggers_in_time": 72,
 }
 
 
