@@ -170,7 +170,7 @@ def audits_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
     rows = {}
     for name, audit in audits.items():
         held = {
-            f"{part}: score (class)": f"{score:.2f} ({target})"
+            f"{part}: score (class)": f"{score:.2f} ({'none' if target is None else target})"
             for part, (score, target) in scores(audit).items()
         }
         alarms = [str(row[0]) for row in _rows(audit, "detectors") if row[1] != "none"]
