@@ -31,10 +31,10 @@ SETS: Mapping[str, Fields] = {
 """Data set -> the fields of its runs; nmnist are real recordings."""
 
 KINDS: Mapping[str, str] = {
-    "repair": "repairs the network",
-    "network": "judges a network",
-    "input": "judges an input",
-    "set": "judges a training set",
+    "repair": "repair",
+    "network": "of networks",
+    "input": "of inputs",
+    "set": "of training sets",
 }
 NOBODY = "no attack"
 _SEEDS = {"repair": 3, "network": 10, "input": 3, "set": 3}
@@ -65,7 +65,7 @@ class Cell:
         runs: one for each seed; none where the defence does not apply.
         before: the same without the repair; none for a detector.
         clean: networks that nobody attacked, as the same detector of networks sees them.
-        why: of a cell that does not apply.
+        why: of a cell that does not apply or was not measured.
     """
 
     data: str
@@ -76,6 +76,11 @@ class Cell:
     before: tuple[Experiment, ...] = ()
     clean: tuple[Experiment, ...] = ()
     why: str = ""
+
+    @property
+    def named(self) -> str:
+        """The defence, and of a detector what it judges: "STRIP, space, of inputs"."""
+        return self.defence if self.kind == "repair" else f"{self.defence}, {KINDS[self.kind]}"
 
 
 def _on_events(profile: str) -> dict[str, Fields]:

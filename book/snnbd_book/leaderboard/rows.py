@@ -43,7 +43,7 @@ class Row:
         """Why there are no figures; empty where there are."""
         if self.records:
             return ""
-        return NOT_FOR if self.cell.why else MISSING
+        return MISSING if self.cell.runs else NOT_FOR
 
     @cached_property
     def success(self) -> Sample | None:
