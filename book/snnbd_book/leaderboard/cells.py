@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,18 @@ from snnbd_core import attacks, triggers
 from snnbd_core.data import IMAGES as IMAGE_SETS
 from snnbd_core.defenses import detectors
 
-__all__ = ["ATTACKS", "DEFENCES", "KINDS", "NOBODY", "SETS", "Cell", "Defence", "cell", "cells"]
+__all__ = [
+    "ATTACKS",
+    "DEFENCES",
+    "KINDS",
+    "NOBODY",
+    "SETS",
+    "Cell",
+    "Defence",
+    "cell",
+    "cells",
+    "runs_of",
+]
 
 Fields = Mapping[str, Any]
 
@@ -189,21 +201,26 @@ def cell(data: str, attack: str, fields: Fields, name: str, seeds: range | None 
     defence = DEFENCES[data][name]
     kind = defence.kind
     seeds = range(_SEEDS[kind]) if seeds is None else seeds
-    profile = SETS[data]["profile"]
-    base = {**SETS[data], "held_out": HELD_OUT}
-    del base["profile"]
-
-    def runs(over: range, **more: Any) -> tuple[Experiment, ...]:
-        return tuple(seeded(profile, over.start, len(over), **base, **more))
-
     if "rule" in defence.fields and "rule" in fields:
         why = f"the attacker trains ({type(fields['rule']).__name__})"
         return Cell(data, attack, name, kind, why=why)
     try:
-        found = runs(seeds, **fields, **defence.fields)
+        found = runs_of(data, seeds, {**fields, **defence.fields})
     except ValueError as error:
         return Cell(data, attack, name, kind, why=" ".join(str(error).split()))
-    before = runs(seeds, **fields) if kind == "repair" else ()
+    before = runs_of(data, seeds, fields) if kind == "repair" else ()
     judges = kind == "network" and attack != NOBODY
-    clean = runs(range(_SEEDS[kind]), **defence.fields) if judges else ()
-    return Cell(data, attack, name, kind, found, before, clean)
+    return Cell(data, attack, name, kind, found, before, _clean(data, name) if judges else ())
+
+
+def runs_of(data: str, seeds: range, fields: Fields) -> tuple[Experiment, ...]:
+    """Experiments on a data set, one for each seed; raises ValueError as `Experiment`."""
+    given = {"held_out": HELD_OUT, **SETS[data], **fields}
+    return tuple(seeded(given.pop("profile"), seeds.start, len(seeds), **given))
+
+
+@functools.cache
+def _clean(data: str, name: str) -> tuple[Experiment, ...]:
+    """Networks that nobody attacked, as a detector of networks sees them."""
+    defence = DEFENCES[data][name]
+    return runs_of(data, range(_SEEDS[defence.kind]), defence.fields)

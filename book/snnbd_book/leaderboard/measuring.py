@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snnbd_book.leaderboard.cells import DEFENCES, Cell, cell
+from snnbd_book.leaderboard.cells import DEFENCES, Cell, cell, runs_of
 from snnbd_book.leaderboard.own import AttackError, Own, placed, tried
 from snnbd_book.leaderboard.rows import Find, Row, committed, row_of
 from snnbd_book.runs import CorruptRecord, Experiment, Record, fitted_trigger, run, test_sets
+from snnbd_core.poisoning import check_target
 from snnbd_core.view import NotVisible
 
 __all__ = ["How", "measured", "planned"]
@@ -51,6 +52,7 @@ def planned(own: Own, how: How, only: Sequence[str] = ()) -> list[Cell]:
             raise ValueError(f"--defence {name!r} is unknown; allowed: {', '.join(names)}")
     fields = {"trigger": own.trigger, "rate": how.rate, "target": how.target}
     seeds = range(how.seed, how.seed + 1)
+    runs_of(how.data, seeds, fields)  # what is wrong without a defence is no defence's affair
     return [cell(how.data, own.name, fields, name, seeds) for name in only or names]
 
 
@@ -84,7 +86,9 @@ def _try(own: Own, experiment: Experiment, how: How) -> None:
     plain = replace(experiment, defence=None, probe=None)
     with placed(own):
         trigger = fitted_trigger(plain, device=how.device, progress=False)
-    tried(own, trigger, test_sets(plain)[1])
+    reported = test_sets(plain)[1]
+    check_target(how.target, reported.classes)
+    tried(own, trigger, reported)
 
 
 def _measured(own: Own, one: Cell, how: How, beside: Find) -> Row:
