@@ -69,6 +69,7 @@ def add(
     file: Annotated[
         str, typer.Argument(help="A Python file with an attack, or FILE:NAME. It is executed.")
     ],
+    *,
     data: Annotated[str, typer.Option(help=f"One of {', '.join(SETS)}.")] = "digits-events",
     defence: Annotated[
         list[str] | None, typer.Option(help="Only this one; may be repeated.")
