@@ -155,7 +155,11 @@ def _defences(data: str) -> dict[str, Defence]:
         "brain stimulation": in_networks.STIMULATION,
         "card": detectors.HyperParameters(),
     }
-    probes = {"network": of_networks, "input": at_inputs.OF_INPUTS, "set": in_data.OF_SETS}
+    probes: Mapping[str, Fields] = {
+        "network": of_networks,
+        "input": at_inputs.OF_INPUTS,
+        "set": in_data.OF_SETS,
+    }
     return {
         **{
             name: Defence("repair", {"defence": one})
