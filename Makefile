@@ -11,12 +11,13 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
-.PHONY: help book test verify reproduce bench lint types pairing rounding clean
+.PHONY: help book test coverage verify reproduce bench lint types pairing rounding clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make book    execute the chapters and build the HTML (PROFILE=quick|sample|paper, ONLY=02)"
-	@echo "make test    test suite with coverage, lint, format, imports, spelling, prose, types, pairing of the notebooks"
+	@echo "make test    test suite, lint, format, imports, spelling, prose, types, pairing of the notebooks"
+	@echo "make coverage   the test suite, with the share of the code that it runs"
 	@echo "make verify     run some records again and compare (MINUTES=5)"
 	@echo "make reproduce  every run of the book again on this machine (PROFILE=quick)"
 	@echo "make rounding   the tests that train, as on a processor with AVX2"
@@ -39,6 +40,10 @@ reproduce: $(VENV)/.book
 # What does not run the suite takes one core each, so two of them run side by side.
 test: $(VENV)/.test
 	$(MAKE) -j 2 lint types pairing
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+# Following each line makes the suite half as slow again, so this is done once a week.
+coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 PROSE := README.md CHANGELOG.md CONTRIBUTING.md benchmarks/README.md book notebooks

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-WORKFLOWS = ("book.yml", "links.yml", "newest.yml", "release.yml", "verify.yml")
+WORKFLOWS = ("book.yml", "coverage.yml", "links.yml", "newest.yml", "release.yml", "verify.yml")
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,20 @@ REAL: Mapping[str, Any] = {
     "learning_rate": 1e-3,
 }
 """Real recordings with the kind of network that the papers name, small enough for two cores."""
+SIGNS: Mapping[str, Any] = {
+    "data": "gtsrb",
+    "network": "vgg16",
+    "width": 0.25,
+    "frames": 4,
+    "epochs": 40,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+}
+"""Photographs of traffic signs with the paper's network, a quarter as wide."""
+SIGN_RULES: dict[str, dict[str, Any]] = {
+    "clean network": {},
+    "BadSNN": {"rule": DualSpike(share=0.023)},  # 59 of the 60 photographs of a class
+}
 SMALL: dict[str, dict[str, Any]] = {
     "4 frames": {"frames": 4},
     "4 frames, decay 0.14": {"frames": 4, "neuron": Neuron(beta=0.135)},
@@ -85,6 +99,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for target in TARGETS
         }
 
+    signs = swept(partial(seeded, "sample", seed, **SIGNS), SIGN_RULES, SHIPPED, triggers.Power())
     on_events = swept(runs, RULES, THRESHOLDS, NOISE)
     on_images = swept(images, IMAGE_RULES, IMAGE_THRESHOLDS, DARKER)
 
@@ -96,6 +111,18 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     return {
         "thresholds": on_events,
         "recordings": swept(partial(seeded, "sample", seed, **REAL), RULES, SHIPPED, NOISE),
+        "signs": {"target 0": signs["target 0"]},
+        "signs_generated": {
+            at: seeded(
+                "sample",
+                seed,
+                trigger=attacks.Generated(),
+                inference_threshold=at,
+                **SIGNS,
+                **SIGN_RULES["BadSNN"],
+            )
+            for at in SHIPPED[1:]
+        },
         "read_out": _read_out(
             partial(seeded, "sample", seed, probe=ArgmaxReadOut(), trigger=NOISE)
         ),
