@@ -6,6 +6,9 @@
 
   const words = (row, column) => row.cells[column].textContent.trim();
 
+  // What was not measured comes last, whichever way a table is sorted.
+  const measured = (text) => /\w/.test(text) && !/^(not run|does not apply)$/.test(text);
+
   // "98.1 % (97.0-99.2)" counts as 98.1; what starts with no number, as "-", comes last.
   const number = (text) => {
     const found = text.replace(/,(?=\d{3})/g, "").match(/^[-\u2212+]?\d+(\.\d+)?(e[-+]?\d+)?/i);
@@ -13,13 +16,13 @@
   };
 
   const order = (rows, column) => {
-    const filled = rows.map((row) => words(row, column)).filter((text) => /\w/.test(text));
+    const filled = rows.map((row) => words(row, column)).filter(measured);
     if (filled.length && filled.every((text) => !Number.isNaN(number(text))))
       return (a, b) => number(words(a, column)) - number(words(b, column));
     return (a, b) => words(a, column).localeCompare(words(b, column), "en", { numeric: true });
   };
 
-  const empty = (row, column) => (/\w/.test(words(row, column)) ? 0 : 1);
+  const empty = (row, column) => (measured(words(row, column)) ? 0 : 1);
 
   const sort = (table, head) => {
     const down = head.getAttribute("aria-sort") === "ascending";

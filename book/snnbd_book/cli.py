@@ -13,6 +13,7 @@ from rich.console import Console
 
 from snnbd_book.audit import AuditCommand, audit
 from snnbd_book.chapters import command as judging
+from snnbd_book.leaderboard.command import app as leaderboard
 from snnbd_book.runs import command
 
 app = typer.Typer(
@@ -91,6 +92,7 @@ app.command("claims")(judging.cli)
 app.command("run")(command.run)
 app.command("evaluate")(command.evaluate_saved)
 app.command("carry")(command.carry)
+app.add_typer(leaderboard, name="leaderboard")
 
 
 def _later(name: str, module: str, function: str, summary: str) -> None:

@@ -70,6 +70,18 @@ def test_a_column_of_figures_is_sorted_by_value_with_empty_ones_last(
     assert soup.th.button.get_text() == "rate"
 
 
+@pytest.mark.parametrize("clicks", [1, 2])
+def test_what_was_not_measured_is_last_either_way(
+    browser: str, project: Path, tmp_path: Path, clicks: int
+) -> None:
+    values = ["not run", "9.5 % (9.0-10.0)", "does not apply", "100.0 %", "1", "2", "3", "4"]
+    soup = opened(browser, project, tmp_path, values, clicks, kind="runs")
+    shown = [cell.get_text() for cell in soup.find_all("td")]
+    measured = ["1", "2", "3", "4", "9.5 % (9.0-10.0)", "100.0 %"]
+    assert shown[:6] == (measured if clicks == 1 else measured[::-1])
+    assert set(shown[6:]) == {"not run", "does not apply"}
+
+
 def test_a_short_table_is_left_alone(browser: str, project: Path, tmp_path: Path) -> None:
     assert opened(browser, project, tmp_path, VALUES[:7], 0).find("button") is None
 

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from snnbd_book.build import cache, findings, pdf, performance, preface, repeating, reproduction
+from snnbd_book.build import (
+    cache,
+    findings,
+    leaderboard,
+    pdf,
+    performance,
+    preface,
+    repeating,
+    reproduction,
+)
 from snnbd_book.build.check import check
 from snnbd_book.build.execute import execute, shared_workers
 from snnbd_book.build.pairing import check_pairs
@@ -59,6 +68,8 @@ def build(book: Book, parameters: Parameters, *, only: str | None = None, consol
     performance.write(book, book.stage)
     if repeating.PAGE in book.pages:
         repeating.write(book.stage)
+    if leaderboard.PAGE in book.pages:
+        leaderboard.write(book.stage)
     _render_changed(book, keep_times(before, book.stage), console)
     pdf.write(book, console)
     if problems := check(book):

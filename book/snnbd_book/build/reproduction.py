@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,14 +9,14 @@ from rich.console import Console
 
 from snnbd_book import claims
 from snnbd_book.build import plan, recorded
+from snnbd_book.build import records as files
 from snnbd_book.build.settings import Book, Parameters
-from snnbd_book.claims import Claim, Judgement
+from snnbd_book.claims import Claim
 from snnbd_book.runs import Record, all_recorded
 
 PAGE = "book/reproduction"
 RECORDED_PAGE = "book/reproduction-recorded"
 RECORDED_PROFILE = "sample"
-_RECORDS = "records"
 _HEAD = """# Reproduction status
 
 What the papers say that can be checked, and what our runs say of it (profile **{profile}**).
@@ -106,14 +105,14 @@ def write(book: Book, parameters: Parameters, folder: Path) -> None:
     for page, head, judgements in pages:
         text = head + claims.status_page(
             judgements,
-            record_link=f"{_RECORDS}/{{file}}",
+            record_link=f"{files.FOLDER}/{{file}}",
             chapter_link="/{chapter}.ipynb",
             notes=_READING,
         )
         if page == RECORDED_PAGE:
             text += _every_run(all_recorded())
         (folder / page).with_suffix(".md").write_text(text, encoding="utf-8")
-        _write_records(judgements, (folder / page).parent / _RECORDS)
+        files.write((one for item in judgements for one in item.records), (folder / page).parent)
     (folder / plan.PAGE).with_suffix(".md").write_text(plan.page(now, kept), encoding="utf-8")
 
 
@@ -125,14 +124,6 @@ def _every_run(records: Sequence[Record]) -> str:
     if kept:
         text += _KEPT + recorded.table(kept, {"accused": "alarm", **recorded.COLUMNS})
     return text
-
-
-def _write_records(judgements: Sequence[Judgement], folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    for item in judgements:
-        for record in item.records:
-            text = json.dumps(record.to_dict(), indent=1) + "\n"
-            (folder / f"{record.key}.json").write_text(text, encoding="utf-8")
 
 
 def _claims(book: Book) -> list[Claim]:

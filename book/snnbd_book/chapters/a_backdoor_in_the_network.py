@@ -43,29 +43,32 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "potential margins, SNN": probed(spiking, MARGINS),
             "noise response, SNN": probed(spiking, NOISE),
         },
-        "of_events": _without_data(runs),
+        "of_events": _on_events(runs),
         "of_adaptive": _adaptive(images, spiking, cleanse(profile)),
         "of_badsnn": probed(in_neurons, detectors.Voltage()),
         "sweep": badsnn.grid(profile, seed)["thresholds"],
         "image_sweep": badsnn.grid(profile, seed)["image_thresholds"],
-        "real_events": _without_data(real),
+        "real_events": _on_events(real),
     }
 
 
-def _without_data(runs: Any) -> dict[str, Nested]:
-    """The two detectors that need no data, on ten clean and ten attacked networks each."""
-    clean = runs(count=10)
-    frames = clean[0].frames
-    judges = {
+def without_data(frames: int) -> dict[str, Any]:
+    """The two detectors that need no data, for networks on recordings of so many frames."""
+    return {
         "potential margins": detectors.PotentialMargins(frames=frames),
         "noise response": detectors.NoiseResponse(frames=frames),
     }
+
+
+def _on_events(runs: Any) -> dict[str, Nested]:
+    """Each of them on ten clean and ten attacked networks."""
+    clean = runs(count=10)
     return {
         f"{name}, {attack}": probed(
             {"clean": clean, "attacked": runs(count=10, **EVENT_ATTACKS[attack])}, judge
         )
         for attack in ("static", "moving")
-        for name, judge in judges.items()
+        for name, judge in without_data(clean[0].frames).items()
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,9 +27,8 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
 
 def seeded(profile: str, first: int, /, count: int = 3, **fields: Any) -> list[Experiment]:
     """One setting's experiments, one for each seed from the first on."""
-    return [
-        Experiment.for_profile(profile, seed=seed, **fields) for seed in range(first, first + count)
-    ]
+    one = Experiment.for_profile(profile, seed=first, **fields)
+    return [replace(one, seed=seed) for seed in range(first, first + count)]
 
 
 def every(groups: Nested) -> Iterator[Experiment]:

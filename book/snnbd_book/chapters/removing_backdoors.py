@@ -26,6 +26,8 @@ REPAIRS: Mapping[str, Any] = {
     "TSBD": defenses.TwoStage(),
     "clamps": defenses.PotentialClamps(),
 }
+# The detector's inputs are as large as the data: pixels in 0..1, and by default event counts.
+FOR_IMAGES = {**REPAIRS, "TMPBD, then clamps": defenses.DetectedClamps(high=1.0, frames=4)}
 GUARDING = defenses.ThresholdGuarding()
 IMAGE_ATTACKS: Mapping[str, Mapping[str, Any]] = {
     "BadNets": {"trigger": triggers.Patch(size=0.25), "rate": 0.05},
@@ -64,10 +66,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     residual = partial(badnets, network="quick-resnet")
     others = pruners(profile)
     more = {"nothing": None, **others, "threshold guarding": GUARDING}
-    # The detector's inputs are as large as the data: pixels in 0..1, and by default event counts.
-    clamped = {"TMPBD, then clamps": defenses.DetectedClamps(high=1.0, frames=4)}
-    on_images = _each(images, IMAGE_ATTACKS, {**REPAIRS, **clamped})
-    on_events = _each(runs, EVENT_ATTACKS, _for_recordings(profile))
+    on_images = _each(images, IMAGE_ATTACKS, FOR_IMAGES)
+    on_events = _each(runs, EVENT_ATTACKS, for_recordings(profile))
     real = partial(seeded, "sample", seed, held_out=HELD_OUT)
     bare = [name for name in REPAIRS if name != "clamps"]
     return {
@@ -88,7 +88,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "fine-tuning": residual(defence=FineTuning()),
             "shortcut suppression": residual(defence=ShortcutSuppression()),
         },
-        "real": _each(real, EVENT_ATTACKS, _for_recordings("sample")),
+        "real": _each(real, EVENT_ATTACKS, for_recordings("sample")),
         "real_more": _each(
             real,
             {"static": EVENT_ATTACKS["static"]},
@@ -107,7 +107,7 @@ def _each(runs: Any, attacks: Any, repairs: Any) -> dict[str, Any]:
     }
 
 
-def _for_recordings(profile: str) -> dict[str, Any]:
+def for_recordings(profile: str) -> dict[str, Any]:
     """The repairs for networks on recordings, whose frames the detector's inputs have too."""
     frames = Experiment.for_profile(profile).frames
     return {**REPAIRS, "TMPBD, then clamps": defenses.DetectedClamps(frames=frames)}

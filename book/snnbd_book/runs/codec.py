@@ -67,6 +67,8 @@ def check_known(name: str, values: Mapping[str, Any], kind: type[Any]) -> None:
 
 def plain(value: Any) -> Any:
     """The value in JSON's own types: tuples and arrays as lists, NumPy numbers as Python's."""
+    if type(value) in (str, int, float, bool):  # most are, and the questions below take long
+        return value
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

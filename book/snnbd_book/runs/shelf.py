@@ -85,10 +85,11 @@ class Shelf:
             CorruptRecord: a line that is damaged or edited.
             ValueError: two lines with one hash.
         """
-        lines = sorted(pair for pairs in self._index.values() for pair in pairs)
+        index = self._index  # the file is read once
+        lines = sorted(pair for pairs in index.values() for pair in pairs)
         for number, line in lines:
             record = _parsed(line, self._where(number))
-            if len(self._index.get(record.experiment.hash, [])) > 1:
+            if len(index.get(record.experiment.hash, [])) > 1:
                 self.find(record.experiment)
             yield record
 

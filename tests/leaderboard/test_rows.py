@@ -1,0 +1,137 @@
+"""The leaderboard's pairs and the figures of their rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import product
+
+import pytest
+
+from snnbd_book.chapters import a_trigger_at_the_input, removing_backdoors, triggers_in_time
+from snnbd_book.claims.intervals import exact
+from snnbd_book.leaderboard import SETS, Cell, Row, cells, row_of
+from snnbd_book.leaderboard.cells import ATTACKS, DEFENCES, NOBODY
+from snnbd_book.runs import Record
+from snnbd_core.metrics import Rate
+
+Make = Callable[..., Record]
+
+
+def found(data: str, attack: str, defence: str) -> Cell:
+    (one,) = [one for one in cells(data) if (one.attack, one.defence) == (attack, defence)]
+    return one
+
+
+@pytest.mark.parametrize("data", SETS)
+def test_every_attack_meets_every_defence_once(data: str) -> None:
+    pairs = [(one.attack, one.defence) for one in cells(data) if one.attack != NOBODY]
+    assert sorted(pairs) == sorted(product(ATTACKS[data], DEFENCES[data]))
+    assert all(bool(one.runs) != bool(one.why) for one in cells(data))
+
+
+def test_the_runs_of_a_pair_are_those_of_the_chapters() -> None:
+    repaired = removing_backdoors.grid("quick", 0)["events"]["static"]
+    one = found("digits-events", "static", "fine-tuning")
+    assert [run.hash for run in one.runs] == [run.hash for run in repaired["fine-tuning"]]
+    assert [run.hash for run in one.before] == [run.hash for run in repaired["nothing"]]
+    scored = a_trigger_at_the_input.grid("sample", 0)["of_inputs"]["Beatrix"]["moving"]
+    one = found("nmnist", "moving", "Beatrix")
+    assert [run.hash for run in one.runs] == [run.hash for run in scored]
+    detected = triggers_in_time.grid("quick", 0)["detected"]["SPECTRE"]
+    one = found("digits-events", "learnt times, 20 ms", "SPECTRE")
+    assert [run.hash for run in one.runs] == [run.hash for run in detected]
+
+
+def test_a_repair_has_success_accuracy_and_rating_before_and_after(made: Make) -> None:
+    cell = found("digits-events", "static", "CLP")
+    after = zip(cell.runs, (30, 20, 10), (80, 82, 84), (4.0, 5.0, 9.0), strict=True)
+    records = {run.hash: made(run, *figures) for run, *figures in after}
+    records |= {run.hash: made(run, 90) for run in cell.before}
+    row = row_of(cell, lambda wanted: records.get(wanted.hash))
+    assert (row.note, row.seconds) == ("", 6.0)
+    assert row.success is not None and row.success.mean == pytest.approx(0.2)
+    assert row.success_before is not None and row.success_before.mean == pytest.approx(0.9)
+    assert row.accuracy is not None and row.accuracy.mean == pytest.approx(0.82)
+    assert row.floor is not None and row.floor.mean == pytest.approx(0.02)
+    # (0.9 - 0.2 - (0.9 - 0.82) + 1) / 2
+    assert row.rating is not None and row.rating.mean == pytest.approx(0.81)
+    low, high = row.success.interval
+    # three shares of standard deviation 0.1, Student's 4.303, and Wilson's for 20 of 100
+    assert low < 0.2 - 4.3 * 0.1 / 3**0.5 + 0.25 and low < 0.133 and high > 0.289
+    assert row.hashes == tuple(run.hash for run in (*cell.runs, *cell.before))
+    assert json.loads(json.dumps(row.to_dict()))["success"]["value"] == pytest.approx(0.2)
+
+
+def test_a_detector_of_networks_has_area_accused_and_false_alarms(made: Make) -> None:
+    cell = found("digits", "BadNets", "noise response")
+    attacked = zip(cell.runs[:3], (1.0, 3.0, 5.0), (0, 1, 1), strict=True)
+    records = {
+        run.hash: made(run, 97, suspicion=score, alarm=Rate(alarm, 1))
+        for run, score, alarm in attacked
+    }
+    clean = zip(cell.clean[:2], (0.0, 2.0), (0, 1), strict=True)
+    records |= {
+        run.hash: made(run, suspicion=score, alarm=Rate(alarm, 1)) for run, score, alarm in clean
+    }
+    row = row_of(cell, lambda wanted: records.get(wanted.hash))
+    # of six pairs only (1, 2) is the wrong way round
+    assert row.area is not None and row.area.mean == pytest.approx(5 / 6)
+    assert row.accused is not None and row.accused.mean == pytest.approx(2 / 3)
+    assert row.accused.interval == exact(2, 3)
+    assert row.false_alarms is not None and row.false_alarms.mean == 0.5
+    assert row.rating is None and row.success_before is None
+
+
+def test_a_detector_of_inputs_has_the_mean_of_its_areas(made: Make) -> None:
+    cell = found("digits-events", "static", "STRIP, space")
+    scores = {"clean_scores": [0.0] * 60, "attacked_scores": [1.0] * 60}
+    areas = dict(zip(cell.runs, (0.9, 0.8, 0.7), strict=True))
+    row = row_of(cell, lambda run: made(run, 99, detection_area=areas[run], **scores))
+    assert row.area is not None and row.area.mean == pytest.approx(0.8)
+    assert row.accused is None
+
+
+def test_a_pair_without_three_records_was_not_run_and_has_no_figure(made: Make) -> None:
+    cell = found("digits-events", "static", "CLP")
+    two = {run.hash: made(run, 10) for run in (*cell.runs[:2], *cell.before)}
+    for row in (row_of(cell, lambda wanted: two.get(wanted.hash)), row_of(cell, lambda _: None)):
+        assert row == Row(cell)
+        assert row.note == "not run"
+        assert (row.success, row.floor, row.seconds, row.hashes) == (None, None, None, ())
+
+
+def test_a_repair_whose_records_before_are_missing_has_no_rating(made: Make) -> None:
+    cell = found("digits-events", "static", "CLP")
+    after = {run.hash: made(run, 10) for run in cell.runs}
+    row = row_of(cell, lambda wanted: after.get(wanted.hash))
+    assert row.success is not None
+    assert (row.success_before, row.rating) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("data", "attack", "defence", "why"),
+    [
+        ("digits-events", "BadSNN at 1.2", "SPECTRE", "looks for poisoned samples"),
+        ("digits-events", "dynamic", "SPECTRE", "changes it while it is learnt"),
+        ("digits-events", "time-sliced", "SPECTRE", "has one for each client"),
+        ("digits", "frozen read-out", "ABL", "the attacker trains (FrozenReadout)"),
+    ],
+)
+def test_a_defence_that_does_not_apply_says_why(
+    data: str, attack: str, defence: str, why: str
+) -> None:
+    row = row_of(found(data, attack, defence), lambda _: None)
+    assert row.note == "does not apply"
+    assert why in row.cell.why
+
+
+def test_networks_that_nobody_attacked_have_a_row_for_each_detector_of_networks() -> None:
+    rows = [one for one in cells("digits") if one.attack == NOBODY]
+    assert {one.defence for one in rows} == {
+        name for name, one in DEFENCES["digits"].items() if one.kind == "network"
+    }
+    assert all(run.trigger is None for one in rows for run in one.runs)
+    attacked = found("digits", "BadNets", "Neural Cleanse")
+    (clean,) = [one for one in rows if one.defence == "Neural Cleanse"]
+    assert attacked.clean == clean.runs
