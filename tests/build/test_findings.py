@@ -59,7 +59,7 @@ def test_the_page_of_findings_has_each_sentence_with_its_test(stating: Book) -> 
     findings.write(stating, folder, findings.told(stating))
     text = (folder / "book" / "findings.md").read_text(encoding="utf-8")
     assert '- <span id="less"></span>One is *less* than' in text
-    assert "<small>1 &lt; 2</small>" in text
+    assert '<p class="test">1 &lt; 2</p>' in text
 
 
 @pytest.mark.slow

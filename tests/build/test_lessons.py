@@ -28,6 +28,7 @@ LESSONS = (
 WITHOUT_A_PAPER = ("11_add_your_own",)
 APPENDICES = {"a1_adversarial_robustness": 1, "a2_other_repairs": 10}
 """Page -> how many algorithms it shows at least; no exercises, no threat model."""
+BESIDE_REPAIRS = ("", "In short", "The network and its samples", "References")
 
 LINES, COLUMNS, VISIBLE, WORDS, BULLETS = 25, 76, 200, 2800, 5  # 76 columns are not cut at 1280 px
 FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
@@ -186,6 +187,19 @@ def test_an_appendix_shows_each_algorithm_and_asserts_that_it_is_the_librarys(
         cell for cell in shown if re.search(r"^(import|from) |Runs\(|runs\.group", cell, re.M)
     ] == []
     assert sum(len(cell.splitlines()) for cell in shown) <= 30 * least + 10
+
+
+def test_a_repair_of_the_appendix_takes_few_lines_and_one_figure_at_least(project: Path) -> None:
+    """Its lines in sight, blank ones aside, with the assertion that they are the library's."""
+    found = sections(read(project, "a2_other_repairs"))
+    repairs = {name: cells for name, cells in found.items() if name not in BESIDE_REPAIRS}
+    assert len(repairs) == APPENDICES["a2_other_repairs"]
+    for name, cells in repairs.items():
+        source = "\n".join(visible(NotebookNode(cells=cells)))
+        lines = [line for line in source.splitlines() if line.strip()]
+        assert 8 <= len(lines) <= 15, (name, len(lines))
+        assert "assert " in source, name
+        assert any(options(cell, "figure") for cell in code(NotebookNode(cells=cells))), name
 
 
 def test_a_number_of_percent_is_written_one_way(project: Path) -> None:

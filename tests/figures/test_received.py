@@ -72,6 +72,26 @@ def test_without_how_it_is_judged_the_alarms_are_told_too(audit: Audit) -> None:
     assert row["detectors, by their own thresholds"] == "Strict"
 
 
+def test_detectors_have_names_that_a_narrow_column_can_break(audit: Audit) -> None:
+    settings, floors, detectors = audit.parts
+    own = replace(detectors.tables[1], rows=(("PotentialMargins", "alarm"),))
+    told = replace(detectors, tables=(detectors.tables[0], own))
+    (row,) = draw.audits_table({"one": replace(audit, parts=(settings, floors, told))}).to_dict(
+        "records"
+    )
+    assert row["detectors, by their own thresholds"] == "Potential Margins"
+
+
+def test_a_score_without_a_class_says_so(audit: Audit) -> None:
+    settings, floors, detectors = audit.parts
+    judged = replace(floors.tables[0], rows=((0.0, None, None, None),))
+    told = replace(floors, tables=(judged, *floors.tables[1:]))
+    (row,) = draw.audits_table({"one": replace(audit, parts=(settings, told, detectors))}).to_dict(
+        "records"
+    )
+    assert row["floors: score (class)"] == "0.00 (none)"
+
+
 def test_votes_without_and_with_a_trigger_stand_beside_the_frames() -> None:
     frame = torch.zeros(2, 4, 4)
     votes = [np.array([0.1, 0.9]), np.array([0.8, 0.2])]

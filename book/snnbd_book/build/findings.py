@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 PAGE = "book/findings"
+LONG = 400  # letters of a test that is shown unfolded
 _HEAD = """# Findings
 
 What this book says of its own runs, sentence by sentence, with the test that each rests on. All are
@@ -86,11 +87,20 @@ def page(
             at = one.page
         place = "" if one.finding in seen else f'<span id="{one.finding}"></span>'
         seen.add(one.finding)
-        shown = breakable(html.escape(outcomes[one.finding].shown, quote=False))
-        lines += [f"- {place}{one.text}", "", f"  <small>{shown}</small>", ""]
+        lines += [f"- {place}{one.text}", "", *_test(outcomes[one.finding].shown), ""]
         for claim, verdict in findings[one.finding].claims.items():
             lines += [f"  {{doc}}`reproduction`, {claim.replace('/', ', ')}: *{verdict}*.", ""]
     return "\n".join(lines)
+
+
+def _test(shown: str) -> list[str]:
+    """A test with its values as they are, with no typographic quotes; a long one is folded."""
+    text = breakable(html.escape(shown))
+    if len(shown) > LONG:
+        told = f'<details class="test"><summary>its test, with all values</summary>{text}</details>'
+    else:
+        told = f'<p class="test">{text}</p>'
+    return ["  ```{raw} html", f"  {told}", "  ```"]
 
 
 def without_roles(notebook: NotebookNode) -> None:

@@ -45,6 +45,7 @@ _FIGURE = f"""```{{figure}} {PICTURE}
 ---
 name: fig-performance
 alt: Bars of the times in the tables below, a panel for each, with a line where a copy would be.
+target: ../_images/{PICTURE}
 ---
 Median time of a run (bars; whiskers: quartiles) of `snnbd` (blue) and the others (grey). The dashed
 line is the time that a copy of as many bytes takes as must be moved. Shorter is better.

@@ -113,13 +113,18 @@ def _points(change: float | None) -> str:
     return "-" if change is None else f"{100 * change:.1f} points"
 
 
+def _breakable(processor: str) -> str:
+    """The settings of a processor may be broken, so that their column leaves room for others."""
+    return processor.replace("_", "_<wbr>").replace("=", "=<wbr>")
+
+
 def _history(history: Sequence[Entry]) -> str:
     head = (
         "| date (UTC) | run on | records made on | equal | agree | differ | minutes |\n"
         "|---|---|---|---:|---:|---:|---:|\n"
     )
     rows = [
-        f"| {entry.date[:16].replace('T', ' ')} | {entry.processor} | "
+        f"| {entry.date[:16].replace('T', ' ')} | {_breakable(entry.processor)} | "
         f"{'; '.join(f'{count} {kind}' for kind, count in entry.made_on.items())} | "
         f"{entry.equal} | {entry.agrees} | {entry.differs} | {entry.seconds / 60:.1f} |"
         for entry in reversed(history)

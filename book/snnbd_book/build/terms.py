@@ -70,11 +70,14 @@ def first_sentence(text: str) -> str:
 
 
 def pattern(names: list[str]) -> re.Pattern[str]:
-    """Finds any of the names, the longer ones first, as a word of its own or its plural."""
+    """Finds any of the names, the longer ones first, as a word of its own or its plural.
+
+    A part of a compound, "anti-backdoor" or "clip-floor-shift", is none.
+    """
     longest_first = sorted(names, key=lambda name: (-len(name), name))
     # A line of the source may end within a name.
     choices = "|".join(r"\s+".join(map(re.escape, name.split())) for name in longest_first)
-    return re.compile(rf"\b({choices})(?:e?s)?\b", re.IGNORECASE)
+    return re.compile(rf"(?<![\w-])({choices})(?:e?s)?(?![\w-])", re.IGNORECASE)
 
 
 def link_terms(app: Sphinx, doctree: nodes.document, page: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -170,10 +171,10 @@ def audits_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
     rows = {}
     for name, audit in audits.items():
         held = {
-            f"{part}: score (class)": f"{score:.2f} ({target})"
+            f"{part}: score (class)": f"{score:.2f} ({'none' if target is None else target})"
             for part, (score, target) in scores(audit).items()
         }
-        alarms = [str(row[0]) for row in _rows(audit, "detectors") if row[1] != "none"]
+        alarms = [_words(row[0]) for row in _rows(audit, "detectors") if row[1] != "none"]
         held["detectors, by their own thresholds"] = ", ".join(alarms) or "none"
         rows[name] = {**held, "verdict": WORDS[audit.status]}
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -219,11 +220,17 @@ def detectors_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
     """What each detector says of each network by its own threshold, and how far it goes."""
     said = {
         name: {
-            row[0]: f"{row[1]}: {row[3]:.2f} ({row[4]:.2f})" for row in _rows(audit, "detectors")
+            _words(row[0]): f"{row[1]}: {row[3]:.2f} ({row[4]:.2f})"
+            for row in _rows(audit, "detectors")
         }
         for name, audit in audits.items()
     }
     return pd.DataFrame(said).fillna("not asked")
+
+
+def _words(name: str) -> str:
+    """A class's name as words, which a narrow column can break."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
 
 
 def _rows(audit: Audit, name: str) -> list[Any]:

@@ -90,7 +90,7 @@ def draw_frontier(runs: Mapping[str, Sequence[Record]]) -> Figure:
             marker = "osD^vP*X<>"[number % 10]
             axes.plot([x, x], [100 * low, 100 * high], color=colour, linewidth=1)
             axes.plot(x, 100 * success.mean, marker, color=colour, label=name)
-        axes.set(xlabel=title, ylim=(-4, 104))
+        axes.set(xlabel=title, ylim=(-6, 108))
     for row in grid:
         row[0].set_ylabel("success (%)")
     handles, names = grid[0, 0].get_legend_handles_labels()
@@ -129,7 +129,7 @@ def draw_time_position(
             axes.plot(list(theirs), values, "s:", color=colour, markerfacecolor="none")
     axes.set_xticks(lengths)
     axes.set(xlabel="frames with the trigger", ylabel="success rate (%)", ylim=(-3, 103))
-    axes.legend(title="run of frames")
+    figure.legend(title="run of frames", loc="outside lower center", ncols=len(runs))
     return figure
 
 

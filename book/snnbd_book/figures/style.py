@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from cycler import cycler
 from IPython.core.getipython import get_ipython
 from matplotlib.axes import Axes
@@ -60,6 +61,7 @@ _SETTINGS: Final[Any] = {
 def use_style() -> None:
     """Set the book's look for this process; in a notebook, bitmaps get twice the resolution."""
     mpl.rcParams.update(_SETTINGS)
+    pd.set_option("display.max_colwidth", None)  # no cell of a table is cut short
     shell = get_ipython()
     if shell is not None:
         # "retina" doubles the pixels and notes the intended size beside the picture.
