@@ -166,9 +166,9 @@ def test_curves_over_thresholds_show_means_in_per_cent():
     other = {"one": {1.0: [record(accuracy=70)]}}
     figure = figures.draw_thresholds({"target 0": runs, "target 3": other}, shipped=(1.1,))
     assert [axes.get_title() for axes in figure.axes[:2]] == ["target 0", "target 3"]
-    assert lines(figure, 0)["one"] == [[1.0, 1.2], [90.0, 90.0]]
-    assert lines(figure, 1)["one"] == [[1.0], [70.0]]
-    assert lines(figure, 4)["one"][1] == pytest.approx([15.0, 90.0])
+    assert lines(figure, 0)["one"][1] == pytest.approx([15.0, 90.0])
+    assert lines(figure, 2)["one"] == [[1.0, 1.2], [90.0, 90.0]]
+    assert lines(figure, 3)["one"] == [[1.0], [70.0]]
 
 
 def test_migration_is_drawn_against_the_number_of_steps():

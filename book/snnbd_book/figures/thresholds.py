@@ -6,17 +6,23 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
 
 _CURVES = {
-    "clean_accuracy": "clean\naccuracy (%)",
-    "untriggered_target_rate": "target,\nno trigger (%)",
-    "attack_success_rate": "success,\ntriggered (%)",
-    "no_prediction_triggered": "no answer,\ntriggered (%)",
+    "success (solid), target\nwithout trigger (dashed)": (
+        "attack_success_rate",
+        "untriggered_target_rate",
+    ),
+    "clean accuracy (solid), no\nanswer, triggered (dashed)": (
+        "clean_accuracy",
+        "no_prediction_triggered",
+    ),
 }
+"""What a row of panels shows -> the figures of its solid and of its dashed curves."""
 
 
 def draw_thresholds(
@@ -29,13 +35,14 @@ def draw_thresholds(
         runs: title of a column -> name of a network -> V_thr^a -> the records of its seeds.
         shipped: thresholds that the paper ships, marked by dotted lines.
     """
-    figure = style.new_figure(1.5 * len(_CURVES) + 0.5)
+    figure = style.new_figure(2.4 * len(_CURVES) + 0.6)
     grid = figure.subplots(len(_CURVES), len(runs), sharex=True, sharey=True, squeeze=False)
-    for row, (field, label) in zip(grid, _CURVES.items(), strict=True):
-        row[0].set_ylabel(label)
+    for row, (label, (solid, dashed)) in zip(grid, _CURVES.items(), strict=True):
+        row[0].set_ylabel(f"{label} (%)")
         for axes, networks in zip(row, runs.values(), strict=True):
             for (name, by_threshold), colour in zip(networks.items(), style.SERIES, strict=False):
-                _draw_rate(axes, by_threshold, field, colour, name)
+                _draw_rate(axes, by_threshold, solid, "o-", colour).set_label(name)
+                _draw_rate(axes, by_threshold, dashed, "s--", colour)
             for at in shipped:
                 axes.axvline(at, color=style.CURRENT, linestyle=":", linewidth=0.8)
             axes.set(ylim=(-3, 103), yticks=(0, 50, 100))
@@ -49,13 +56,14 @@ def draw_thresholds(
 
 
 def _draw_rate(
-    axes: Axes, runs: Mapping[float, Sequence[Record]], field: str, colour: str, name: str
-) -> None:
+    axes: Axes, runs: Mapping[float, Sequence[Record]], field: str, shape: str, colour: str
+) -> Line2D:
     thresholds = sorted(runs)
     samples = [Sample.of(runs[at], field) for at in thresholds]
     low, high = zip(*(one.interval for one in samples), strict=True)
     axes.fill_between(
-        thresholds, [100 * x for x in low], [100 * x for x in high], color=colour, alpha=0.15
+        thresholds, [100 * x for x in low], [100 * x for x in high], color=colour, alpha=0.12
     )
     means = [100 * one.mean for one in samples]
-    axes.plot(thresholds, means, "o-", color=colour, label=name, markersize=4)
+    (line,) = axes.plot(thresholds, means, shape, color=colour, markersize=4)
+    return line
