@@ -116,6 +116,7 @@ def test_a_repair_whose_records_before_are_missing_has_no_rating(made: Make) -> 
         ("digits-events", "dynamic", "SPECTRE", "changes it while it is learnt"),
         ("digits-events", "time-sliced", "SPECTRE", "has one for each client"),
         ("digits", "frozen read-out", "ABL", "the attacker trains (FrozenReadout)"),
+        ("digits", "Blended", "STRIP, time", "static images have no frames to mix"),
     ],
 )
 def test_a_defence_that_does_not_apply_says_why(

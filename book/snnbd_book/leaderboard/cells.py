@@ -208,6 +208,8 @@ def cell(data: str, attack: str, fields: Fields, name: str, seeds: range | None 
     if "rule" in defence.fields and "rule" in fields:
         why = f"the attacker trains ({type(fields['rule']).__name__})"
         return Cell(data, attack, name, kind, why=why)
+    if data in IMAGE_SETS and getattr(defence.fields.get("probe"), "along", "") == "time":
+        return Cell(data, attack, name, kind, why="static images have no frames to mix")
     try:
         found = runs_of(data, seeds, {**fields, **defence.fields})
     except ValueError as error:
