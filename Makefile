@@ -42,7 +42,7 @@ test: $(VENV)/.test
 	$(MAKE) -j 2 lint types pairing
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-# Following each line makes the suite half as slow again, so this is done once a week.
+# Following each line takes half as long again, so this is done once a week.
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -119,7 +120,7 @@ def test_the_page_counts_its_pairs_and_is_the_same_each_time(rows: dict[str, lis
         sum(row.note == "does not apply" for row in every),
     ]
     said = re.search(
-        r"Of (\d+) pairs, (\d+) have records, (\d+) were \*\*not run\*\*,\s+and for (\d+)", text
+        r"Of (\d+) pairs, (\d+) have records, (\d+) were\s+\*\*not run\*\*,\s+and for (\d+)", text
     )
     assert said is not None and [int(count) for count in said.groups()] == counts
     assert counts[0] == sum(counts[1:])
@@ -133,11 +134,14 @@ def test_records_are_written_once_beside_the_page(
     records.write((one for row in some for one in (*row.records, *row.before)), tmp_path)
     names = {f"records/{path.name}" for path in (tmp_path / "records").iterdir()}
     assert names == {records.address(one) for row in some for one in (*row.records, *row.before)}
+    for one in some[0].records:
+        text = (tmp_path / records.address(one)).read_text(encoding="utf-8")
+        assert Record.from_dict(json.loads(text)) == one
 
 
 ROWS = (
     ("static", "CLP", "12 %"),
-    ("static", "card, of networks", "not run"),
+    ("static", "settings, no card, of networks", "not run"),
     ("moving", "CLP", "3 %"),
     *(("noise", f"repair {n}", f"{n} %") for n in range(8)),
 )
@@ -197,9 +201,9 @@ def test_filters_choose_rows_and_heads_sort_by_keyboard(
         assert page.evaluate(told) == "22 rows, 12 of them without a record"
         choose("data", "events")
         choose("attack", "static")
-        missing = "static | card, of networks | not run"
+        missing = "static | settings, no card, of networks | not run"
         assert page.evaluate(SEEN) == ["static | CLP | 12 %", missing]
-        choose("defence", "card")
+        choose("defence", "settings, no card")
         assert page.evaluate(SEEN) == [missing]
         for name in ("attack", "defence"):
             choose(name, "")

@@ -167,6 +167,10 @@ def test_curves_over_thresholds_show_means_in_per_cent():
     figure = figures.draw_thresholds({"target 0": runs, "target 3": other}, shipped=(1.1,))
     assert [axes.get_title() for axes in figure.axes[:2]] == ["target 0", "target 3"]
     assert lines(figure, 0)["one"][1] == pytest.approx([15.0, 90.0])
+    solid, dashed = figure.axes[0].lines[:2]
+    assert (solid.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
+    rate = record().report.untriggered_target_rate
+    assert dashed.get_ydata() == pytest.approx([100 * rate.value] * 2)
     assert lines(figure, 2)["one"] == [[1.0, 1.2], [90.0, 90.0]]
     assert lines(figure, 3)["one"] == [[1.0], [70.0]]
 

@@ -69,7 +69,7 @@ def test_the_list_shows_what_has_records_and_counts_the_rest(known: None) -> Non
     assert cells[7] == "7"
     pairs = len(DEFENCES["digits"])
     # ABL sets a rule and has neither repair nor probe, so that it counts as known here too
-    assert text.splitlines()[-1].startswith(f"{pairs} pairs: 2 measured, {pairs - 2} not run, 0 to")
+    assert text.splitlines()[-1].startswith(f"{pairs} pairs: 2 measured, {pairs - 3} not run, 1 to")
 
 
 def test_all_pairs_say_not_run_and_never_zero(known: None) -> None:
@@ -134,10 +134,10 @@ def test_a_refusing_defence_does_not_apply_and_the_others_go_on(
 
     monkeypatch.setattr(measuring, "run", pretended)
     monkeypatch.setattr(measuring, "_try", lambda *given: None)
-    clp, anp, card = measured(own, planned(own, how, ["CLP", "ANP", "ABL"]), how)
+    clp, anp, abl = measured(own, planned(own, how, ["CLP", "ANP", "ABL"]), how)
     assert clp.success is not None and clp.success.mean == 0.5
     assert (anp.note, anp.cell.why) == ("does not apply", "nothing to prune")
-    assert card.success is not None
+    assert abl.success is not None
 
 
 @pytest.mark.slow
@@ -147,7 +147,16 @@ def test_an_attack_of_ones_own_gets_a_row_of_the_run_that_the_library_makes(
 ) -> None:
     shrink(monkeypatch)
     folder = tmp_path / "results"
-    names = ("--defence", "CLP", "--defence", "card", "--results", folder, "--rate", "0.2")
+    names = (
+        "--defence",
+        "CLP",
+        "--defence",
+        "settings, no card",
+        "--results",
+        folder,
+        "--rate",
+        "0.2",
+    )
     code, text, _ = invoked("add", bar, *names, "--json")
     assert code == 0
     clp, card = json.loads(text)

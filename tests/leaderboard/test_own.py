@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -160,6 +159,20 @@ def test_an_attack_that_is_none_is_refused_before_anything_is_trained(
 
 
 def test_a_fault_elsewhere_is_not_laid_on_the_file(recordings: data.SampleSet) -> None:
-    own = Own("Static", Static(), Path("mine.py"))
-    with pytest.raises(AttributeError):
-        tried(own, own.trigger, SimpleNamespace())
+    class Broken:
+        """Samples that cannot be taken out."""
+
+        def __len__(self) -> int:
+            return 3
+
+        def subset(self, rows: object) -> Broken:
+            return self
+
+        def events(self, row: int) -> None:
+            raise LookupError("no such recording")
+
+        batch = events
+
+    static = Static()
+    with pytest.raises(LookupError, match="no such recording"):
+        tried(Own("Static", static, Path("mine.py")), static, Broken())

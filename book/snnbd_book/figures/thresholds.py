@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
@@ -29,11 +28,11 @@ def draw_thresholds(
     runs: Mapping[str, Mapping[str, Mapping[float, Sequence[Record]]]],
     shipped: Sequence[float] = (),
 ) -> Figure:
-    """Four rates against the inference threshold, mean over seeds with 95 % bands.
+    """Four rates, two a panel, against the inference threshold: means over seeds, 95 % bands.
 
     Args:
         runs: title of a column -> name of a network -> V_thr^a -> the records of its seeds.
-        shipped: thresholds that the paper ships, marked by dotted lines.
+        shipped: thresholds that the paper ships, marked by vertical lines.
     """
     figure = style.new_figure(2.4 * len(_CURVES) + 0.6)
     grid = figure.subplots(len(_CURVES), len(runs), sharex=True, sharey=True, squeeze=False)
@@ -41,8 +40,8 @@ def draw_thresholds(
         row[0].set_ylabel(f"{label} (%)")
         for axes, networks in zip(row, runs.values(), strict=True):
             for (name, by_threshold), colour in zip(networks.items(), style.SERIES, strict=False):
-                _draw_rate(axes, by_threshold, solid, "o-", colour).set_label(name)
-                _draw_rate(axes, by_threshold, dashed, "s--", colour)
+                _draw_rate(axes, by_threshold, solid, fmt="o-", color=colour, label=name)
+                _draw_rate(axes, by_threshold, dashed, fmt="s--", color=colour)
             for at in shipped:
                 axes.axvline(at, color=style.CURRENT, linestyle=":", linewidth=0.8)
             axes.set(ylim=(-3, 103), yticks=(0, 50, 100))
@@ -56,14 +55,13 @@ def draw_thresholds(
 
 
 def _draw_rate(
-    axes: Axes, runs: Mapping[float, Sequence[Record]], field: str, shape: str, colour: str
-) -> Line2D:
+    axes: Axes, runs: Mapping[float, Sequence[Record]], field: str, *, fmt: str, **line: str
+) -> None:
     thresholds = sorted(runs)
     samples = [Sample.of(runs[at], field) for at in thresholds]
     low, high = zip(*(one.interval for one in samples), strict=True)
     axes.fill_between(
-        thresholds, [100 * x for x in low], [100 * x for x in high], color=colour, alpha=0.12
+        thresholds, [100 * x for x in low], [100 * x for x in high], color=line["color"], alpha=0.12
     )
     means = [100 * one.mean for one in samples]
-    (line,) = axes.plot(thresholds, means, shape, color=colour, markersize=4)
-    return line
+    axes.plot(thresholds, means, fmt, markersize=4, **line)  # type: ignore[arg-type]  # all texts

@@ -153,7 +153,7 @@ def _defences(data: str) -> dict[str, Defence]:
         **judges,
         "Neural Cleanse": in_networks.cleanse(profile),
         "brain stimulation": in_networks.STIMULATION,
-        "card": detectors.HyperParameters(),
+        "settings, no card": detectors.HyperParameters(),
     }
     probes: Mapping[str, Fields] = {
         "network": of_networks,
@@ -215,7 +215,8 @@ def cell(data: str, attack: str, fields: Fields, name: str, seeds: range | None 
     except ValueError as error:
         return Cell(data, attack, name, kind, why=" ".join(str(error).split()))
     before = runs_of(data, seeds, fields) if kind == "repair" else ()
-    judges = kind == "network" and attack != NOBODY
+    # Settings that are shipped otherwise would be told apart from any network that was not.
+    judges = kind == "network" and attack != NOBODY and "inference_threshold" not in fields
     return Cell(data, attack, name, kind, found, before, _clean(data, name) if judges else ())
 
 

@@ -86,7 +86,8 @@ def add(
 ) -> None:
     """Measure an attack of your own against all defences, and print its rows.
 
-    The file is executed, as Python executes a program: name only one that you trust. It holds a
+    The file and what it imports are executed, as Python executes a program: name only one that
+    you trust. Records know an edit of the file, not one of what it imports. It holds a
     trigger, a frozen dataclass with a `space` and a call, as chapter 11 of the book shows. The
     profile's network is trained under it, and a clean one for the floor. The records go into the
     results folder. One seed is one network: quote three.

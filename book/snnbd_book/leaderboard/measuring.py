@@ -82,13 +82,15 @@ def measured(own: Own, cells: Sequence[Cell], how: How) -> Iterator[Row]:
 
 
 def _try(own: Own, experiment: Experiment, how: How) -> None:
-    """Refuses an attack that is none before a network is trained under it."""
+    """Refuses an attack that is none, then trains under it: no defence is at fault here."""
     plain = replace(experiment, defence=None, probe=None)
     with placed(own):
         trigger = fitted_trigger(plain, device=how.device, progress=False)
     reported = test_sets(plain)[1]
     check_target(how.target, reported.classes)
     tried(own, trigger, reported)
+    with placed(own):
+        run(plain, results=how.results, device=how.device, progress=False)
 
 
 def _measured(own: Own, one: Cell, how: How, beside: Find) -> Row:

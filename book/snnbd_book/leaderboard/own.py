@@ -43,7 +43,7 @@ def load(named: str) -> Own:
     """The attack of a file, which is executed.
 
     Its class gets the first digits of the file's sha256 into its name, by which records and
-    caches know it: an edited attack is another one.
+    caches know it: an edited attack is another one. What the file imports is not watched.
 
     Args:
         named: "my_attack.py", or "my_attack.py:Name" where the file has several.

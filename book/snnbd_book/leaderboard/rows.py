@@ -52,7 +52,7 @@ class Row:
 
     @cached_property
     def floor(self) -> Sample | None:
-        """What a clean network, unrepaired, answers to the trigger."""
+        """What a clean network, unrepaired, answers to the trigger; of ABL, one that it trained."""
         return _figure(self.records, "floor")
 
     @cached_property
@@ -160,7 +160,9 @@ def row_of(cell: Cell, find: Find) -> Row:
         return Row(cell)
     before = _first(cell.before[: len(found)], find)
     complete = len(before) == len(found)
-    return Row(cell, found, before if complete else (), _first(cell.clean, find))
+    clean = _first(cell.clean, find)
+    enough = len(clean) >= min(_SEEDS, len(cell.clean))
+    return Row(cell, found, before if complete else (), clean if enough else ())
 
 
 def _first(runs: Sequence[Experiment], find: Find) -> tuple[Record, ...]:
