@@ -50,7 +50,8 @@ names the commit, the versions and the machine that made it.
 _EVERY_RUN = """
 ## Every recorded run
 
-One row for each setting, on real data: the mean of its seeds with a 95 % interval.
+One row for each setting, on real data: the mean of its seeds with a 95 % interval. The tables
+from here on are not printed.
 
 """
 
