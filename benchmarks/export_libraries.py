@@ -57,7 +57,8 @@ class SnnTorch:
                 cell.recurrent.weight.copy_(grid(*cell.recurrent.weight.shape, seed=9))
                 cell.recurrent.bias.zero_()
             return cell  # type: ignore[no-any-return]  # of an untyped library
-        return snn.Leaky(given.beta * each, given.threshold * each, **how)  # type: ignore[no-any-return]
+        leaky: nn.Module = snn.Leaky(given.beta * each, given.threshold * each, **how)
+        return leaky
 
     def net(self, *layers: nn.Module) -> nn.Module:
         return nn.Sequential(*layers)
@@ -127,7 +128,8 @@ class Norse(SnnTorch):
             alpha=torch.tensor(given.slope),
             reset_method=resets.reset_value if given.reset == "zero" else resets.reset_subtract,
         )
-        return norse.LIFBoxCell(settings, dt=DT)  # type: ignore[no-any-return]
+        cell: nn.Module = norse.LIFBoxCell(settings, dt=DT)
+        return cell
 
     def net(self, *layers: nn.Module) -> nn.Module:
         found: nn.Module = importlib.import_module("norse.torch").SequentialState(*layers)
@@ -159,7 +161,7 @@ class Sinabs(SnnTorch):
         if given.recurrent:
             raise NoSuchNeurons
         reset = kinds.MembraneReset() if given.reset == "zero" else kinds.MembraneSubtract()
-        return layers.LIFSqueeze(  # type: ignore[no-any-return]
+        return layers.LIFSqueeze(  # type: ignore[no-any-return]  # of an untyped library
             tau_mem=torch.full(given.size, -1 / np.log(given.beta)),
             spike_threshold=torch.full(given.size, given.threshold),
             reset_fn=reset,
@@ -194,7 +196,7 @@ class Ours(SnnTorch):
         if given.recurrent:
             raise NoSuchNeurons
         how = {"reset": given.reset, "update": "spikingjelly", "slope": given.slope}
-        return sb.LIF(given.beta, given.threshold, **how)  # type: ignore[arg-type]
+        return sb.LIF(given.beta, given.threshold, **how)  # type: ignore[arg-type]  # texts and a number
 
     def net(self, *layers: nn.Module) -> nn.Module:
         flat = isinstance(layers[0], nn.Linear)

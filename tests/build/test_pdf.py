@@ -26,7 +26,8 @@ PAGES = {
         <details class="hide"><summary>Show code</summary><pre>x = 1</pre></details>
         <a href="../_images/a.png"><img src="../_images/a.png" alt="A line"></a>
         <table><tr><th>1</th><th>2</th><th>3</th><th>4</th><th>5</th><th>6</th><th>7</th><th>8</th>
-        </tr><tr><td>a_word_of_more_than_24_letters</td></tr></table></section></section>""",
+        </tr><tr><td>a_word_of_more_than_24_letters</td></tr></table>
+        <table class="runs table"><tr><td>0123abcd</td></tr></table></section></section>""",
     "notebooks/02_two": """<section id="start"><h1>2. "Second" steps</h1>
         <p>See <a href="#start">above</a>.</p></section>""",
     "book/built": "<h1>How it was built</h1>",
@@ -83,6 +84,7 @@ def test_nothing_is_folded_and_nothing_is_there_to_click(soup: BeautifulSoup) ->
     assert "x = 1" in soup.get_text()
     assert "Forty-two." in soup.get_text()
     assert not soup.select("button, script, .headerlink")
+    assert "0123abcd" not in soup.get_text()  # a table of runs, which is sorted on the screen
 
 
 def test_the_contents_list_pages_and_their_sections_in_order(soup: BeautifulSoup) -> None:

@@ -71,19 +71,23 @@ def told(book: Book) -> Told:
 def write(book: Book, folder: Path, told: Told) -> None:
     """Writes the page into the staged book, if its table of contents has it."""
     if PAGE in book.pages:
-        text = page(told.stated, told.findings, told.outcomes)
+        titles = {one.page: _title(book.root / f"{one.page}.md") for one in told.stated}
+        text = page(told.stated, told.findings, told.outcomes, titles)
         (folder / PAGE).with_suffix(".md").write_text(text, encoding="utf-8")
 
 
 def page(
-    stated: Iterable[Sentence], findings: Mapping[str, Finding], outcomes: Mapping[str, Outcome]
+    stated: Iterable[Sentence],
+    findings: Mapping[str, Finding],
+    outcomes: Mapping[str, Outcome],
+    titles: Mapping[str, str],
 ) -> str:
-    """MyST text: for each page its sentences, each with its test."""
+    """MyST text: for each page, under its title, its sentences, each with its test."""
     lines, at = [_HEAD], ""
     seen: set[str] = set()
     for one in stated:
         if one.page != at:
-            lines += [f"## {{doc}}`/{one.page}`", ""]
+            lines += [f"## {{doc}}`{titles[one.page]} </{one.page}>`", ""]
             at = one.page
         place = "" if one.finding in seen else f'<span id="{one.finding}"></span>'
         seen.add(one.finding)
@@ -91,6 +95,12 @@ def page(
         for claim, verdict in findings[one.finding].claims.items():
             lines += [f"  {{doc}}`reproduction`, {claim.replace('/', ', ')}: *{verdict}*.", ""]
     return "\n".join(lines)
+
+
+def _title(path: Path) -> str:
+    """The first heading of a page; a link without words would stand in the contents as a path."""
+    found = re.search(r"^# (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else path.stem
 
 
 def _test(shown: str) -> list[str]:

@@ -14,9 +14,10 @@ from bs4 import BeautifulSoup, Tag
 from snnbd_book.build.settings import Book
 
 STYLE = "book/_static/print.css"
-# What only works in a browser: buttons, sliders, marks that appear under the pointer.
+# What only works in a browser: buttons, sliders, marks that appear under the pointer, and tables of
+# so many runs that a reader sorts them and does not read them through.
 _SCREEN = "script, style, noscript, button, input, .headerlink, .controls, label:has(input)"
-_SCREEN += ", .snnbd-stills output, details.hide > summary, .sd-summary-state-marker"
+_SCREEN += ", table.runs, .snnbd-stills output, details.hide > summary, .sd-summary-state-marker"
 _WIDE = 8  # columns of a table that is set smaller
 _LONG = 24  # letters of a word that may be broken where a table needs the room
 

@@ -24,6 +24,18 @@ NOT_FOR = "does not apply"
 _SEEDS = 3  # fewer of the book's own runs are no result
 
 
+def _of(group: str, name: str) -> cached_property[Sample | None]:
+    """A figure of the records in an attribute of a row; None where none of them has it."""
+
+    def figure(row: Row) -> Sample | None:
+        records: tuple[Record, ...] = getattr(row, group)
+        if all(one.report.figure(name) is None for one in records):
+            return None
+        return Sample.of(records, name)
+
+    return cached_property(figure)
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the leaderboard; a figure that was not measured is None.
@@ -31,6 +43,12 @@ class Row:
     Attributes:
         cell: which attack and which defence.
         records, before, clean: the records of the cell's runs, one for each seed.
+        success, accuracy: after the repair where there is one.
+        success_before, accuracy_before: without it.
+        floor: what a clean network, unrepaired, answers to the trigger; of ABL, one it trained.
+        accused: share of the networks that a detector accuses at its own threshold.
+        false_alarms: the same of networks that nobody attacked.
+        detection_area: of a detector of inputs or samples, within each network.
     """
 
     cell: Cell
@@ -45,30 +63,14 @@ class Row:
             return ""
         return MISSING if self.cell.runs else NOT_FOR
 
-    @cached_property
-    def success(self) -> Sample | None:
-        """Attack success, after the repair where there is one."""
-        return _figure(self.records, "attack_success_rate")
-
-    @cached_property
-    def floor(self) -> Sample | None:
-        """What a clean network, unrepaired, answers to the trigger; of ABL, one that it trained."""
-        return _figure(self.records, "floor")
-
-    @cached_property
-    def accuracy(self) -> Sample | None:
-        """Clean accuracy, after the repair where there is one."""
-        return _figure(self.records, "clean_accuracy")
-
-    @cached_property
-    def success_before(self) -> Sample | None:
-        """Attack success without the repair."""
-        return _figure(self.before, "attack_success_rate")
-
-    @cached_property
-    def accuracy_before(self) -> Sample | None:
-        """Clean accuracy without the repair."""
-        return _figure(self.before, "clean_accuracy")
+    success = _of("records", "attack_success_rate")
+    success_before = _of("before", "attack_success_rate")
+    accuracy = _of("records", "clean_accuracy")
+    accuracy_before = _of("before", "clean_accuracy")
+    floor = _of("records", "floor")
+    accused = _of("records", "alarm")
+    false_alarms = _of("clean", "alarm")
+    detection_area = _of("records", "detection_area")
 
     @cached_property
     def rating(self) -> Sample | None:
@@ -76,21 +78,11 @@ class Row:
         return effectiveness(self.before, self.records) if self.before else None
 
     @cached_property
-    def accused(self) -> Sample | None:
-        """Share of the networks that a detector accuses at its own threshold."""
-        return _figure(self.records, "alarm")
-
-    @cached_property
-    def false_alarms(self) -> Sample | None:
-        """The same of networks that nobody attacked."""
-        return _figure(self.clean, "alarm")
-
-    @cached_property
     def area(self) -> Sample | None:
         """How well a detector's scores tell attacked from clean: networks, inputs or samples."""
         if self.cell.kind == "network":
             return separation(self.clean, self.records) if self.clean and self.records else None
-        return _figure(self.records, "detection_area")
+        return self.detection_area
 
     @property
     def seconds(self) -> float | None:
@@ -167,12 +159,6 @@ def row_of(cell: Cell, find: Find) -> Row:
 
 def _first(runs: Sequence[Experiment], find: Find) -> tuple[Record, ...]:
     return tuple(one for one in takewhile(lambda one: one is not None, map(find, runs)) if one)
-
-
-def _figure(records: Sequence[Record], name: str) -> Sample | None:
-    if all(one.report.figure(name) is None for one in records):
-        return None
-    return Sample.of(records, name)
 
 
 def _plain(sample: Sample | None) -> dict[str, float] | None:
