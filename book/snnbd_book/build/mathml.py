@@ -62,7 +62,8 @@ def visit_inline(translator: HTML5Translator, node: nodes.math) -> None:
 
 
 def visit_block(translator: HTML5Translator, node: nodes.math_block) -> None:
-    translator.body.append(translator.starttag(node, "div", CLASS="math notranslate"))
+    # On a phone a long formula moves sideways; with the focus, by the arrow keys too.
+    translator.body.append(translator.starttag(node, "div", CLASS="math notranslate", tabindex=0))
     if node["number"]:
         number = get_node_equation_number(translator, node)
         translator.body.append(f'<span class="eqno">({number})')
