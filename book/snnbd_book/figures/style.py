@@ -78,11 +78,11 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
         return Figure(figsize=(width, height), layout="constrained")
 
 
-def legend_below(figure: Figure, axes: Axes) -> None:
+def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
     """One legend below all panels, each name of these axes once."""
     handles, names = axes.get_legend_handles_labels()
     once = dict(zip(names, handles, strict=True))
-    figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=4)
+    figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=columns)
 
 
 def bitmap(figure: Figure, dpi: int = 150) -> np.ndarray:
