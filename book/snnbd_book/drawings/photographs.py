@@ -29,7 +29,8 @@ def draw_beside_paper(
     """A panel for each set and trigger, a row for each threshold; open marks are the paper's.
 
     Args:
-        sets: title of a set -> trigger, "T_p" -> inference threshold -> records of its seeds.
+        sets: title of a set -> trigger, "T_p" -> inference threshold -> records of its seeds; the
+            nominal threshold, which the paper does not ship, is passed over.
         paper: its claims are named by set and threshold, "gtsrb-1.10", and have the figures "CA"
             and "ASR (T_p)".
     """
@@ -38,18 +39,15 @@ def draw_beside_paper(
     grid = figure.subplots(len(sets), columns, sharex=True, sharey=True, squeeze=False)
     for panels, (title, by_trigger) in zip(grid, sets.items(), strict=True):
         for axes, (trigger, by_threshold) in zip(panels, by_trigger.items(), strict=True):
-            for row, (at, records) in enumerate(by_threshold.items()):
+            shipped = {at: records for at, records in by_threshold.items() if at > 1}
+            for row, (at, records) in enumerate(shipped.items()):
                 data = records[0].experiment.data.removesuffix("-small")
                 figures = paper[f"{data}-{at:.2f}"].figures
                 quoted = {one.label: one.paper for one in figures}
                 theirs = {"success": quoted[f"ASR ({trigger})"], "clean accuracy": quoted["CA"]}
                 _draw_row(axes, row, records, theirs)
-            axes.set_yticks(
-                [-row for row in range(len(by_threshold))], [f"{at:.2f}" for at in by_threshold]
-            )
-            axes.set(
-                title=f"{title}, ${trigger}$", xlim=(-3, 103), ylim=(0.5 - len(by_threshold), 0.5)
-            )
+            axes.set_yticks([-row for row in range(len(shipped))], [f"{at:.2f}" for at in shipped])
+            axes.set(title=f"{title}, ${trigger}$", xlim=(-3, 103), ylim=(0.5 - len(shipped), 0.5))
             axes.grid(axis="x", linewidth=0.4)
         panels[0].set_ylabel("threshold")
     for axes in grid[-1]:
@@ -69,5 +67,8 @@ def _draw_row(
         axes.plot(100 * sample.mean, height, mark, color=colour, markersize=6, label=name)
         said = theirs.get(name)
         if said is not None:
-            look = {"color": colour, "markersize": 7, "markerfacecolor": "none"}
-            axes.plot(100 * said, height, mark, label=f"{name}, the paper", **look)
+            label = f"{name}, the paper"
+            (open_mark,) = axes.plot(
+                100 * said, height, mark, color=colour, markersize=7, label=label
+            )
+            open_mark.set_markerfacecolor("none")
