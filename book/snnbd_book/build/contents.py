@@ -50,7 +50,9 @@ def contents(page: str) -> Contents:
         pictures=tuple(source for source in sources if not source.startswith("data:")),
         links=tuple(str(link["href"]) for link in soup.find_all("a", href=True)),
         names=frozenset(
-            str(tag[key]) for key in ("id", "name") for tag in soup.find_all(attrs={key: True})
+            str(tag[key])
+            for key in ("id", "name")
+            for tag in soup.find_all(lambda tag, key=key: tag.has_attr(key))
         ),
         cells=tuple(cell.get_text() for cell in article.find_all(class_="cell_input")),
         has_output=article.find(class_="cell_output") is not None,

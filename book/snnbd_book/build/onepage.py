@@ -87,9 +87,9 @@ def _article(text: str, page: str, pages: tuple[str, ...], address: str, place: 
     _name(article, page)
     _link(article, page, pages, address)
     sections = [
-        (str(section["id"]), section.h2.get_text())
+        (str(section["id"]), section_heading.get_text())
         for section in article.find_all("section", id=True)
-        if section.find("h2", recursive=False)
+        if (section_heading := section.find("h2", recursive=False))
     ]
     heading = article.h1.get_text() if article.h1 is not None else ""
     return Article(str(article["id"]), heading, tuple(sections), str(article))

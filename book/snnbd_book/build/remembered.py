@@ -29,7 +29,8 @@ def remembered(book: Book, function: F) -> F:
             shutil.rmtree(older, ignore_errors=True)
     memory = Memory(place, verbose=0)
     memory.reduce_size(items_limit=_KEPT)
-    return memory.cache(function)  # type: ignore[no-any-return]  # joblib has no types
+    kept: F = memory.cache(function)
+    return kept
 
 
 def _builder() -> str:
