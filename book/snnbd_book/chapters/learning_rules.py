@@ -7,14 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.groups import CIFAR10, IMAGES, Nested, seeded
+from snnbd_book.chapters.groups import IMAGES, Nested, seeded
 from snnbd_core import learning, triggers
 
 C, H, D = learning.Conversion(), learning.Hybrid(), learning.SpikeRepresentation()
 H_CLEAN = learning.Hybrid(data="clean")
 PATCH, FAINT = triggers.Patch(size=0.25), triggers.Blended(alpha=0.2)
 STEPS = (4, 8, 16, 32, 64, 128)
-CIFAR10_STEPS = STEPS[:4]  # of a converted network; each step costs as much as an ANN
 DEPLOYED: Mapping[str, list[Any]] = {
     "steps": [4, 8, 16, 32],
     "threshold": [0.5, 0.75, 1.0, 1.5, 2.0, 3.0],
@@ -48,7 +47,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     usual = patched()[0].learning_rate
     square, moving = triggers.Static(), triggers.Moving()
     return {
-        "cifar10": _cifar10(partial(seeded, "sample", seed, **CIFAR10)),
         "converted": converted,
         "staircase": {
             f"{one.learning_rate:g}, seed {one.seed}": [one]
@@ -85,21 +83,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for T in DEPLOYED["steps"]
         },
     }
-
-
-def _cifar10(runs: Any) -> dict[str, Nested]:
-    """Clean and poisoned networks under the patch: rule and time steps -> records."""
-
-    def by_rule(**attack: Any) -> dict[str, Nested]:
-        patched = partial(runs, trigger=PATCH, **attack)
-        return {
-            "ANN": patched(frames=1, rule=learning.ANN()),
-            "LR_B, T = 4": patched(),
-            **{f"LR_C, T = {T}": patched(frames=T, rule=C) for T in CIFAR10_STEPS},
-            "LR_H, T = 4": patched(rule=H),
-        }
-
-    return {"clean": by_rule(), "poisoned": by_rule(rate=0.1)}
 
 
 def _rules(images: Any) -> dict[str, Nested]:
