@@ -130,7 +130,7 @@ def draw_attention(sequence: Tensor, nets: Mapping[str, nn.Module]) -> Figure:
         if spikes[0].dim() != 5:
             raise ValueError(f"the first hidden layer of {name!r} has no places to look at")
         maps[name] = attention(spikes[0]).reshape(spikes[0].shape[-2:])
-    figure = style.new_figure(2.2)
+    figure = style.new_figure(2.5)
     panels = figure.subplots(1, len(maps))
     highest = max(float(maps[name].max()) for name in nets)
     for axes, (name, values) in zip(panels, maps.items(), strict=True):
