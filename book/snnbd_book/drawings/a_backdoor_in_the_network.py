@@ -64,7 +64,7 @@ def draw_masks(masks: Mapping[str, Sequence[Tensor]]) -> Figure:
         sizes = [float(mask.sum()) for mask in row]
         least = int(np.argmin(sizes))
         bars = above.bar(range(len(sizes)), sizes, color=style.BOTH)
-        bars[least].set(color=style.MARK, hatch="///")
+        bars[least].set(facecolor=style.MARK, edgecolor="black", linewidth=0, hatch="///")
         above.set(title=name, xlabel="class", xticks=range(len(sizes)))
         below.imshow(row[least].cpu().numpy(), cmap="Greys", vmin=0, vmax=1)
         below.set(xticks=[], yticks=[], title=f"class {least}: {sizes[least]:.1f} pixels")
