@@ -58,7 +58,7 @@ def draw_masks(masks: Mapping[str, Sequence[Tensor]]) -> Figure:
     Args:
         masks: name of a network -> a mask [H, W] in 0..1 for each class.
     """
-    figure = style.new_figure(5.0)
+    figure = style.new_figure(5.1)
     grid = figure.subplots(2, len(masks), sharey="row", squeeze=False)
     for above, below, (name, row) in zip(*grid, masks.items(), strict=True):
         sizes = [float(mask.sum()) for mask in row]

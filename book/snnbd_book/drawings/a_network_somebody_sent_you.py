@@ -41,7 +41,7 @@ def draw_sent(frames: Mapping[str, Tensor], votes: Mapping[str, Sequence[np.ndar
         frames: title -> one frame [2, H, W]; fewer than networks.
         votes: name of a network -> votes [classes] without and with its trigger.
     """
-    figure = style.new_figure(5.0)
+    figure = style.new_figure(5.1)
     above, below = figure.subplots(2, len(votes))
     for axes in above[len(frames) :]:
         axes.set_axis_off()

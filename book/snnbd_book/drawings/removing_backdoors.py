@@ -195,6 +195,7 @@ def draw_gaps(networks: Mapping[str, Sequence[Tensor]], margin: float) -> Figure
             axes.stairs(100 * shares, edges, color=colour, linestyle=line, label=name)
         axes.set(title="read-out" if number == count - 1 else f"layer {number + 1}")
         axes.set_xlabel("potential less threshold")
+        axes.tick_params(labelsize=8)
     panels[0].set_ylabel("neurons and steps (%)")
     style.legend_below(figure, panels[0])
     return figure
