@@ -357,10 +357,10 @@ def potential(net, image, steps=5):
 def test_images_are_drawn_on_one_scale():
     dark, bright = torch.zeros(2, 2), torch.full((2, 2), 0.5)
     figure = badsnn.draw_images({"clean": [dark, bright], "triggered": [bright, dark]})
-    pictures = [axes.images[0] for axes in figure.axes]
-    assert [float(one.get_array().max()) for one in pictures] == [0.0, 0.5, 0.5, 0.0]
-    assert {one.get_clim() for one in pictures} == {(0.0, 1.0)}
-    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["clean", "triggered"]
+    (axes,) = figure.axes
+    assert [float(one.get_array().max()) for one in axes.images] == [0.0, 0.5, 0.5, 0.0]
+    assert {one.get_clim() for one in axes.images} == {(0.0, 1.0)}
+    assert [one.get_text() for one in axes.get_yticklabels()] == ["clean", "triggered"]
 
 
 def test_a_row_for_each_setting_and_a_panel_for_each_target():
@@ -372,6 +372,9 @@ def test_a_row_for_each_setting_and_a_panel_for_each_target():
     assert [round(float(line.get_xdata()[0])) for line in marks[4:]] == [90, 3, 2, 90]
     low, high = figure.axes[0].get_lines()[0].get_xdata()
     assert low < 50 < high  # its interval
+    names = {one.get_text(): round(one.get_position()[1]) for one in figure.axes[0].texts}
+    assert names == {"plain": 0, "stronger": -1}  # each within the height of its row
+    assert not list(figure.axes[1].texts)
 
 
 def test_traces_and_layers_of_a_network(net):
