@@ -34,7 +34,7 @@ from snnbd_book.runs.locking import locked
 from snnbd_book.runs.provenance import git_state
 from snnbd_core import triggers
 from snnbd_core.attacks.badsnn import DualSpike
-from snnbd_core.auditing import Audit, judging
+from snnbd_core.auditing import Audit, budget, judging
 from snnbd_core.files import write_atomically
 from snnbd_core.metrics import Rate
 from snnbd_core.neurons import LIF
@@ -191,6 +191,7 @@ def main(
 ) -> None:
     """Train and audit networks, and count."""
     torch.set_num_threads(1)
+    budget.clock = time.process_time  # others use this machine too
     if records:
         typer.echo(json.dumps(_records(_read(out)["networks"]), indent=1))
         return

@@ -28,7 +28,7 @@ _DT = 1e-3
 
 def migrated(case: Case) -> Part:
     """The part that says what the network becomes elsewhere; it judges nothing."""
-    before = case.answers()
+    before = case.clean
     rows: list[tuple[Cell, ...]] = [("as it is", case.right(before), None, led(case))]
     failed: dict[str, list[str]] = {}
     unwritten = _unwritten(case.bench.net)
