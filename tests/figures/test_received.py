@@ -227,14 +227,14 @@ def test_what_exports_lose_is_told_without_the_names_of_errors() -> None:
 
 
 def test_poisoned_networks_stand_with_what_their_sender_knows(audit: Audit) -> None:
-    rates = {"accuracy": (158, 162), "success": (140, 146), "floor": (1, 146)}
+    rates = {"accuracy": (158, 162), "success": (140, 146), "accuracy, first 50 ms": (150, 162)}
     attack = {name: {"hits": hits, "of": of} for name, (hits, of) in rates.items()}
     table = draw.poisoned_table({"seed 0": {"attack": attack, "audit": audit.to_json()}})
     (row,) = table.to_dict("records")
     assert row == {
-        "accuracy": "158 of 162",
+        "right, first 50 ms": "150 of 162",
+        "right": "158 of 162",
         "success": "140 of 146",
-        "published one's floor": "1 of 146",
         "settings: score (class)": "0.70 (3)",
         "floors: score (class)": "0.70 (3)",
         "verdict": "Nothing found",

@@ -247,9 +247,9 @@ def poisoned_table(networks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         known = {
             words: f"{attack[each]['hits']} of {attack[each]['of']}"
             for words, each in (
-                ("accuracy", "accuracy"),
+                ("right, first 50 ms", "accuracy, first 50 ms"),
+                ("right", "accuracy"),
                 ("success", "success"),
-                ("published one's floor", "floor"),
             )
         }
         held = audits_table({name: found}).loc[name]
