@@ -136,7 +136,7 @@ def draw_rates(audited: Mapping[str, Any]) -> Figure:
         if number:
             axes.axhline(place - 0.5, color=style.CURRENT, linewidth=0.6)
         for label, wrong in group.items():
-            colour = style.SERIES[0 if label.startswith(("clean", "images, clean")) else 1]
+            colour = style.SERIES[0 if label.endswith("false alarms") else 1]
             low, high = wrong.confidence_interval
             axes.plot([100 * low, 100 * high], [place] * 2, color=colour, linewidth=1.6)
             mark = "os^D"[number]
