@@ -242,7 +242,7 @@ def poisoned_table(networks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
         networks: name -> what `benchmarks.audit_poisoned` wrote of it.
     """
     rows = {}
-    for name, one in networks.items():
+    for name, one in sorted(networks.items()):
         attack, found = one["attack"], Audit.from_json(one["audit"])
         known = {
             words: f"{attack[each]['hits']} of {attack[each]['of']}"
