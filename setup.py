@@ -20,7 +20,7 @@ setup(
     },
     package_data={
         "snnbd_book._claims": ["*.yaml"],
-        "snnbd_book._benchmarks": ["audit*.json", "export_losses.json"],
+        "snnbd_book._benchmarks": ["audit*.json", "export_losses.json", "summed_margins.json"],
         "snnbd_book.audit": ["*.jinja"],
         "snnbd_core.data.splits": ["*.txt"],
     },

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snnbd_core import checks, files
 from snnbd_core.data.anybody import as_set
-from snnbd_core.data.cifar import load_cifar10, load_cifar100
+from snnbd_core.data.cifar import load_cifar10, load_cifar10_small, load_cifar100
 from snnbd_core.data.datasets import FrameDataset, ImageDataset, from_events
 from snnbd_core.data.digits import load_digits, load_digits_events
 from snnbd_core.data.downloads import download as _download
@@ -50,6 +50,7 @@ _EMBEDDED = ("digits-events", "digits", "gestures-events")
 _IMAGES: dict[str, Callable[[Path], tuple[ImageDataset, ImageDataset]]] = {
     "mnist": load_mnist,
     "cifar10": load_cifar10,
+    "cifar10-small": load_cifar10_small,
     "cifar100": load_cifar100,
     "gtsrb": load_gtsrb,
 }
@@ -75,8 +76,9 @@ def load(
     Event sets (frames [T, 2, H, W], channel 0 OFF, channel 1 ON): "digits-events" (embedded,
     made once and cached), "nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101", and two stand-ins:
     "gestures-events" (made once) and "cifar10-events" (made once of "cifar10"). Static images
-    ([C, H, W] in 0..1): "digits" (embedded), "mnist", "cifar10", "cifar100", "gtsrb". A folder
-    with a part of a set is used as it is; the log states its size and the classes that are absent.
+    ([C, H, W] in 0..1): "digits" (embedded), "mnist", "cifar10", "cifar100", "gtsrb", and
+    "cifar10-small", the first 800 + 200 images of each class of "cifar10". A folder with a part of
+    a set is used as it is; the log states its size and the classes that are absent.
 
     Args:
         name: one of ``NAMES``.

@@ -12,14 +12,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from snnbd_core.data.datasets import ImageDataset
-from snnbd_core.data.errors import CorruptData, missing
+from snnbd_core.data.errors import CorruptData, DataNotFound, missing
 from snnbd_core.data.event_sets import CIFAR10_CLASSES, class_of
 from snnbd_core.data.pickles import Published, unpickled
 from snnbd_core.data.pictures import Made, Row, both_parts, decoded, files_of, key_of
 from snnbd_core.data.stores import Folder, hidden
 from snnbd_core.data.telling import tell
 
-__all__ = ["CIFAR100_CLASSES", "load_cifar10", "load_cifar100"]
+__all__ = ["CIFAR100_CLASSES", "load_cifar10", "load_cifar10_small", "load_cifar100"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ CIFAR100_CLASSES = (
 
 _PICTURE = re.compile(r"(^|/)(train|test)/([^/]+)/[^/]+\.(jpe?g|png)$", re.IGNORECASE)
 _PIXELS = 3 * 32 * 32
+_SMALL = {"train": 800, "test": 200}  # pictures of each class of "cifar10-small", the first ones
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,31 @@ def _load(kind: _Cifar, root: Path) -> tuple[ImageDataset, ImageDataset]:
 
 load_cifar10 = partial(_load, _TEN)
 load_cifar100 = partial(_load, _HUNDRED)
+
+
+def load_cifar10_small(root: Path) -> tuple[ImageDataset, ImageDataset]:
+    """The first 800 training and 200 test pictures of each class of CIFAR-10, class by class.
+
+    They are the same ones in each layout that `load_cifar10` reads; JPEG changes their pixels.
+    """
+    train, test = (_first(part, root) for part in load_cifar10(root))
+    return train, test
+
+
+def _first(part: ImageDataset, root: Path) -> ImageDataset:
+    """So many of each class as `_SMALL` says; fewer would be another set."""
+    count = _SMALL[part.split]
+    rows = [np.flatnonzero(part.labels == label)[:count] for label in range(part.classes)]
+    for name, found in zip(part.class_names, rows, strict=True):
+        if len(found) < count:
+            raise DataNotFound(
+                f"cifar10-small: {root} holds {len(found)} {part.split} images of class {name}; "
+                f"{count} are needed. Put the whole of CIFAR-10 there"
+            )
+    taken = np.concatenate(rows)
+    pixels = (part.batch(taken)[0].numpy() * 255).round().astype(np.uint8)
+    labels = part.labels[taken]
+    return ImageDataset("cifar10-small", part.split, pixels, labels, part.class_names)
 
 
 def _sources(kind: _Cifar, place: Path) -> Iterator[Path]:

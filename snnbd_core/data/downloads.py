@@ -66,6 +66,7 @@ SOURCES: dict[str, dict[str, Source]] = {
         ),
     },
 }
+SOURCES["cifar10-small"] = SOURCES["cifar10"]
 
 
 def download(name: str, root: Path) -> None:

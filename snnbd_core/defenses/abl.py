@@ -26,8 +26,9 @@ class AntiBackdoorLearning(Checked, Rule):
 
     Poisoned samples are learnt sooner than clean ones. For the first epochs the loss of each sample
     is turned around where it is below `floor`, which holds clean samples back (the paper's local
-    gradient ascent); the `isolated` share with the lowest loss is then set aside. The network goes
-    on with the others for the rest of the epochs, and is driven up the loss of those set aside.
+    gradient ascent; the authors' code turns the mean of a batch around). The `isolated` share with
+    the lowest loss is then set aside. The network goes on with the others for the rest of the
+    epochs, and is driven up the loss of those set aside.
     The report says which share of those was poisoned.
 
     Args:

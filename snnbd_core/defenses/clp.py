@@ -28,7 +28,7 @@ class ChannelLipschitz(Pruning):
     The bound of channel k is the spectral norm of its kernel, as a matrix [inputs, places], times
     |gamma_k| / sqrt(var_k + eps) of the batch norm after it. It bounds how far an input can drive
     the channel's current, which is the same for a spiking neuron as for a ReLU. Needs convolutions
-    with batch norm that has running statistics.
+    with batch norm that has running statistics. The authors' code leaves eps out.
 
     Args:
         u: channels above mean + u standard deviations of their layer are silenced; 3 in the paper

@@ -97,6 +97,18 @@ def test_a_wide_picture_moves_sideways_on_a_phone_and_the_page_does_not(
         assert tab.evaluate(f"{root}.scrollWidth == {root}.clientWidth")
 
 
+def test_a_figure_on_a_desktop_is_as_wide_as_it_is_drawn(
+    browser: str, style: str, tmp_path: Path, devtools: ModuleType
+) -> None:
+    """So that its panels have the pixels that `snnbd_book.figures.style.require_room` asks for."""
+    line = 676  # of the theme's text, on a screen of 1280
+    picture = figure().replace("731px", "720px").replace("margin: 0", "")
+    body = f'<div style="width: {line}px; margin: auto">{picture}</div>'
+    with devtools.Page(browser, tmp_path / "browser", "about:blank") as tab:
+        shown(tab, tmp_path, style, body, 1280)
+        assert tab.evaluate("document.querySelector('img').getBoundingClientRect().width") == 720
+
+
 def test_a_moving_picture_that_is_too_wide_keeps_its_shape(
     browser: str, style: str, tmp_path: Path, devtools: ModuleType
 ) -> None:

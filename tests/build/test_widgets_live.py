@@ -135,6 +135,7 @@ WIDGETS = {
     ),
 }
 
+NOTEBOOK = "window.jupyterapp.shell.currentWidget.sessionContext"
 # The widget that the notebook ends with, its sliders' handles, and its picture.
 HANDLES = "[...document.querySelectorAll('.jp-OutputArea .widget-slider [role=slider]')]"
 # A PNG, or the drawing itself where a widget draws SVG.
@@ -251,16 +252,34 @@ def listening(server: subprocess.Popen[bytes], state: Path) -> str:
     pytest.fail(f"JupyterLab does not answer: {(state / 'log').read_text(encoding='utf-8')}")
 
 
+@pytest.fixture(scope="module")
+def page(
+    browser: str, lab: str, devtools: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """JupyterLab in a browser; loading it takes longer than most of what is done there."""
+    with devtools.Page(browser, tmp_path_factory.mktemp("browser") / "tab", f"{lab}/lab") as page:
+        assert page.wait("window.jupyterapp?.commands.hasCommand('docmanager:open')", 120)
+        yield page
+
+
+@contextmanager
+def opened(page: Any, name: str) -> Iterator[None]:
+    """A notebook alone in JupyterLab, with a kernel of its own."""
+    path = json.dumps(f"{name}.ipynb")
+    page.evaluate(f"void window.jupyterapp.commands.execute('docmanager:open', {{path: {path}}})")
+    here = f"window.jupyterapp.shell.currentWidget?.context?.path === {path}"
+    assert page.wait(f"{here} && {NOTEBOOK}.session?.kernel?.status === 'idle'", 120), "no kernel"
+    try:
+        yield
+    finally:
+        page.evaluate(f"void {NOTEBOOK}.shutdown()")
+        page.evaluate("window.jupyterapp.shell.currentWidget.dispose()")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WIDGETS)
-def test_each_slider_changes_the_picture(
-    name: str, browser: str, lab: str, devtools: ModuleType, tmp_path: Path
-) -> None:
-    # a workspace of its own: the default one opens the notebooks of the tests before again
-    address = f"{lab}/lab/workspaces/{name}/tree/{name}.ipynb"
-    with devtools.Page(browser, tmp_path / "tab", address) as page:
-        kernel = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status"
-        assert page.wait(f"{kernel} === 'idle'", 120), "no kernel"
+def test_each_slider_changes_the_picture(name: str, page: Any) -> None:
+    with opened(page, name):
         page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
         shown = page.wait(f"{FAILED} || {PICTURE}", 180)
         assert shown, "no picture: has this JupyterLab the extension of ipywidgets?"

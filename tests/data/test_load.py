@@ -21,7 +21,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 import snnbd_core
-from snnbd_core.data import EVENT_DTYPE, NAMES, FrameDataset, load
+from snnbd_core.data import EVENT_DTYPE, NAMES, FrameDataset, cifar, load
 from snnbd_core.data.event_sets import CIFAR10_CLASSES
 from snnbd_core.data.gestures import GESTURE_CLASSES
 
@@ -30,7 +30,7 @@ from .conftest import five_bytes, random_events
 
 def test_the_names_are_the_contract() -> None:
     assert set(NAMES) == {
-        *("digits-events", "digits", "mnist", "cifar10", "cifar100", "gtsrb"),
+        *("digits-events", "digits", "mnist", "cifar10", "cifar10-small", "cifar100", "gtsrb"),
         *("nmnist", "dvs-gesture", "cifar10-dvs", "ncaltech101"),
         *("cifar10-events", "gestures-events"),
     }
@@ -184,6 +184,33 @@ def test_cifar10_binary_batches_are_read(tmp_path: Path, own_cache: Path, packed
     assert train.labels.tolist() == table[:, 0].tolist() and len(test) == 2
     pixels = (train.batch(range(7))[0] * 255).round().numpy().reshape(7, -1)
     np.testing.assert_array_equal(pixels, table[:, 1:])
+
+
+def test_cifar10_small_is_the_first_images_of_each_class_whatever_the_layout(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split, count in (("train", 4), ("test", 2)):
+        monkeypatch.setitem(cifar._SMALL, split, count)
+    for name, count in (("data_batch_1", 120), ("test_batch", 90)):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / f"{name}.bin").write_bytes(cifar_records(count, count))
+    whole = load("cifar10", root=tmp_path / "bin")
+    for part in whole:
+        for label, name in enumerate(part.class_names):
+            folder = tmp_path / "png" / part.split / name
+            folder.mkdir(parents=True)
+            for number, row in enumerate(np.flatnonzero(part.labels == label)):
+                pixels = (part[int(row)][0].numpy() * 255).round().astype(np.uint8)
+                Image.fromarray(pixels.transpose(1, 2, 0)).save(folder / f"{number:04d}.png")
+    found, again = (load("cifar10-small", root=tmp_path / layout) for layout in ("bin", "png"))
+    for part, same, all_images in zip(found, again, whole, strict=True):
+        count = cifar._SMALL[part.split]
+        assert part.fingerprint == same.fingerprint
+        assert part.labels.tolist() == np.repeat(np.arange(10), count).tolist()
+        first = np.flatnonzero(all_images.labels == 3)[:count]
+        np.testing.assert_array_equal(
+            part.batch(np.arange(3 * count, 4 * count))[0], all_images.batch(first)[0]
+        )
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -367,6 +367,16 @@ def test_a_download_that_breaks_off_is_not_kept(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_part_of_cifar10_with_too_few_images_of_a_class_is_refused(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    for name in ("data_batch_1", "test_batch"):
+        (tmp_path / f"{name}.bin").write_bytes(cifar_records(60, 0))
+    wanted = r"cifar10-small: .* holds \d+ train images of class airplane; 800 are needed. Put"
+    with pytest.raises(DataNotFound, match=wanted):
+        load("cifar10-small", root=tmp_path)
+
+
 def test_sets_that_cannot_be_downloaded_say_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not possible for 'dvs-gesture'; allowed for: cifar10, c"):
         load("dvs-gesture", root=tmp_path, download=True)

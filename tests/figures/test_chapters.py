@@ -15,13 +15,14 @@ import torch
 from PIL import Image
 
 import snnbd_core as sb
-from snnbd_book import figures, runs
+from snnbd_book import claims, figures, runs
 from snnbd_book.drawings import (
     a_trigger_at_the_input,
     badsnn,
     badsnn_neurons,
     learning_rules,
     neuromorphic_triggers,
+    photographs,
     spiking_neurons,
     stealthier_triggers,
 )
@@ -173,6 +174,29 @@ def test_curves_over_thresholds_show_means_in_per_cent():
     assert dashed.get_ydata() == pytest.approx([100 * rate.value] * 2)
     assert lines(figure, 2)["one"] == [[1.0, 1.2], [90.0, 90.0]]
     assert lines(figure, 3)["one"] == [[1.0], [70.0]]
+
+
+def test_photographs_are_drawn_beside_the_papers_figures():
+    photographs_of = runs.Experiment(data="cifar10-small", network="vgg11")
+    one = dataclasses.replace(record(40, 60), experiment=photographs_of)
+    by_threshold = {1.1: [one], 1.2: [one]}
+    sets = {"CIFAR-10": {"T_p": by_threshold, "T_o": by_threshold}}
+    figure = photographs.draw_beside_paper(sets, claims.load("miah2026"))
+    assert [axes.get_title() for axes in figure.axes] == ["CIFAR-10, $T_p$", "CIFAR-10, $T_o$"]
+    drawn = [
+        [(line.get_label(), *line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 1]
+        for axes in figure.axes
+    ]
+    for found, (low, high) in zip(drawn, ((77.79, 99.97), (82.65, 99.96)), strict=True):
+        assert [x for name, x in found if name == "success"] == pytest.approx([40, 40])
+        assert [x for name, x in found if name == "success, the paper"] == pytest.approx(
+            [low, high]
+        )
+        assert [x for name, x in found if name == "clean accuracy"] == pytest.approx([60, 60])
+        accuracies = [x for name, x in found if name == "clean accuracy, the paper"]
+        assert accuracies == pytest.approx([87.22, 11.94])
+    heights = {line.get_label(): line.get_ydata()[0] for line in figure.axes[0].lines}
+    assert heights["success"] == heights["success, the paper"]
 
 
 def test_migration_is_drawn_against_the_number_of_steps():
@@ -333,10 +357,10 @@ def potential(net, image, steps=5):
 def test_images_are_drawn_on_one_scale():
     dark, bright = torch.zeros(2, 2), torch.full((2, 2), 0.5)
     figure = badsnn.draw_images({"clean": [dark, bright], "triggered": [bright, dark]})
-    pictures = [axes.images[0] for axes in figure.axes]
-    assert [float(one.get_array().max()) for one in pictures] == [0.0, 0.5, 0.5, 0.0]
-    assert {one.get_clim() for one in pictures} == {(0.0, 1.0)}
-    assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["clean", "triggered"]
+    (axes,) = figure.axes
+    assert [float(one.get_array().max()) for one in axes.images] == [0.0, 0.5, 0.5, 0.0]
+    assert {one.get_clim() for one in axes.images} == {(0.0, 1.0)}
+    assert [one.get_text() for one in axes.get_yticklabels()] == ["clean", "triggered"]
 
 
 def test_a_row_for_each_setting_and_a_panel_for_each_target():
@@ -348,6 +372,9 @@ def test_a_row_for_each_setting_and_a_panel_for_each_target():
     assert [round(float(line.get_xdata()[0])) for line in marks[4:]] == [90, 3, 2, 90]
     low, high = figure.axes[0].get_lines()[0].get_xdata()
     assert low < 50 < high  # its interval
+    names = {one.get_text(): round(one.get_position()[1]) for one in figure.axes[0].texts}
+    assert names == {"plain": 0, "stronger": -1}  # each within the height of its row
+    assert not list(figure.axes[1].texts)
 
 
 def test_traces_and_layers_of_a_network(net):

@@ -8,7 +8,6 @@ import torch
 
 from snnbd_book import figures, runs
 from snnbd_book.drawings import a_backdoor_in_the_network, poison_in_the_data
-from snnbd_book.figures import style
 from snnbd_book.runs.provenance import Provenance
 from snnbd_book.runs.record import Record
 from snnbd_core.defenses.detectors import Verdict
@@ -151,7 +150,19 @@ def test_clusters_are_told_by_marks_and_poisoned_samples_have_rings():
     assert shapes[0] != shapes[1]
 
 
-def test_masks_are_drawn():
-    figure = a_backdoor_in_the_network.draw_masks({"net": [torch.ones(3, 3), torch.zeros(3, 3)]})
-    assert [axes.get_title() for axes in figure.axes] == ["0: 9.0", "1: 0.0"]
-    assert figure.get_figwidth() == style.WIDTH
+def test_the_sizes_of_masks_stand_above_the_smallest():
+    row = [torch.ones(3, 3), torch.eye(3), torch.full((3, 3), 0.5)]
+    figure = a_backdoor_in_the_network.draw_masks({"net": row})
+    above, below = figure.axes
+    assert bars(above) == {0: 9.0, 1: 3.0, 2: 4.5}
+    assert [bool(bar.get_hatch()) for bar in above.patches] == [False, True, False]
+    assert below.images[0].get_array().tolist() == torch.eye(3).tolist()
+    assert below.get_title() == "class 1: 3.0 pixels"
+
+
+def test_four_networks_stand_in_two_rows():
+    values = np.zeros((2, 3))
+    found = {name: ([0, 1], values, 0) for name in "abcd"}
+    figure = a_backdoor_in_the_network.draw_by_level(found, xlabel="x", ylabel="y")
+    assert [axes.get_subplotspec().rowspan.start for axes in figure.axes] == [0, 0, 1, 1]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "x", "x"]

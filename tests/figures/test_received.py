@@ -96,7 +96,8 @@ def test_votes_without_and_with_a_trigger_stand_beside_the_frames() -> None:
     frame = torch.zeros(2, 4, 4)
     votes = [np.array([0.1, 0.9]), np.array([0.8, 0.2])]
     figure = draw.draw_sent({"a": frame, "b": frame}, dict.fromkeys("xyz", votes))
-    heights = [bar.get_width() for bar in figure.axes[2].patches]
+    assert [axes.axison for axes in figure.axes] == [True, True, False, True, True, True]
+    heights = [bar.get_width() for bar in figure.axes[3].patches]
     assert heights == pytest.approx([0.1, 0.9, 0.8, 0.2])
 
 

@@ -20,7 +20,7 @@ CHAPTERS = {
     "neuromorphic_triggers": 60,
     "stealthier_triggers": 174,
     "learning_rules": 177,
-    "badsnn": 1032,
+    "badsnn": 1065,
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,

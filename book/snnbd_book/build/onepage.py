@@ -7,10 +7,12 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
 from bs4 import BeautifulSoup, Tag
 
+from snnbd_book.build.remembered import remembered
 from snnbd_book.build.settings import Book
 
 STYLE = "book/_static/print.css"
@@ -32,27 +34,42 @@ _PAGE = """<!doctype html>
 _HEAD = '@page {name} {{ @top-right {{ content: "{title}"; }} }} #{name} {{ page: {name}; }}\n'
 
 
+class Article(NamedTuple):
+    """A page for print: its name and title, those of its sections, and its HTML."""
+
+    name: str
+    title: str
+    sections: tuple[tuple[str, str], ...]
+    text: str
+
+
 def one_page(book: Book, folder: Path, numbers: Mapping[str, int] | None = None) -> str:
     """All pages of the built book in reading order, for a file in ``folder``.
 
     ``numbers`` are page numbers for the contents, by the names that its lines lead to.
     """
-    articles = [_article(book, page, folder) for page in book.pages]
+    printed = remembered(book, _article)
+    articles = []
+    for page in book.pages:
+        path = book.html / f"{page}.html"
+        place = Path(os.path.relpath(path.parent, folder)).as_posix()
+        text = path.read_text(encoding="utf-8")
+        articles.append(printed(text, page, tuple(book.pages), book.address, place))
     style = (book.root / STYLE).read_text(encoding="utf-8")
     style += (book.html / "_static" / "pygments.css").read_text(encoding="utf-8")
-    heads = (_HEAD.format(name=one["id"], title=_quoted(_title(one))) for one in articles)
+    heads = (_HEAD.format(name=one.name, title=_quoted(one.title)) for one in articles)
     return _PAGE.format(
         title=html.escape(str(book.config["title"])),
         author=html.escape(str(book.config["author"])),
         address=html.escape(book.address),
         style=style + "".join(heads),
         contents=_contents(articles, numbers or {}),
-        articles="\n".join(str(article) for article in articles),
+        articles="\n".join(article.text for article in articles),
     )
 
 
-def _article(book: Book, page: str, folder: Path) -> Tag:
-    text = (book.html / f"{page}.html").read_text(encoding="utf-8")
+def _article(text: str, page: str, pages: tuple[str, ...], address: str, place: str) -> Article:
+    """The article of a page of the book at an address; pictures are looked for from ``place``."""
     article = BeautifulSoup(text, "html.parser").find("article")
     if not isinstance(article, Tag):
         raise ValueError(f"{page}: the page has no article")
@@ -66,11 +83,16 @@ def _article(book: Book, page: str, folder: Path) -> Tag:
         _mark(table)
     for image in article.find_all("img", src=True):
         if not str(image["src"]).startswith("data:"):
-            source = (book.html / page).parent / unquote(str(image["src"]))
-            image["src"] = quote(Path(os.path.relpath(source, folder)).as_posix())
+            image["src"] = quote(normpath(PurePosixPath(place) / unquote(str(image["src"]))))
     _name(article, page)
-    _link(article, page, book)
-    return article
+    _link(article, page, pages, address)
+    sections = [
+        (str(section["id"]), section_heading.get_text())
+        for section in article.find_all("section", id=True)
+        if (section_heading := section.find("h2", recursive=False))
+    ]
+    heading = article.h1.get_text() if article.h1 is not None else ""
+    return Article(str(article["id"]), heading, tuple(sections), str(article))
 
 
 def _mark(table: Tag) -> None:
@@ -99,7 +121,7 @@ def _anchor(page: str, name: str = "") -> str:
     return f"{slug}--{name}" if name else slug
 
 
-def _link(article: Tag, page: str, book: Book) -> None:
+def _link(article: Tag, page: str, pages: tuple[str, ...], address: str) -> None:
     """Links between pages become links within the document, others of the book its address."""
     for link in article.find_all("a", href=True):
         target = urlsplit(str(link["href"]))
@@ -109,34 +131,26 @@ def _link(article: Tag, page: str, book: Book) -> None:
         other = path.removesuffix(".html")
         if link.find("img") is not None:
             link.unwrap()  # a picture that leads to itself
-        elif other in book.pages:
+        elif other in pages:
             link["href"] = f"#{_anchor(other, unquote(target.fragment))}"
         else:
-            link["href"] = book.address + quote(path)
+            link["href"] = address + quote(path)
 
 
-def _contents(articles: list[Tag], numbers: Mapping[str, int]) -> str:
+def _contents(articles: list[Article], numbers: Mapping[str, int]) -> str:
     return f"<ul>{''.join(_entries(articles, numbers))}</ul>"
 
 
-def _entries(articles: list[Tag], numbers: Mapping[str, int]) -> Iterator[str]:
+def _entries(articles: list[Article], numbers: Mapping[str, int]) -> Iterator[str]:
     for article in articles:
-        inner = "".join(
-            f"<li>{_entry(str(section['id']), section.h2, numbers)}</li>"
-            for section in article.find_all("section", id=True)
-            if section.find("h2", recursive=False)
-        )
-        yield f"<li>{_entry(str(article['id']), article.h1, numbers)}<ul>{inner}</ul></li>"
+        inner = "".join(f"<li>{_entry(*section, numbers)}</li>" for section in article.sections)
+        title = article.title or article.name
+        yield f"<li>{_entry(article.name, title, numbers)}<ul>{inner}</ul></li>"
 
 
-def _entry(name: str, heading: Tag | None, numbers: Mapping[str, int]) -> str:
-    text = heading.get_text() if heading is not None else name
+def _entry(name: str, heading: str, numbers: Mapping[str, int]) -> str:
     number = f"<span>{numbers.get(name, '')}</span>"
-    return f'<a href="#{html.escape(name)}">{html.escape(text)}{number}</a>'
-
-
-def _title(article: Tag) -> str:
-    return article.h1.get_text() if article.h1 is not None else ""
+    return f'<a href="#{html.escape(name)}">{html.escape(heading)}{number}</a>'
 
 
 def _quoted(text: str) -> str:

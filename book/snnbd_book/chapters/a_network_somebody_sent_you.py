@@ -145,11 +145,12 @@ def measured(net: nn.Module, test: SampleSet, trigger: Any, device: str) -> Repo
 
 
 def audited(name: str) -> dict[str, Any]:
-    """What a benchmark of audits wrote, in the project or inside an installed package.
+    """What a benchmark of networks wrote, in the project or inside an installed package.
 
     Args:
         name: "audit", rates on many networks; "audit_received", two that others published;
-            "audit_poisoned", one of them fine-tuned; "export_losses", what frameworks lose.
+            "audit_poisoned", one of them fine-tuned; "export_losses", what frameworks lose;
+            "summed_margins", TMPBD where no read-out is reset.
     """
     ours = project_dir() / "benchmarks" / "results"
     folder = ours if ours.is_dir() else _PACKAGED

@@ -36,10 +36,17 @@ SIGNS: Mapping[str, Any] = {
     "learning_rate": 1e-3,
 }
 """Photographs of traffic signs with the paper's network, a quarter as wide."""
-SIGN_RULES: dict[str, dict[str, Any]] = {
-    "clean network": {},
-    "BadSNN": {"rule": DualSpike(share=0.023)},  # 59 of the 60 photographs of a class
+CIFAR10: Mapping[str, Any] = {
+    "data": "cifar10-small",
+    "network": "vgg11",
+    "width": 0.25,
+    "frames": 4,
+    "epochs": 10,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
 }
+"""CIFAR-10, 800 + 200 photographs of each class, with a network smaller than the paper's."""
+SIGN_SHARE = 0.023  # P: 59 of the 60 photographs of a class
 SMALL: dict[str, dict[str, Any]] = {
     "4 frames": {"frames": 4},
     "4 frames, decay 0.14": {"frames": 4, "neuron": Neuron(beta=0.135)},
@@ -99,7 +106,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for target in TARGETS
         }
 
-    signs = swept(partial(seeded, "sample", seed, **SIGNS), SIGN_RULES, SHIPPED, triggers.Power())
+    signs, signs_generated = _photographs(partial(seeded, "sample", seed, **SIGNS), SIGN_SHARE)
+    cifar10, cifar10_generated = _photographs(partial(seeded, "sample", seed, **CIFAR10), 0.02)
     on_events = swept(runs, RULES, THRESHOLDS, NOISE)
     on_images = swept(images, IMAGE_RULES, IMAGE_THRESHOLDS, DARKER)
 
@@ -111,18 +119,10 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     return {
         "thresholds": on_events,
         "recordings": swept(partial(seeded, "sample", seed, **REAL), RULES, SHIPPED, NOISE),
-        "signs": {"target 0": signs["target 0"]},
-        "signs_generated": {
-            at: seeded(
-                "sample",
-                seed,
-                trigger=attacks.Generated(),
-                inference_threshold=at,
-                **SIGNS,
-                **SIGN_RULES["BadSNN"],
-            )
-            for at in SHIPPED[1:]
-        },
+        "signs": signs,
+        "signs_generated": signs_generated,
+        "cifar10": cifar10,
+        "cifar10_generated": cifar10_generated,
         "read_out": _read_out(
             partial(seeded, "sample", seed, probe=ArgmaxReadOut(), trigger=NOISE)
         ),
@@ -173,6 +173,20 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for std in (0.05, 0.2)
         },
     }
+
+
+def _photographs(runs: Any, share: float) -> tuple[Nested, Nested]:
+    """T_p on a clean network and on BadSNN, and T_o on BadSNN, at the thresholds of the paper."""
+    rules: dict[str, Any] = {"clean network": {}, "BadSNN": {"rule": DualSpike(share=share)}}
+    darker = {
+        name: {at: runs(trigger=triggers.Power(), inference_threshold=at, **rule) for at in SHIPPED}
+        for name, rule in rules.items()
+    }
+    generated = {
+        at: runs(trigger=attacks.Generated(), inference_threshold=at, **rules["BadSNN"])
+        for at in SHIPPED[1:]
+    }
+    return {"target 0": darker}, generated
 
 
 def _read_out(runs: Any) -> dict[str, Nested]:

@@ -104,4 +104,7 @@ def _outcome(finding: Finding, groups: Mapping[str, Any]) -> Outcome:
 @cache
 def _verdict(claim: str) -> str:
     paper, _, name = claim.partition("/")
-    return judge(load(paper)[name], PROFILE, run=False).verdict
+    return judge(_read(paper)[name], PROFILE, run=False).verdict
+
+
+_read = cache(load)

@@ -19,7 +19,8 @@ REPRODUCED, PARTLY, CONTRADICTED = "reproduced", "partly", "contradicted"
 UNDER_TRAINED, OTHER_DATA, NOT_RUN = "under-trained", "other data", "not run"
 VERDICTS = (REPRODUCED, PARTLY, CONTRADICTED, UNDER_TRAINED, OTHER_DATA, NOT_RUN)
 _FLOORS = {"attack_success_rate": "floor", "attack_success_rate_all": "floor_all"}
-_STAND_INS = {"digits-events": "nmnist", "digits": "mnist"}  # embedded data, made like the real one
+_STAND_INS = {"digits-events": "nmnist", "digits": "mnist", "cifar10-small": "cifar10"}
+"""Data like the real ones, or a part of them, and what a claim calls these."""
 
 
 @dataclass(frozen=True)

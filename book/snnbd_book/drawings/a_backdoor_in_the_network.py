@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -26,9 +27,10 @@ def draw_by_level(
         xlabel: what the levels are, with their unit.
         ylabel: what the values are, with their unit.
     """
-    figure = style.new_figure(2.6)
-    panels = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-    for axes, (title, (levels, values, suspect)) in zip(panels, found.items(), strict=True):
+    rows = math.ceil(len(found) / 3)
+    figure = style.new_figure(2.4 * rows + 0.2)
+    grid = figure.subplots(rows, math.ceil(len(found) / rows), sharey=True, squeeze=False)
+    for axes, (title, (levels, values, suspect)) in zip(grid.flat, found.items(), strict=True):
         for number, curve in enumerate(np.asarray(values).T):
             if number != suspect:
                 axes.plot(levels, curve, color=style.CURRENT, linewidth=0.8, label="other classes")
@@ -41,23 +43,33 @@ def draw_by_level(
             linewidth=2,
             label="suspected class",
         )
-        axes.set(title=f"{title}\nclass {suspect}", xlabel=xlabel)
-    panels[0].set_ylabel(ylabel)
-    style.legend_below(figure, panels[0])
+        axes.set_title(f"{title}\nclass {suspect}")
+    for axes in grid[-1]:
+        axes.set_xlabel(xlabel)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(ylabel)
+    style.legend_below(figure, grid[0, 0])
     return figure
 
 
 def draw_masks(masks: Mapping[str, Sequence[Tensor]]) -> Figure:
-    """The masks [H, W] that were found for each class, one row for each network."""
-    count = max(len(row) for row in masks.values())
-    figure = style.new_figure(0.9 * len(masks) + 0.3)
-    grid = figure.subplots(len(masks), count, squeeze=False)
-    for axes_row, (name, row) in zip(grid, masks.items(), strict=True):
-        for number, (axes, mask) in enumerate(zip(axes_row, row, strict=True)):
-            axes.imshow(mask.cpu().numpy(), cmap="Greys", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-            axes.set_title(f"{number}: {float(mask.sum()):.1f}", fontsize=7)
-        axes_row[0].set_ylabel(name, fontsize=8)
+    """The size of each class's mask in pixels, and below it the smallest, a column a network.
+
+    Args:
+        masks: name of a network -> a mask [H, W] in 0..1 for each class.
+    """
+    figure = style.new_figure(5.1)
+    grid = figure.subplots(2, len(masks), sharey="row", squeeze=False)
+    for above, below, (name, row) in zip(*grid, masks.items(), strict=True):
+        sizes = [float(mask.sum()) for mask in row]
+        least = int(np.argmin(sizes))
+        bars = above.bar(range(len(sizes)), sizes, color=style.BOTH)
+        bars[least].set(facecolor=style.MARK, edgecolor="black", linewidth=0, hatch="///")
+        above.set(title=name, xlabel="class", xticks=range(len(sizes)))
+        below.imshow(row[least].cpu().numpy(), cmap="Greys", vmin=0, vmax=1)
+        below.set(xticks=[], yticks=[], title=f"class {least}: {sizes[least]:.1f} pixels")
+        below.spines[:].set_visible(True)
+    grid[0, 0].set_ylabel("size of the mask (pixels)")
     return figure
 
 

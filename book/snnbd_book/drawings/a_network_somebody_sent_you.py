@@ -39,25 +39,27 @@ def draw_sent(frames: Mapping[str, Tensor], votes: Mapping[str, Sequence[np.ndar
     """A recording without and with a trigger, and what each network votes for both.
 
     Args:
-        frames: title -> one frame [2, H, W].
+        frames: title -> one frame [2, H, W]; fewer than networks.
         votes: name of a network -> votes [classes] without and with its trigger.
     """
-    figure = style.new_figure(2.5)
-    panels = figure.subplots(1, len(frames) + len(votes), width_ratios=[1] * 2 + [1.25] * 3)
-    for axes, (title, frame) in zip(panels, frames.items(), strict=False):
+    figure = style.new_figure(5.1)
+    above, below = figure.subplots(2, len(votes))
+    for axes in above[len(frames) :]:
+        axes.set_axis_off()
+    for axes, (title, frame) in zip(above, frames.items(), strict=False):
         axes.imshow(polarity_image(frame), interpolation="nearest")
         axes.set(title=title, xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set_visible(True)
-    for axes, (name, (before, after)) in zip(panels[len(frames) :], votes.items(), strict=True):
+    for axes, (name, (before, after)) in zip(below, votes.items(), strict=True):
         classes = np.arange(len(before))
         axes.barh(classes - 0.2, before, 0.4, color=style.CURRENT, label="without trigger")
         axes.barh(classes + 0.2, after, 0.4, color=style.MARK, hatch="///", label="with trigger")
         axes.set(title=name, yticks=classes, xlabel="vote", xlim=(0, 1.05))
         axes.invert_yaxis()
         axes.tick_params(labelsize=8)
-    panels[len(frames)].set_ylabel("class")
-    style.legend_below(figure, panels[-1])
+    below[0].set_ylabel("class")
+    above[-1].legend(*below[0].get_legend_handles_labels(), loc="center")
     return figure
 
 

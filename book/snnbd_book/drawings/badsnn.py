@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from snnbd_book.claims import Sample
 from snnbd_book.drawings import lesson
-from snnbd_book.figures import style
+from snnbd_book.figures import draw_rows, style
 from snnbd_book.runs import Record
 from snnbd_core.metrics import decide
 from snnbd_core.view import override
@@ -27,10 +27,10 @@ __all__ = [
 
 
 _MARKS = {
-    "success": ("attack_success_rate", "o", style.MARK, 0.0),
-    "target without trigger": ("untriggered_target_rate", "s", style.POTENTIAL, -0.22),
-    "floor (clean network)": ("floor", "|", style.CURRENT, -0.34),
-    "clean accuracy": ("clean_accuracy", "^", style.SERIES[2], 0.22),
+    "success": ("attack_success_rate", "o", style.MARK, -0.07),
+    "target without trigger": ("untriggered_target_rate", "s", style.POTENTIAL, -0.24),
+    "floor (clean network)": ("floor", "|", style.CURRENT, -0.35),
+    "clean accuracy": ("clean_accuracy", "^", style.SERIES[2], 0.1),
 }
 """Name -> figure, mark, colour, height beside its row."""
 
@@ -38,11 +38,13 @@ _MARKS = {
 def draw_targets(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
     """A panel for each target and a row for each setting: four rates with their 95 % intervals.
 
+    A row's name stands above it in the first panel, so that each panel has a third of the width.
+
     Args:
         runs: name of a row -> target -> records; a setting may lack some targets.
     """
     targets = list(dict.fromkeys(target for by_target in runs.values() for target in by_target))
-    figure = style.new_figure(0.42 * len(runs) + 1.1)
+    figure = style.new_figure(0.56 * len(runs) + 1.1)
     panels = figure.subplots(1, len(targets), sharex=True, sharey=True, squeeze=False)[0]
     for axes, target in zip(panels, targets, strict=True):
         for row, by_target in enumerate(runs.values()):
@@ -51,9 +53,12 @@ def draw_targets(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
                 low, high = sample.interval
                 axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1)
                 axes.plot(100 * sample.mean, height, mark, color=colour, markersize=5, label=label)
-        axes.set(title=target, xlabel="%", xlim=(-3, 103))
+        for row in range(0, len(runs), 2):
+            axes.axhspan(-row - 0.5, 0.5 - row, color=style.CURRENT, alpha=0.07, linewidth=0)
+        axes.set(title=target, xlabel="%", xlim=(-3, 103), ylim=(0.5 - len(runs), 0.5), yticks=[])
         axes.grid(axis="x", linewidth=0.4)
-    panels[0].set_yticks([-row for row in range(len(runs))], list(runs), fontsize=8)
+    for row, name in enumerate(runs):
+        panels[0].text(0, 0.44 - row, name, fontsize=8, va="top")
     style.legend_below(figure, panels[0])
     return figure
 
@@ -101,17 +106,11 @@ def draw_images(rows: Mapping[str, Sequence[Tensor]]) -> Figure:
     """Images in 0..1, a row for each name.
 
     Args:
-        rows: name -> images [H, W]; as many in each row.
+        rows: name -> images [H, W]; as many in each row, at most six.
     """
-    count = len(next(iter(rows.values())))
-    figure = style.new_figure(1.0 * len(rows))
-    grid = figure.subplots(len(rows), count, squeeze=False)
-    for panels, (name, images) in zip(grid, rows.items(), strict=True):
-        for axes, image in zip(panels, images, strict=True):
-            axes.imshow(image.detach().cpu().numpy(), cmap="Greys", vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-        panels[0].set_ylabel(name)
-    return figure
+    shown = {name: [one.detach().cpu().numpy() for one in row] for name, row in rows.items()}
+    count = len(next(iter(shown.values())))
+    return draw_rows(shown, [f"image {number}" for number in range(1, count + 1)])
 
 
 def first_turned(

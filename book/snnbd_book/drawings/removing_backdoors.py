@@ -130,7 +130,7 @@ def draw_attention(sequence: Tensor, nets: Mapping[str, nn.Module]) -> Figure:
         if spikes[0].dim() != 5:
             raise ValueError(f"the first hidden layer of {name!r} has no places to look at")
         maps[name] = attention(spikes[0]).reshape(spikes[0].shape[-2:])
-    figure = style.new_figure(2.2)
+    figure = style.new_figure(2.5)
     panels = figure.subplots(1, len(maps))
     highest = max(float(maps[name].max()) for name in nets)
     for axes, (name, values) in zip(panels, maps.items(), strict=True):
@@ -195,6 +195,7 @@ def draw_gaps(networks: Mapping[str, Sequence[Tensor]], margin: float) -> Figure
             axes.stairs(100 * shares, edges, color=colour, linestyle=line, label=name)
         axes.set(title="read-out" if number == count - 1 else f"layer {number + 1}")
         axes.set_xlabel("potential less threshold")
+        axes.tick_params(labelsize=8)
     panels[0].set_ylabel("neurons and steps (%)")
     style.legend_below(figure, panels[0])
     return figure

@@ -165,5 +165,6 @@ def draw_layers(net: nn.Module, sample: torch.Tensor, steps: int = 4) -> Figure:
         axes.set(xlabel="time (steps)", xlim=(-0.5, time - 0.5), ylim=(-0.5, rows - 0.5))
         axes.set_yticks(range(0, rows + 1, 10))
         axes.grid(axis="y", linewidth=0.5)
+        axes.tick_params(labelsize=8)
     grid[0].set_ylabel("neuron (row)")
     return figure

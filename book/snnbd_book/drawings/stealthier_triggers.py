@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
-from snnbd_book.figures.events import draw_frames, polarity_image
+from snnbd_book.figures.events import polarity_image
+from snnbd_book.figures.pictures import COLUMNS, draw_rows
 from snnbd_book.runs import Record
 from snnbd_core.metrics import stealth
 
@@ -37,15 +38,17 @@ SCORES = {
 
 
 def draw_triggers(frames: Mapping[str, torch.Tensor | np.ndarray]) -> Figure:
-    """One row of T frames for each trigger, all of one recording.
+    """The first frames of one recording in a row for each trigger, at most six.
 
     Args:
         frames: name of a trigger -> its frames [T, 2, H, W], all of one shape.
     """
-    steps = len(next(iter(frames.values())))
-    titles = [name if step == 0 else "" for name in frames for step in range(steps)]
-    stacked = np.concatenate([np.asarray(one).clip(0) for one in frames.values()])
-    return draw_frames(stacked, titles, ncols=steps)
+    steps = min(COLUMNS, len(next(iter(frames.values()))))
+    rows = {
+        name: [polarity_image(np.asarray(frame).clip(0)) for frame in one[:steps]]
+        for name, one in frames.items()
+    }
+    return draw_rows(rows, [f"t = {step}" for step in range(steps)])
 
 
 def scored(

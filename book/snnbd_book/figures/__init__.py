@@ -19,6 +19,7 @@ from snnbd_book.figures.maps import (
     turned,
 )
 from snnbd_book.figures.neurons import draw_comparison, draw_curves, draw_neuron
+from snnbd_book.figures.pictures import draw_rows
 from snnbd_book.figures.rates import draw_rates
 from snnbd_book.figures.stills import draw_states, sliders, stills
 from snnbd_book.figures.style import use_style
@@ -41,6 +42,7 @@ __all__ = [
     "draw_neuron",
     "draw_rates",
     "draw_recording",
+    "draw_rows",
     "draw_scores",
     "draw_stacked",
     "draw_states",

@@ -58,7 +58,7 @@ def draw_frames(
     frames: torch.Tensor | np.ndarray,
     titles: Sequence[str] | None = None,
     *,
-    ncols: int = 8,
+    ncols: int = 3,
     box: Box | Sequence[Box | None] | None = None,
 ) -> Figure:
     """Draw T frames in a grid, read like a line of text.
@@ -82,7 +82,7 @@ def draw_frames(
     columns = min(ncols, len(images))
     rows = -(-len(images) // columns)
     height, width = images[0].shape[:2]
-    cell = style.WIDTH / max(columns, 4)
+    cell = style.WIDTH / max(columns, 3)
     figure = style.new_figure(rows * (cell * height / width + 0.22) + 0.35, columns * cell)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, image, name, outline in zip(grid, images, names, boxes, strict=False):

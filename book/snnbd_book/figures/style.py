@@ -34,7 +34,12 @@ CURRENT: Final = "#666666"
 SERIES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 
 WIDTH: Final = 7.2
-"""Width of a full figure in inches: the book's text column at 100 dots per inch."""
+"""Width of a full figure in inches: what a page shows on a desktop at 100 dots per inch."""
+
+PANELS: Final = 6
+PANEL, PICTURE = 200, 100
+"""At most so many panels in a figure; at least so many pixels of the page across a panel with axes,
+and across a picture without."""
 
 WIDE: Final = "pst-scrollable-table-container snnbd-wide"
 """Classes of the box around a wide picture in a page, which moves sideways on narrow screens.
@@ -47,6 +52,8 @@ _SETTINGS: Final[Any] = {
     "figure.dpi": 100,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
+    "figure.constrained_layout.w_pad": 0.02,
+    "savefig.pad_inches": 0.04,  # around what a notebook shows: a page has room for 722 pixels
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -66,6 +73,7 @@ def use_style() -> None:
     if shell is not None:
         # "retina" doubles the pixels and notes the intended size beside the picture.
         InlineBackend.instance(parent=shell).figure_formats = {"retina"}
+        _check_what_is_shown(shell)
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
@@ -78,11 +86,41 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
         return Figure(figsize=(width, height), layout="constrained")
 
 
-def legend_below(figure: Figure, axes: Axes) -> None:
+def _check_what_is_shown(shell: Any) -> None:
+    """Lets a cell fail, and so the build, whose figure `require_room` refuses."""
+    bitmaps = shell.display_formatter.formatters["image/png"]
+    draw = bitmaps.lookup_by_type(Figure)
+
+    def drawn(figure: Figure) -> Any:
+        shown = draw(figure)  # which lays the panels out
+        require_room(figure)
+        return shown
+
+    bitmaps.for_type(Figure, drawn)
+
+
+def require_room(figure: Figure) -> None:
+    """Checks a drawn figure: small multiples that are too small, or too many, are not read.
+
+    Raises:
+        ValueError: more than six panels, one that is less than 200 pixels of the page wide, or a
+            picture, which has no ticks, of less than 100.
+    """
+    panels = [axes for axes in figure.axes if axes.axison and axes.get_label() != "<colorbar>"]
+    if len(panels) > PANELS:
+        raise ValueError(f"figure has {len(panels)} panels; allowed: at most {PANELS}")
+    for number, axes in enumerate(panels, start=1):
+        width = round(100 * figure.get_figwidth() * axes.get_position().width)
+        least = PANEL if len(axes.get_xticks()) else PICTURE
+        if width < least:
+            raise ValueError(f"panel {number} is {width} pixels wide; allowed: {least} or more")
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
     """One legend below all panels, each name of these axes once."""
     handles, names = axes.get_legend_handles_labels()
     once = dict(zip(names, handles, strict=True))
-    figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=4)
+    figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=columns)
 
 
 def bitmap(figure: Figure, dpi: int = 150) -> np.ndarray:
@@ -94,6 +132,7 @@ def bitmap(figure: Figure, dpi: int = 150) -> np.ndarray:
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
+    require_room(figure)
     buffer.seek(0)
     image: np.ndarray = (imread(buffer)[..., :3] * 255).astype(np.uint8)
     return image

@@ -27,6 +27,7 @@ class Groups:
         for record in records:
             self._members[_setting(record)].append(record)
         self._spreads: dict[tuple[str, str], float] = {}
+        self._figures: dict[int, dict[str, float]] = {}  # by the record's own identity
 
     def others(self, record: Record) -> list[Record]:
         """The other seeds of a record's setting."""
@@ -39,8 +40,7 @@ class Groups:
         It is that of the record's setting, but at least half of what is usual for the figure on
         this data set: three seeds of 100 % do not say that the next is 100 % too.
         """
-        values = [figures(member).get(figure) for member in self._members[_setting(record)]]
-        found = [value for value in values if value is not None]
+        found = self._values(self._members[_setting(record)], figure)
         own = statistics.stdev(found) if len(found) > 1 else 0.0
         usual = self._usual(record.experiment.data, figure)
         return max(own, usual / 2), max(len(found) - 1, 1)
@@ -52,12 +52,21 @@ class Groups:
             spreads = []
             for members in self._members.values():
                 if members[0].experiment.data == data:
-                    values = [figures(member).get(figure) for member in members]
-                    found = [value for value in values if value is not None]
+                    found = self._values(members, figure)
                     if len(found) > 1:
                         spreads.append(statistics.stdev(found))
             self._spreads[key] = statistics.median(spreads) if spreads else 0.0
         return self._spreads[key]
+
+    def _values(self, members: Iterable[Record], figure: str) -> list[float]:
+        """A figure of those members that have it. The members live as long as this object."""
+        found = []
+        for member in members:
+            if id(member) not in self._figures:
+                self._figures[id(member)] = figures(member)
+            if figure in self._figures[id(member)]:
+                found.append(self._figures[id(member)][figure])
+        return found
 
 
 def _setting(record: Record) -> str:

@@ -19,7 +19,8 @@ class SpectralSignatures(SetDetector):
     """Tran et al. 2018: squared projection on the first singular vector of a label's features.
 
     The features are the rates of the last hidden layer's neurons. Poisoned samples of a label share
-    a direction that its clean ones do not have.
+    a direction that its clean ones do not have. The projection is of features less their mean, as
+    in the paper's algorithm 1; the authors' code projects them as they are.
     """
 
     def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:

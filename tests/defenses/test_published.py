@@ -1,0 +1,216 @@
+"""Defences beside their authors' code: numbers that it gave on small inputs are given here too.
+
+``published.json`` holds the numbers and where the code that gave them lies, each at one commit.
+The inputs are made here, from seeds. Where the authors' code was run with a setting of its own
+changed, so that both do the same, the file says so; where the two differ for good, a test shows
+how, and the docstring of the defence says it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import snnbd_core as sb
+from snnbd_core.defenses import (
+    AdversarialPruning,
+    ChannelLipschitz,
+    UnlearnRecoverPrune,
+    unlearning,
+)
+from snnbd_core.defenses.abl import AntiBackdoorLearning, held_back
+from snnbd_core.defenses.detectors import ActivationClustering
+from snnbd_core.defenses.detectors.beatrix import deviations, gram
+from snnbd_core.defenses.detectors.neural_cleanse import anomaly
+from snnbd_core.defenses.detectors.strip import entropy
+from snnbd_core.defenses.detectors.training_set import outlying
+from snnbd_core.defenses.nad import attention
+
+CLASSES, SAMPLES, SHAPE = 4, 60, (2, 10, 10)
+PUBLISHED: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "published.json").read_text(encoding="utf-8")
+)
+
+
+def given(name: str) -> dict[str, Any]:
+    """What the authors' code gave."""
+    found: dict[str, Any] = PUBLISHED[name]["gave"]
+    return found
+
+
+def drawn(seed: int, *shape: int) -> np.ndarray:
+    """Normal numbers, float32."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def network(norm: type[nn.BatchNorm2d] = nn.BatchNorm2d) -> nn.Sequential:
+    """Two convolutions with batch norm and ReLU and a dense layer, evaluating."""
+    layers = OrderedDict[str, nn.Module](
+        conv1=nn.Conv2d(2, 8, 3, padding=1, bias=False),
+        norm1=norm(8),
+        relu1=nn.ReLU(),
+        conv2=nn.Conv2d(8, 12, 3, stride=2, padding=1, bias=False),
+        norm2=norm(12),
+        relu2=nn.ReLU(),
+        flat=nn.Flatten(),
+        dense=nn.Linear(300, CLASSES),
+    )
+    net = nn.Sequential(layers)
+    draw = np.random.default_rng(5)
+    with torch.no_grad():
+        for name, value in (*net.named_parameters(), *net.named_buffers()):
+            if not name.endswith(("num_batches_tracked", "neuron_mask", "noise", "noise_bias")):
+                numbers = draw.normal(size=value.shape) * value[0].numel() ** -0.5
+                if "norm" in name and name.endswith(("weight", "var")):
+                    numbers = draw.uniform(0.5, 1.5, size=value.shape)
+                value.copy_(torch.from_numpy(numbers.astype(np.float32)))
+        net.conv1.weight[3] *= 4  # stands out
+        net.conv2.weight[7] *= 3
+    return net.eval()
+
+
+def images() -> tuple[Tensor, Tensor]:
+    """Images in 0..1 and labels."""
+    pixels = np.random.default_rng(6).uniform(size=(SAMPLES, *SHAPE)).astype(np.float32)
+    return torch.from_numpy(pixels), torch.arange(SAMPLES) % CLASSES
+
+
+def features() -> np.ndarray:
+    """Rows of twenty rates; the last twelve stand apart in three of them."""
+    rows = np.random.default_rng(8).uniform(size=(60, 20))
+    rows[-12:, :3] += 1.5
+    return rows
+
+
+def traces() -> tuple[np.ndarray, np.ndarray]:
+    """What six channels do at nine places, of known samples and of wilder ones."""
+    return np.abs(drawn(13, 31, 6, 9)), np.abs(3 * drawn(14, 31, 6, 9))
+
+
+def votes() -> Tensor:
+    """Logits of six classes."""
+    return torch.from_numpy(3 * drawn(9, 25, 6))
+
+
+def adapted() -> nn.Module:
+    """The network as the library takes it: called at each of the time steps, here one."""
+    return sb.adapt(network(), layout="step", input_shape=SHAPE, classes=CLASSES)
+
+
+@pytest.fixture
+def clean() -> Any:
+    pixels, labels = images()
+    return sb.data.as_set(torch.utils.data.TensorDataset(pixels, labels))
+
+
+@pytest.mark.parametrize("u", ["0.5", "1.0", "2.0"])
+def test_clp_silences_the_channels_that_the_authors_code_silences(u: str, clean: Any) -> None:
+    repair = ChannelLipschitz(u=float(u), deviation="sample")
+    choice = repair.choose(adapted(), clean, steps=1, device="cpu")
+    silenced = [(~keep).nonzero()[:, 0].tolist() for keep in choice.keep]
+    assert silenced == given("clp")["silenced"][u]
+
+
+def test_clp_bounds_are_the_authors_but_for_batch_norms_eps(clean: Any) -> None:
+    choice = ChannelLipschitz().choose(adapted(), clean, steps=1, device="cpu")
+    for found, norm, bounds in zip(
+        choice.scores, ("norm1", "norm2"), given("clp")["bounds"], strict=True
+    ):
+        layer = network().get_submodule(norm)
+        less = (layer.running_var / (layer.running_var + layer.eps)).sqrt()
+        torch.testing.assert_close(found, torch.tensor(bounds) * less, rtol=1e-5, atol=0)
+
+
+def test_anp_learns_the_masks_that_the_authors_code_learns(clean: Any) -> None:
+    repair = AdversarialPruning(eps=0.4, alpha=0.2, iterations=10, learning_rate=0.2)
+    choice = repair.choose(adapted(), clean, steps=1, device="cpu")
+    for found, masks in zip(choice.scores, given("anp")["masks"], strict=True):
+        torch.testing.assert_close(found, torch.tensor(masks), rtol=0, atol=1e-3)
+
+
+def test_rnp_learns_the_masks_that_the_authors_code_learns(
+    clean: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unlearning, "unlearnt", lambda bench, rate, epochs: bench.copied())
+    repair = UnlearnRecoverPrune(iterations=10, learning_rate=0.2, published=True)
+    choice = repair.choose(adapted(), clean, steps=1, device="cpu")
+    for found, masks in zip(choice.scores, given("rnp")["masks"], strict=True):
+        torch.testing.assert_close(found, torch.tensor(masks), rtol=0, atol=1e-3)
+
+
+def test_attention_is_the_authors_and_the_loss_theirs_times_the_places() -> None:
+    student, teacher = (torch.from_numpy(drawn(seed, 3, 5, 4, 4)) for seed in (10, 11))
+    found = attention(student[None])
+    torch.testing.assert_close(
+        found, torch.tensor(given("nad")["attention"]).flatten(1), rtol=1e-5, atol=1e-6
+    )
+    apart = (found - attention(teacher[None])).square().sum(1).mean()
+    assert float(apart) == pytest.approx(given("nad")["loss"] * 16, rel=1e-5)
+
+
+def test_abl_turns_the_loss_around_as_the_authors_code_does_for_a_single_sample() -> None:
+    """Their loss is the cross-entropy and is turned around by whole batches, ours is of votes."""
+    for row, expected in enumerate(given("abl")["turned"]):
+        logits, truth = votes()[row : row + 1], torch.tensor([row % 6])
+        error = (logits - nn.functional.one_hot(truth, 6)).square().mean()
+        floor = given("abl")["gamma"]
+        ours = held_back(6 * floor)(logits, truth)
+        cross = nn.functional.cross_entropy(logits, truth)
+        assert float(ours) == pytest.approx(float(torch.sign(error - floor) * error))
+        assert expected == pytest.approx(float(torch.sign(cross - floor) * cross), rel=1e-5)
+
+
+def test_abl_isolates_the_lowest_losses_as_the_authors_code_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses = torch.from_numpy(np.abs(drawn(12, 200)))
+    monkeypatch.setattr("snnbd_core.defenses.abl.sample_losses", lambda *_, **__: losses)
+    found = AntiBackdoorLearning(isolated=0.05).isolate(
+        network(), losses, steps=1, device=torch.device("cpu")
+    )
+    assert found.tolist() == given("abl")["isolated"]
+
+
+def test_beatrix_deviations_are_the_authors_but_for_the_entries_they_count() -> None:
+    """They divide by half of all C^2 entries, we by those of the triangle."""
+    known, asked = traces()
+    found = np.mean([deviations(gram(known, p), gram(asked, p), 10.0) for p in range(1, 9)], axis=0)
+    expected = np.array(given("beatrix")["deviations"]) * (6 * 6 / 2) / (6 * 7 / 2)
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", ["nine", "ten", "one-small"])
+def test_the_anomaly_index_is_the_authors(case: str) -> None:
+    sizes = given("neural-cleanse")[case]["sizes"]
+    index, target = anomaly(sizes)
+    assert index == pytest.approx(given("neural-cleanse")[case]["index"], rel=1e-6)
+    flagged = [target] if index > 2 else []
+    assert given("neural-cleanse")[case]["flagged"][:1] == flagged
+
+
+def test_strips_entropy_is_the_authors_in_nats() -> None:
+    bits = given("strip")["entropy"]
+    assert float(entropy(votes()).mean()) == pytest.approx(bits * np.log(2), rel=1e-5)
+
+
+def test_spectral_scores_are_the_authors_of_rows_around_their_mean() -> None:
+    """The paper's score is of centred rows, as here; the authors' code projects them as they are,
+    and so ranks otherwise.
+    """
+    rows = features()
+    centred, as_they_are = (np.array(given("spectral")[key]) for key in ("centred", "raw"))
+    np.testing.assert_allclose(outlying(rows), centred**2, rtol=1e-6, atol=1e-9)
+    order = np.argsort(-outlying(rows), kind="stable")
+    assert order[:18].tolist() != np.argsort(-as_they_are, kind="stable")[:18].tolist()
+
+
+def test_clusters_of_activations_are_those_of_another_library() -> None:
+    _, side = ActivationClustering().clusters(features(), seed=0)
+    assert (side != side[0]).astype(int).tolist() == given("activation-clustering")["principal"]
