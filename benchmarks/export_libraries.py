@@ -60,6 +60,13 @@ class SnnTorch:
         leaky: nn.Module = snn.Leaky(given.beta * each, given.threshold * each, **how)
         return leaky
 
+    def readout(self, size: int) -> nn.Module:
+        """Neurons that do not spike and whose potential is the answer."""
+        how = {"init_hidden": True, "output": True, "reset_mechanism": "none"}
+        each = torch.ones(size)
+        leaky: nn.Module = importlib.import_module("snntorch").Leaky(0.5 * each, each, **how)
+        return leaky
+
     def net(self, *layers: nn.Module) -> nn.Module:
         return nn.Sequential(*layers)
 
@@ -72,14 +79,17 @@ class SnnTorch:
         return found
 
     def run(self, net: nn.Module, x: Tensor, hands: bool) -> Tensor:
-        """Spikes [T, B, outputs] of [T, B, ...]; read networks are handed their state."""
+        """Spikes [T, B, outputs] of [T, B, ...]; read networks are handed their state.
+
+        A network that is not handed it and gives a pair gives its potentials second.
+        """
         for module, adapter in View(net).neurons:
             adapter.reset(module)
         found, state = [], None
         for frame in x:
             given = net(frame, state) if hands else net(frame)
-            spikes, state = given if isinstance(given, tuple) else (given, None)
-            found.append(spikes)
+            answer, state = given if isinstance(given, tuple) else (given, None)
+            found.append(answer if hands or state is None else state)
         return torch.stack(found)
 
 
@@ -99,6 +109,16 @@ class SpikingJelly(SnnTorch):
         return kinds.LIFNode(  # type: ignore[no-any-return]  # of an untyped library
             1 / (1 - given.beta), False, given.threshold, rest, surrogate_function=gradient
         )
+
+    def readout(self, size: int) -> nn.Module:
+        kinds = importlib.import_module("spikingjelly.activation_based.neuron")
+        leaky: nn.Module = kinds.NonSpikingLIFNode(2.0)
+        return leaky
+
+    def run(self, net: Any, x: Tensor, hands: bool) -> Tensor:
+        if not hands and type(net[-1]).__name__.startswith("NonSpiking"):  # called with all steps
+            return torch.stack(net[-1](super().run(net[:-1], x, hands)))
+        return super().run(net, x, hands)
 
     def write(self, net: nn.Module, x: Tensor) -> Any:
         where = "spikingjelly.activation_based.nir_exchange"
@@ -129,6 +149,12 @@ class Norse(SnnTorch):
             reset_method=resets.reset_value if given.reset == "zero" else resets.reset_subtract,
         )
         cell: nn.Module = norse.LIFBoxCell(settings, dt=DT)
+        return cell
+
+    def readout(self, size: int) -> nn.Module:
+        norse = importlib.import_module("norse.torch")
+        settings = norse.LIBoxParameters(torch.full((size,), 0.5 / DT), torch.zeros(size))
+        cell: nn.Module = norse.LIBoxCell(settings, dt=DT)
         return cell
 
     def net(self, *layers: nn.Module) -> nn.Module:
@@ -170,6 +196,12 @@ class Sinabs(SnnTorch):
             batch_size=COUNT,
         )
 
+    def readout(self, size: int) -> nn.Module:
+        layers = importlib.import_module("sinabs.layers")
+        tau = torch.full((size,), 1 / np.log(2))
+        leaky: nn.Module = layers.ExpLeakSqueeze(tau_mem=tau, norm_input=False, batch_size=COUNT)
+        return leaky
+
     def write(self, net: nn.Module, x: Tensor) -> Any:
         sample = x.transpose(0, 1).flatten(0, 1)
         return importlib.import_module("sinabs.nir").to_nir(net, sample)
@@ -197,6 +229,9 @@ class Ours(SnnTorch):
             raise NoSuchNeurons
         how = {"reset": given.reset, "update": "spikingjelly", "slope": given.slope}
         return sb.LIF(given.beta, given.threshold, **how)  # type: ignore[arg-type]  # texts and a number
+
+    def readout(self, size: int) -> nn.Module:
+        raise NoSuchNeurons  # its networks' answers are rates
 
     def net(self, *layers: nn.Module) -> nn.Module:
         flat = isinstance(layers[0], nn.Linear)

@@ -54,6 +54,13 @@ def dense(library: SnnTorch, recurrent: bool = False, **given: Any) -> nn.Module
     )
 
 
+def potentials(library: SnnTorch) -> nn.Module:
+    """16 inputs, 8 neurons, and 3 potentials that are the answer."""
+    spiking = library.neuron(Neurons((8,), library.reset))
+    layers = nn.Linear(16, 8), spiking, nn.Linear(8, 3), library.readout(3)
+    return _weighted(library.net(*layers))
+
+
 def image(library: SnnTorch, *between: nn.Module, norm: bool = False) -> nn.Module:
     """A convolution, maybe batch norm, neurons, a pooling, dense neurons."""
     side = 2 if between else 4
@@ -97,6 +104,7 @@ ROWS: dict[str, Callable[[SnnTorch], nn.Module]] = {
     "average pooling": lambda library: image(library, nn.AvgPool2d((2, 2))),
     "max pooling": lambda library: image(library, nn.MaxPool2d((2, 2))),
     "recurrent weights": lambda library: dense(library, recurrent=True),
+    "read-out of potentials": potentials,
     "step, read with 1 ms": dense,
 }
 

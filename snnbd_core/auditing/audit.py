@@ -12,6 +12,7 @@ from torch import nn
 
 from snnbd_core import checks
 from snnbd_core.auditing import detecting, floors, migration, network, repairing, settings
+from snnbd_core.auditing.budget import Budget
 from snnbd_core.auditing.case import Case, drawn, nothing
 from snnbd_core.auditing.judging import LEVEL, Finding, corrected
 from snnbd_core.auditing.parts import Audit, Part, Status, Table
@@ -33,6 +34,7 @@ TITLES = {
     "repairs": repairing.TITLE,
 }
 _SILENT = 0.5
+_SLOW = "The clock ended this part: the machine is slower than the plan, and another may see more."
 # Of the time, when a part ends at the latest; what an earlier one leaves is the later ones'.
 _ENDS = {"settings": 0.2, "floors": 0.55, "detectors": 0.85, "migration": 0.93, "repairs": 1.0}
 
@@ -79,8 +81,8 @@ def audit(
         ValueError: an argument outside what is allowed, clean samples that the network cannot read
             or of one class alone, weights that are not finite.
     """
-    begun = time.monotonic()
     minutes = checks.above("minutes", minutes, 0)
+    budget = Budget(60 * minutes)
     seed = checks.whole("seed", seed, 0)
     if repair is not None:
         checks.choice("repair", repair, REPAIRS)
@@ -89,7 +91,7 @@ def audit(
         checks.network(other)
     with frozen(net, data, device=device, steps=steps, seed=seed) as bench:
         say = progress or (lambda what, share: None)
-        case = Case(bench, tuple(clean_networks), begun + 60 * minutes, say)
+        case = Case(bench, tuple(clean_networks), budget, budget.seconds, say)
         own = network.carded(bench.view)
         on_card = network.against(own, card)
         first, why = network.described(case, own), _unfit(case)
@@ -103,7 +105,7 @@ def audit(
         if why is None:
             found = []
             for name, ask in asks.items():
-                case.ends = begun + 60 * minutes * _ENDS[name]
+                case.ends = budget.seconds * _ENDS[name]
                 found.append(_asked(case, name, ask))
             parts, status, target, summary = _combined(found)
         else:
@@ -142,7 +144,7 @@ def _samples(net: nn.Module, clean: Any, per_class: int, steps: int, seed: int) 
 
 def _unfit(case: Case) -> str | None:
     """Why a network cannot be judged: it is silent, or knows no more than chance does."""
-    answers = case.answers()
+    answers = case.clean
     silent, right = Rate.of(answers == NO_PREDICTION), case.right(answers)
     if silent.value > _SILENT:
         return (
@@ -160,11 +162,12 @@ def _unfit(case: Case) -> str | None:
 def _asked(case: Case, name: str, ask: Callable[[], Finding]) -> Finding:
     """What a part finds, if the time is not used up."""
     case.progress(TITLES[name], (1 + list(TITLES).index(name)) / (1 + len(TITLES)))
-    if not case.fits(0):
-        return Finding(nothing(name, TITLES[name], "The time budget was used up before."))
-    begun = time.monotonic()
-    found = ask()
-    return replace(found, part=replace(found.part, seconds=round(time.monotonic() - begun, 2)))
+    begun, case.budget.late = time.monotonic(), False
+    why = "The time budget was used up before."
+    found = ask() if case.fits(0) else Finding(nothing(name, TITLES[name], why))
+    notes = (*found.part.notes, *([_SLOW] if case.budget.late else []))
+    seconds = round(time.monotonic() - begun, 2)
+    return replace(found, part=replace(found.part, seconds=seconds, notes=notes))
 
 
 def _combined(findings: Sequence[Finding]) -> tuple[list[Part], Status, int | None, str]:

@@ -1,8 +1,7 @@
-"""What the parts of an audit work with: the network, few clean samples, references, the clock."""
+"""What the parts of an audit work with: the network, few clean samples, references, the budget."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
+from snnbd_core.auditing.budget import Budget, reckoned
 from snnbd_core.auditing.parts import Part, Table
 from snnbd_core.data import as_set
 from snnbd_core.data.samples import SampleSet
@@ -27,6 +27,7 @@ Found = TypeVar("Found")
 _AT_ONCE = 2**23  # values of a batch: 512 MiB and more in a network's first layers
 _LONG, _PARTS = 64, (6, 4, 3, 2)  # recordings of more steps are cut to a part, if that will do
 _ALMOST = 0.95  # of the samples that are right in full
+_LEAST = 10  # samples that a question is asked of, however short the time
 
 
 @dataclass
@@ -36,20 +37,20 @@ class Case:
     Attributes:
         bench: the network with the clean samples, see `Bench`.
         references: networks that are clean as far as known.
-        ends: when the time is used up, on `time.monotonic`'s clock.
+        budget: the seconds of the whole audit.
+        ends: the seconds after which a part ends.
         progress: as of `audit`.
         strongest: the trigger that led most samples to a class, and the class; `floors` sets it.
-        pace: seconds that a sample takes, by the last answers.
         cut: whether the samples are the first part of longer recordings.
         truth: labels of the samples.
     """
 
     bench: Bench
     references: Sequence[nn.Module] = ()
+    budget: Budget = field(default_factory=Budget)
     ends: float = float("inf")
     progress: Callable[[str, float], None] = lambda what, share: None
     strongest: tuple[Change, int] | None = None
-    pace: float = 0.0
     cut: bool = False
     truth: np.ndarray = field(init=False)
 
@@ -61,12 +62,22 @@ class Case:
         """Answers [N] to the clean samples, or some of them, each batch changed."""
         rows = np.arange(len(self.truth)) if rows is None else rows
         size = max(1, _AT_ONCE // self.bench.data.batch(rows[:1])[0].numel())
-        begun, found = time.monotonic(), []
-        for start in range(0, len(rows), size):
-            batch = self.bench.data.batch(rows[start : start + size])[0]
-            found.append(decide(self.bench(batch if change is None else change(batch))).cpu())
-        self.pace = (time.monotonic() - begun) / len(rows)
+        found = []
+        with self.budget.spending(len(rows) * self.cost):
+            for start in range(0, len(rows), size):
+                batch = self.bench.data.batch(rows[start : start + size])[0]
+                found.append(decide(self.bench(batch if change is None else change(batch))).cpu())
         return torch.cat(found).numpy()
+
+    @cached_property
+    def cost(self) -> float:
+        """Seconds that a pass of one sample is reckoned with."""
+        return reckoned(self.bench)
+
+    @cached_property
+    def clean(self) -> np.ndarray:
+        """Answers [N] of the network as it is to the samples as they are."""
+        return self.answers()
 
     @cached_property
     def enough(self) -> int:
@@ -77,11 +88,11 @@ class Case:
         data = self.bench.data
         if data.kind != "frames" or data.frames <= _LONG:
             return int(data.frames) if data.kind == "frames" else 1
-        wanted = _ALMOST * self.right(self.answers()).hits
+        wanted = _ALMOST * self.right(self.clean).hits
         for part in _PARTS:
             steps = int(data.frames) // part
             short = self.shortened(steps)
-            if short.right(short.answers()).hits >= wanted:
+            if short.right(short.clean).hits >= wanted:
                 return steps
         return int(data.frames)
 
@@ -93,8 +104,7 @@ class Case:
             return self
         samples, labels = data.batch(np.arange(len(data)))
         brief = as_set(TensorDataset(samples[:, :steps], labels), classes=data.classes)
-        pace = self.pace * steps / data.frames
-        return replace(self, bench=replace(self.bench, data=brief), cut=True, pace=pace)
+        return replace(self, bench=replace(self.bench, data=brief), cut=True)
 
     def right(self, answers: np.ndarray) -> Rate:
         """How many of the answers to all samples are right."""
@@ -102,11 +112,17 @@ class Case:
 
     def fits(self, passes: float, ends: float | None = None) -> bool:
         """Whether there is time for so many passes of one sample through the network."""
-        return time.monotonic() + passes * self.pace < (self.ends if ends is None else ends)
+        return self.budget.fits(passes * self.cost, self.ends if ends is None else ends)
 
     def after(self, share: float) -> float:
-        """When so much of the time that is left will be used up."""
-        return time.monotonic() + share * (self.ends - time.monotonic())
+        """The seconds after which so much of the time that is left is used up."""
+        return self.budget.spent + share * (self.ends - self.budget.spent)
+
+    def many(self, most: int, times: float, ends: float | None = None) -> int:
+        """How many samples there is time for that pass so often: `most`, halved until they fit."""
+        while most > _LEAST and not self.fits(most * times, ends):
+            most = max(_LEAST, most // 2)
+        return most
 
     @contextmanager
     def asking(self, net: nn.Module) -> Iterator[Case]:
@@ -115,13 +131,29 @@ class Case:
         with frozen(net, own.data, device=own.device, steps=own.steps, seed=own.seed) as bench:
             yield replace(self, bench=bench, references=())
 
+    @contextmanager
+    def first_share(self) -> Iterator[None]:
+        """The block that leaves as much of the time as it takes to each reference network."""
+        ends, self.ends = self.ends, self.after(1 / (1 + len(self.references)))
+        try:
+            yield
+        finally:
+            self.ends = ends
+
     def of_references(self, ask: Callable[[Case], Found]) -> list[Found]:
-        """What a question finds of each reference network."""
+        """What a question finds of each reference network, each in its share of the time."""
         found = []
-        for net in self.references:
+        for number, net in enumerate(self.references):
             with self.asking(net) as other:
+                other.ends = self.after(1 / (len(self.references) - number))
                 found.append(ask(other))
         return found
+
+    def some(self, most: int) -> np.ndarray:
+        """Rows of so many samples, or of all in their order."""
+        count = len(self.truth)
+        drawn = np.random.default_rng(self.bench.seed).permutation(count)
+        return drawn[:most] if most < count else np.arange(count)
 
 
 def drawn(clean: SampleSet, per_class: int, classes: int, seed: int) -> SampleSet:

@@ -30,20 +30,25 @@ ASSUMES = (
 )
 STEPS = 16  # time steps of inputs that a detector makes up, at most
 SAMPLES, FEWER = 16, 8  # clean ones that a detector optimises for, and those of long recordings
+EFFORTS = (1.0, 0.5, 0.25)  # share of its iterations, the largest with which all have time
 
 
 def judged(case: Case) -> Finding:
     """The part: the detector that stands out most, corrected for how many were asked."""
     all_steps, case = case.bench.data, case.shortened()
-    said = dict(asked(case))
+    share = effort(case)
+    with case.first_share():
+        said = dict(asked(case, share))
     notes = [f"{name}: {why}" for name, why in said.items() if isinstance(why, str)]
+    if share < 1:
+        notes.append(f"Detectors search with {share:.0%} of their iterations: time holds no more.")
     if case.cut:
         steps = f"the first {case.bench.data.frames} of {all_steps.frames} steps"
         notes.append(f"Detectors see {steps}, on which the network is about as often right.")
     verdicts = {name: one for name, one in said.items() if isinstance(one, Verdict)}
     if not verdicts:
         return Finding(nothing("detectors", TITLE, " ".join(notes)))
-    of_references = case.of_references(lambda other: dict(asked(other)))
+    of_references = case.of_references(lambda other: dict(asked(other, share)))
     rows: list[tuple[Cell, ...]] = []
     ps: dict[str, float] = {}
     alarms: dict[str, Rate] = {}
@@ -80,37 +85,53 @@ def judged(case: Case) -> Finding:
     return Finding(part, None, held[worst], verdicts[worst].target, able)
 
 
-def detectors(case: Case) -> dict[Any, float]:
-    """The detectors, cheapest first, and how many samples each passes through the network."""
+def effort(case: Case) -> float:
+    """The largest of the `EFFORTS` for which there is time, of all networks that are asked."""
+    for share in EFFORTS[:-1]:
+        if case.fits(sum(detectors(case, share).values()) * (1 + len(case.references))):
+            return share
+    return EFFORTS[-1]
+
+
+def detectors(case: Case, share: float = 1.0) -> dict[Any, float]:
+    """The detectors, cheapest first, and how many samples each passes through the network.
+
+    Args:
+        case: what they look at.
+        share: of the iterations of each.
+    """
     data, classes = case.bench.data, case.bench.view.classes
     frames = data.kind == "frames"
     steps = min(data.frames, STEPS) if frames else case.bench.steps
-    high, share = (10.0, steps / data.frames) if frames else (1.0, 1.0)
+    high, part = (10.0, steps / data.frames) if frames else (1.0, 1.0)
+    long, middle, brief = (max(1, round(share * iterations)) for iterations in (60, 30, 20))
     most = FEWER if case.cut else SAMPLES
     stimulated = 3 * most * sum(layer.channels for layer in case.bench.view.layers[:-1])
     return {
-        NoiseResponse(frames=steps): 4 * 64 * share,
-        PotentialMargins(frames=steps, high=high): 3 * 4 * 60 * classes * share,
-        NeuralCleanse(iterations=30, samples=most): 3 * 30 * most * classes,
-        BrainStimulation(samples=most, candidates=3, iterations=20): stimulated + 3 * 20 * most * 3,
+        NoiseResponse(frames=steps): 4 * 64 * part,
+        PotentialMargins(frames=steps, high=high, iterations=long): 12 * long * classes * part,
+        NeuralCleanse(iterations=middle, samples=most): 3 * middle * most * classes,
+        BrainStimulation(samples=most, candidates=3, iterations=brief): (
+            stimulated + 9 * brief * most
+        ),
     }
 
 
-def asked(case: Case) -> Iterator[tuple[str, Verdict | str]]:
+def asked(case: Case, share: float = 1.0) -> Iterator[tuple[str, Verdict | str]]:
     """What each detector says, or why it says nothing.
 
     Those that make up inputs do so with at most so many `STEPS`. Detectors of inputs and of
     training sets are not asked: an audit is given neither.
     """
     bench = case.bench
-    for detector, passes in detectors(case).items():
+    for detector, passes in detectors(case, share).items():
         name = type(detector).__name__
         if not case.fits(passes):
             yield name, "The time budget would not hold it."
             continue
         try:
             given = {"seed": bench.seed, "device": bench.device, "steps": bench.steps}
-            with torch.enable_grad():
+            with torch.enable_grad(), case.budget.spending(passes * case.cost):
                 yield name, detector.inspect(bench.net, bench.data, **given)
         except (ValueError, RuntimeError) as error:
             yield name, str(error)

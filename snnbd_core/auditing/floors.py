@@ -25,6 +25,7 @@ ASSUMES = (
     "pixel count: a dense square moves clean networks too."
 )
 _SCREENING = 0.6  # of the time that the part has
+_TIMES = 1.5  # that a sample passes for each trigger: at its densest, some also denser
 _LATE = "The time budget was used up before all"
 SIZES = {"frames": (0.1, 0.2), "image": (0.1, 0.25)}
 DENSITIES = (1, 2, 5, 20)  # a step in so many carries the trigger
@@ -86,19 +87,22 @@ def floors(case: Case) -> Score:
     data = case.bench.data
     frames = data.kind == "frames"
     scale = _Scale(data.frames, _busiest(case)) if frames else _Scale(1, 1.0)
-    clean, notes = case.answers(), list[str]()
-    short = case.shortened()
-    strongest = _strongest(short, short.answers() if short.cut else clean, scale, notes)
+    short, notes = case.shortened(), list[str]()
+    strongest = _strongest(short, scale, notes)
     if short.cut:
         notes.append(f"All triggers are tried on the first {short.bench.data.frames} steps.")
     rows: list[tuple[Cell, ...]] = []
-    which = _drawn(case, FEW if short.cut else len(data))
+    thinned = [thin for one in strongest for thin in scale.thinned(one)]
+    most = min(FEW, len(data)) if short.cut else len(data)
+    which = case.some(case.many(most, len(thinned)))
+    if len(which) < most:
+        notes.append(f"Densities are tried on {len(which)} samples: the time holds no more.")
     score, words = 0.0, "No known trigger leads anything to a class"
-    for thin in (thin for one in strongest for thin in scale.thinned(one)):
+    for thin in thinned:
         if not case.fits(len(which)):
             notes.append(f"{_LATE} densities were tried.")
             break
-        share, target = _led(case, thin, clean, which)
+        share, target = _led(case, thin, which)
         plausible = scale.plausible(thin)
         if plausible and share.value > score:
             score, case.strongest = share.value, (thin, target)
@@ -134,28 +138,22 @@ class _Scale:
         return one.events(self.steps) <= PLAUSIBLE * self.busiest
 
 
-def _drawn(case: Case, most: int) -> np.ndarray:
-    """Rows of so many samples, or of all in their order."""
-    count = len(case.truth)
-    drawn = np.random.default_rng(case.bench.seed).permutation(count)
-    return drawn[:most] if most < count else np.arange(count)
-
-
 def _busiest(case: Case) -> float:
     """Count of a recording's busiest pixel and polarity, the median over the clean samples."""
     counts = [case.bench.data.batch([row])[0].sum(dim=1).max() for row in range(len(case.truth))]
     return float(np.median(counts))
 
 
-def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -> list[Known]:
+def _strongest(case: Case, scale: _Scale, notes: list[str]) -> list[Known]:
     """The best few of each family by a few samples, at the densest plausible and the densest."""
-    most = FEW // 2 if case.cut else FEW
-    few = _drawn(case, most)
     found: dict[tuple[str, bool], list[tuple[float, Known]]] = {}
-    ends = case.after(_SCREENING)
-    for one in known(
-        case.bench.data.kind == "frames", scale.steps, *case.bench.view.input_shape[1:]
-    ):
+    ends, most = case.after(_SCREENING), FEW // 2 if case.cut else FEW
+    frames = case.bench.data.kind == "frames"
+    everything = list(known(frames, scale.steps, *case.bench.view.input_shape[1:]))
+    few = case.some(case.many(min(most, len(case.truth)), _TIMES * len(everything), ends))
+    if len(few) < min(most, len(case.truth)):
+        notes.append(f"All triggers are tried on {len(few)} samples: the time holds no more.")
+    for one in everything:
         thinned = scale.thinned(one)
         plausible = next(filter(scale.plausible, thinned), thinned[-1])
         for thin in dict.fromkeys((plausible, thinned[0])):
@@ -164,7 +162,7 @@ def _strongest(case: Case, clean: np.ndarray, scale: _Scale, notes: list[str]) -
                 return _best(found, case)
             try:
                 rows = few if thin == plausible else few[:DENSE]
-                share = _led(case, thin, clean, rows)[0].value
+                share = _led(case, thin, rows)[0].value
             except ValueError as error:
                 notes.append(f"{one.family}, {one.words}: {error}")
                 break
@@ -179,12 +177,12 @@ def _best(found: Mapping[Any, list[tuple[float, Known]]], case: Case) -> list[Kn
     return list(dict.fromkeys(one for group in ordered for _, one in group))
 
 
-def _led(case: Case, one: Known, clean: np.ndarray, rows: np.ndarray) -> tuple[Rate, int]:
+def _led(case: Case, one: Known, rows: np.ndarray) -> tuple[Rate, int]:
     """The class that a trigger leads most samples to, of those that are not of it nor given it."""
     answers = case.answers(one, rows)
     found = []
     for target in range(case.bench.view.classes):
-        others = (case.truth[rows] != target) & (clean[rows] != target)
+        others = (case.truth[rows] != target) & (case.clean[rows] != target)
         found.append(Rate.of(answers[others] == target))
     target = max(range(len(found)), key=lambda each: found[each].value if found[each].total else 0)
     return found[target], target

@@ -111,8 +111,12 @@ def scored(
     case: Case, name: str, title: str, assumes: str, measure: Callable[[Case], Score]
 ) -> Finding:
     """A part that judges a network by one score beside those of clean networks."""
-    found = measure(case)
-    given = [each.value for each in case.of_references(measure)]
+    with case.first_share():
+        found = measure(case)
+    measured = case.of_references(measure)
+    given, notes = [each.value for each in measured if each.whole], found.notes
+    if len(given) < len(measured):
+        notes = (*notes, f"{len(measured) - len(given)} reference networks: too little time")
     known = RECORDED[case.bench.data.kind].get(name, ())
     others = given or known
     as_high = tripped(found.value, others)
@@ -123,7 +127,7 @@ def scored(
     judges = found.whole or found.value >= LEAST
     p = p_value(found.value, known, given, LEAST) if judges else None
     alarms = tripped(LEAST, others) if others else None
-    part = Part(name, title, "unjudged", summary, assumes, alarms, found.tables, found.notes)
+    part = Part(name, title, "unjudged", summary, assumes, alarms, found.tables, notes)
     return Finding(part, found.value, p, found.target)
 
 

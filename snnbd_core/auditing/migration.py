@@ -28,30 +28,34 @@ _DT = 1e-3
 
 def migrated(case: Case) -> Part:
     """The part that says what the network becomes elsewhere; it judges nothing."""
-    before = case.answers()
+    before = case.clean
     rows: list[tuple[Cell, ...]] = [("as it is", case.right(before), None, led(case))]
     failed: dict[str, list[str]] = {}
     unwritten = _unwritten(case.bench.net)
     for name, move in _moves(case, unwritten is None):
-        if not case.fits(2 * len(before)):
-            failed.setdefault("the time budget was used up", []).append(name)
-            continue
         try:
+            if not case.fits(2 * len(before)):
+                raise RuntimeError("the time budget was used up")
             with move() as other:
                 after = other.answers()
                 alike = Rate.of(after == before)
                 rows.append((name, other.right(after), alike, led(other)))
         except (ValueError, RuntimeError) as error:
             failed.setdefault(str(error), []).append(name)
+            rows.append((name, None, None, None))
     columns = ("moved", "accuracy", "answers alike", "led by the strongest trigger")
     table = Table("Copies of the network, on clean samples", columns, tuple(rows))
-    notes = [f"{', '.join(names)}: {why}" for why, names in failed.items()]
+    notes = [f"{', '.join(names)}: cannot be seen, {why}" for why, names in failed.items()]
     if unwritten is not None:
         notes.append(f"Resets and steps are tried on its own neurons, not through NIR: {unwritten}")
-    told = [f"{name} {rate.hits} of {rate.total}" for name, rate, *_ in rows]  # type: ignore[union-attr]  # rates
+    told = [f"{name} {_told(right)}" for name, right, *_ in rows]
     return unjudged(
         "migration", TITLE, f"Right on clean samples: {', '.join(told)}.", [table], *notes
     )
+
+
+def _told(right: Cell) -> str:
+    return f"{right.hits} of {right.total}" if isinstance(right, Rate) else "cannot be seen"
 
 
 def rounded(net: nn.Module, bits: int) -> nn.Module:

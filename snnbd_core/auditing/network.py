@@ -47,7 +47,7 @@ def carded(view: View) -> dict[str, Any]:
 
 def described(case: Case, card: Mapping[str, Any]) -> Part:
     """The part that says what the network is."""
-    answers = case.answers()
+    answers = case.clean
     right, silent = case.right(answers), Rate.of(answers == NO_PREDICTION)
     names = ("name", "kind", "neurons", "threshold", "decay", "reset")
     rows = tuple(tuple(layer[name] for name in names) for layer in card["layers"])

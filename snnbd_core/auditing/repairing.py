@@ -12,12 +12,13 @@ from snnbd_core.auditing.case import Case, led, unjudged
 from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.data import as_set
 from snnbd_core.defenses import REPAIRS
+from snnbd_core.defenses.bench import Bench, frozen
 
 __all__ = ["TITLE", "TRIED", "repaired", "tried"]
 
 TITLE = "What can be done"
 TRIED = ("ChannelLipschitz", "Reestimated", "FineTuning", "FinePruning")
-_CHEAP, _DEAR = 3, 300  # passes of each clean sample, roughly
+_CHEAP, _DEAR = 3, 100  # passes of each clean sample: 30 epochs forward and backward
 _BRIEF = ("ChannelLipschitz", "Reestimated", "Mismatch", "RandomThreshold")
 
 
@@ -28,7 +29,8 @@ def repaired(
 
     Args:
         net: left as it is.
-        clean: clean samples of every class, any set that `snnbd_core.data.as_set` takes.
+        clean: clean samples of every class, any set that `snnbd_core.data.as_set` takes. Long
+            recordings are cut to the first steps, as many as the network needs.
         name: of the repair; it has the settings that it has without arguments.
         seed, device, steps: as for `snnbd_core.defenses.Repair.repair`.
 
@@ -36,27 +38,35 @@ def repaired(
         ValueError: an unknown name, or as the repair.
         NotVisible: a network that does not show what the repair needs.
     """
-    kind = REPAIRS[checks.choice("name", name, REPAIRS)]
-    return kind().repair(net, as_set(clean), seed=seed, device=device, steps=steps)
+    checks.choice("name", name, REPAIRS)
+    with frozen(net, as_set(clean), device=device, steps=steps, seed=seed) as bench:
+        return _repaired(Case(bench).shortened().bench, name)
+
+
+def _repaired(bench: Bench, name: str) -> nn.Module:
+    free = copy.deepcopy(bench.net).requires_grad_()  # looked at, weights are fixed
+    given: dict[str, Any] = {"seed": bench.seed, "steps": bench.steps}
+    return REPAIRS[name]().repair(free, bench.data, device=str(bench.device), **given)
 
 
 def tried(case: Case, name: str | None) -> Part:
     """The part that says what repairs do, of one repair or of those that are `TRIED`."""
-    bench = case.bench
-    rows: list[tuple[Cell, ...]] = [("nothing", case.right(case.answers()), led(case))]
-    notes: list[str] = []
+    rows: list[tuple[Cell, ...]] = [("nothing", case.right(case.clean), led(case))]
+    short, notes = case.shortened(), list[str]()
     for each in TRIED if name is None else (name,):
-        if not case.fits((_CHEAP if each in _BRIEF else _DEAR) * len(case.truth)):
+        passes = (_CHEAP if each in _BRIEF else _DEAR) * len(case.truth)
+        if not short.fits(passes):
             notes.append(f"{each}: the time budget would not hold it")
             continue
         try:
-            settings: dict[str, Any] = {"seed": bench.seed, "steps": bench.steps}
-            free = copy.deepcopy(bench.net).requires_grad_()  # looked at, weights are fixed
-            other_net = repaired(free, bench.data, each, device=str(bench.device), **settings)
-            with case.asking(other_net) as other:
+            with short.budget.spending(passes * short.cost):
+                net = _repaired(short.bench, each)
+            with case.asking(net) as other:
                 rows.append((each, other.right(other.answers()), led(other)))
         except (ValueError, RuntimeError) as error:
             notes.append(f"{each}: {error}")
+    if short.cut:
+        notes.append(f"Repairs are given the first {short.bench.data.frames} steps.")
     caption = "Copies of the network after a repair; accuracy is on the samples that repaired it"
     table = Table(caption, ("repair", "accuracy", "led by the strongest trigger"), tuple(rows))
     done = ", ".join(str(row[0]) for row in rows[1:]) or "none"

@@ -44,20 +44,22 @@ def sweep(case: Case) -> Score:
     recordings are cut to `Case.enough` steps.
     """
     case = case.shortened()
-    held = np.bincount(case.truth, minlength=case.bench.view.classes) / len(case.truth)
+    which = case.some(case.many(len(case.truth), 1 + 2 * len(FACTORS)))
+    truth = case.truth[which]
+    held = np.bincount(truth, minlength=case.bench.view.classes) / len(truth)
     rows: list[tuple[Cell, ...]] = []
     notes: list[str] = []
     best: tuple[float, int | None] = (0.0, None)
     whole = True
     for what in ("threshold", "decay"):
         for factor in (1.0, *FACTORS) if what == "threshold" else FACTORS:
-            if not case.fits(len(case.truth)):
+            if not case.fits(len(which)):
                 notes.append(f"{what} times {factor:g}: the time budget was used up")
                 whole = False
                 continue
             try:
                 with _moved(case, what, factor):
-                    answers = case.answers()
+                    answers = case.answers(rows=which)
             except (NotVisible, ValueError) as error:
                 notes.append(f"{what}: {error}")
                 break
@@ -68,7 +70,9 @@ def sweep(case: Case) -> Score:
                 best = float(extra[top]), top
             silent = Rate.of(answers == NO_PREDICTION)
             share = Rate(int(given[top]), len(answers))
-            rows.append((what, factor, case.right(answers), silent, top, share))
+            rows.append((what, factor, Rate.of(answers == truth), silent, top, share))
+    if len(which) < len(case.truth):
+        notes.append(f"Settings are moved for {len(which)} samples: the time holds no more.")
     if case.cut:
         notes.append(f"Settings are moved on the first {case.bench.data.frames} steps.")
     caption = "Answers to clean samples as all thresholds, or all time constants, are multiplied"

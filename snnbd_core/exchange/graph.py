@@ -62,6 +62,8 @@ class Graph(nn.Module):
     def met(self, sources: Sequence[str]) -> Shape:
         """The shape that nodes have in common; CorruptNetwork where they have none."""
         shapes = [self.shapes[source] for source in sources]
+        if not shapes:
+            raise CorruptNetwork("no edge from the input leads to it: needed is one")
         if len(set(shapes)) != 1:
             raise CorruptNetwork(f"edges lead to it with the shapes {shapes}: allowed is one shape")
         return shapes[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -80,7 +81,7 @@ NETWORKS: dict[str, tuple[Spoil, str]] = {
     "a billion neurons": (a_billion_neurons, "takes 4,000,000,000 bytes: allowed is limit="),
     "missing edge": (
         drawn(list(itertools.pairwise(WAY[:-1]))),
-        "node output (Output): edges lead to it",
+        "node output (Output): no edge from the input leads to it: needed is one",
     ),
     "cycle": (
         drawn([*itertools.pairwise(WAY), ("dense", "dense")]),
@@ -219,7 +220,7 @@ OPTIONS: list[tuple[tuple[object, ...], str]] = [
     (("net.nir", *READ, *DATA, "--sensor", "34"), "--sensor '34' must be WIDTHxHEIGHT"),
     (("net.nir", *READ, *DATA, "--bin-ms", -1), "--bin-ms=-1.0 must be a number >= 0.001"),
     (("net.nir", *READ, "--data", "digits", "--frames", 3), "digits is a set of images"),
-    (("net.nir", *READ, *DATA, "--card", "none.json"), "none.json"),
+    (("net.nir", *READ, *DATA, "--card", "none.json"), "--card none.json: there is no such file"),
     (("net.nir", *READ, *DATA, "--clean-network", "none.nir"), "there is no network none.nir"),
     (("net.pt", *DATA), "net.pt holds weights, which are no network alone: pass --factory"),
     (("net.pt", *DATA, "--factory", "nets"), "--factory 'nets' must be module:function"),
@@ -271,15 +272,31 @@ def test_a_typo_ends_with_the_status_of_an_error_too(
     assert not Path("report").exists()
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", '"card"', "[" * 10_000])
-def test_a_card_that_is_none_is_refused(invoked: Invoke, content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is no JSON"),
+        ("[1]", "holds a list: needed is a card.json"),
+        ('"card"', "holds a str"),
+        ("[" * 10_000, "is no JSON"),
+    ],
+)
+def test_a_card_that_is_none_is_refused(invoked: Invoke, content: str, words: str) -> None:
     Path("card.json").write_text(content)
-    refused(invoked("net.nir", *READ, *DATA, "--card", "card.json"), "--card card.json")
+    refused(invoked("net.nir", *READ, *DATA, "--card", "card.json"), "--card card.json", words)
 
 
 def test_help_ends_with_status_0(invoked: Invoke) -> None:
     status, text, _ = invoked("--help")
     assert status == 0 and "--clean-per-class" in text
+
+
+def test_the_page_shows_what_these_tests_ask_for(project: Path) -> None:
+    page = (project / "book" / "how-to.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|`]+ \| `([^`]+)` \|$", page, re.MULTILINE)
+    own = Path(__file__).read_text(encoding="utf-8")
+    assert len(rows) == 15
+    assert [words for words in rows if words not in own] == []
 
 
 # ---- the folder of the report

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -147,3 +149,31 @@ def test_detectors_of_long_recordings_see_the_first_steps_and_say_so():
     found = detecting.judged(made(frames=True, steps=120).case)
     assert "Detectors see the first 20 of 120 steps" in found.part.notes[-1]
     assert found.by.endswith("of 4 detectors")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of snnTorch's own import
+def test_what_a_move_does_not_show_stands_in_its_row_with_the_reason():
+    """A synapse of snnTorch: another reset is tried on its neurons, another step is not."""
+    synaptic = importlib.import_module("snntorch").Synaptic(0.1, 0.5, init_hidden=True)
+    known = made(frames=True)
+    layers = nn.Sequential(nn.Flatten(), known.readout, synaptic)
+    known.net = sb.adapt(layers, layout="step", input_shape=(2, 12, 12), classes=10)
+    part = migrated(known.case)
+    rows = {row[0]: row[1:] for row in part.tables[0].rows}
+    assert len(rows) == 7
+    assert isinstance(rows["read with reset zero"][0], Rate)
+    assert rows["read with dt times 2"] == rows["read with dt times 0.5"] == (None, None, None)
+    assert "read with dt times 2 cannot be seen" in part.summary
+    (why,) = [note for note in part.notes if "cannot be seen" in note]
+    assert why.startswith("read with dt times 0.5, read with dt times 2: cannot be seen, Synaptic")
+    assert "neurons without a synapse" in why
+    assert any(note.startswith("Resets and steps are tried on its own") for note in part.notes)
+
+
+def test_a_move_that_has_no_time_is_told_too():
+    case = made(frames=True).case
+    case.clean  # noqa: B018 - answered before the time is up
+    case.ends = case.budget.spent
+    part = migrated(case)
+    assert [row[1] for row in part.tables[0].rows][1:] == [None] * 6
+    assert "cannot be seen, the time budget was used up" in part.notes[0]

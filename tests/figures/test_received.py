@@ -161,21 +161,32 @@ def test_false_alarms_and_misses_are_counted_with_their_intervals() -> None:
             "clean": {"accused": 2, "of": 10},
             "attacked": {"accused": 7, "of": 10},
             "moving": {"accused": 1, "of": 4},
-            "clean, ours": {"accused": 2, "of": 10},
+            "attacked, ours": {"accused": 3, "of": 3},
+            "attacked, NIR": {"accused": 2, "of": 4},
+            "attacked, snnTorch": {"accused": 2, "of": 3},
         },
     }
     (axes,) = draw.draw_rates(audited).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "clean: false alarms",
         "attacked: misses",
-        "moving, in NIR",
+        "moving",
+        "sent in own form",
+        "sent as NIR",
+        "sent in snnTorch",
     ]
-    assert [text.get_text() for text in axes.texts] == ["2 of 10", "3 of 10", "3 of 4"]
-    ends, points = axes.lines[0:6:2], axes.lines[1:6:2]
-    assert [point.get_xdata()[0] for point in points] == pytest.approx([20, 30, 75])
+    wrong = ["2 of 10", "3 of 10", "3 of 4", "0 of 3", "2 of 4", "1 of 3"]
+    assert [text.get_text() for text in axes.texts] == wrong
+    points = [line for line in axes.lines if line.get_label()[0] != "_"]
+    assert [point.get_xdata()[0] for point in points] == pytest.approx([20, 30, 75, 0, 50, 100 / 3])
     # Wilson's intervals as statsmodels.stats.proportion.proportion_confint gives them
-    np.testing.assert_allclose(ends[0].get_xdata(), [5.668, 50.984], atol=1e-3)
-    np.testing.assert_allclose(ends[2].get_xdata(), [30.064, 95.441], atol=1e-3)
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), [5.668, 50.984], atol=1e-3)
+    audited["rates"] |= {
+        "images, clean": {"accused": 1, "of": 12},
+        "images, attacked": {"accused": 9, "of": 15},
+    }
+    (axes,) = draw.draw_rates(audited).axes
+    assert [text.get_text() for text in axes.texts[-2:]] == ["1 of 12", "6 of 15"]
 
 
 def test_detectors_stand_beside_each_other_and_what_is_missing_is_said(audit: Audit) -> None:
@@ -213,4 +224,19 @@ def test_what_exports_lose_is_told_without_the_names_of_errors() -> None:
     rows = {"decay": {"one": "kept", "two": "not written (KeyError)"}}
     assert draw.losses_table(rows).to_dict("index") == {
         "decay": {"one": "kept", "two": "not written"}
+    }
+
+
+def test_poisoned_networks_stand_with_what_their_sender_knows(audit: Audit) -> None:
+    rates = {"accuracy": (158, 162), "success": (140, 146), "accuracy, first 50 ms": (150, 162)}
+    attack = {name: {"hits": hits, "of": of} for name, (hits, of) in rates.items()}
+    table = draw.poisoned_table({"seed 0": {"attack": attack, "audit": audit.to_json()}})
+    (row,) = table.to_dict("records")
+    assert row == {
+        "right, first 50 ms": "150 of 162",
+        "right": "158 of 162",
+        "success": "140 of 146",
+        "settings: score (class)": "0.70 (3)",
+        "floors: score (class)": "0.70 (3)",
+        "verdict": "Nothing found",
     }

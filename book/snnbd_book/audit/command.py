@@ -220,6 +220,8 @@ def _samples(
 
 def _read_card(path: Path) -> Mapping[str, Any]:
     """A card as an audit writes it."""
+    if not path.is_file():
+        raise ValueError(f"--card {path}: there is no such file")
     if path.stat().st_size > LARGEST_CARD:
         raise ValueError(f"--card {path} holds more than {LARGEST_CARD:,} bytes: it is no card")
     try:

@@ -27,6 +27,7 @@ __all__ = [
     "draw_sent",
     "floors",
     "losses_table",
+    "poisoned_table",
     "received_table",
     "scores",
 ]
@@ -129,32 +130,50 @@ def draw_rates(audited: Mapping[str, Any]) -> Figure:
     Args:
         audited: what `benchmarks.audit_rates` wrote.
     """
-    rates, judged = audited["rates"], audited["networks"].values()
-    forms = {one["attack"]: one["form"] for one in judged if "accused" in one}
-    rows = {"clean: false alarms": Rate(rates["clean"]["accused"], rates["clean"]["of"])}
-    named = {"attacked: misses": "attacked"}
-    named |= {
-        f"{name}, in {form.replace('ours', 'own form')}": name
-        for name, form in forms.items()
-        if name != "clean"
-    }
-    for label, name in named.items():
-        rows[label] = Rate(rates[name]["of"] - rates[name]["accused"], rates[name]["of"])
-    figure = style.new_figure(0.34 * len(rows) + 0.7)
-    axes = figure.subplots()
-    for place, (label, wrong) in enumerate(rows.items()):
-        colour = style.SERIES[0 if place == 0 else 1]
-        low, high = wrong.confidence_interval
-        axes.plot([100 * low, 100 * high], [place] * 2, color=colour, linewidth=1.6)
-        mark = "o" if place < 2 else "s"
-        axes.plot(100 * wrong.value, place, mark, color=colour, markersize=6, label=label)
-        axes.text(107, place, f"{wrong.hits} of {wrong.total}", va="center", fontsize=9)
-    axes.axhline(1.5, color=style.CURRENT, linewidth=0.6)
-    axes.set_yticks(range(len(rows)), list(rows))
+    groups = _wrong(audited)
+    labels = [label for group in groups for label in group]
+    figure = style.new_figure(0.3 * len(labels) + 0.7)
+    axes, place = figure.subplots(), 0
+    for number, group in enumerate(groups):
+        if number:
+            axes.axhline(place - 0.5, color=style.CURRENT, linewidth=0.6)
+        for label, wrong in group.items():
+            colour = style.SERIES[0 if label.endswith("false alarms") else 1]
+            low, high = wrong.confidence_interval
+            axes.plot([100 * low, 100 * high], [place] * 2, color=colour, linewidth=1.6)
+            mark = "os^D"[number]
+            axes.plot(100 * wrong.value, place, mark, color=colour, markersize=6, label=label)
+            axes.text(107, place, f"{wrong.hits} of {wrong.total}", va="center", fontsize=9)
+            place += 1
+    axes.set_yticks(range(len(labels)), labels)
     axes.set(xlabel="networks judged wrongly (%)", xlim=(-3, 122), xticks=range(0, 101, 20))
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.grid(axis="x", linewidth=0.4)
     return figure
+
+
+def _wrong(audited: Mapping[str, Any]) -> list[dict[str, Rate]]:
+    """Wrongly judged networks: all, by attack, by the form in which they are sent, of images."""
+    rates = audited["rates"]
+
+    def missed(name: str) -> Rate:
+        return Rate(rates[name]["of"] - rates[name]["accused"], rates[name]["of"])
+
+    def alarms(name: str) -> Rate:
+        return Rate(rates[name]["accused"], rates[name]["of"])
+
+    judged = [one for one in audited["networks"].values() if one["group"] == "judged"]
+    attacks = dict.fromkeys(one["attack"] for one in judged if one["attack"] != "clean")
+    forms = {"ours": "sent in own form", "NIR": "sent as NIR", "snnTorch": "sent in snnTorch"}
+    found = [
+        {"clean: false alarms": alarms("clean"), "attacked: misses": missed("attacked")},
+        {name: missed(name) for name in attacks},
+        {words: missed(f"attacked, {form}") for form, words in forms.items()},
+    ]
+    if "images, attacked" in rates:
+        names = {"images, clean: false alarms": alarms("images, clean")}
+        found.append({**names, "images, attacked: misses": missed("images, attacked")})
+    return found
 
 
 def scores(audit: Audit) -> dict[str, tuple[float, int | None]]:
@@ -216,6 +235,28 @@ def received_table(networks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     table = audits_table(found)
     table.insert(0, "right, by reset", pd.Series(right))
     return table
+
+
+def poisoned_table(networks: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Networks that were fine-tuned into backdoored ones: what the sender knows, what is found.
+
+    Args:
+        networks: name -> what `benchmarks.audit_poisoned` wrote of it.
+    """
+    rows = {}
+    for name, one in sorted(networks.items()):
+        attack, found = one["attack"], Audit.from_json(one["audit"])
+        known = {
+            words: f"{attack[each]['hits']} of {attack[each]['of']}"
+            for words, each in (
+                ("right, first 50 ms", "accuracy, first 50 ms"),
+                ("right", "accuracy"),
+                ("success", "success"),
+            )
+        }
+        held = audits_table({name: found}).loc[name]
+        rows[name] = {**known, **held.drop("detectors, by their own thresholds")}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def detectors_table(audits: Mapping[str, Audit]) -> pd.DataFrame:
