@@ -187,7 +187,10 @@ def test_what_was_not_all_tried_does_not_clear(events, monkeypatch):
 
 
 def test_detectors_that_do_not_finish_leave_the_verdict_of_the_others(events, monkeypatch):
-    monkeypatch.setattr(detecting, "asked", lambda case: iter([("NoiseResponse", "no time")]))
+    said = [("NoiseResponse", "no time")]
+    monkeypatch.setattr(detecting, "asked", lambda case, share: iter(said))
+        detecting, "asked", lambda case, share: iter([("NoiseResponse", "no time")])
+    )
     found = sb.audit(events.net, events.clean, **GIVEN)
     assert found.status == "clear"
     assert "It is judged by settings, floors, and not by detectors." in found.summary
@@ -196,7 +199,7 @@ def test_detectors_that_do_not_finish_leave_the_verdict_of_the_others(events, mo
 def test_how_many_detectors_judged_is_said(events, monkeypatch):
     verdict = Verdict(False, 1, 0.1, 0.9)
     said = [("NoiseResponse", verdict), ("NeuralCleanse", "no time")]
-    monkeypatch.setattr(detecting, "asked", lambda case: iter(said))
+    monkeypatch.setattr(detecting, "asked", lambda case, share: iter(said))
     found = sb.audit(events.net, events.clean, **GIVEN)
     assert "It is judged by settings, floors, 1 of 2 detectors." in found.summary
 
