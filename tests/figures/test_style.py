@@ -74,17 +74,21 @@ def test_scales_and_empty_places_are_no_panels_and_seven_panels_are_too_many() -
     style.require_room(one)
 
 
-def test_a_cell_that_shows_a_crowded_figure_fails() -> None:
-    """As it is run for the book, so that the build stops."""
+def test_a_cell_that_shows_a_crowded_figure_fails_in_a_build_and_not_at_a_readers() -> None:
     notebook = nbformat.v4.new_notebook()
     show = "figures.style.new_figure(2.0).subplots(1, {}, sharey=True).flat[0].figure"
     notebook.cells = [
-        nbformat.v4.new_code_cell("from snnbd_book import figures; figures.use_style()"),
-        nbformat.v4.new_code_cell(show.format(2)),
-        nbformat.v4.new_code_cell(show.format(4)),
+        nbformat.v4.new_code_cell(source)
+        for source in (
+            "from snnbd_book import figures; figures.use_style()",
+            show.format(4),
+            f"import os; os.environ['{style.CHECKED}'] = '1'",
+            show.format(2),
+            show.format(4),
+        )
     ]
     done = NotebookClient(notebook, kernel_name="python3", allow_errors=True).execute()
     kinds = [[output.output_type for output in cell.outputs] for cell in done.cells]
-    assert kinds[:2] == [[], ["execute_result"]]
-    (error,) = (output for output in done.cells[2].outputs if output.output_type == "error")
+    assert kinds[:4] == [[], ["execute_result"], [], ["execute_result"]]
+    (error,) = (output for output in done.cells[4].outputs if output.output_type == "error")
     assert "pixels wide; allowed: 200 or more" in error.evalue

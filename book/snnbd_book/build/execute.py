@@ -21,6 +21,7 @@ from rich.console import Console
 from snnbd_book.build import cache
 from snnbd_book.build.progress import ChapterProgress
 from snnbd_book.build.settings import Book, BookError, Chapter, Parameters
+from snnbd_book.figures.style import CHECKED
 
 # What a chapter of the quick profile takes at its peak, with a margin.
 MEMORY_PER_CHAPTER = 3 * 2**30
@@ -99,7 +100,7 @@ def execute(
             f"profile {parameters.profile}, seed {parameters.seed}, device {parameters.device}"
         )
         variables = {**environment, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-        variables["SNNBD_SCHEDULER"] = scheduler()
+        variables |= {"SNNBD_SCHEDULER": scheduler(), CHECKED: "1"}
         _run_all(book, todo, targets, parameters, jobs, variables, console)
     return targets
 

@@ -154,7 +154,8 @@ def draw_layers(net: nn.Module, sample: torch.Tensor, steps: int = 4) -> Figure:
     """
     rasters = record_spikes(net, sample, steps)
     figure = style.new_figure(3.6)
-    grid = figure.subplots(1, len(rasters), squeeze=False).ravel()
+    alike = len({min(spikes.shape[1], _ROWS) for spikes in rasters}) == 1
+    grid = figure.subplots(1, len(rasters), squeeze=False, sharey=alike).ravel()
     for number, (axes, spikes) in enumerate(zip(grid, rasters, strict=True), start=1):
         time, neurons = spikes.shape
         name = "output layer" if number == len(rasters) else f"layer {number}"

@@ -9,6 +9,7 @@ palette of Okabe and Ito.
 from __future__ import annotations
 
 import io
+import os
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -40,6 +41,9 @@ PANELS: Final = 6
 PANEL, PICTURE = 200, 100
 """At most so many panels in a figure; at least so many pixels of the page across a panel with axes,
 and across a picture without."""
+
+CHECKED: Final = "SNNBD_CHECK_FIGURES"
+"""Set in the environment while the book is built; the figures of a reader are not checked."""
 
 WIDE: Final = "pst-scrollable-table-container snnbd-wide"
 """Classes of the box around a wide picture in a page, which moves sideways on narrow screens.
@@ -93,10 +97,15 @@ def _check_what_is_shown(shell: Any) -> None:
 
     def drawn(figure: Figure) -> Any:
         shown = draw(figure)  # which lays the panels out
-        require_room(figure)
+        _check_in_a_build(figure)
         return shown
 
     bitmaps.for_type(Figure, drawn)
+
+
+def _check_in_a_build(figure: Figure) -> None:
+    if os.environ.get(CHECKED):
+        require_room(figure)
 
 
 def require_room(figure: Figure) -> None:
@@ -132,7 +141,7 @@ def bitmap(figure: Figure, dpi: int = 150) -> np.ndarray:
     """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
-    require_room(figure)
+    _check_in_a_build(figure)
     buffer.seek(0)
     image: np.ndarray = (imread(buffer)[..., :3] * 255).astype(np.uint8)
     return image
