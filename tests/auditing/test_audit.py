@@ -187,7 +187,8 @@ def test_what_was_not_all_tried_does_not_clear(events, monkeypatch):
 
 
 def test_detectors_that_do_not_finish_leave_the_verdict_of_the_others(events, monkeypatch):
-    monkeypatch.setattr(detecting, "asked", lambda case, share: iter([("NoiseResponse", "no time")]))
+    said = [("NoiseResponse", "no time")]
+    monkeypatch.setattr(detecting, "asked", lambda case, share: iter(said))
     found = sb.audit(events.net, events.clean, **GIVEN)
     assert found.status == "clear"
     assert "It is judged by settings, floors, and not by detectors." in found.summary
