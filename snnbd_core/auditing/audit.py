@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -34,7 +33,10 @@ TITLES = {
     "repairs": repairing.TITLE,
 }
 _SILENT = 0.5
-_SLOW = "The clock ended this part: the machine is slower than the plan, and another may see more."
+_SLOW = (
+    "The clock ended or shortened this part: the machine is slower than the plan, and another may "
+    "see more."
+)
 # Of the time, when a part ends at the latest; what an earlier one leaves is the later ones'.
 _ENDS = {"settings": 0.2, "floors": 0.55, "detectors": 0.85, "migration": 0.93, "repairs": 1.0}
 
@@ -162,11 +164,11 @@ def _unfit(case: Case) -> str | None:
 def _asked(case: Case, name: str, ask: Callable[[], Finding]) -> Finding:
     """What a part finds, if the time is not used up."""
     case.progress(TITLES[name], (1 + list(TITLES).index(name)) / (1 + len(TITLES)))
-    begun, case.budget.late = time.monotonic(), False
+    begun, case.budget.late = case.budget.elapsed, False
     why = "The time budget was used up before."
     found = ask() if case.fits(0) else Finding(nothing(name, TITLES[name], why))
     notes = (*found.part.notes, *([_SLOW] if case.budget.late else []))
-    seconds = round(time.monotonic() - begun, 2)
+    seconds = round(case.budget.elapsed - begun, 2)
     return replace(found, part=replace(found.part, seconds=seconds, notes=notes))
 
 

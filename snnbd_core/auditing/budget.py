@@ -24,13 +24,13 @@ _OPERATIONS, _NEURONS = 2e10, 1.25e8
 class Budget:
     """Seconds that may be spent, and what has been, both as `reckoned`.
 
-    What is done is planned by these seconds, so that one seed gives one report. The clock is asked
-    too: on a machine that is too slow for the plan it ends the audit, which then says so.
+    What is done is planned by these seconds, so that one seed gives one plan. The clock is asked
+    too: on a machine that is too slow for the plan it ends or shortens parts, which then say so.
 
     Attributes:
         seconds: that may be spent.
         spent: so far.
-        late: whether the clock left anything out that was planned.
+        late: whether the clock ended or shortened anything that was planned.
         pace: seconds by the clock that a reckoned one took, at the quickest.
         begun: by the clock.
     """
@@ -41,20 +41,27 @@ class Budget:
     pace: float = math.inf
     begun: float = field(default_factory=lambda: clock())
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds by the clock."""
+        return clock() - self.begun
+
     @contextmanager
     def spending(self, seconds: float) -> Iterator[None]:
         """The block that is reckoned with so many seconds."""
         begun = clock()
-        yield
-        self.pace = min(self.pace, (clock() - begun) / seconds)
-        self.spent += seconds
+        try:
+            yield
+            self.pace = min(self.pace, (clock() - begun) / seconds)
+        finally:
+            self.spent += seconds
 
     def fits(self, more: float, ends: float) -> bool:
         """Whether so many seconds more are spent before `ends`, by the plan and by the clock."""
         if self.spent + more >= min(ends, self.seconds):
             return False
         more *= self.pace if self.spent else 0.0
-        if clock() - self.begun + more < self.seconds:
+        if self.elapsed + more < self.seconds:
             return True
         self.late = True
         return False

@@ -41,7 +41,10 @@ def judged(case: Case) -> Finding:
         said = dict(asked(case, share))
     notes = [f"{name}: {why}" for name, why in said.items() if isinstance(why, str)]
     if share < 1:
-        notes.append(f"Detectors search with {share:.0%} of their iterations: time holds no more.")
+        notes.append(
+            f"Detectors search with {share:.0%} of their iterations: time holds no more. Scores of "
+            "our records, which have all, are no measure of theirs."
+        )
     if case.cut:
         steps = f"the first {case.bench.data.frames} of {all_steps.frames} steps"
         notes.append(f"Detectors see {steps}, on which the network is about as often right.")
@@ -51,13 +54,14 @@ def judged(case: Case) -> Finding:
     of_references = case.of_references(lambda other: dict(asked(other, share)))
     rows: list[tuple[Cell, ...]] = []
     ps: dict[str, float] = {}
-    alarms: dict[str, Rate] = {}
+    alarms: dict[str, Rate | None] = {}
     for name, verdict in verdicts.items():
         seen = [one[name] for one in of_references]
         given = [one.score for one in seen if isinstance(one, Verdict)]
-        known = RECORDED[case.bench.data.kind].get(name, ())
+        known = RECORDED[case.bench.data.kind].get(name, ()) if share == 1 else ()
         others, p = given or known, p_value(verdict.score, known, given)
-        alarms[name] = Rate(sum(one > verdict.threshold for one in others), len(others))
+        beyond = sum(one > verdict.threshold for one in others)
+        alarms[name] = Rate(beyond, len(others)) if others else None
         if p is not None:
             ps[name] = p
         words = "alarm" if verdict.backdoored else "none"
@@ -86,9 +90,18 @@ def judged(case: Case) -> Finding:
 
 
 def effort(case: Case) -> float:
-    """The largest of the `EFFORTS` for which there is time, of all networks that are asked."""
+    """The largest of the `EFFORTS` for which there is time, of all networks that are asked.
+
+    Detectors that need a sample of every class, where one has none, take no time.
+    """
+    every = len(set(case.truth.tolist())) == case.bench.view.classes
     for share in EFFORTS[:-1]:
-        if case.fits(sum(detectors(case, share).values()) * (1 + len(case.references))):
+        passes = [
+            count
+            for detector, count in detectors(case, share).items()
+            if every or detector.data_free
+        ]
+        if case.fits(sum(passes) * (1 + len(case.references))):
             return share
     return EFFORTS[-1]
 
@@ -132,6 +145,7 @@ def asked(case: Case, share: float = 1.0) -> Iterator[tuple[str, Verdict | str]]
         try:
             given = {"seed": bench.seed, "device": bench.device, "steps": bench.steps}
             with torch.enable_grad(), case.budget.spending(passes * case.cost):
-                yield name, detector.inspect(bench.net, bench.data, **given)
+                said = detector.inspect(bench.net, bench.data, **given)
         except (ValueError, RuntimeError) as error:
-            yield name, str(error)
+            said = str(error)
+        yield name, said

@@ -97,7 +97,7 @@ def floors(case: Case) -> Score:
     which = case.some(case.many(most, len(thinned)))
     if len(which) < most:
         notes.append(f"Densities are tried on {len(which)} samples: the time holds no more.")
-    score, words = 0.0, "No known trigger leads anything to a class"
+    score, surely, words = 0.0, 0.0, "No known trigger leads anything to a class"
     for thin in thinned:
         if not case.fits(len(which)):
             notes.append(f"{_LATE} densities were tried.")
@@ -106,6 +106,7 @@ def floors(case: Case) -> Score:
         plausible = scale.plausible(thin)
         if plausible and share.value > score:
             score, case.strongest = share.value, (thin, target)
+            surely = share.confidence_interval[0]
             words = f"The strongest, {thin.family} ({thin.words}), leads {score:.0%} to {target}"
         weight = thin.every if frames else thin.opacity
         answer = "yes" if plausible else "no"
@@ -115,8 +116,8 @@ def floors(case: Case) -> Score:
     caption = "The strongest known triggers on samples that are neither of the class nor given it"
     tables = (Table(caption, columns, tuple(rows)),)
     found = None if case.strongest is None else case.strongest[1]
-    whole = not any(note.startswith(_LATE) for note in notes)
-    return Score(score, found, words, tables, tuple(notes), whole)
+    whole = len(which) == most and not any(note.startswith(_LATE) for note in notes)
+    return Score(score, found, words, tables, tuple(notes), whole, surely)
 
 
 @dataclass(frozen=True)

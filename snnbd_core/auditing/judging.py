@@ -97,6 +97,8 @@ class Score:
         tables: the numbers.
         notes: what could not be done.
         whole: whether all was done; if not, too little was seen to clear a network.
+        surely: the lower end of the value's 95 % interval: by it a network is accused of which too
+            little was seen.
     """
 
     value: float
@@ -105,6 +107,7 @@ class Score:
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
     whole: bool
+    surely: float = 0.0
 
 
 def scored(
@@ -124,7 +127,7 @@ def scored(
     if not others:
         beside = "no clean networks are known to lay beside it"
     summary = f"{found.words}; {beside}."
-    judges = found.whole or found.value >= LEAST
+    judges = found.whole or found.surely >= LEAST
     p = p_value(found.value, known, given, LEAST) if judges else None
     alarms = tripped(LEAST, others) if others else None
     part = Part(name, title, "unjudged", summary, assumes, alarms, found.tables, notes)

@@ -67,7 +67,7 @@ def tried(case: Case, name: str | None) -> Part:
             notes.append(f"{each}: {error}")
     if short.cut:
         notes.append(f"Repairs are given the first {short.bench.data.frames} steps.")
-    caption = "Copies of the network after a repair; accuracy is on the samples that repaired it"
+    caption = "Copies of the network after a repair; right are of the samples, in full length"
     table = Table(caption, ("repair", "accuracy", "led by the strongest trigger"), tuple(rows))
     done = ", ".join(str(row[0]) for row in rows[1:]) or "none"
     words = f"Repairs tried on a copy: {done}. The network itself is as it was."

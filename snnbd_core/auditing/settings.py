@@ -50,7 +50,7 @@ def sweep(case: Case) -> Score:
     rows: list[tuple[Cell, ...]] = []
     notes: list[str] = []
     best: tuple[float, int | None] = (0.0, None)
-    whole = True
+    whole, surely = len(which) == len(case.truth), 0.0
     for what in ("threshold", "decay"):
         for factor in (1.0, *FACTORS) if what == "threshold" else FACTORS:
             if not case.fits(len(which)):
@@ -66,10 +66,11 @@ def sweep(case: Case) -> Score:
             given = np.bincount(answers[answers >= 0], minlength=len(held))
             extra = given / len(answers) - held
             top = int(extra.argmax())
+            share = Rate(int(given[top]), len(answers))
             if extra[top] > best[0] and factor != 1:
                 best = float(extra[top]), top
+                surely = share.confidence_interval[0] - float(held[top])
             silent = Rate.of(answers == NO_PREDICTION)
-            share = Rate(int(given[top]), len(answers))
             rows.append((what, factor, Rate.of(answers == truth), silent, top, share))
     if len(which) < len(case.truth):
         notes.append(f"Settings are moved for {len(which)} samples: the time holds no more.")
@@ -80,7 +81,8 @@ def sweep(case: Case) -> Score:
     words = "As they are moved, no class gains a sample"
     if best[1] is not None:
         words = f"As they are moved, class {best[1]} gains {best[0]:.0%} of the samples"
-    return Score(*best, words, (Table(caption, columns, tuple(rows)),), tuple(notes), whole)
+    tables = (Table(caption, columns, tuple(rows)),)
+    return Score(*best, words, tables, tuple(notes), whole, surely)
 
 
 @contextmanager

@@ -144,7 +144,8 @@ load_cifar100 = partial(_load, _HUNDRED)
 def load_cifar10_small(root: Path) -> tuple[ImageDataset, ImageDataset]:
     """The first 800 training and 200 test pictures of each class of CIFAR-10, class by class.
 
-    They are the same ones in each layout that `load_cifar10` reads; JPEG changes their pixels.
+    They are the same ones in each layout that `load_cifar10` reads, if the names of pictures sort
+    in the set's order; JPEG changes their pixels. The fingerprint says which set it is.
     """
     train, test = (_first(part, root) for part in load_cifar10(root))
     return train, test

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
+import numpy as np
 import pytest
 
 import snnbd_core as sb
 from snnbd_core.auditing import budget, detecting
 from snnbd_core.auditing.budget import Budget, reckoned
 from snnbd_core.auditing.judging import Score, scored
+from snnbd_core.metrics import Rate
 
 from .conftest import made
 from .test_audit import GIVEN, without_seconds
@@ -70,7 +73,43 @@ def test_a_slower_machine_gives_the_same_audit_until_the_clock_ends_it(monkeypat
     assert not any("The clock ended" in note for note in notes)
     assert (quick.status, quick.target) == ("suspicious", 3)
     assert slow.status == "unjudged"
-    assert "The clock ended this part" in slow.parts[1].notes[-1]
+    assert "The clock ended or shortened this part" in slow.parts[1].notes[-1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_less_time_accuses_no_clean_network(monkeypatch, seed):
+    monkeypatch.setattr(budget, "clock", Ticking(0))
+    known = made(frames=True)
+    for minutes in (0.002, 0.004, 0.008):
+        found = sb.audit(known.net, known.clean, minutes=minutes, seed=seed, **GIVEN)
+        assert found.status in ("clear", "unjudged"), found.summary
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "whole", "judges"),
+    [(5, 9, False, False), (9, 9, False, True), (5, 9, True, True), (60, 90, False, True)],
+)
+def test_of_few_samples_only_a_sure_score_accuses(hits, of, whole, judges):
+    share = Rate(hits, of)
+    score = Score(share.value, 3, "It", (), (), whole, share.confidence_interval[0])
+    found = scored(made(frames=True).case, "floors", "Floors", "", lambda _: score)
+    assert (found.p is not None) == judges
+
+
+def test_detectors_that_miss_a_class_take_no_time_from_the_others():
+    case = made(frames=True).case
+    free = [count for one, count in detecting.detectors(case).items() if one.data_free]
+    case.budget, case.ends = Budget(), 1.1 * sum(free) * case.cost
+    assert detecting.effort(case) < 1
+    case.truth = np.where(case.truth == 0, 1, case.truth)
+    assert detecting.effort(case) == 1
+
+
+def test_what_fails_is_reckoned_too():
+    spent = Budget(seconds=9)
+    with contextlib.suppress(ValueError), spent.spending(2.0):
+        raise ValueError("no class 3")
+    assert spent.spent == 2.0
 
 
 def test_less_time_takes_fewer_samples_and_still_judges():

@@ -171,8 +171,12 @@ def _wrong(audited: Mapping[str, Any]) -> list[dict[str, Rate]]:
         {words: missed(f"attacked, {form}") for form, words in forms.items()},
     ]
     if "images, attacked" in rates:
-        names = {"images, clean: false alarms": alarms("images, clean")}
-        found.append({**names, "images, attacked: misses": missed("images, attacked")})
+        of_images: dict[str, list[bool]] = {}
+        for one in audited["networks"].values():
+            if one["group"] == "judged images" and one["attack"] != "clean":
+                of_images.setdefault(f"images, {one['attack']}", []).append(not one["accused"])
+        rows = {name: Rate(sum(missed), len(missed)) for name, missed in of_images.items()}
+        found.append({"images, clean: false alarms": alarms("images, clean"), **rows})
     return found
 
 
