@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -94,16 +95,19 @@ def effort(case: Case) -> float:
 
     Detectors that need a sample of every class, where one has none, take no time.
     """
-    every = len(set(case.truth.tolist())) == case.bench.view.classes
     for share in EFFORTS[:-1]:
         passes = [
-            count
-            for detector, count in detectors(case, share).items()
-            if every or detector.data_free
+            count for detector, count in detectors(case, share).items() if _has_all(case, detector)
         ]
         if case.fits(sum(passes) * (1 + len(case.references))):
             return share
     return EFFORTS[-1]
+
+
+def _has_all(case: Case, detector: Any) -> bool:
+    """Whether there is a sample of every class, or the detector needs none."""
+    every = len(set(case.truth.tolist())) == case.bench.view.classes
+    return every or bool(detector.data_free)
 
 
 def detectors(case: Case, share: float = 1.0) -> dict[Any, float]:
@@ -139,12 +143,14 @@ def asked(case: Case, share: float = 1.0) -> Iterator[tuple[str, Verdict | str]]
     bench = case.bench
     for detector, passes in detectors(case, share).items():
         name = type(detector).__name__
-        if not case.fits(passes):
+        takes = _has_all(case, detector)  # if not, it says so at once
+        if takes and not case.fits(passes):
             yield name, "The time budget would not hold it."
             continue
+        reckoned = case.budget.spending(passes * case.cost) if takes else nullcontext()
         try:
             given = {"seed": bench.seed, "device": bench.device, "steps": bench.steps}
-            with torch.enable_grad(), case.budget.spending(passes * case.cost):
+            with torch.enable_grad(), reckoned:
                 said = detector.inspect(bench.net, bench.data, **given)
         except (ValueError, RuntimeError) as error:
             said = str(error)

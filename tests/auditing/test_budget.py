@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ import snnbd_core as sb
 from snnbd_core.auditing import budget, detecting
 from snnbd_core.auditing.budget import Budget, reckoned
 from snnbd_core.auditing.judging import Score, scored
+from snnbd_core.defenses.detectors import Verdict
 from snnbd_core.metrics import Rate
 
 from .conftest import made
@@ -101,8 +103,13 @@ def test_detectors_that_miss_a_class_take_no_time_from_the_others():
     free = [count for one, count in detecting.detectors(case).items() if one.data_free]
     case.budget, case.ends = Budget(), 1.1 * sum(free) * case.cost
     assert detecting.effort(case) < 1
-    case.truth = np.where(case.truth == 0, 1, case.truth)
+    others = case.bench.data.subset(np.flatnonzero(case.truth))
+    case = dataclasses.replace(case, bench=dataclasses.replace(case.bench, data=others))
     assert detecting.effort(case) == 1
+    said = dict(detecting.asked(case))
+    for name in ("NeuralCleanse", "BrainStimulation"):
+        assert "has none of class 0" in said[name]
+    assert isinstance(said["PotentialMargins"], Verdict)
 
 
 def test_what_fails_is_reckoned_too():

@@ -185,8 +185,18 @@ def test_false_alarms_and_misses_are_counted_with_their_intervals() -> None:
         "images, clean": {"accused": 1, "of": 12},
         "images, attacked": {"accused": 9, "of": 15},
     }
+    audited["networks"] |= {
+        name: {"group": "judged images", "attack": attack, "form": "ours", "accused": accused}
+        for name, attack, accused in (
+            ("d", "warp", False),
+            ("e", "warp", True),
+            ("f", "patch", True),
+        )
+    }
     (axes,) = draw.draw_rates(audited).axes
-    assert [text.get_text() for text in axes.texts[-2:]] == ["1 of 12", "6 of 15"]
+    rows = [label.get_text() for label in axes.get_yticklabels()[-3:]]
+    assert rows == ["images, clean: false alarms", "images, warp", "images, patch"]
+    assert [text.get_text() for text in axes.texts[-3:]] == ["1 of 12", "1 of 2", "0 of 1"]
 
 
 def test_detectors_stand_beside_each_other_and_what_is_missing_is_said(audit: Audit) -> None:
