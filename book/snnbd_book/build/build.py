@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -96,7 +95,7 @@ def _render_changed(book: Book, same_files: bool, console: Console) -> None:
     first one failed.
     """
     mark = book.build / "rendered"
-    pages, builder = _fingerprint(book.stage), _fingerprint(Path(__file__).parent)
+    pages, builder = cache.of_files(book.stage), cache.of_files(Path(__file__).parent)
     last = mark.read_text(encoding="utf-8").split() if mark.is_file() else []
     if book.html.is_dir() and last == [pages, builder]:
         console.print("HTML: nothing changed since it was rendered")
@@ -135,11 +134,3 @@ def _render(stage: Path, output: Path, *options: str) -> None:
     )
     if result.returncode != 0:
         raise BookError(f"jupyter-book failed ({result.returncode}):\n{result.stdout}")
-
-
-def _fingerprint(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"):
-        digest.update(f"\n{path.relative_to(folder)} {path.stat().st_size}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -62,6 +62,15 @@ def everything(book: Book, parameters: Parameters) -> str:
     return digest.hexdigest()
 
 
+def of_files(folder: Path) -> str:
+    """Hash of all files below a folder, their names included, but for compiled ones."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"):
+        digest.update(f"\n{path.relative_to(folder)} {path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def stored(book: Book, chapter: Chapter, parameters: Parameters) -> Path:
     """Where the executed copy of a chapter is kept; the file is there if the chapter is done."""
     label = f"{parameters.profile}.{parameters.seed}.{parameters.device}"

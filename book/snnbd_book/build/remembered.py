@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from joblib import Memory
 
+from snnbd_book.build.cache import of_files
 from snnbd_book.build.settings import Book
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -35,7 +35,4 @@ def remembered(book: Book, function: F) -> F:
 
 def _builder() -> str:
     """Hash of the builder's code."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    return of_files(Path(__file__).parent)[:16]
