@@ -106,7 +106,7 @@ def test_a_wrong_command_gives_one_line_and_exit_code_2(arguments: list[str], sa
 def test_wrong_settings_of_an_attack_are_told_before_anything_runs(bar: Path) -> None:
     for arguments, said in (
         (["--defence", "nobody"], "--defence 'nobody' is unknown; allowed: fine-tuning"),
-        (["--rate", "2"], "rate=2.0 must be a number within 0..1"),
+        (["--rate", "2"], "rate=2.0 must be a number in 0..1"),
         (["--target", "10"], "target=10 is not a class: allowed is 0..9"),
     ):
         code, text, error = invoked("add", bar, *arguments)

@@ -76,7 +76,7 @@ def test_evaluate_says_of_a_saved_network_what_the_library_says(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["run", "--set", "rate=2"], "rate=2 must be a number within 0..1"),
+        (["run", "--set", "rate=2"], "rate=2 must be a number in 0..1"),
         (["run", "--set", "rate"], "--set 'rate' must be FIELD=VALUE"),
         (["run", "--set", "rate=[1"], "--set rate: '[1' is neither JSON nor YAML"),
         (["run", "--set", "trigger=Nobody"], "trigger.kind='Nobody' is unknown; allowed: "),

@@ -6,36 +6,22 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 from snnbd_book.runs import codec, parts, profiles, schema, twins
 from snnbd_book.runs.coherence import check_together
 from snnbd_book.runs.neuron import Neuron
-from snnbd_core import checks, data, networks
+from snnbd_core import data, networks
+from snnbd_core.checks import Checked, Count, Flag, Natural, Part, Positive, Unit, choice
+from snnbd_core.data.events import Binning
 from snnbd_core.learning import SurrogateGradient
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
-BINNINGS = ("number", "time")
 DEFAULT_RULE = "surrogate-gradient"
 _QUICK = profiles.PROFILES["quick"]
-_WHOLE = {
-    "frames": 1,
-    "epochs": 1,
-    "batch_size": 1,
-    "samples": 1,
-    "target": 0,
-    "seed": 0,
-    "held_out": 0,
-}
-_NUMBERS: dict[str, tuple[Callable[[float], bool], str]] = {
-    "rate": (lambda x: 0 <= x <= 1, "within 0..1"),
-    "learning_rate": (lambda x: x > 0, "> 0"),
-    "width": (lambda x: x > 0, "> 0"),
-    "inference_threshold": (lambda x: x > 0, "> 0"),
-    "inference_beta": (lambda x: 0 < x <= 1, "in (0, 1]"),
-}
 CHANGES_NO_NUMBER = True  # what it says of trainings is in twins
 _PARTS = {
     "trigger": parts.TRIGGERS,
@@ -45,8 +31,44 @@ _PARTS = {
 }
 
 
+def _one_of(name: str, value: Any) -> Any:
+    """A part of an experiment, or None; ValueError for one of another class."""
+    kinds = _PARTS[name]
+    if value is not None and type(value) not in kinds.values():
+        allowed = " or one of ".join(filter(None, ["None", ", ".join(kinds)]))
+        raise ValueError(f"{name}={value!r} must be {allowed}")
+    return value
+
+
+def _rule(name: str, value: Any) -> Any:
+    """A learning rule; ValueError for what is none."""
+    if value == DEFAULT_RULE:
+        return SurrogateGradient()
+    if value is None or type(value) not in parts.RULES.values():
+        allowed = ", ".join((DEFAULT_RULE, *parts.RULES))
+        raise ValueError(f"{name}={value!r} is unknown; allowed: {allowed}")
+    return value
+
+
+def _neuron(name: str, value: Any) -> Neuron:
+    if not isinstance(value, Neuron):
+        raise ValueError(f"{name}={value!r} must be a Neuron")
+    return value
+
+
+# By names of their own: in the class below, `data` and `network` are fields.
+_Data = Annotated[str, partial(choice, allowed=data.NAMES)]
+_Coding = Annotated[str, partial(choice, allowed=networks.CODINGS)]
+_Network = Annotated[str, partial(choice, allowed=networks.NAMES)]
+_Loss = Annotated[str, partial(choice, allowed=LOSSES)]
+_Profile = Annotated[str, partial(choice, allowed=profiles.PROFILES)]
+_Neuron = Annotated[Neuron, _neuron]
+_Rule = Annotated[Any, _rule]
+_Part = Annotated[Any, _one_of]
+
+
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(Checked):
     """A run in full: data, network, learning rule, attack and seed.
 
     The seed is that of the initial weights, of the order of the samples and the dropout, and of
@@ -86,58 +108,34 @@ class Experiment:
         ValueError: naming the field, its value and what is allowed.
     """
 
-    data: str = _QUICK["data"]
-    frames: int = _QUICK["frames"]
-    binning: str = "number"
-    coding: str = "direct"
-    samples: int | None = None
-    network: str = _QUICK["network"]
-    width: float = 1.0
-    neuron: Neuron = field(default_factory=Neuron)
-    rule: Any = DEFAULT_RULE
-    trigger: Any = None
-    rate: float = 0.0
-    target: int = 0
-    include_target: bool = True
-    clean_label: bool = False
-    defence: Any = None
-    held_out: int = 0
-    inference_threshold: float | None = None
-    inference_beta: float | None = None
-    probe: Any = None
-    epochs: int = _QUICK["epochs"]
-    batch_size: int = _QUICK["batch_size"]
-    learning_rate: float = _QUICK["learning_rate"]
-    loss: str = "mse"
-    seed: int = 0
-    profile: str = "quick"
+    data: _Data = _QUICK["data"]
+    frames: Count = _QUICK["frames"]
+    binning: Binning = "number"
+    coding: _Coding = "direct"
+    samples: Count | None = None
+    network: _Network = _QUICK["network"]
+    width: Positive = 1.0
+    neuron: _Neuron = field(default_factory=Neuron)
+    rule: _Rule = DEFAULT_RULE
+    trigger: _Part = None
+    rate: Unit = 0.0
+    target: Natural = 0
+    include_target: Flag = True
+    clean_label: Flag = False
+    defence: _Part = None
+    held_out: Natural = 0
+    inference_threshold: Positive | None = None
+    inference_beta: Part | None = None
+    probe: _Part = None
+    epochs: Count = _QUICK["epochs"]
+    batch_size: Count = _QUICK["batch_size"]
+    learning_rate: Positive = _QUICK["learning_rate"]
+    loss: _Loss = "mse"
+    seed: Natural = 0
+    profile: _Profile = "quick"
 
     def __post_init__(self) -> None:
-        if self.rule == DEFAULT_RULE:
-            object.__setattr__(self, "rule", SurrogateGradient())
-        checks.choice("data", self.data, data.NAMES)
-        checks.choice("binning", self.binning, BINNINGS)
-        checks.choice("coding", self.coding, networks.CODINGS)
-        checks.choice("network", self.network, networks.NAMES)
-        checks.choice("loss", self.loss, LOSSES)
-        checks.choice("profile", self.profile, profiles.PROFILES)
-        for name, least in _WHOLE.items():
-            if name != "samples" or self.samples is not None:
-                checks.settings(self, **{name: checks.whole(name, getattr(self, name), least)})
-        for name, (fits, words) in _NUMBERS.items():
-            if not name.startswith("inference_") or getattr(self, name) is not None:
-                value = checks.number(name, getattr(self, name), fits, words)
-                checks.settings(self, **{name: value})
-        for name in ("include_target", "clean_label"):
-            checks.settings(self, **{name: checks.flag(name, getattr(self, name))})
-        if not isinstance(self.neuron, Neuron):
-            raise ValueError(f"neuron={self.neuron!r} must be a Neuron")
-        if self.rule is None or type(self.rule) not in parts.RULES.values():
-            allowed = ", ".join((DEFAULT_RULE, *parts.RULES))
-            raise ValueError(f"rule={self.rule!r} is unknown; allowed: {allowed}")
-        _check_part("trigger", self.trigger, parts.TRIGGERS)
-        _check_part("defence", self.defence, parts.REPAIRS)
-        _check_part("probe", self.probe, parts.PROBES)
+        super().__post_init__()
         check_together(self)
 
     @classmethod
@@ -238,10 +236,3 @@ class Experiment:
     def training(self) -> Experiment:
         """See `twins.training`."""
         return twins.training(self)
-
-
-def _check_part(name: str, value: Any, kinds: dict[str, type[Any]]) -> None:
-    """Raises ValueError unless the value is None or of one of the classes."""
-    if value is not None and type(value) not in kinds.values():
-        allowed = " or one of ".join(filter(None, ["None", ", ".join(kinds)]))
-        raise ValueError(f"{name}={value!r} must be {allowed}")
