@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from snnbd_book.runs import codec
 from snnbd_book.runs.locking import locked
 from snnbd_book.runs.record import CorruptRecord, Record
 from snnbd_book.runs.settings import Experiment
@@ -17,7 +15,6 @@ from snnbd_core.files import write_atomically
 CHANGES_NO_NUMBER = True
 
 _KEY = re.compile(rb'\{"record":"([^"]+-([0-9a-f]{12}))"')
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 Index = dict[str, list[tuple[int, bytes]]]
 """Hash -> number and text of its lines; "" -> lines that do not begin as a record does."""
@@ -112,17 +109,7 @@ class Shelf:
                 if hash_ not in new
             )
             text = b"".join(sorted([*old, *new.values()]))
-            try:
-                write_atomically(self.path, lambda file: codec.write_all(file, text))
-            except OSError as error:
-                if error.errno not in _FULL:
-                    raise
-                raise OSError(
-                    error.errno,
-                    f"no space left in {folder} for the record {records[0].key}; nothing of it "
-                    "was written. Free some space there, or point $SNNBD_RESULTS at a folder with "
-                    "more",
-                ) from error
+            write_atomically(self.path, lambda file: file.write(text), "SNNBD_RESULTS")
             self._read = None
         return self.path
 
