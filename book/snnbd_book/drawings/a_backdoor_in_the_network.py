@@ -11,6 +11,7 @@ from torch import Tensor
 
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
+from snnbd_book.figures.marks import draw_interval
 from snnbd_book.runs import Record
 
 __all__ = ["draw_alarms", "draw_by_level", "draw_masks", "draw_sweep"]
@@ -85,9 +86,7 @@ def draw_alarms(found: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
     for row, groups in enumerate(found.values()):
         for name, (mark, colour, beside) in looks.items():
             sample = Sample.of(groups[name], "alarm")
-            ends = [100 * end for end in sample.interval]
-            axes.plot(ends, [beside - row] * 2, color=colour, linewidth=1.2)
-            axes.plot(100 * sample.mean, beside - row, mark, color=colour, markersize=6, label=name)
+            draw_interval(axes, sample, beside - row, mark, colour=colour, label=name)
     axes.set_yticks([-row for row in range(len(found))], list(found), fontsize=9)
     axes.set(xlabel="networks accused (%)", xlim=(-3, 103))
     axes.grid(axis="x", linewidth=0.4)

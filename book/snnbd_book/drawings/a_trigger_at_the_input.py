@@ -14,7 +14,7 @@ from snnbd_book.figures import style
 from snnbd_book.figures.detecting import pool_scores
 from snnbd_book.runs import Record, test_sets
 from snnbd_core.learning import as_sequence
-from snnbd_core.neurons import spiking_layers
+from snnbd_core.view import View
 
 __all__ = ["beyond_table", "draw_activity_change"]
 
@@ -41,17 +41,11 @@ def draw_activity_change(net: nn.Module, clean: Tensor, triggered: Tensor, steps
 
 def _rates(net: nn.Module, batch: Tensor, steps: int) -> list[np.ndarray]:
     """Mean rate of each layer at each step, [T] each."""
-    kept: list[np.ndarray] = []
-    hooks = [
-        layer.register_forward_hook(
-            lambda _layer, _inputs, spikes: kept.append(spikes.flatten(1).mean(dim=1).numpy())
-        )
-        for layer in spiking_layers(net)
-    ]
-    net(as_sequence(batch, steps))
-    for hook in hooks:
-        hook.remove()
-    return kept
+    sequence = as_sequence(batch, steps)
+    view = View(net, sequence)
+    with view.read(view.spiking_layers, "spikes") as spikes:
+        view(sequence)
+    return [layer.flatten(1).mean(dim=1).numpy() for layer in spikes]
 
 
 def beyond_table(found: Mapping[str, Sequence[Record]], false_alarms: float) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,9 @@ from torch import Tensor, nn
 from snnbd_book.claims import Sample
 from snnbd_book.drawings import lesson
 from snnbd_book.figures import draw_rows, style
+from snnbd_book.figures.marks import draw_interval
 from snnbd_book.runs import Record
+from snnbd_core.data import SampleSet
 from snnbd_core.metrics import decide
 from snnbd_core.view import override
 
@@ -50,9 +51,9 @@ def draw_targets(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
         for row, by_target in enumerate(runs.values()):
             for label, (name, mark, colour, beside) in _MARKS.items():
                 sample, height = Sample.of(by_target[target], name), -row + beside
-                low, high = sample.interval
-                axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1)
-                axes.plot(100 * sample.mean, height, mark, color=colour, markersize=5, label=label)
+                draw_interval(
+                    axes, sample, height, mark, colour=colour, label=label, size=5, width=1
+                )
         for row in range(0, len(runs), 2):
             axes.axhspan(-row - 0.5, 0.5 - row, color=style.CURRENT, alpha=0.07, linewidth=0)
         axes.set(title=target, xlabel="%", xlim=(-3, 103), ylim=(0.5 - len(runs), 0.5), yticks=[])
@@ -91,10 +92,10 @@ def draw_read_out(
         for row, by_rule in enumerate(rows.values()):
             for label, (name, mark, colour) in _READ.items():
                 sample = Sample.of(by_rule[rule][at], name)
-                low, high = sample.interval
-                axes.plot([100 * low, 100 * high], [-row] * 2, color=colour, linewidth=1)
-                open_mark = {"markerfacecolor": "none"} if mark == "D" else {}
-                axes.plot(100 * sample.mean, -row, mark, color=colour, label=label, **open_mark)
+                face = "none" if mark == "D" else None
+                draw_interval(
+                    axes, sample, -row, mark, colour=colour, label=label, face=face, width=1
+                )
         axes.set(title=rule, xlabel="%", xlim=(-3, 103))
         axes.grid(axis="x", linewidth=0.4)
     panels[0].set_yticks([-row for row in range(len(rows))], list(rows), fontsize=8)
@@ -114,7 +115,11 @@ def draw_images(rows: Mapping[str, Sequence[Tensor]]) -> Figure:
 
 
 def first_turned(
-    net: nn.Module, data: Any, trigger: Callable[[Tensor], Tensor], target: int, shipped: float
+    net: nn.Module,
+    data: SampleSet,
+    trigger: Callable[[Tensor], Tensor],
+    target: int,
+    shipped: float,
 ) -> int:
     """Index of the first sample that the trigger turns to the target at one threshold only.
 
@@ -131,7 +136,7 @@ def first_turned(
         ValueError: no sample is turned so.
     """
     for index in np.flatnonzero(data.labels != target):
-        sample, label = data[index][0], int(data.labels[index])
+        sample, label = data[int(index)][0], int(data.labels[index])
         asked = _asked(net, sample, trigger(sample), shipped)
         answers = decide(torch.stack([votes for _, votes in asked.values()])).tolist()
         if answers == [label, label, target]:

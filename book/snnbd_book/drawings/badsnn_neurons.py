@@ -14,7 +14,7 @@ from snnbd_book.figures import style
 from snnbd_book.figures.answers import deployed
 from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import NO_PREDICTION, decide
-from snnbd_core.neurons import spiking_layers
+from snnbd_core.view import View
 
 __all__ = ["draw_answers", "draw_traces", "most_changed"]
 
@@ -118,17 +118,13 @@ def draw_answers(
 
 def _hidden(net: nn.Module, sample: Tensor, threshold: float, steps: int) -> tuple[Tensor, Tensor]:
     """(spikes, potential) [T, neurons] of the layer before the read-out."""
-    layer = spiking_layers(net)[-2]
-    seen: list[Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda _layer, inputs: seen.append(inputs[0]))
-    try:
-        with deployed(net, threshold):
-            net(as_sequence(sample[None], steps))
-            hook.remove()
-            spikes, potential = layer(seen[0], return_potential=True)
-    finally:
-        hook.remove()
-    return spikes[:, 0].flatten(1), potential[:, 0].flatten(1)
+    sequence = as_sequence(sample[None], steps)
+    with deployed(net, threshold):
+        view = View(net, sequence)
+        layer = view.spiking_layers[-2:-1]
+        with view.read(layer, "spikes") as spikes, view.read(layer, "potential") as potential:
+            view(sequence)
+    return spikes[0][:, 0].flatten(1), potential[0][:, 0].flatten(1)
 
 
 def _trace(

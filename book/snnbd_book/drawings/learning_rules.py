@@ -10,12 +10,14 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from torch import Tensor, nn
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from snnbd_book.claims import Sample
 from snnbd_book.claims.pairs import migrated
 from snnbd_book.claims.sample import show
 from snnbd_book.figures import style
+from snnbd_book.figures.marks import draw_band
 from snnbd_book.runs import Record
 from snnbd_core.learning.conversion import HalfStart
 
@@ -99,11 +101,7 @@ def draw_migration(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Figure
         for (label, by_steps), colour in zip(runs.items(), style.SERIES, strict=False):
             steps = sorted(by_steps)
             samples = [Sample.of(by_steps[count], name) for count in steps]
-            low, high = zip(*(one.interval for one in samples), strict=True)
-            axes.fill_between(
-                steps, [100 * x for x in low], [100 * x for x in high], color=colour, alpha=0.15
-            )
-            axes.plot(steps, [100 * one.mean for one in samples], "o-", color=colour, label=label)
+            draw_band(axes, steps, samples, "o-", colour=colour, label=label)
         axes.set_xscale("log", base=2)
         axes.set_xticks(steps, [str(count) for count in steps])
         axes.set(xlabel="time steps T", title=title, ylim=(-3, 104))
@@ -144,11 +142,7 @@ def draw_deployed(runs: Mapping[int, Mapping[float, Sequence[Record]]]) -> Figur
     for axes, (steps, by_factor) in zip(panels, runs.items(), strict=True):
         for (label, name), colour in zip(shown.items(), style.SERIES[2:0:-1], strict=True):
             samples = [Sample.of(records, name) for records in by_factor.values()]
-            low, high = zip(*(one.interval for one in samples), strict=True)
-            band = [100 * x for x in low], [100 * x for x in high]
-            axes.fill_between(list(by_factor), *band, color=colour, alpha=0.15)
-            means = [100 * one.mean for one in samples]
-            axes.plot(list(by_factor), means, "o-", color=colour, label=label)
+            draw_band(axes, list(by_factor), samples, "o-", colour=colour, label=label)
         axes.set(xlabel="thresholds times", title=f"T = {steps}", ylim=(-3, 104))
     panels[0].set_ylabel("%")
     style.legend_below(figure, panels[0])
@@ -198,21 +192,7 @@ def _change(records: Sequence[Record]) -> str:
 
 def dense_operations(net: nn.Module) -> int:
     """Multiply-accumulates of one frame through all convolutions and dense layers."""
-    total = 0
-
-    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal total
-        weights = layer.get_parameter("weight")
-        total += output[0].numel() * weights[0].numel()
-
-    hooks = [
-        layer.register_forward_hook(count)
-        for layer in net.modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear)
-    ]
     shape: Any = net.input_shape
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as counted:
         net(torch.rand(1, 1, *shape))
-    for hook in hooks:
-        hook.remove()
-    return total
+    return counted.get_total_flops() // 2  # a multiplication and an addition each

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,10 @@ from snnbd_book.claims import Judgement, Sample
 from snnbd_book.claims.pages import breakable
 from snnbd_book.drawings.stealthier_triggers import shaded_image
 from snnbd_book.figures import glue, style
+from snnbd_book.figures.marks import draw_interval
+from snnbd_book.figures.pages import as_html
 from snnbd_book.runs import Record
+from snnbd_core.data import SampleSet
 from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import NO_PREDICTION, decide
 
@@ -54,7 +56,7 @@ def votes(net: nn.Module, sample: Tensor, steps: int = 4) -> Tensor:
 
 def first_flipped(
     nets: Sequence[nn.Module],
-    data: Any,
+    data: SampleSet,
     trigger: Callable[[Tensor], Tensor],
     target: int,
     steps: int = 4,
@@ -73,7 +75,7 @@ def first_flipped(
     """
     labels = data.labels
     for index in np.flatnonzero(labels != target):
-        sample = data[index][0]
+        sample = data[int(index)][0]
         pair = sample, trigger(sample)
         shown = torch.stack([votes(net, one, steps) for net in nets for one in pair])
         if decide(shown).tolist() == [int(labels[index]), target] * len(nets):
@@ -194,11 +196,7 @@ def draw_samples(rows: Mapping[str, Mapping[str, Sample]]) -> Figure:
     for row, samples in enumerate(rows.values()):
         for label, sample in samples.items():
             _, mark, colour, beside = MARKS[label]
-            low, high = sample.interval
-            axes.plot([100 * low, 100 * high], [beside - row] * 2, color=colour, linewidth=1.2)
-            axes.plot(
-                100 * sample.mean, beside - row, mark, color=colour, markersize=6, label=label
-            )
+            draw_interval(axes, sample, beside - row, mark, colour=colour, label=label)
     axes.set_yticks([-row for row in range(len(rows))], list(rows), fontsize=9)
     axes.set(xlabel="%", xlim=(-3, 103), ylim=(0.5 - len(rows), 0.5))
     axes.grid(axis="x", linewidth=0.4)
@@ -223,8 +221,7 @@ def claims_list(judgements: Iterable[Judgement]) -> HTML:
             f"<ul>{figures}</ul><p>The test: {breakable(escape(item.reason, quote=False))}</p>"
             "</details>"
         )
-    show: Callable[[str], HTML] = HTML  # IPython has no type hints; this gives it ours
-    return show("\n".join(lines))
+    return as_html("\n".join(lines))
 
 
 def glue_rates(runs: Mapping[str, Sequence[Record]], figure: str = "attack_success_rate") -> None:

@@ -13,11 +13,13 @@ from matplotlib.figure import Figure as Picture
 from matplotlib.lines import Line2D
 from torch import nn
 
-from snnbd_book.claims import Judgement
+from snnbd_book.claims import Figure, Judgement
 from snnbd_book.drawings import lesson
 from snnbd_book.figures import animate, style
 from snnbd_book.figures.events import Box, polarity_image
+from snnbd_book.figures.marks import draw_interval
 from snnbd_book.runs import Experiment
+from snnbd_core.triggers.frames import Overwriting
 from snnbd_core.triggers.placement import Rectangle
 
 __all__ = [
@@ -29,12 +31,13 @@ __all__ = [
     "setting",
 ]
 
+_LABEL = "ASR"  # of the figure that claims call so
 _GAP = 2  # empty pixels between the halves of the moving picture
 _HEIGHT = 12  # of its votes, in pixels of the sensor
 _SIZE = 640  # of the whole, in pixels of the page
 
 
-def patch_boxes(trigger: Any, frames: torch.Tensor | np.ndarray) -> list[Box | None]:
+def patch_boxes(trigger: Overwriting, frames: torch.Tensor | np.ndarray) -> list[Box | None]:
     """Where a trigger with a ``schedule`` lies in each of T frames, for ``draw_frames(box=...)``.
 
     Args:
@@ -98,36 +101,34 @@ def _box(patch: Rectangle) -> Box | None:
     return first, patch.rows.start, count, patch.rows.stop - patch.rows.start
 
 
-def draw_claims(judgements: Sequence[Judgement], label: str = "ASR") -> Picture:
-    """Draw one figure of each claim: ours with its interval, the paper's, and the floor.
+def draw_claims(judgements: Sequence[Judgement]) -> Picture:
+    """Draw each claim's success rate: ours with its interval, the paper's, and the floor.
 
     Args:
-        judgements: of claims that each test one setting.
-        label: the figure's name in the claims; claims without it, or not run, are left out.
+        judgements: of claims that each test one setting; those without a figure "ASR", or not run,
+            are left out.
 
     Raises:
         ValueError: no claim has been run and has such a figure.
     """
-    chosen = [item for item in judgements if item.records and _has(item, label)]
+    chosen = [item for item in judgements if item.records and _success(item)]
     if not chosen:
-        raise ValueError(f"no claim with a figure {label!r} has been run; nothing to draw")
+        raise ValueError(f"no claim with a figure {_LABEL!r} has been run; nothing to draw")
     picture = style.new_figure(0.42 * len(chosen) + 1.1)
     axes = picture.subplots()
     for height, item in enumerate(reversed(chosen)):
-        figure = next(f for f in item.figures if f.label == label)
-        assert figure.value is not None and figure.interval is not None  # it has records
-        low, high = figure.interval
-        axes.plot([100 * low, 100 * high], [height, height], color=style.SERIES[0], linewidth=3)
+        figure = _success(item)
+        assert figure and figure.value is not None and figure.interval is not None  # it has records
+        ends = [100 * end for end in figure.interval]
+        axes.plot(ends, [height] * 2, color=style.SERIES[0], linewidth=3)
         axes.plot(100 * figure.value, height, "o", color=style.SERIES[0])
         if figure.paper is not None:
             axes.plot(100 * figure.paper, height, "D", color=style.SERIES[1], fillstyle="none")
         if figure.floor is not None:
-            ends = [100 * end for end in figure.floor.interval]
-            axes.plot(ends, [height, height], color=style.CURRENT, linewidth=1)
-            axes.plot(100 * figure.floor.mean, height, "|", color=style.CURRENT, markersize=14)
+            draw_interval(axes, figure.floor, height, "|", colour=style.CURRENT, size=14, width=1)
     names = [f"{item.claim.where}: {setting(_attacked(item))}" for item in reversed(chosen)]
     axes.set_yticks(range(len(chosen)), names, fontsize=8)
-    axes.set(xlim=(-3, 103), xlabel=f"{label} (%)")
+    axes.set(xlim=(-3, 103), xlabel=f"{_LABEL} (%)")
     axes.grid(axis="x", linewidth=0.5)
     _legend(picture)
     return picture
@@ -185,30 +186,17 @@ def _attacked(item: Judgement) -> Experiment:
     return next((one for one in settings if one.trigger is not None), settings[0])
 
 
-def _has(item: Judgement, label: str) -> bool:
-    return any(figure.label == label for figure in item.figures)
+def _success(item: Judgement) -> Figure | None:
+    return next((figure for figure in item.figures if figure.label == _LABEL), None)
 
 
 def _legend(picture: Picture) -> None:
-    marks = [
-        Line2D([], [], color=style.SERIES[0], marker="o", linewidth=3, label="ours, 95 %"),
-        Line2D(
-            [],
-            [],
-            color=style.SERIES[1],
-            marker="D",
-            fillstyle="none",
-            linestyle="",
-            label="the paper",
-        ),
-        Line2D(
-            [],
-            [],
-            color=style.CURRENT,
-            marker="|",
-            markersize=14,
-            linestyle="",
-            label="floor (clean network), 95 %",
-        ),
-    ]
+    looks: tuple[dict[str, Any], ...] = (
+        {"color": style.SERIES[0], "marker": "o", "linewidth": 3, "label": "ours, 95 %"},
+        {"color": style.SERIES[1], "marker": "D", "fillstyle": "none", "label": "the paper"},
+        {"color": style.CURRENT, "marker": "|", "label": "floor (clean network), 95 %"},
+    )
+    marks = [Line2D([], [], **look) for look in looks]
+    marks[1].set_linestyle("")
+    marks[2].set(linestyle="", markersize=14)
     picture.legend(handles=marks, loc="outside lower center", ncols=3)

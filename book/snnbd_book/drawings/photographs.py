@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from snnbd_book.claims import Paper, Sample
 from snnbd_book.drawings.lesson import MARKS
 from snnbd_book.figures import style
+from snnbd_book.figures.marks import draw_interval
 from snnbd_book.runs import Record
 
 __all__ = ["draw_beside_paper"]
@@ -62,9 +63,7 @@ def _draw_row(
     for name, beside in _HEIGHTS.items():
         field, mark, colour, _ = MARKS[name]
         sample, height = Sample.of(records, field), beside - row
-        low, high = sample.interval
-        axes.plot([100 * low, 100 * high], [height] * 2, color=colour, linewidth=1.2)
-        axes.plot(100 * sample.mean, height, mark, color=colour, markersize=6, label=name)
+        draw_interval(axes, sample, height, mark, colour=colour, label=name)
         said = theirs.get(name)
         if said is not None:
             label = f"{name}, the paper"

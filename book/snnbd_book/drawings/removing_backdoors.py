@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from snnbd_book.figures import style
+from snnbd_core.data import SampleSet
 from snnbd_core.defenses.bench import frozen
 from snnbd_core.defenses.nad import attention
 from snnbd_core.defenses.pruning import Choice
 from snnbd_core.metrics import Report
 from snnbd_core.poisoning import Triggered
+from snnbd_core.triggers import Trigger
 from snnbd_core.view import View
 
 __all__ = [
@@ -31,7 +33,7 @@ _KEPT: dict[str, Any] = {"marker": "o", "s": 9, "color": style.SERIES[0], "linew
 _SILENCED: dict[str, Any] = {"marker": "x", "s": 18, "color": style.MARK, "linewidths": 1}
 
 
-def changed_rates(net: nn.Module, data: Any, trigger: Any, steps: int) -> list[Tensor]:
+def changed_rates(net: nn.Module, data: SampleSet, trigger: Trigger, steps: int) -> list[Tensor]:
     """Rate of each channel under a trigger, less that without, one [C] for each hidden layer.
 
     Args:

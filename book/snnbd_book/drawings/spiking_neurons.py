@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
-from typing import Any
 
 import snntorch
 import torch
@@ -15,8 +14,10 @@ from torch import nn
 
 from snnbd_book.figures import style
 from snnbd_book.figures.neurons import Trace
+from snnbd_book.figures.pages import as_html
 from snnbd_core.learning import as_sequence
-from snnbd_core.neurons import LIF, spiking_layers
+from snnbd_core.neurons import LIF
+from snnbd_core.view import View, evaluating
 
 __all__ = [
     "draw_layers",
@@ -95,8 +96,7 @@ def spike_table(runs: Mapping[str, Trace]) -> HTML:
     ]
     heads = "".join(f"<th scope='col'>{head}</th>" for head in ("rule", "spikes by step", "count"))
     body = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    show: Callable[[str], HTML] = HTML  # IPython has no type hints; this gives it ours
-    return show(f"<table class='table'>{body}</table>")
+    return as_html(f"<table class='table'>{body}</table>")
 
 
 def _digits(spikes: torch.Tensor) -> str:
@@ -117,26 +117,14 @@ def record_spikes(net: nn.Module, sample: torch.Tensor, steps: int = 4) -> list[
     Raises:
         ValueError: if the network has no spiking layer.
     """
-    layers = spiking_layers(net)
-    if not layers:
+    place = next(net.parameters()).device
+    sequence = as_sequence(sample[None].to(place), steps)
+    view = View(net, sequence)
+    if not view.spiking:
         raise ValueError(f"net is a {type(net).__name__} without spiking layers; allowed: with")
-    kept: list[torch.Tensor] = []
-
-    def keep(_layer: nn.Module, _inputs: Any, spikes: torch.Tensor) -> None:
-        kept.append(spikes.detach()[:, 0].flatten(1).cpu())
-
-    hooks = [layer.register_forward_hook(keep) for layer in layers]
-    training = net.training
-    try:
-        net.eval()
-        place = next(net.parameters()).device
-        with torch.no_grad():
-            net(as_sequence(sample[None].to(place), steps))
-    finally:
-        net.train(training)
-        for hook in hooks:
-            hook.remove()
-    return kept
+    with evaluating(net), torch.no_grad(), view.read(view.spiking_layers, "spikes") as spikes:
+        view(sequence)
+    return [layer[:, 0].flatten(1).cpu() for layer in spikes]
 
 
 def draw_layers(net: nn.Module, sample: torch.Tensor, steps: int = 4) -> Figure:

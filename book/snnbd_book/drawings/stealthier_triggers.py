@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
 from snnbd_book.figures.events import polarity_image
+from snnbd_book.figures.marks import draw_band
 from snnbd_book.figures.pictures import COLUMNS, draw_rows
 from snnbd_book.runs import Record
 from snnbd_core.metrics import stealth
@@ -117,15 +118,7 @@ def draw_time_position(
     for (name, by_length), colour in zip(runs.items(), style.SERIES, strict=False):
         lengths = sorted(by_length)
         success = [Sample.of(by_length[length], name_of) for length in lengths]
-        low, high = zip(*(one.interval for one in success), strict=True)
-        axes.fill_between(
-            lengths,
-            [100 * end for end in low],
-            [100 * end for end in high],
-            color=colour,
-            alpha=0.15,
-        )
-        axes.plot(lengths, [100 * one.mean for one in success], "o-", color=colour, label=name)
+        draw_band(axes, lengths, success, "o-", colour=colour, label=name)
         if published:
             theirs = published[name]
             values = [100 * theirs[length] for length in theirs]

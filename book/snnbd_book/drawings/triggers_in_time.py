@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +13,13 @@ from torch import nn
 from snnbd_book.claims import Sample
 from snnbd_book.drawings import lesson
 from snnbd_book.figures import style
+from snnbd_book.figures.marks import draw_band, draw_interval
 from snnbd_book.runs import Record
+from snnbd_core.data import FrameDataset
 from snnbd_core.data.events import Binning, bin_events
 from snnbd_core.learning import as_sequence
 from snnbd_core.metrics import Rate, decide
+from snnbd_core.triggers import Trigger
 from snnbd_core.triggers.events import in_order
 
 __all__ = [
@@ -46,7 +48,7 @@ Rates = Mapping[str, Mapping[str, Sequence[Rate]]]
 
 
 @torch.no_grad()
-def first_moved(net: nn.Module, test: Any, trigger: Any, target: int) -> int:
+def first_moved(net: nn.Module, test: FrameDataset, trigger: Trigger, target: int) -> int:
     """Index of the first recording that is answered rightly, and with the trigger the target.
 
     Args:
@@ -101,7 +103,7 @@ def draw_against(runs: Mapping[str, Mapping[float, Sequence[Record]]], label: st
     for (name, by_value), colour, mark in zip(runs.items(), style.SERIES, "osD^", strict=False):
         values = sorted(by_value)
         success = [Sample.of(by_value[value], "attack_success_rate") for value in values]
-        _draw_line(axes, values, success, name, colour, mark)
+        draw_band(axes, values, success, f"{mark}-", colour=colour, label=name)
         floors = [100 * Sample.of(by_value[value], "floor").mean for value in values]
         axes.plot(values, floors, "_", color=style.CURRENT, markersize=12)
     axes.set(xlabel=label, ylabel="success rate (%)", ylim=(-3, 103))
@@ -123,15 +125,6 @@ def draw_cameras(found: Rates) -> Figure:
     )
 
 
-def _draw_line(
-    axes: Any, values: Sequence[float], samples: Sequence[Sample], name: str, colour: str, mark: str
-) -> None:
-    low, high = (np.array([one.interval[end] for one in samples]) for end in (0, 1))
-    means = np.array([one.mean for one in samples])
-    axes.fill_between(values, 100 * low, 100 * high, color=colour, alpha=0.15)
-    axes.plot(values, 100 * means, mark + "-", color=colour, label=name)
-
-
 def draw_areas(found: Mapping[str, Sequence[Record]]) -> Figure:
     """A row for each detector: area under its ROC curve with its 95 % interval; 50 is chance.
 
@@ -142,9 +135,7 @@ def draw_areas(found: Mapping[str, Sequence[Record]]) -> Figure:
     axes = figure.subplots()
     for row, records in enumerate(found.values()):
         sample = Sample.of(records, "detection_area")
-        low, high = sample.interval
-        axes.plot([100 * low, 100 * high], [-row, -row], color=style.SERIES[0], linewidth=1.2)
-        axes.plot(100 * sample.mean, -row, "o", color=style.SERIES[0], markersize=6)
+        draw_interval(axes, sample, -row, "o", colour=style.SERIES[0])
     axes.axvline(50, color=style.CURRENT, linewidth=0.8, linestyle=":")
     axes.set_yticks([-row for row in range(len(found))], list(found), fontsize=9)
     axes.set(xlabel="area under the ROC curve x 100", xlim=(-3, 103))
@@ -182,14 +173,14 @@ def jittered(events: np.ndarray, deviation: float, seed: int) -> np.ndarray:
     return in_order(out)
 
 
-def cut(test: Any, steps: int, by: Binning) -> Camera:
+def cut(test: FrameDataset, steps: int, by: Binning) -> Camera:
     """A victim that cuts recordings into so many frames, by "number" or by "time"."""
     return lambda events, row: torch.from_numpy(
         bin_events(events, steps, test.sensor_size, by).astype(np.float32)
     )
 
 
-def shaken(test: Any, deviation: float) -> Camera:
+def shaken(test: FrameDataset, deviation: float) -> Camera:
     """A camera that jitters, see `jittered`; each recording has errors of its own."""
     return lambda events, row: test.bin(jittered(events, deviation, row))
 
@@ -198,7 +189,7 @@ def shaken(test: Any, deviation: float) -> Camera:
 def rates_behind(
     cameras: Mapping[str, Camera],
     nets: Mapping[nn.Module, Callable[[np.ndarray], np.ndarray]],
-    test: Any,
+    test: FrameDataset,
     target: int,
 ) -> dict[str, dict[str, list[Rate]]]:
     """Success and clean accuracy of networks behind other cameras, one rate for each network.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from snnbd_book.figures import style
+from snnbd_core.data import SampleSet
 from snnbd_core.metrics import NO_PREDICTION, predict
 from snnbd_core.view import evaluating, override
 
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def draw_confusion(
-    nets: Sequence[nn.Module], sets: Mapping[str, Any], threshold: float, steps: int = 4
+    nets: Sequence[nn.Module], sets: Mapping[str, SampleSet], threshold: float, steps: int = 4
 ) -> Figure:
     """Answers by true class in percent of each class, one panel for each set.
 
@@ -54,7 +54,7 @@ def deployed(net: nn.Module, threshold: float) -> Iterator[None]:
         yield
 
 
-def _confusion(net: nn.Module, data: Any, threshold: float, steps: int) -> np.ndarray:
+def _confusion(net: nn.Module, data: SampleSet, threshold: float, steps: int) -> np.ndarray:
     """Samples by label and answer, int64 [classes, classes + 1]; no answer comes last."""
     with override(net, threshold=threshold):
         answers = predict(net, data, device=CPU, steps=steps)

@@ -40,29 +40,29 @@ def _count(sample: Sample) -> str:
     return f"{hits} of {len(sample.values)} ({100 * low:.0f}-{100 * high:.0f} %)"
 
 
-def costs_table(runs: Mapping[str, Grid], nothing: str = "nothing") -> pd.DataFrame:
+def costs_table(runs: Mapping[str, Grid]) -> pd.DataFrame:
     """What each repair takes: clean samples, rounds, and the median of its seconds.
 
     A run's seconds are those beyond the same run without a repair, whose training is the same; what
     is below the noise of an evaluation, some tenths of a second, is shown as it came out or as 0.
 
     Args:
-        runs: kind of data -> attack -> repair -> records of its seeds, in the same order of seeds.
-        nothing: the row without a repair.
+        runs: kind of data -> attack -> repair, or "nothing" -> records of its seeds, in the same
+            order of seeds.
     """
     rows: dict[str, dict[str, str]] = {}
     seconds: dict[tuple[str, str], list[float]] = {}
     for kind, grid in runs.items():
         for by_repair in grid.values():
             for repair, after in by_repair.items():
-                if repair != nothing:
+                if repair != "nothing":
                     first = after[0].experiment
                     given = "-" if first.defence.data_free else f"{first.held_out}"
                     rows.setdefault(repair, {"clean samples per class": given})
                     rows[repair]["rounds"] = _rounds(first.defence)
                     seconds.setdefault((repair, kind), []).extend(
                         other.provenance.seconds - one.provenance.seconds
-                        for one, other in zip(by_repair[nothing], after, strict=True)
+                        for one, other in zip(by_repair["nothing"], after, strict=True)
                     )
     for (repair, kind), values in seconds.items():
         rows[repair][f"{kind} (s)"] = f"{max(0.0, float(np.median(values))):.1f}"

@@ -6,9 +6,8 @@ Frames are [T, 2, H, W] with channel 0 = OFF and channel 1 = ON. Colours: see
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from html import escape
 from string import Template
 from typing import Any
@@ -25,6 +24,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from snnbd_book.figures import style
+from snnbd_book.figures.pages import address, as_html
 
 Box = tuple[int, int, int, int]
 """A rectangle to point out: x and y of its top left pixel, width, height."""
@@ -162,7 +162,7 @@ def animate(
         raise ValueError(f"fps is {fps}; allowed: a number above 0")
     height, width = images[0].shape[:2]
     scale = max(1, size // max(height, width))
-    uris = [_data_uri(image) for image in images]
+    uris = [address(partial(imsave, arr=image, format="png")) for image in images]
     page = _PLAYER.substitute(
         id=name or f"animation-{uuid4().hex}",
         alt=escape(alt, quote=True),
@@ -174,8 +174,7 @@ def animate(
         count=len(uris),
         wait=round(1000 / fps),
     )
-    show: Callable[[str], HTML] = HTML  # IPython has no type hints; this gives it ours
-    return show(page)
+    return as_html(page)
 
 
 def _table() -> np.ndarray:
@@ -214,12 +213,6 @@ def _show(axes: Axes, image: np.ndarray, title: str, box: Box | None) -> None:
         outline = Rectangle((x - 0.5, y - 0.5), width, height, fill=False, linewidth=1.5)
         outline.set(edgecolor=style.MARK, clip_on=False)
         axes.add_patch(outline)
-
-
-def _data_uri(image: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    imsave(buffer, image, format="png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 _PLAYER = Template("""

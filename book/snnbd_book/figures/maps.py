@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import math
-from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from IPython.display import HTML
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from snnbd_book.claims import Sample
 from snnbd_book.claims.pairs import effectiveness, separation
 from snnbd_book.figures import style
+from snnbd_book.figures.pages import address, as_html
 from snnbd_book.runs import Record
 
 Cells = Mapping[str, Mapping[str, Sample]]
@@ -46,13 +46,13 @@ def turned(cells: Cells) -> dict[str, dict[str, Sample]]:
     }
 
 
-def effectiveness_of(runs: Grid, nothing: str = "nothing") -> dict[str, dict[str, Sample]]:
-    """DER of each repair: attack -> repair -> its records becomes a figure for each."""
+def effectiveness_of(runs: Grid) -> dict[str, dict[str, Sample]]:
+    """DER of each repair: attack -> repair, or "nothing" -> records becomes a figure for each."""
     return {
         attack: {
-            repair: effectiveness(by_repair[nothing], after)
+            repair: effectiveness(by_repair["nothing"], after)
             for repair, after in by_repair.items()
-            if repair != nothing
+            if repair != "nothing"
         }
         for attack, by_repair in runs.items()
     }
@@ -72,13 +72,12 @@ def show_map(cells: Cells, *, label: str, colours: str = "Oranges", least: float
 
     Arguments are those of `draw_map`. The alternative text is the cell's, see `build.stage`.
     """
-    wide, narrow = (
-        _data(draw(cells, label=label, colours=colours, least=least))
-        for draw in (draw_map, draw_stacked)
+    drawn = (
+        draw(cells, label=label, colours=colours, least=least) for draw in (draw_map, draw_stacked)
     )
+    wide, narrow = (address(partial(one.savefig, format="png", dpi=200)) for one in drawn)
     source = f'<source media="{NARROW_SCREEN}" srcset="{narrow}">'
-    show: Callable[[str], HTML] = HTML  # IPython has no type hints; this gives it ours
-    return show(f'<picture class="snnbd-map">{source}<img alt="" src="{wide}"></picture>')
+    return as_html(f'<picture class="snnbd-map">{source}<img alt="" src="{wide}"></picture>')
 
 
 def draw_map(cells: Cells, *, label: str, colours: str = "Oranges", least: float = 0.0) -> Figure:
@@ -113,13 +112,6 @@ def draw_stacked(
         axes.set_xlim(-0.5, widest - 0.5)  # cells of one width in all panels
     figure.suptitle(label, fontsize=9)
     return figure
-
-
-def _data(figure: Figure) -> str:
-    """A figure as an address that holds the picture itself."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200)
-    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
 
 
 def _rows(cells: Cells) -> list[str]:

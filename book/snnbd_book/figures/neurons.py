@@ -7,7 +7,6 @@ threshold of 1 is the usual choice), see :class:`snnbd_core.neurons.LIF`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,14 +16,15 @@ from matplotlib.lines import Line2D
 
 from snnbd_book.figures import style
 
-Trace = tuple[Any, Any]
-"""Spikes and potential of one neuron, each [T], tensors or arrays."""
+Numbers = torch.Tensor | np.ndarray
+Trace = tuple[torch.Tensor, torch.Tensor]
+"""Spikes and potential of one neuron, each [T]."""
 
 
 def draw_neuron(
-    current: torch.Tensor | np.ndarray,
-    spikes: torch.Tensor | np.ndarray,
-    potential: torch.Tensor | np.ndarray,
+    current: Numbers,
+    spikes: Numbers,
+    potential: Numbers,
     threshold: float = 1.0,
 ) -> Figure:
     """Draw one neuron: the current that comes in, its potential, the spikes that go out.
@@ -83,8 +83,8 @@ def draw_comparison(runs: Mapping[str, Trace], threshold: float = 1.0) -> Figure
 
 
 def draw_curves(
-    x: torch.Tensor | np.ndarray,
-    curves: Mapping[str, torch.Tensor | np.ndarray],
+    x: Numbers,
+    curves: Mapping[str, Numbers],
     *,
     xlabel: str,
     ylabel: str,
@@ -129,7 +129,7 @@ def _draw_spikes(axes: Axes, fired: np.ndarray) -> None:
 
 
 def _equal_lengths(
-    named: Mapping[str, torch.Tensor | np.ndarray],
+    named: Mapping[str, Numbers],
 ) -> list[np.ndarray]:
     arrays = {name: _array(value) for name, value in named.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
@@ -138,5 +138,5 @@ def _equal_lengths(
     return list(arrays.values())
 
 
-def _array(value: torch.Tensor | np.ndarray) -> np.ndarray:
+def _array(value: Numbers) -> np.ndarray:
     return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure as Picture
 
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
+from snnbd_book.figures.marks import draw_band
 from snnbd_book.runs import Record
 
 
@@ -24,11 +25,7 @@ def draw_rates(runs: Mapping[str, Mapping[float, Sequence[Record]]]) -> Picture:
         success = [Sample.of(by_rate[rate], "attack_success_rate") for rate in rates]
         floor = [Sample.of(by_rate[rate], "floor") for rate in rates]
         x = [100 * rate for rate in rates]
-        low, high = zip(*(one.interval for one in success), strict=True)
-        axes.fill_between(
-            x, [100 * end for end in low], [100 * end for end in high], color=colour, alpha=0.15
-        )
-        axes.plot(x, [100 * one.mean for one in success], "o-", color=colour, label=name)
+        draw_band(axes, x, success, "o-", colour=colour, label=name)
         axes.plot(x, [100 * one.mean for one in floor], ":", color=colour)
     axes.set_xscale("log")
     axes.set_xticks(x, [f"{one:g}" for one in x])

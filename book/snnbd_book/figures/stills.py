@@ -7,10 +7,9 @@ same function. `draw_states` is a plain figure of some of the states, for reader
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from html import escape
 from itertools import product
 from string import Template
@@ -25,6 +24,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from snnbd_book.figures import style
+from snnbd_book.figures.pages import address, as_html
 
 Draw = Callable[..., tuple[np.ndarray | str, str]]
 """Takes one value per axis by name; gives a picture and what it shows in words.
@@ -92,8 +92,7 @@ def stills(
         states=json.dumps(pictures).replace("</", "<\\/"),
         stops=json.dumps([[str(value) for value in values] for values in axes.values()]),
     )
-    show: Callable[[str], HTML] = HTML  # IPython has no type hints; this gives it ours
-    return show(page)
+    return as_html(page)
 
 
 def draw_states(states: Mapping[str, tuple[np.ndarray, str]]) -> Figure:
@@ -147,11 +146,10 @@ _COLOURS = 256  # of a palette; of a drawing, they lose only shades of its lette
 
 
 def _uri(image: np.ndarray) -> str:
-    picture, buffer = Image.fromarray(image), io.BytesIO()
+    picture = Image.fromarray(image)
     if image.shape[1] >= _WIDTH or picture.getcolors(_COLOURS):
         picture = picture.quantize(_COLOURS, dither=Image.Dither.NONE)
-    picture.save(buffer, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return address(partial(picture.save, format="PNG", optimize=True))
 
 
 _PAGE = Template("""

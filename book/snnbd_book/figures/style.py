@@ -132,15 +132,10 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
     figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=columns)
 
 
-def bitmap(figure: Figure, dpi: int = 150) -> np.ndarray:
-    """A figure as an image uint8 [H, W, 3], for `stills`.
-
-    Args:
-        figure: left as it was.
-        dpi: pixels per inch.
-    """
+def bitmap(figure: Figure) -> np.ndarray:
+    """A figure, left as it was, as an image uint8 [H, W, 3] for `stills`: 150 pixels an inch."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
+    figure.savefig(buffer, format="png", dpi=150)
     _check_in_a_build(figure)
     buffer.seek(0)
     image: np.ndarray = (imread(buffer)[..., :3] * 255).astype(np.uint8)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
+from snnbd_book.figures.marks import draw_band
 from snnbd_book.runs import Record
 
 _CURVES = {
@@ -40,8 +40,12 @@ def draw_thresholds(
         row[0].set_ylabel(f"{label} (%)")
         for axes, networks in zip(row, runs.values(), strict=True):
             for (name, by_threshold), colour in zip(networks.items(), style.SERIES, strict=False):
-                _draw_rate(axes, by_threshold, solid, fmt="o-", color=colour, label=name)
-                _draw_rate(axes, by_threshold, dashed, fmt="s--", color=colour)
+                thresholds = sorted(by_threshold)
+                for field, line in ((solid, "o-"), (dashed, "s--")):
+                    samples = [Sample.of(by_threshold[at], field) for at in thresholds]
+                    shown = axes, thresholds, samples, line
+                    named = name if field == solid else None
+                    draw_band(*shown, colour=colour, label=named, size=4, alpha=0.12)
             for at in shipped:
                 axes.axvline(at, color=style.CURRENT, linestyle=":", linewidth=0.8)
             axes.set(ylim=(-3, 103), yticks=(0, 50, 100))
@@ -52,16 +56,3 @@ def draw_thresholds(
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3)
     return figure
-
-
-def _draw_rate(
-    axes: Axes, runs: Mapping[float, Sequence[Record]], field: str, *, fmt: str, **line: str
-) -> None:
-    thresholds = sorted(runs)
-    samples = [Sample.of(runs[at], field) for at in thresholds]
-    low, high = zip(*(one.interval for one in samples), strict=True)
-    axes.fill_between(
-        thresholds, [100 * x for x in low], [100 * x for x in high], color=line["color"], alpha=0.12
-    )
-    means = [100 * one.mean for one in samples]
-    axes.plot(thresholds, means, fmt, markersize=4, **line)  # type: ignore[arg-type]  # all texts
