@@ -22,6 +22,7 @@ from torch import nn
 from snnbd_core.attacks.dual_spike import DualSpike, target_samples
 from snnbd_core.learning import History, Task
 from snnbd_core.metrics import Report, evaluate
+from snnbd_core.triggers import Trigger
 from snnbd_core.view import override
 
 __all__ = ["DualSpike", "target_samples", "threshold_sweep", "train"]
@@ -63,7 +64,7 @@ def train(
 def threshold_sweep(
     net: nn.Module,
     dataset: Any,
-    trigger: Any,
+    trigger: Trigger,
     target: int,
     thresholds: Sequence[float],
     *,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 
@@ -18,6 +17,7 @@ from snnbd_core.defenses.detectors import (
     PotentialMargins,
     Verdict,
 )
+from snnbd_core.defenses.detectors.detector import ModelDetector
 from snnbd_core.metrics import Rate
 
 __all__ = ["STEPS", "TITLE", "asked", "detectors", "judged"]
@@ -104,13 +104,13 @@ def effort(case: Case) -> float:
     return EFFORTS[-1]
 
 
-def _has_all(case: Case, detector: Any) -> bool:
+def _has_all(case: Case, detector: ModelDetector) -> bool:
     """Whether there is a sample of every class, or the detector needs none."""
     every = len(set(case.truth.tolist())) == case.bench.view.classes
-    return every or bool(detector.data_free)
+    return every or detector.data_free
 
 
-def detectors(case: Case, share: float = 1.0) -> dict[Any, float]:
+def detectors(case: Case, share: float = 1.0) -> dict[ModelDetector, float]:
     """The detectors, cheapest first, and how many samples each passes through the network.
 
     Args:
@@ -148,10 +148,12 @@ def asked(case: Case, share: float = 1.0) -> Iterator[tuple[str, Verdict | str]]
             yield name, "The time budget would not hold it."
             continue
         reckoned = case.budget.spending(passes * case.cost) if takes else nullcontext()
+        said: Verdict | str
         try:
-            given = {"seed": bench.seed, "device": bench.device, "steps": bench.steps}
             with torch.enable_grad(), reckoned:
-                said = detector.inspect(bench.net, bench.data, **given)
+                said = detector.inspect(
+                    bench.net, bench.data, seed=bench.seed, device=bench.device, steps=bench.steps
+                )
         except (ValueError, RuntimeError) as error:
             said = str(error)
         yield name, said

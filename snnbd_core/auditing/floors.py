@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -13,7 +12,7 @@ from snnbd_core.auditing.case import Case, nothing
 from snnbd_core.auditing.judging import Finding, Score, scored
 from snnbd_core.auditing.parts import Cell, Table
 from snnbd_core.metrics import Rate
-from snnbd_core.triggers import Blended, Flash, Moving, Patch, Sinusoidal, Static
+from snnbd_core.triggers import Blended, Flash, Moving, Patch, Sinusoidal, Static, Trigger
 from snnbd_core.triggers.placement import place
 
 __all__ = ["TITLE", "Known", "floors", "judged", "known"]
@@ -50,7 +49,7 @@ class Known:
 
     family: str
     words: str
-    trigger: Any
+    trigger: Trigger
     every: int = 1
     opacity: float = 1.0
 
@@ -171,7 +170,7 @@ def _strongest(case: Case, scale: _Scale, notes: list[str]) -> list[Known]:
     return _best(found, case)
 
 
-def _best(found: Mapping[Any, list[tuple[float, Known]]], case: Case) -> list[Known]:
+def _best(found: Mapping[tuple[str, bool], list[tuple[float, Known]]], case: Case) -> list[Known]:
     """The best few of each group, without those of groups before."""
     most = 1 if case.cut else BEST
     ordered = (sorted(group, key=lambda pair: -pair[0])[:most] for group in found.values())

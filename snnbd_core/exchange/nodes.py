@@ -80,10 +80,10 @@ def _neurons(layer: Integrator | LIF, shape: Shape, dt: float) -> Any:
     return nir.LIF(**leaks, **fires) if isinstance(layer, LIF) else nir.LI(**leaks)
 
 
-def _full(values: Tensor, shape: Shape) -> Any:
+def _full(values: Tensor, shape: Shape) -> np.ndarray:
     """Values of neurons, one for each, in the precision in which decays come back exactly."""
     return np.array(np.broadcast_to(_array(values).astype(np.float64), shape))
 
 
-def _array(values: Tensor) -> Any:
+def _array(values: Tensor) -> np.ndarray:
     return values.detach().cpu().numpy()
