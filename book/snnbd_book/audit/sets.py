@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,32 @@ from snnbd_book.audit.decoding import Numbers
 from snnbd_book.audit.found import ARRAYS, Found
 from snnbd_core.data import CorruptData, FrameDataset, bin_events, check_events
 from snnbd_core.data.events import Events, SensorSize
+from snnbd_core.data.recordings import FileRecordings
 from snnbd_core.data.sources import as_float
 
 __all__ = ["Cut", "Named", "Received", "Recordings", "Source", "Stored"]
 
 FRAMES = 16
+
+
+class Named:
+    """The recordings of a set that `sb.data.load` gave, to be cut otherwise."""
+
+    def __init__(self, data: FrameDataset) -> None:
+        self.data, self.sensor_size = data, data.sensor_size
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def name(self, index: int) -> str:
+        return f"{self.data.name}, recording {index}"
+
+    def read(self, index: int) -> Events:
+        return self.data.events(index)
+
+
+Source = FileRecordings | Named
+"""Where raw recordings come from."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +79,6 @@ class Cut:
         cell = ((step[inside] * 2 + p) * height + y) * width + x
         counts = np.bincount(cell, minlength=frames * 2 * height * width)
         return counts.reshape(frames, 2, height, width)
-
-
-class Source(Protocol):
-    """Recordings one by one, as `snnbd_core.data.recordings` has them."""
-
-    @property
-    def sensor_size(self) -> SensorSize:
-        """(W, H, 2) in pixels."""
-
-    def __len__(self) -> int: ...
-
-    def name(self, index: int) -> str:
-        """For messages."""
-
-    def read(self, index: int) -> Events:
-        """The events of a recording."""
 
 
 class Received:
@@ -154,19 +159,3 @@ class Recordings(Received):
     def bin(self, events: Events) -> Numbers:
         """Frames [T, 2, H, W] of a recording."""
         return self.cut(events, self.source.sensor_size).astype(np.float32)
-
-
-class Named:
-    """The recordings of a set that `sb.data.load` gave, to be cut otherwise."""
-
-    def __init__(self, data: FrameDataset) -> None:
-        self.data, self.sensor_size = data, data.sensor_size
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def name(self, index: int) -> str:
-        return f"{self.data.name}, recording {index}"
-
-    def read(self, index: int) -> Events:
-        return self.data.events(index)
