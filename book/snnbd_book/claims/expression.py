@@ -30,40 +30,30 @@ from __future__ import annotations
 
 import ast
 import itertools
-import operator
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from snnbd_book.claims.grammar import NAMES, called, check, is_loop, is_sample, says
+from snnbd_book.claims.grammar import (
+    ARITHMETIC,
+    COMPARISONS,
+    NAMES,
+    OVER_MEMBERS,
+    OVER_NUMBERS,
+    OVER_SEEDS,
+    called,
+    check,
+    is_loop,
+    is_sample,
+    says,
+)
 from snnbd_book.claims.pairs import OF_GROUPS
 from snnbd_book.claims.sample import Sample
 
 Groups = Mapping[str, Any]
 """Name -> records of the seeds of one setting, or a mapping of names to such."""
 
-_OVER_SEEDS: dict[str, Callable[[Sample], float]] = {
-    "mean": lambda sample: sample.mean,
-    "min": lambda sample: min(sample.floats),
-    "max": lambda sample: max(sample.floats),
-    "lower": lambda sample: sample.interval[0],
-    "upper": lambda sample: sample.interval[1],
-}
-_OVER_NUMBERS: dict[str, Callable[..., float]] = {"min": min, "max": max, "abs": abs}
-_OVER_MEMBERS: dict[str, Callable[..., Any]] = {"all": all, "any": any, "min": min, "max": max}
-_ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
-_COMPARISONS: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}
 _LONGEST = 1000
 
 
@@ -166,19 +156,19 @@ def _value(node: Any, groups: Groups) -> Any:
             value = _value(operand, groups)
             return not value if isinstance(op, ast.Not) else -value
         case ast.BinOp(left=left, op=op, right=right):
-            return _ARITHMETIC[type(op)](_value(left, groups), _value(right, groups))
+            return ARITHMETIC[type(op)](_value(left, groups), _value(right, groups))
         case ast.Compare(left=left, ops=ops, comparators=others):
             numbers: list[float] = [_value(item, groups) for item in (left, *others)]
             pairs = zip(ops, itertools.pairwise(numbers), strict=True)
-            return all(_COMPARISONS[type(op)](*pair) for op, pair in pairs)
+            return all(COMPARISONS[type(op)](*pair) for op, pair in pairs)
         case ast.Constant(value=value):
             return value
         case ast.Call(func=ast.Name(id=name), args=[ast.GeneratorExp(elt=elt, generators=loops)]):
-            return _OVER_MEMBERS[name](_value(elt, inner) for _, inner in _bound(loops, groups))
+            return OVER_MEMBERS[name](_value(elt, inner) for _, inner in _bound(loops, groups))
         case ast.Call(func=ast.Name(id=name), args=[argument]) if is_sample(argument):
-            return _OVER_SEEDS[name](_sample(argument, groups))
+            return OVER_SEEDS[name](_sample(argument, groups))
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            return _OVER_NUMBERS[name](*(_value(argument, groups) for argument in arguments))
+            return OVER_NUMBERS[name](*(_value(argument, groups) for argument in arguments))
     raise AssertionError(f"unchecked node {ast.dump(node)}")
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import operator
+from collections.abc import Callable
 from dataclasses import fields
+from typing import Any
 
 from snnbd_book.claims.pairs import OF_GROUPS
+from snnbd_book.claims.sample import Sample
 from snnbd_book.runs.parts import EXTRA_FIGURES
 from snnbd_core.metrics import Report
 
@@ -13,13 +17,29 @@ FIGURES = (
     *(field.name for field in fields(Report) if field.name not in ("target", "extra")),
     *EXTRA_FIGURES,
 )
-OVER_SEEDS = ("mean", "min", "max", "lower", "upper")
-OVER_NUMBERS = ("min", "max", "abs")
-OVER_MEMBERS = ("all", "any", "min", "max")
 PARTS = ("only", "but")
 NAMES = "names"
-ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div)
-COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+OVER_SEEDS: dict[str, Callable[[Sample], float]] = {
+    "mean": lambda sample: sample.mean,
+    "min": lambda sample: min(sample.floats),
+    "max": lambda sample: max(sample.floats),
+    "lower": lambda sample: sample.interval[0],
+    "upper": lambda sample: sample.interval[1],
+}
+OVER_NUMBERS: dict[str, Callable[..., float]] = {"min": min, "max": max, "abs": abs}
+OVER_MEMBERS: dict[str, Callable[..., Any]] = {"all": all, "any": any, "min": min, "max": max}
+ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+COMPARISONS: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
 
 
 def check(node: ast.expr, text: str) -> None:
@@ -29,10 +49,10 @@ def check(node: ast.expr, text: str) -> None:
             parts = values
         case ast.UnaryOp(op=ast.Not() | ast.USub(), operand=operand):
             parts = [operand]
-        case ast.BinOp(left=left, op=op, right=right) if isinstance(op, ARITHMETIC):
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
             parts = [left, right]
         case ast.Compare(left=left, ops=ops, comparators=others) if all(
-            isinstance(op, COMPARISONS) for op in ops
+            type(op) in COMPARISONS for op in ops
         ):
             parts = [left, *others]
         case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):

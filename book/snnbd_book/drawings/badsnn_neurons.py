@@ -65,8 +65,7 @@ def draw_traces(
         axes.set_title(title)
     for axes in grid[-1]:
         axes.set_xlabel("time (steps)")
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(thresholds))
+    style.legend_below(figure, grid[0, 0], len(thresholds))
     return figure
 
 
@@ -111,8 +110,7 @@ def draw_answers(
     left.set(xlabel="class", ylabel="votes (%)", ylim=(0, 100))
     left.set_xticks(range(len(votes[name])))
     right.set(xlabel="time (steps)", ylabel="potential", ylim=potentials)
-    handles, names = left.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(samples))
+    style.legend_below(figure, left, len(samples))
     return style.bitmap(figure), "; ".join(words)
 
 

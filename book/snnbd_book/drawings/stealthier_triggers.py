@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -61,10 +61,7 @@ def scored(
         clean, triggered: frames [T, 2, H, W].
         others: clean recordings [M, T, 2, H, W].
     """
-    image = np.concatenate(
-        [np.pad(polarity_image(frame), ((1, 1), (1, 1), (0, 0))) for frame in triggered], axis=1
-    )
-    return image, stealth_words(clean, triggered, others)
+    return _row(triggered, polarity_image), stealth_words(clean, triggered, others)
 
 
 def stealth_words(clean: torch.Tensor, triggered: torch.Tensor, others: torch.Tensor) -> str:
@@ -191,12 +188,12 @@ def scored_bounded(
     triggered = clean + change
     whole = triggered.round().clamp_min(0)
     left = float((whole - clean).abs().sum())
-    image = np.concatenate([_row(triggered), _row(change.abs())])
+    image = np.concatenate([_row(frames, shaded_image) for frames in (triggered, change.abs())])
     words = stealth_words(clean, triggered, others)
     return image, f"gamma {gamma:g}: {words}; rounded, {left:.0f} events are left of it"
 
 
-def _row(frames: torch.Tensor) -> np.ndarray:
-    return np.concatenate(
-        [np.pad(shaded_image(frame), ((1, 1), (1, 1), (0, 0))) for frame in frames], axis=1
-    )
+def _row(frames: torch.Tensor, coloured: Callable[[torch.Tensor], np.ndarray]) -> np.ndarray:
+    """Frames side by side as one image."""
+    images = (np.pad(coloured(frame), ((1, 1), (1, 1), (0, 0))) for frame in frames)
+    return np.concatenate(list(images), axis=1)

@@ -39,10 +39,9 @@ def figures_of(runs: Grid, figure: str) -> dict[str, dict[str, Sample]]:
 
 def turned(cells: Cells) -> dict[str, dict[str, Sample]]:
     """The same cells with the inner names outside."""
-    inner = dict.fromkeys(name for groups in cells.values() for name in groups)
     return {
         name: {outer: groups[name] for outer, groups in cells.items() if name in groups}
-        for name in inner
+        for name in _rows(cells)
     }
 
 

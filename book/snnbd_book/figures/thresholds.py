@@ -53,6 +53,5 @@ def draw_thresholds(
         axes.set_title(title)
     for axes in grid[-1]:
         axes.set_xlabel("inference threshold")
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3)
+    style.legend_below(figure, grid[0, 0], 3)
     return figure
