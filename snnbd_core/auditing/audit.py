@@ -175,8 +175,8 @@ def _asked(case: Case, name: str, ask: Callable[[], Finding]) -> Finding:
 def _combined(findings: Sequence[Finding]) -> tuple[list[Part], Status, int | None, str]:
     """The parts with their status, and what they come to together."""
     judged = [found for found in findings if found.score is not None or found.p is not None]
-    able = [found for found in judged if found.p is not None]
-    held = dict(zip([one.part.name for one in able], corrected(map(_p, able)), strict=True))
+    able = {found.part.name: found.p for found in judged if found.p is not None}
+    held = dict(zip(able, corrected(able.values()), strict=True))
     parts, accusing = [], []
     for found in findings:
         part, p = found.part, held.get(found.part.name)
@@ -191,7 +191,7 @@ def _combined(findings: Sequence[Finding]) -> tuple[list[Part], Status, int | No
     if not {"settings", "floors"} & held.keys():
         words = "Not judged: neither its settings nor its floors could be seen in full."
         return parts, "unjudged", None, words
-    by = ", ".join(found.by or found.part.name for found in able)
+    by = ", ".join(found.by or found.part.name for found in judged if found.p is not None)
     if not accusing:
         words = f"Nothing found. It is judged by {by}{_unseen(parts)}."
         return parts, "clear", None, f"{words} That is no proof: an attack may be of another kind."
@@ -207,7 +207,3 @@ def _unseen(parts: Sequence[Part]) -> str:
     names = ("settings", "floors", "detectors")
     missing = [part.name for part in parts if part.name in names and part.status == "unjudged"]
     return f", and not by {' and '.join(missing)}" if missing else ""
-
-
-def _p(found: Finding) -> float:
-    return 1.0 if found.p is None else found.p

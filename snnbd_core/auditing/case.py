@@ -171,9 +171,9 @@ def led(case: Case) -> Rate | None:
     return Rate.of(case.answers(change)[case.truth != target] == target)
 
 
-def nothing(name: str, title: str, why: str, assumes: str = "") -> Part:
+def nothing(name: str, title: str, why: str) -> Part:
     """A part that was not done, and why."""
-    return Part(name, title, "unjudged", "This was not looked at.", assumes, None, (), (why,))
+    return Part(name, title, "unjudged", "This was not looked at.", "", None, (), (why,))
 
 
 def unjudged(name: str, title: str, summary: str, tables: Sequence[Table], *notes: str) -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 
 import torch
 
@@ -79,14 +80,11 @@ def judged(case: Case) -> Finding:
     accusing = [name for name, verdict in verdicts.items() if verdict.backdoored]
     able = f"{len(verdicts)} of {len(said)} detectors"
     summary = f"{able} judge it; alarms by their own thresholds: {', '.join(accusing) or 'none'}."
+    part = Part("detectors", TITLE, "unjudged", summary, ASSUMES, None, (table,), tuple(notes))
     if not ps:
-        return Finding(
-            Part("detectors", TITLE, "unjudged", summary, ASSUMES, None, (table,), tuple(notes))
-        )
+        return Finding(part)
     worst = min(held, key=lambda name: held[name])
-    part = Part(
-        "detectors", TITLE, "unjudged", summary, ASSUMES, alarms[worst], (table,), tuple(notes)
-    )
+    part = replace(part, false_alarms=alarms[worst])
     return Finding(part, None, held[worst], verdicts[worst].target, able)
 
 

@@ -58,7 +58,8 @@ def stepping(view: View, factor: float) -> Iterator[None]:
             decay = None
             if held.decay is not None and bool((held.decay < 1).any()):
                 decay = torch.clamp(1 - factor * (1 - held.decay), min=0)
-            scaled = decay is not None and _SCALES.get(adapter.library, _never)(module)
+            scales = _SCALES.get(adapter.library, lambda module: False)
+            scaled = decay is not None and scales(module)
             threshold = None if scaled else held.threshold / factor
             stack.enter_context(adapter.overridden(module, threshold, decay))
         yield
@@ -68,10 +69,6 @@ def _spiking(view: View, asked: str) -> list[tuple[nn.Module, Adapter]]:
     if not view.neurons:
         raise NotVisible(asked, type(view.net).__name__, "needed are spiking neurons")
     return view.neurons
-
-
-def _never(module: Any) -> bool:
-    return False
 
 
 def _synapse(module: Any) -> bool:
