@@ -27,7 +27,7 @@ CHAPTERS = {
     "removing_backdoors": 507,
     "adversarial_robustness": 36,
     "triggers_in_time": 72,
-    "low_bits": 372,
+    "low_bits": 351,
 }
 
 

@@ -18,6 +18,7 @@ from snnbd_core.deployment import BitFlips, LowBits, NeuronTrojan
 
 BITS = {f"{bits} bits": LowBits(weights=bits) for bits in (8, 4, 2)}
 SHIPPED: Mapping[str, Any] = {"float32": None, **BITS}
+WORKING = {name: one for name, one in SHIPPED.items() if name != "2 bits"}
 BADSNN = EVENT_ATTACKS["BadSNN at 1.2"]
 ATTACKS: Mapping[str, Mapping[str, Any]] = {
     "static": EVENT_ATTACKS["static"],
@@ -60,9 +61,9 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "wakes": _each(events, SHIPPED, {**static, "rule": attacks.WakesRounded(bits=4)}),
         "of_inputs": {
-            name: probed(_each(held, SHIPPED, static), one) for name, one in OF_INPUTS.items()
+            name: probed(_each(held, WORKING, static), one) for name, one in OF_INPUTS.items()
         },
-        "of_sets": {name: probed(_each(held, SHIPPED, rare), one) for name, one in OF_SETS.items()},
+        "of_sets": {name: probed(_each(held, WORKING, rare), one) for name, one in OF_SETS.items()},
         "of_networks": _judged(profile, seed),
         "flipped": _each(events, FLIPS, asleep),
         "flipped_clean": _each(events, {"3 thresholds": BitFlips()}, _clean(asleep)),
@@ -79,9 +80,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             }
             for name, one in in_networks.without_data(frames).items()
         },
-        "real": {
-            name: _each(real, SHIPPED, one) for name, one in ATTACKS.items() if name == "static"
-        },
+        "real": _each(real, SHIPPED, static),
         "real_flipped": _each(
             real, {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}, asleep
         ),
@@ -106,6 +105,5 @@ def _judged(profile: str, seed: int) -> dict[str, Nested]:
             {"clean": images(defence=one), "attacked": images(defence=one, **PATCHED)},
             in_networks.cleanse(profile),
         )
-        for name, one in SHIPPED.items()
-        if name != "2 bits"
+        for name, one in WORKING.items()
     }
