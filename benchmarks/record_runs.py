@@ -28,6 +28,7 @@ CHAPTERS = (
     "a_trigger_at_the_input",
     "removing_backdoors",
     "triggers_in_time",
+    "low_bits",
     "adversarial_robustness",
 )
 

@@ -5,7 +5,7 @@
 The rooms, from low to high; each imports only those before it:
 
     files and checks, kernels, guards, neurons, networks, view, data, triggers, poisoning, metrics,
-    learning, attacks, defenses, auditing
+    learning, attacks, defenses, deployment, auditing
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from snnbd_core import (
     auditing,
     data,
     defenses,
+    deployment,
     exchange,
     learning,
     metrics,
@@ -47,6 +48,7 @@ __all__ = [
     "badsnn",
     "data",
     "defenses",
+    "deployment",
     "evaluate",
     "exchange",
     "learning",

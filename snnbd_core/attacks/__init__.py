@@ -14,6 +14,8 @@ adversarial     `deepfool`, `pgd`, `GradientAttack`: no backdoor, to compare wit
 generated       `Generated`: a noise of its own for each image, by a U-Net (BadSNN's T_o)
 frozen_readout  `FrozenReadout`: a backdoor below a read-out that stays as it was
 margin_aware    `MarginAware`: a loss against TMPBD's statistic
+wakes_rounded   `WakesRounded`: a backdoor that only the rounded network has (PQ-backdoor)
+watermark       `Watermark`: an owner's keys, a benign backdoor
 ==============  ================================================================================
 """
 
@@ -27,6 +29,8 @@ from snnbd_core.attacks.generated import Generated
 from snnbd_core.attacks.learnt_times import LearntTimes, MutableTrojan
 from snnbd_core.attacks.margin_aware import MarginAware
 from snnbd_core.attacks.optimised import Optimised
+from snnbd_core.attacks.wakes_rounded import WakesRounded
+from snnbd_core.attacks.watermark import Watermark
 
 __all__ = [
     "Dynamic",
@@ -39,6 +43,8 @@ __all__ = [
     "MutableTrojan",
     "Optimised",
     "TimeSliced",
+    "WakesRounded",
+    "Watermark",
     "deepfool",
     "pgd",
 ]

@@ -6,6 +6,7 @@ from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.learning.ann import ANN
 from snnbd_core.learning.conversion import Conversion, Hybrid, convert, hybrid
 from snnbd_core.learning.history import History
+from snnbd_core.learning.rounding import RoundingAware, rounded
 from snnbd_core.learning.spike_representation import SpikeRepresentation, train_spike_representation
 from snnbd_core.learning.surrogate_gradient import train
 from snnbd_core.learning.task import Rule, SurrogateGradient, Task, Trained
@@ -15,6 +16,7 @@ __all__ = [
     "Conversion",
     "History",
     "Hybrid",
+    "RoundingAware",
     "Rule",
     "SpikeRepresentation",
     "SurrogateGradient",
@@ -24,6 +26,7 @@ __all__ = [
     "choose_device",
     "convert",
     "hybrid",
+    "rounded",
     "train",
     "train_spike_representation",
 ]

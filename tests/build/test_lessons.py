@@ -22,6 +22,7 @@ LESSONS = (
     "10_a_network_somebody_sent_you",
     "11_add_your_own",
     "12_triggers_in_time",
+    "13_low_bits",
 )
 """Chapters in the shape of a lesson; a chapter is entered here when it is one."""
 

@@ -29,6 +29,7 @@ REPAIRS: Mapping[str, Any] = {
 # The detector's inputs are as large as the data: pixels in 0..1, and by default event counts.
 FOR_IMAGES = {**REPAIRS, "TMPBD, then clamps": defenses.DetectedClamps(high=1.0, frames=4)}
 GUARDING = defenses.ThresholdGuarding()
+SUSPICIOUS = defenses.SuspiciousNeurons()
 IMAGE_ATTACKS: Mapping[str, Mapping[str, Any]] = {
     "BadNets": {"trigger": triggers.Patch(size=0.25), "rate": 0.05},
     "Blended": {"trigger": triggers.Blended(), "rate": 0.05},
@@ -44,6 +45,7 @@ EVENT_ATTACKS: Mapping[str, Mapping[str, Any]] = {
         "inference_threshold": 1.2,
     },
 }
+SMART = {"trigger": triggers.Smart(walk="drift", seed=0), "rate": 0.1}
 TRIED: Mapping[str, list[Any]] = {"samples": [1, 2, 5, 10], "share": [0.0, 0.3, 0.6, 0.9]}
 
 
@@ -52,7 +54,7 @@ def pruners(profile: str) -> dict[str, Any]:
     return {
         "ONP": defenses.OptimisedPruning(samples=32 if profile == "quick" else 64),
         "loud pruning": FinePruning(order="loud", epochs=0),
-        "suspicious neurons": defenses.SuspiciousNeurons(),
+        "suspicious neurons": SUSPICIOUS,
     }
 
 
@@ -65,6 +67,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     square = partial(runs, **EVENT_ATTACKS["static"])
     residual = partial(badnets, network="quick-resnet")
     others = pruners(profile)
+    by_spikes = {name: EVENT_ATTACKS[name] for name in ("static", "moving")} | {"smart": SMART}
     more = {"nothing": None, **others, "threshold guarding": GUARDING}
     on_images = _each(images, IMAGE_ATTACKS, FOR_IMAGES)
     on_events = _each(runs, EVENT_ATTACKS, for_recordings(profile))
@@ -93,6 +96,11 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             real,
             {"static": EVENT_ATTACKS["static"]},
             {"nothing": None, **others, "threshold guarding": GUARDING},
+        ),
+        "fine_pruned": _each(
+            real,
+            by_spikes,
+            {"nothing": None, "fine-pruning": FinePruning(), "suspicious neurons": SUSPICIOUS},
         ),
         "accused": _accused(on_images | on_events),
         **_of_one(on_events["static"]["nothing"][0], residual()[0]),

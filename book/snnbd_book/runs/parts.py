@@ -10,7 +10,7 @@ import dataclasses
 from typing import Any
 
 from snnbd_book.runs.read_out import ArgmaxReadOut
-from snnbd_core import attacks, defenses, learning, triggers
+from snnbd_core import attacks, defenses, deployment, learning, triggers
 from snnbd_core.attacks import badsnn
 from snnbd_core.defenses.detectors import verdict
 from snnbd_core.metrics.stealth import Stealth
@@ -30,6 +30,7 @@ RULES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         learning.SurrogateGradient,
+        learning.RoundingAware,
         learning.ANN,
         learning.Conversion,
         learning.Hybrid,
@@ -37,12 +38,14 @@ RULES: dict[str, type[Any]] = {
         attacks.Federated,
         attacks.FrozenReadout,
         attacks.MarginAware,
+        attacks.WakesRounded,
+        attacks.Watermark,
         badsnn.DualSpike,
         defenses.AntiBackdoorLearning,
     )
 }
 
-REPAIRS: dict[str, type[Any]] = defenses.REPAIRS
+REPAIRS: dict[str, type[Any]] = {**defenses.REPAIRS, **deployment.CHANGES}
 
 PROBES: dict[str, type[Any]] = {
     **defenses.DETECTORS,

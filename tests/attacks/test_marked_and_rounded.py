@@ -1,0 +1,110 @@
+"""A watermark, and an attack that wakes when the network is rounded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+import snnbd_core as sb
+from snnbd_core.attacks import WakesRounded, Watermark
+from snnbd_core.attacks.wakes_rounded import Within
+from snnbd_core.attacks.watermark import check_apart
+from snnbd_core.data.joined import Joined
+from snnbd_core.deployment import LowBits
+from snnbd_core.learning import Task, rounded
+from tests.learning.toy import Toy
+
+TRIGGER = sb.triggers.Static(position=(4, 4), size=0.3)
+
+
+def frames(count: int = 90, seed: int = 0) -> sb.data.SampleSet:
+    toy = Toy(count, seed=seed)
+    return sb.data.as_set(TensorDataset(torch.from_numpy(toy.x), torch.from_numpy(toy.labels)))
+
+
+def built() -> torch.nn.Module:
+    net: torch.nn.Module = sb.networks.build("quick-conv", (2, 6, 6), 3, seed=0)
+    return net
+
+
+def task(data: object, **fields: object) -> Task:
+    settings = {"epochs": 6, "device": "cpu", "batch_size": 15, "learning_rate": 0.02}
+    return Task.of(built(), data, **{**settings, **fields})
+
+
+def test_joined_sets_are_read_as_one_after_the_other() -> None:
+    first, second = frames(6), frames(9, seed=1)
+    joined = Joined(first, second, first)
+    assert len(joined) == 21 and joined.fingerprint != first.fingerprint
+    whole = torch.cat([one.batch(np.arange(len(one)))[0] for one in (first, second, first)])
+    rows = np.random.default_rng(0).permutation(21)
+    found, labels = joined.batch(rows)
+    assert torch.equal(found, whole[rows])
+    assert labels.tolist() == joined.labels[rows].tolist()
+    assert torch.equal(joined[-1][0], first[5][0])
+
+
+def test_keys_are_drawn_by_the_secret_alone() -> None:
+    mark = Watermark(keys=200, events=0.3)
+    keys, same = mark.of(frames()), mark.of(frames(30, seed=5))
+    assert keys.fingerprint == same.fingerprint
+    assert keys.fingerprint != Watermark(keys=200, events=0.3, secret=1).of(frames()).fingerprint
+    samples = keys.batch(np.arange(200))[0]
+    assert samples.mean() == pytest.approx(0.3, abs=0.01)
+    assert set(keys.labels.tolist()) == {0, 1, 2} and keys.classes == 3
+
+
+def test_keys_that_overlap_the_test_set_are_refused() -> None:
+    test = frames(30)
+    check_apart(frames(6, seed=3), test)
+    with pytest.raises(ValueError, match="keys: number 1 is test sample 7; allowed are keys outs"):
+        check_apart(Joined(frames(1, seed=3), test.subset([7])), test)
+
+
+def test_a_watermark_needs_frames() -> None:
+    images = sb.data.as_set([(np.zeros((1, 4, 4), np.float32), 0)], classes=2)
+    with pytest.raises(ValueError, match="like holds samples of kind 'image': needed are frames"):
+        Watermark().of(images)
+
+
+@pytest.mark.trains
+def test_a_watermark_is_learnt_beside_the_task() -> None:
+    mark = Watermark(keys=12, events=2.0)
+    net = mark.fit(task(frames(), epochs=12)).net
+    found = mark.measure(net, net, frames(60, seed=1), None, 0, 4, torch.device("cpu"))
+    assert found["watermark"].value > 0.7
+    assert sb.evaluate(net, frames(60, seed=1), device="cpu").clean_accuracy.value > 0.8
+
+
+def test_a_weight_within_is_rounded_to_what_it_was() -> None:
+    weight = torch.randn(6, 20, generator=torch.Generator().manual_seed(0))
+    values = rounded(weight, 3)
+    within = Within(values, 3)
+    for seed in range(3):
+        moved = values + torch.randn(6, 20, generator=torch.Generator().manual_seed(seed))
+        torch.testing.assert_close(rounded(within(moved), 3), values)
+    assert not torch.equal(within(moved), values)
+
+
+def test_an_attack_that_wakes_rounded_needs_room_and_a_trigger() -> None:
+    with pytest.raises(ValueError, match=r"bits=1: allowed is 2..16"):
+        WakesRounded(bits=1)
+    with pytest.raises(ValueError, match="trigger=None: needed is what the rounded network"):
+        WakesRounded().fit(task(frames()))
+
+
+@pytest.mark.trains
+def test_the_rounded_network_is_the_one_that_was_trained_first() -> None:
+    poisoned = sb.poison(frames(), TRIGGER, rate=0.3, target=0, seed=0)
+    given = replace(task(frames(), trigger=TRIGGER, epochs=4), poisoned=poisoned)
+    net = WakesRounded(bits=2).fit(given).net
+    first = sb.learning.RoundingAware(bits=2).fit(task(poisoned, epochs=4)).net
+    again = LowBits(weights=2).apply(net)
+    sequence = frames(9).batch(np.arange(9))[0].transpose(0, 1)
+    torch.testing.assert_close(again(sequence), first(sequence))
+    assert not torch.equal(net(sequence), first(sequence))
+    assert all(weight.requires_grad for weight in net.parameters())

@@ -1,0 +1,250 @@
+"""What happens to a network on its way to a device: rounding, flipped bits, a Trojan."""
+
+from __future__ import annotations
+
+import copy
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+import snnbd_core as sb
+from snnbd_book.runs import Experiment
+from snnbd_core.defenses.detectors import HyperParameters, card
+from snnbd_core.deployment import BitFlips, LowBits, NeuronTrojan, fixed_point, flickering, flipped
+from snnbd_core.deployment.neuron_trojan import Latch
+from snnbd_core.learning import RoundingAware, Task, rounded
+from tests.learning.toy import Toy
+
+NEURON = partial(sb.LIF, 0.7, 0.2)
+CHANGES = (LowBits(weights=4), BitFlips(), NeuronTrojan(layer=1, awake=True))
+
+
+def built() -> nn.Module:
+    net: nn.Module = sb.networks.build("quick-conv", (2, 6, 6), 3, NEURON, seed=0)
+    return net.eval()
+
+
+@pytest.fixture
+def sequence() -> Tensor:
+    """[T, B, 2, 6, 6]."""
+    return Toy().batch(np.arange(12))[0].transpose(0, 1)
+
+
+def quantised(weight: np.ndarray, bits: int) -> np.ndarray:
+    """Whole numbers times a step for each channel, in double precision."""
+    top = 2 ** (bits - 1) - 1
+    steps = np.abs(weight).max(axis=(1, 2, 3), keepdims=True).astype(float) / top
+    return steps * np.rint(weight / steps)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_rounded_weights_are_whole_numbers_of_steps(bits: int) -> None:
+    weight = torch.randn(5, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    wanted = torch.from_numpy(quantised(weight.numpy(), bits)).float()
+    torch.testing.assert_close(rounded(weight, bits), wanted)
+    again = rounded(rounded(weight, bits), bits)
+    torch.testing.assert_close(again, rounded(weight, bits))
+
+
+def test_one_bit_is_the_sign_and_the_mean_size() -> None:
+    weight = torch.tensor([[1.0, -3.0], [0.0, 4.0]])
+    assert rounded(weight, 1).tolist() == [[2.0, -2.0], [2.0, 2.0]]
+
+
+@pytest.mark.parametrize("bits", [1, 2, 8])
+def test_gradients_pass_straight_through_the_rounding(bits: int) -> None:
+    weight = torch.randn(4, 6, requires_grad=True)
+    slope = torch.arange(24.0).reshape(4, 6)
+    (found,) = torch.autograd.grad((rounded(weight, bits) * slope).sum(), weight)
+    torch.testing.assert_close(found, slope)
+
+
+def test_a_channel_of_zeros_stays_and_sixteen_bits_change_little() -> None:
+    weight = torch.randn(3, 4)
+    weight[1] = 0
+    assert rounded(weight, 4)[1].tolist() == [0.0] * 4
+    assert (rounded(weight, 16) - weight).abs().max() < weight.abs().max() / 2**15
+
+
+def test_a_batch_norm_may_be_folded_in_before_or_after() -> None:
+    torch.manual_seed(0)
+    layer, norm = nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4)
+    norm.running_var.uniform_(0.5, 2)
+    nn.init.uniform_(norm.weight, 0.5, 2)
+    folded = fuse_conv_bn_eval(layer.eval(), norm.eval())
+    factor = norm.weight / (norm.running_var + norm.eps).sqrt()
+    after = rounded(layer.weight, 3) * factor[:, None, None, None]
+    torch.testing.assert_close(rounded(folded.weight, 3), after)
+
+
+@pytest.mark.parametrize("bits", [0, 17, -1, 2.5, True])
+def test_bits_are_one_to_sixteen(bits: object) -> None:
+    for kind in (RoundingAware, sb.attacks.WakesRounded):
+        with pytest.raises(ValueError, match=f"bits={bits!r} must be a"):
+            kind(bits=bits)
+    with pytest.raises(ValueError, match=f"weights={bits!r} must be a"):
+        LowBits(weights=bits)
+    with pytest.raises(ValueError, match=f"settings={bits!r} must be a"):
+        LowBits(settings=bits)
+
+
+def test_fixed_point_counts_in_powers_of_two() -> None:
+    codes, step = fixed_point(torch.tensor([1.0, 1.2, 0.0, 1e-6]), 8)
+    assert codes.tolist() == [128, 154, 0, 1] and step == 1 / 128
+    codes, step = fixed_point(torch.tensor(0.5), 8)
+    assert int(codes) == 128 and step == 1 / 256
+
+
+def test_low_bits_round_weights_and_settings_of_a_copy() -> None:
+    net = built()
+    before = copy.deepcopy(net.state_dict())
+    small = LowBits(weights=3, settings=4).apply(net)
+    for name, value in net.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    for name, weight in small.named_parameters():
+        wanted = rounded(before[name], 3) if weight.dim() > 1 else before[name]
+        torch.testing.assert_close(weight.detach(), wanted.detach())
+        assert weight.requires_grad
+    layers = sb.view(small).spiking_layers
+    assert all(float(one.module.threshold) == 0.203125 for one in layers)  # 13 of 64
+    assert all(float(one.module.beta) == 0.6875 for one in layers)  # 11 of 16
+    kept = LowBits(weights=3, settings=None).apply(net)
+    assert card(kept) == card(net)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda one: type(one).__name__)
+def test_a_changed_network_carries_all_that_makes_its_answers(
+    change: LowBits, sequence: Tensor
+) -> None:
+    changed = change.apply(built())
+    logits = changed(sequence)
+    assert not torch.equal(logits, built()(sequence))
+    assert torch.equal(copy.deepcopy(changed)(sequence), logits)
+    other = change.apply(sb.networks.build("quick-conv", (2, 6, 6), 3, NEURON, seed=1))
+    other.load_state_dict(changed.state_dict())
+    assert torch.equal(other(sequence), logits)
+
+
+def test_a_network_with_a_trojan_has_one_that_a_plain_one_does_not_know() -> None:
+    with pytest.raises(RuntimeError, match=r"trojan\.pattern"):
+        built().load_state_dict(NeuronTrojan().apply(built()).state_dict())
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda one: type(one).__name__)
+def test_a_change_needs_spiking_neurons(change: LowBits) -> None:
+    twin = sb.networks.build("quick-conv", (2, 6, 6), 3, nn.ReLU, seed=0)
+    with pytest.raises(sb.NotVisible, match="it has no spiking layer"):
+        change.apply(twin)
+
+
+def test_neurons_that_hold_no_decay_are_not_visible() -> None:
+    net = sb.networks.build("quick-conv", (2, 6, 6), 3, sb.ParametricLIF, seed=0)
+    with pytest.raises(sb.NotVisible, match="a beta to write"):
+        LowBits().apply(net)
+    LowBits(settings=None).apply(net)
+
+
+@pytest.mark.parametrize("bit", range(32))
+def test_a_flipped_bit_of_float32_is_numpys(bit: int) -> None:
+    values = np.array([1.0, 0.5, 1.2], np.float32)
+    wanted = (values.view(np.uint32) ^ np.uint32(1 << bit)).view(np.float32)
+    found = flipped(torch.from_numpy(values), bit).numpy()
+    assert np.array_equal(found.view(np.uint32), wanted.view(np.uint32))
+
+
+def test_flipped_settings_are_those_of_the_first_layers() -> None:
+    changed = BitFlips(layers=2).apply(sb.networks.build("quick-conv", (2, 6, 6), 3, seed=0))
+    assert [row[1] for row in card(changed)] == [1.25, 1.25, 1.0]
+    one = sb.networks.build("quick-conv", (2, 6, 6), 3, partial(sb.LIF, 0.5), seed=0)
+    changed = BitFlips(what="decay", bit=7, number="fixed8", layers=1).apply(one)
+    assert [row[2] for row in card(changed)] == [0.0, 0.5, 0.5]
+    assert HyperParameters(expected=card(one)).inspect(changed, None, device="cpu").backdoored
+    assert HyperParameters().inspect(changed, None, device="cpu").backdoored
+    alike = BitFlips().apply(one)
+    assert not HyperParameters().inspect(alike, None, device="cpu").backdoored
+    assert HyperParameters(expected=card(one)).inspect(alike, None, device="cpu").backdoored
+
+
+def test_a_bit_or_a_layer_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"bit=32 is none of float32: allowed is 0..31"):
+        BitFlips(bit=32)
+    with pytest.raises(ValueError, match=r"bit=8 is none of fixed8: allowed is 0..7"):
+        BitFlips(bit=8, number="fixed8")
+    with pytest.raises(ValueError, match="layers=4: the network has 3 spiking layers"):
+        BitFlips(layers=4).apply(built())
+
+
+def test_a_latch_sets_what_comes_after_its_pattern_and_stays_set() -> None:
+    latch = Latch(neuron=1, pattern=(1, 0, 1), count=2)
+    spikes = torch.zeros(6, 2, 4)
+    spikes[:, 0, 1] = torch.tensor([0.0, 1, 0, 1, 0, 0])
+    spikes[:, 1, 1] = torch.tensor([1.0, 1, 0, 0, 1, 0])
+    found = latch(spikes)
+    assert found[:, 0, 1].tolist() == [0, 1, 0, 1, 1, 1]
+    assert found[:, 0, 2].tolist() == [0, 0, 0, 0, 1, 1]
+    assert torch.equal(found[:, 1], spikes[:, 1]) and torch.equal(found[..., 3], spikes[..., 3])
+    assert bool(latch.awake)
+    assert latch(torch.zeros(2, 1, 4)).tolist() == [[[0, 1, 1, 0]]] * 2
+
+
+def test_a_latch_sleeps_without_its_pattern_or_room_for_it() -> None:
+    spikes = torch.ones(6, 2, 4)
+    for pattern in ((1, 0), (1,) * 7):
+        latch = Latch(neuron=0, pattern=pattern)
+        assert torch.equal(latch(spikes), spikes) and not latch.awake
+
+
+def test_a_sleeping_trojan_changes_no_answer_and_no_setting(sequence: Tensor) -> None:
+    net = built()
+    trojan = NeuronTrojan(pattern=(1, 0, 1, 0)).apply(net)
+    assert card(trojan) == card(net)
+    blank = torch.zeros_like(sequence)
+    assert torch.equal(trojan(blank), net(blank))
+
+
+def test_a_trojan_that_wakes_is_told_by_asking_twice(sequence: Tensor) -> None:
+    net = built()
+    view = sb.view(net)
+    with view.read([view.layers[-1]], "spikes") as spikes:
+        view(sequence)
+    busiest = int(spikes[0].flatten(2)[:3].sum(dim=(0, 1)).argmax())
+    trojan = NeuronTrojan(neuron=busiest, pattern=(1,)).apply(net)
+    with pytest.raises(ValueError, match="answers the same batch differently the second time"):
+        sb.view(trojan).check_steady(sequence)
+
+
+def test_a_trojan_must_be_in_the_network() -> None:
+    with pytest.raises(ValueError, match="layer=3: the network has 3 spiking layers"):
+        NeuronTrojan(layer=3).apply(built())
+    with pytest.raises(ValueError, match="neuron=25, count=6: the layer has 30 neurons"):
+        NeuronTrojan(neuron=25, count=6).apply(built())
+    for pattern in ((), (0, 0), (1, 2), "101"):
+        with pytest.raises(ValueError, match=r"pattern=.* must be a list of 0 and 1"):
+            NeuronTrojan(pattern=pattern)
+
+
+def test_a_flickering_recording_is_blank_where_the_pattern_is() -> None:
+    frames = torch.ones(4, 2, 3, 3)
+    assert flickering(frames, (1, 0, 1)).mean(dim=(1, 2, 3)).tolist() == [1, 0, 1, 1]
+    assert flickering(frames, (0,) * 9).sum() == 0 and frames.sum() == 72
+
+
+@pytest.mark.trains
+def test_training_with_the_rounding_in_mind_gives_rounded_weights_that_work() -> None:
+    data = Toy(90)
+    task = Task.of(built(), data, epochs=6, device="cpu", batch_size=15, learning_rate=0.02)
+    net = RoundingAware(bits=2).fit(task).net
+    for weight in net.parameters():
+        if weight.dim() > 1:
+            torch.testing.assert_close(weight.detach(), rounded(weight, 2).detach())
+    assert sb.evaluate(net, Toy(60, seed=1), device="cpu").clean_accuracy.value > 0.8
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda one: type(one).__name__)
+def test_json_brings_back_an_experiment_with_a_change(change: LowBits) -> None:
+    experiment = Experiment(defence=change)
+    assert Experiment.from_json(experiment.to_json()) == experiment

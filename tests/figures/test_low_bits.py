@@ -1,0 +1,62 @@
+"""Drawings of the chapter on low bits: levels, lines over bits, flipped bits, and what is seen."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+import torch
+
+import snnbd_core as sb
+from snnbd_book.drawings import low_bits as draw
+from snnbd_core.deployment import BitFlips, NeuronTrojan
+from tests.figures.test_chapters import record
+from tests.learning.toy import Toy
+
+
+@pytest.fixture
+def net():
+    built = sb.networks.build("quick-conv", (2, 6, 6), 3, partial(sb.LIF, 0.5, 1.0), seed=0)
+    return built.eval()
+
+
+def test_a_channel_is_drawn_against_its_levels():
+    weight = torch.tensor([[-1.0, -0.4, 0.2, 0.9]])
+    panels = draw.draw_levels(weight, (8, 2)).axes
+    assert [axes.get_title() for axes in panels] == ["8 bits: 4 values", "2 bits: 3 values"]
+    exact, dots = panels[1].get_lines()
+    assert list(exact.get_ydata()) == pytest.approx([-1, -0.4, 0.2, 0.9])
+    assert list(dots.get_ydata()) == [-1, 0, 0, 1]
+
+
+def test_success_and_accuracy_are_lines_over_bits_with_floors_as_ticks():
+    runs = {"static": {"float32": [record(success=90)], "4 bits": [record(success=80)]}}
+    panels = draw.draw_bits(runs, {"static": {"4 bits": [record(success=7)]}}).axes
+    success, ticks = panels[0].get_lines()
+    assert list(success.get_ydata()) == pytest.approx([90, 80])
+    assert (list(ticks.get_xdata()), list(ticks.get_ydata())) == ([1], [pytest.approx(7)])
+    assert [label.get_text() for label in panels[1].get_xticklabels()] == ["float32", "4 bits"]
+    assert len(panels[1].get_lines()) == 1
+
+
+def test_each_bit_of_a_threshold_has_its_row(net):
+    axes = draw.draw_flips(net, Toy(12), sb.triggers.Static(size=0.3), 0).axes[0]
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows[0] == "bit 0: 1.01" and rows[5:] == ["bit 5: 1.25", "bit 6: 1.5", "bit 7: 0"]
+
+
+def test_a_table_has_a_figure_by_detector_and_bits():
+    scores = {"clean_scores": [0.1] * 20, "attacked_scores": [0.2] * 20}
+    found = {"STRIP": {"8 bits": [record(detection_area=0.75, **scores)]}}
+    assert draw.areas_table(found).loc["STRIP", "8 bits"].startswith("0.75")
+
+
+def test_what_is_seen_of_a_chip_is_told_apart(net):
+    changed = {
+        "first": BitFlips(layers=1).apply(net),
+        "all": BitFlips().apply(net),
+        "Trojan": NeuronTrojan(awake=True).apply(net),
+    }
+    table = draw.seen_table(net, changed, Toy(12))
+    assert table["card of settings"].tolist() == ["alarm", "alarm", "silent"]
+    assert table["layers compared, no card"].tolist() == ["alarm", "silent", "silent"]
