@@ -18,7 +18,7 @@ DEPLOYED: Mapping[str, list[Any]] = {
     "steps": [4, 8, 16, 32],
     "threshold": [0.5, 0.75, 1.0, 1.5, 2.0, 3.0],
 }
-STEPS_OF_PHOTOGRAPHS = (4, 8, 16, 32)
+STEPS_OF_PHOTOGRAPHS = (4, 8, 16)
 CONVERSIONS = {
     "99.9th percentile": C,
     "maximum": learning.Conversion(normalisation="max"),
