@@ -13,6 +13,7 @@ from snnbd_core import attacks, triggers
 
 DELAYED = triggers.Retimed(bound=20.0)
 LEARNT = attacks.LearntTimes(bound=20.0)
+AWAY = attacks.LearntTimes(bound=20.0, towards=False)
 BOUNDS = (5, 10, 20, 40)  # milliseconds
 SLOW = {"refractory": 1000, "bandwidth": 5.0}  # a camera that sends 100 events in 20 ms
 TROJANS = {
@@ -37,7 +38,10 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "sums": {"T = 1": attack(trigger=DELAYED, frames=1)},
         "cuts": {f"T = {T}": attack(trigger=LEARNT, frames=T) for T in (4, 8, 16)},
-        "clean_label": {"learnt, clean label": attack(trigger=LEARNT, rate=0.05, clean_label=True)},
+        "clean_label": {
+            "towards the target": attack(trigger=LEARNT, rate=0.05, clean_label=True),
+            "away from it": attack(trigger=AWAY, rate=0.05, clean_label=True),
+        },
         "trojans": {name: attack(trigger=trojan) for name, trojan in TROJANS.items()},
         "repaired": {name: held(defence=one) for name, one in REPAIRS.items()},
         "detected": {name: held(probe=one) for name, one in (OF_INPUTS | OF_SETS).items()},
