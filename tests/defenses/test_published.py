@@ -30,8 +30,11 @@ from snnbd_core.defenses.detectors import ActivationClustering
 from snnbd_core.defenses.detectors.beatrix import deviations, gram
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
 from snnbd_core.defenses.detectors.strip import entropy
+from snnbd_core.defenses.detectors.tmpbd import gamma_p_value
 from snnbd_core.defenses.detectors.training_set import outlying
 from snnbd_core.defenses.nad import attention
+from snnbd_core.metrics.margins import margins, slope_of
+from snnbd_core.view import View
 
 CLASSES, SAMPLES, SHAPE = 4, 60, (2, 10, 10)
 PUBLISHED: dict[str, Any] = json.loads(
@@ -214,3 +217,51 @@ def test_spectral_scores_are_the_authors_of_rows_around_their_mean() -> None:
 def test_clusters_of_activations_are_those_of_another_library() -> None:
     _, side = ActivationClustering().clusters(features(), seed=0)
     assert (side != side[0]).astype(int).tolist() == given("activation-clustering")["principal"]
+
+
+def voting() -> View:
+    """A network of SpikingJelly with four classes of ten voters, as the authors' code takes it."""
+    from spikingjelly.activation_based import functional, layer, neuron
+
+    torch.manual_seed(3)
+    net = nn.Sequential(
+        layer.Conv2d(2, 6, 3, padding=1),
+        neuron.LIFNode(),
+        layer.Flatten(),
+        layer.Linear(6 * 6 * 6, 10 * CLASSES),
+        neuron.LIFNode(),
+        layer.VotingLayer(10),
+    )
+    functional.set_step_mode(net, "m")
+    with torch.no_grad():
+        for weights in net.parameters():
+            weights.mul_(6)
+    return sb.view(sb.adapt(net, layout="TBCHW", input_shape=(2, 6, 6), classes=CLASSES))
+
+
+@pytest.mark.parametrize(("steps", "allowed"), [(1, 1e-6), (40, 0.01)])
+def test_tmpbds_margins_are_the_authors_at_the_start_and_after_their_ascent(
+    steps: int, allowed: float
+) -> None:
+    """A spike that rounding moves changes a margin by less than what is allowed after 40 steps."""
+    pytest.importorskip("spikingjelly")
+    view, found = voting(), []
+    torch.manual_seed(5)
+    for target in range(CLASSES):
+        inputs = torch.rand(5, 3, 2, 6, 6)
+        for _ in range(steps):
+            point = inputs.detach().requires_grad_()
+            margin = margins(view, point.clamp(0, 10), target)
+            inputs = point + 1e-2 * slope_of(view, margin, point)
+        found.append(margin.max().item())
+    np.testing.assert_allclose(found, given("tmpbd")["margins"][str(steps)], atol=allowed)
+
+
+@pytest.mark.parametrize("case", ["ten", "one-large"])
+def test_tmpbds_verdicts_are_the_authors_though_their_distribution_begins_elsewhere(
+    case: str,
+) -> None:
+    theirs = given("tmpbd")["p_values"][case]
+    ours = gamma_p_value(theirs["margins"])
+    assert (ours < 0.05) == (theirs["p"] < 0.05)
+    assert ours != pytest.approx(theirs["p"], rel=1e-3)

@@ -17,16 +17,16 @@ from snnbd_book.chapters.groups import every, filled, seeded
 from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
-    "neuromorphic_triggers": 60,
-    "stealthier_triggers": 174,
-    "learning_rules": 177,
+    "neuromorphic_triggers": 81,
+    "stealthier_triggers": 191,
+    "learning_rules": 201,
     "badsnn": 1065,
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
     "removing_backdoors": 507,
     "adversarial_robustness": 36,
-    "triggers_in_time": 72,
+    "triggers_in_time": 117,
     "low_bits": 351,
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.groups import HELD_OUT, IMAGES, Nested, seeded
+from snnbd_book.chapters.groups import HELD_OUT, IMAGES, PHOTOGRAPHS, Nested, seeded
 from snnbd_book.runs import Neuron
 from snnbd_book.runs.read_out import ArgmaxReadOut
 from snnbd_core import attacks, defenses, triggers
@@ -36,16 +36,6 @@ SIGNS: Mapping[str, Any] = {
     "learning_rate": 1e-3,
 }
 """Photographs of traffic signs with the paper's network, a quarter as wide."""
-CIFAR10: Mapping[str, Any] = {
-    "data": "cifar10-small",
-    "network": "vgg11",
-    "width": 0.25,
-    "frames": 4,
-    "epochs": 10,
-    "batch_size": 32,
-    "learning_rate": 1e-3,
-}
-"""CIFAR-10, 800 + 200 photographs of each class, with a network smaller than the paper's."""
 SIGN_SHARE = 0.023  # P: 59 of the 60 photographs of a class
 SMALL: dict[str, dict[str, Any]] = {
     "4 frames": {"frames": 4},
@@ -107,7 +97,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         }
 
     signs, signs_generated = _photographs(partial(seeded, "sample", seed, **SIGNS), SIGN_SHARE)
-    cifar10, cifar10_generated = _photographs(partial(seeded, "sample", seed, **CIFAR10), 0.02)
+    cifar10, cifar10_generated = _photographs(partial(seeded, "sample", seed, **PHOTOGRAPHS), 0.02)
     on_events = swept(runs, RULES, THRESHOLDS, NOISE)
     on_images = swept(images, IMAGE_RULES, IMAGE_THRESHOLDS, DARKER)
 

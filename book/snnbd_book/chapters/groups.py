@@ -23,6 +23,16 @@ IMAGES: Mapping[str, Mapping[str, Any]] = {
     "paper": {"data": "mnist", "frames": 4},
 }
 """Static images in each profile."""
+PHOTOGRAPHS: Mapping[str, Any] = {
+    "data": "cifar10-small",
+    "network": "vgg11",
+    "width": 0.25,
+    "frames": 4,
+    "epochs": 10,
+    "batch_size": 32,
+    "learning_rate": 1e-3,
+}
+"""CIFAR-10, 800 + 200 photographs of each class, with a network smaller than the paper's."""
 
 
 def seeded(profile: str, first: int, /, count: int = 3, **fields: Any) -> list[Experiment]:

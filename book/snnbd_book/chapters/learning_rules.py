@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.groups import IMAGES, Nested, seeded
+from snnbd_book.chapters.groups import IMAGES, PHOTOGRAPHS, Nested, seeded
 from snnbd_core import learning, triggers
 
 C, H, D = learning.Conversion(), learning.Hybrid(), learning.SpikeRepresentation()
@@ -18,6 +18,7 @@ DEPLOYED: Mapping[str, list[Any]] = {
     "steps": [4, 8, 16, 32],
     "threshold": [0.5, 0.75, 1.0, 1.5, 2.0, 3.0],
 }
+STEPS_OF_PHOTOGRAPHS = (4, 8, 16)
 CONVERSIONS = {
     "99.9th percentile": C,
     "maximum": learning.Conversion(normalisation="max"),
@@ -39,6 +40,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     """The chapter's groups."""
     poisoned = partial(seeded, profile, seed, rate=0.1)
     images = partial(poisoned, **{**IMAGES[profile], "frames": 8})
+    photographs = partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **PHOTOGRAPHS)
     patched, mixed = partial(images, trigger=PATCH), partial(images, trigger=FAINT)
     converted = {
         name: {T: patched(frames=T, rule=rule) for T in STEPS} for name, rule in CONVERSIONS.items()
@@ -55,6 +57,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "rules": _rules(patched) | {"DSR": patched(rule=D)},
         "blended": _rules(mixed),
+        "photographs": _photographs(photographs),
         "events": {name: poisoned(rule=rule, trigger=square) for name, rule in EVENT_RULES.items()},
         "moving": {
             name: poisoned(rule=EVENT_RULES[name], trigger=moving)
@@ -93,3 +96,11 @@ def _rules(images: Any) -> dict[str, Nested]:
         "LR_H, poisoned": images(rule=H),
         "LR_H, clean": images(rule=H_CLEAN),
     }
+
+
+def _photographs(images: Any) -> dict[str, Nested]:
+    """Each rule on CIFAR-10, with the frames of the chapter on BadSNN; LR_C at more of them."""
+    rules = _rules(images)
+    del rules["LR_C"]
+    rules["DSR"] = images(rule=D)
+    return rules | {f"LR_C, T = {T}": images(frames=T, rule=C) for T in STEPS_OF_PHOTOGRAPHS}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
 from snnbd_core.triggers import Moving, Static
 
 CORNER = Static(size=0.1, position="bottom-right", polarity="on")
 LIGHT = Static(size=0.1, position="bottom-right", polarity="on", space="events", sensor_size=SENSOR)
+
+GESTURES = {"data": "gestures-events", "epochs": 50, "frames": 16}
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
@@ -39,9 +42,24 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "moving, middle": runs(trigger=Moving(position="middle", polarity="off"), rate=0.001),
         },
         "clean": runs(),
+        "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
             for name, trigger in {"frames": CORNER, "events": LIGHT}.items()
             for rate in (0.01, 0.1)
         },
+    }
+
+
+def _gestures(runs: Any) -> dict[str, Nested]:
+    """The poster's rows on DVS128 Gesture, on its stand-in."""
+    corner = partial(Static, position="top-left")
+    return {
+        "clean": runs(),
+        "both polarities, 1 %": runs(trigger=corner(polarity="both"), rate=0.01),
+        "OFF, 1 %": runs(trigger=corner(polarity="off"), rate=0.01),
+        "OFF, side 0.3, 1 %": runs(trigger=corner(size=0.3, polarity="off"), rate=0.01),
+        "OFF, middle": runs(trigger=Static(position="middle", polarity="off"), rate=0.1),
+        "ON": runs(trigger=CORNER, rate=0.1),
+        "ON, moving": runs(trigger=Moving(position="bottom-right", polarity="on"), rate=0.1),
     }

@@ -21,6 +21,9 @@ counted: place in time -> frames with the square (ON, top left, size 0.1, 10 % p
 their seeds 42 and 57 (Yencr0s/Flashy_backdoor, results, MIT licence)."""
 
 
+WALKS = 10  # of the smart square: each seed has its own, and the walk decides
+
+
 def shown(steps: int) -> dict[str, Any]:
     """The triggers that are compared, for recordings of so many frames."""
     return {
@@ -56,8 +59,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
                 "optimised": (0.01, 0.05, 0.1),
             }.items()
         },
-        "longer": {
-            epochs: attack(trigger=compared["smart"], epochs=epochs)
+        "walks": {
+            epochs: attack(count=WALKS, trigger=triggers.Smart(), epochs=epochs)
             for epochs in (usual.epochs, 5 * usual.epochs // 2)
         },
         "places": {

@@ -13,7 +13,15 @@ from snnbd_core import attacks, triggers
 
 DELAYED = triggers.Retimed(bound=20.0)
 LEARNT = attacks.LearntTimes(bound=20.0)
-TROJAN = triggers.EventTrojan()
+AWAY = attacks.LearntTimes(bound=20.0, towards=False)
+BOUNDS = (5, 10, 20, 40)  # milliseconds
+SLOW = {"refractory": 1000, "bandwidth": 5.0}  # a camera that sends 100 events in 20 ms
+TROJANS = {
+    "burst": triggers.EventTrojan(),
+    "burst, slow camera": triggers.EventTrojan(**SLOW),
+    "learnt times": attacks.MutableTrojan(),
+    "learnt times, slow camera": attacks.MutableTrojan(**SLOW),
+}
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
@@ -22,10 +30,19 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     held = partial(attack, trigger=LEARNT, held_out=HELD_OUT)
     real = partial(seeded, "sample", seed, rate=0.1)
     return {
-        "delayed": {bound: attack(trigger=triggers.Retimed(bound=bound)) for bound in (10, 20)},
-        "learnt": {bound: attack(trigger=attacks.LearntTimes(bound=bound)) for bound in (10, 20)},
+        "delayed": {bound: attack(trigger=triggers.Retimed(bound=bound)) for bound in BOUNDS},
+        "learnt": {bound: attack(trigger=attacks.LearntTimes(bound=bound)) for bound in BOUNDS},
+        "rates": {
+            name: {rate: attack(trigger=trigger, rate=rate) for rate in (0.01, 0.03, 0.1)}
+            for name, trigger in {"delayed": DELAYED, "learnt": LEARNT}.items()
+        },
         "sums": {"T = 1": attack(trigger=DELAYED, frames=1)},
-        "trojans": {"Event Trojan": attack(trigger=TROJAN)},
+        "cuts": {f"T = {T}": attack(trigger=LEARNT, frames=T) for T in (4, 8, 16)},
+        "clean_label": {
+            "towards the target": attack(trigger=LEARNT, rate=0.05, clean_label=True),
+            "away from it": attack(trigger=AWAY, rate=0.05, clean_label=True),
+        },
+        "trojans": {name: attack(trigger=trojan) for name, trojan in TROJANS.items()},
         "repaired": {name: held(defence=one) for name, one in REPAIRS.items()},
         "detected": {name: held(probe=one) for name, one in (OF_INPUTS | OF_SETS).items()},
         "real": {"learnt, 20 ms": real(trigger=LEARNT)},

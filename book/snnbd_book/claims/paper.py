@@ -22,6 +22,7 @@
         partly: mean(corner.attack_success_rate_all) >= 0.5       # may be left out
         under_trained: mean(longer.attack_success_rate_all) >= 0.9   # training was too short
         data: dvs-gesture           # what the statement is about, where other data tell less
+        seeds: [0, 1, 2, 3, 4]      # where it needs others than the paper's; may be left out
         expected: {quick: reproduced, paper: open}   # the verdict on record per profile; "open":
                                                      # can be run there, no verdict on record yet
         why: ...                    # our reading, shown after the reason; may be left out
@@ -50,7 +51,8 @@ EXPECTED = ("reproduced", "partly", "contradicted", "under-trained", "other data
 _PACKAGED = Path(__file__).resolve().parents[1] / "_claims"
 _PAPER = {"paper", "cite", "title", "chapter", "seeds", "experiments", "profiles", "claims"}
 _TESTS = ("reproduced", "partly", "under_trained")
-_CLAIM = {"id", "where", "statement", "chapter", "figures", "data", "expected", "why", *_TESTS}
+_SAID = {"id", "where", "statement", "chapter", "figures", "data", "seeds", "expected", "why"}
+_CLAIM = {*_SAID, *_TESTS}
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ class Claim:
         expected: profile -> verdict on record, or "open".
         why: our reading.
         settings: experiment's name -> profile -> fields, of the experiments it needs.
-        paper, title, cite, chapter, seeds: of its paper; chapter is empty where none is written.
+        paper, title, cite, chapter: of its paper; chapter is empty where none is written.
+        seeds: its own, or its paper's.
+        has_seeds: whether they are its own, which no caller changes.
     """
 
     id: str
@@ -96,6 +100,7 @@ class Claim:
     cite: str
     chapter: str
     seeds: tuple[int, ...]
+    has_seeds: bool
 
     @property
     def optional(self) -> set[str]:
@@ -171,9 +176,7 @@ def _paper(values: dict[str, Any], path: Path) -> Paper:
     where = path.name
     if values.get("paper") != path.stem:
         raise ClaimError(f"{where}: paper={values.get('paper')!r} must be {path.stem!r}")
-    seeds = values.get("seeds", [0])
-    if not seeds or not isinstance(seeds, list) or not all(type(s) is int for s in seeds):
-        raise ClaimError(f"{where}: seeds={seeds!r} must be a list of whole numbers")
+    seeds = _seeds(values, [0], where)
     settings = _settings(values, where)
     claims = [
         _claim(mapping(entry, f"{where}: claim {index}", _CLAIM), values, settings, where)
@@ -190,9 +193,16 @@ def _paper(values: dict[str, Any], path: Path) -> Paper:
         cite=text(values, "cite", where),
         title=text(values, "title", where),
         chapter=values.get("chapter") or "",
-        seeds=tuple(seeds),
+        seeds=seeds,
         claims=tuple(claims),
     )
+
+
+def _seeds(values: Mapping[str, Any], default: list[int], where: str) -> tuple[int, ...]:
+    seeds = values.get("seeds", default)
+    if not seeds or not isinstance(seeds, list) or not all(type(s) is int for s in seeds):
+        raise ClaimError(f"{where}: seeds={seeds!r} must be a list of whole numbers")
+    return tuple(seeds)
 
 
 def _settings(values: dict[str, Any], where: str) -> dict[str, dict[str, Experiment]]:
@@ -272,7 +282,8 @@ def _claim(
         title=str(paper.get("title", "")),
         cite=str(paper.get("cite", "")),
         chapter=entry.get("chapter", paper.get("chapter")) or "",
-        seeds=tuple(paper.get("seeds", [0])),
+        seeds=_seeds(entry, paper.get("seeds", [0]), where),
+        has_seeds="seeds" in entry,
     )
 
 

@@ -19,8 +19,16 @@ REPRODUCED, PARTLY, CONTRADICTED = "reproduced", "partly", "contradicted"
 UNDER_TRAINED, OTHER_DATA, NOT_RUN = "under-trained", "other data", "not run"
 VERDICTS = (REPRODUCED, PARTLY, CONTRADICTED, UNDER_TRAINED, OTHER_DATA, NOT_RUN)
 _FLOORS = {"attack_success_rate": "floor", "attack_success_rate_all": "floor_all"}
-_STAND_INS = {"digits-events": "nmnist", "digits": "mnist", "cifar10-small": "cifar10"}
+_LIKE = {
+    "digits-events": "nmnist",
+    "digits": "mnist",
+    "cifar10-small": "cifar10",
+    "cifar10-events": "cifar10-dvs",
+    "gestures-events": "dvs-gesture",
+}
 """Data like the real ones, or a part of them, and what a claim calls these."""
+_STAND_INS = {"cifar10-events", "gestures-events"}
+"""Data that stand for others and are made in another way; a verdict says so."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,8 @@ class Judgement:
     @property
     def words(self) -> str:
         """The verdict as it is written: "partly, on digits-events"."""
-        on = f"on {' and '.join(self.data)}"
+        named = (f"the stand-in {one}" if one in _STAND_INS else one for one in self.data)
+        on = f"on {' and '.join(named)}"
         if self.behaviour:
             return f"{self.verdict}: {self.behaviour} {on}"
         return f"{self.verdict}, {on}" if self.data else self.verdict
@@ -107,7 +116,7 @@ def experiments(
     for claim in chosen:
         if profile in claim.expected:
             for settings in claim.settings.values():
-                for item in _seeded(settings[profile], seeds or claim.seeds):
+                for item in _seeded(settings[profile], _chosen(claim, seeds)):
                     found.setdefault(item.hash, item)
     return list(found.values())
 
@@ -130,7 +139,7 @@ def judge(
     Args:
         claim: what to judge.
         profile: "quick", "sample" or "paper".
-        seeds: default: the paper's.
+        seeds: default: the claim's; one with seeds of its own is judged by these in any case.
         run: False only reads.
         results, device, progress: as for `snnbd_book.runs.run`.
 
@@ -144,7 +153,7 @@ def judge(
     source = _Source(run, results, device, progress)
     found: dict[str, list[Record]] = {}
     for name, settings in claim.settings.items():
-        for item in _seeded(settings[profile], seeds or claim.seeds):
+        for item in _seeded(settings[profile], _chosen(claim, seeds)):
             record = source.record(item)
             if record is not None:
                 found.setdefault(name, []).append(record)
@@ -152,7 +161,7 @@ def judge(
                 return _not_run(claim, profile, source.reason(item))
     verdict, reason = _decided(claim, found)
     data = {record.experiment.data for records in found.values() for record in records}
-    elsewhere = claim.data and not {claim.data} & {_STAND_INS.get(one, one) for one in data}
+    elsewhere = claim.data and not {claim.data} & {_LIKE.get(one, one) for one in data}
     return Judgement(
         claim=claim,
         profile=profile,
@@ -236,6 +245,10 @@ def _figure(quoted: Quoted, found: Mapping[str, list[Record]]) -> Figure:
 def _not_run(claim: Claim, profile: str, reason: str) -> Judgement:
     figures = tuple(Figure(quoted.label, None, None, quoted.paper) for quoted in claim.figures)
     return Judgement(claim, profile, NOT_RUN, figures, reason)
+
+
+def _chosen(claim: Claim, seeds: Sequence[int] | None) -> Sequence[int]:
+    return claim.seeds if claim.has_seeds or not seeds else seeds
 
 
 def _seeded(item: Experiment, seeds: Sequence[int]) -> list[Experiment]:

@@ -21,6 +21,7 @@ __all__ = [
     "draw_time_position",
     "draw_triggers",
     "draw_varied",
+    "draw_walks",
     "scored",
     "scored_bounded",
     "shaded_image",
@@ -145,6 +146,25 @@ def draw_varied(runs: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
         axes.set_xticks(range(len(by_value)), list(by_value), fontsize=8)
         axes.set(title=setting, xlim=(-0.5, len(by_value) - 0.5), ylim=(-3, 103))
     panels[0].set_ylabel("success rate (%)")
+    return figure
+
+
+def draw_walks(runs: Mapping[str, Sequence[Record]]) -> Figure:
+    """A row for each setting and a dot for each seed; a line marks their mean.
+
+    Args:
+        runs: name of a row -> the records of its seeds.
+    """
+    figure = style.new_figure(0.45 * len(runs) + 0.85)
+    axes = figure.subplots()
+    for row, records in enumerate(runs.values()):
+        success = Sample.of(records, "attack_success_rate")
+        each = [100 * value for value in success.floats]
+        axes.plot(each, [-row] * len(each), "o", color=style.MARK, alpha=0.6)
+        axes.plot(100 * success.mean, -row, "|", color=style.POTENTIAL, markersize=18)
+    axes.set_yticks([-row for row in range(len(runs))], list(runs), fontsize=9)
+    axes.set(xlabel="success rate (%)", xlim=(-3, 103), ylim=(0.5 - len(runs), 0.5))
+    axes.grid(axis="x", linewidth=0.4)
     return figure
 
 

@@ -111,7 +111,7 @@ def _on_events(profile: str) -> dict[str, Fields]:
         "time-sliced": sliced,
         "delays, 20 ms": {"trigger": triggers_in_time.DELAYED, "rate": 0.1},
         "learnt times, 20 ms": {"trigger": triggers_in_time.LEARNT, "rate": 0.1},
-        "Event Trojan": {"trigger": triggers_in_time.TROJAN, "rate": 0.1},
+        "Event Trojan": {"trigger": triggers_in_time.TROJANS["burst"], "rate": 0.1},
     }
 
 
