@@ -16,7 +16,7 @@ DELAYED = triggers.Retimed(bound=20.0)
 LEARNT = attacks.LearntTimes(bound=20.0)
 AWAY = attacks.LearntTimes(bound=20.0, towards=False)
 BOUNDS = (5, 10, 20, 40)  # milliseconds
-SLOW: Mapping[str, Any] = {"refractory": 1000, "bandwidth": 5.0}  # a camera that sends 100 events in 20 ms
+SLOW: Mapping[str, Any] = {"refractory": 1000, "bandwidth": 5.0}  # 100 events in 20 ms
 TROJANS = {
     "burst": triggers.EventTrojan(),
     "burst, slow camera": triggers.EventTrojan(**SLOW),
