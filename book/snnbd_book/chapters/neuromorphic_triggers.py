@@ -12,7 +12,7 @@ from snnbd_core.triggers import Moving, Static
 CORNER = Static(size=0.1, position="bottom-right", polarity="on")
 LIGHT = Static(size=0.1, position="bottom-right", polarity="on", space="events", sensor_size=SENSOR)
 
-GESTURES = {"data": "gestures-events", "epochs": 50, "frames": 16}
+GESTURES: Mapping[str, Any] = {"data": "gestures-events", "epochs": 50, "frames": 16}
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from snnbd_book.chapters.a_trigger_at_the_input import OF_INPUTS
 from snnbd_book.chapters.groups import HELD_OUT, Nested, seeded
@@ -15,7 +16,7 @@ DELAYED = triggers.Retimed(bound=20.0)
 LEARNT = attacks.LearntTimes(bound=20.0)
 AWAY = attacks.LearntTimes(bound=20.0, towards=False)
 BOUNDS = (5, 10, 20, 40)  # milliseconds
-SLOW = {"refractory": 1000, "bandwidth": 5.0}  # a camera that sends 100 events in 20 ms
+SLOW: Mapping[str, Any] = {"refractory": 1000, "bandwidth": 5.0}  # 100 events in 20 ms
 TROJANS = {
     "burst": triggers.EventTrojan(),
     "burst, slow camera": triggers.EventTrojan(**SLOW),
