@@ -192,20 +192,19 @@ def _origin(dotted: str) -> str | None:
     if dotted == _LOADED:
         return None
     parts = dotted.split(".")
-    for length in range(len(parts), 0, -1):
-        name = ".".join(parts[:length])
-        if not _exists(name):
-            continue
-        if not _is_package(name):
-            return name
-        if length == len(parts):
-            return None
-        package, wanted = _read(name), parts[length]
-        if wanted in package.defines:
-            return name
-        found = package.provides.get(wanted)
-        return None if found is None else _origin(".".join([found, *parts[length + 1 :]]))
-    return None
+    name, rest = parts[0], parts[1:]
+    # From the package down: to ask for what is in a module would import it.
+    while rest and _is_package(name) and _exists(f"{name}.{rest[0]}"):
+        name, rest = f"{name}.{rest[0]}", rest[1:]
+    if not _is_package(name):
+        return name
+    if not rest:
+        return None
+    package, wanted = _read(name), rest[0]
+    if wanted in package.defines:
+        return name
+    found = package.provides.get(wanted)
+    return None if found is None else _origin(".".join([found, *rest[1:]]))
 
 
 def _is_ours(name: str) -> bool:
