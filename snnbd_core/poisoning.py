@@ -137,8 +137,9 @@ class PoisonedDataset(_View):
         rows = np.flatnonzero(self._is_poisoned[indices])
         chosen = indices[rows].tolist()
         self._compute(chosen)
-        for row, index in zip(rows.tolist(), chosen, strict=True):  # faster than by all rows at once
-            samples[row] = torch.from_numpy(self._stored[index])
+        held = samples.numpy()
+        for row, index in zip(rows.tolist(), chosen, strict=True):  # faster than all rows at once
+            held[row] = self._stored[index]
         return samples, torch.from_numpy(self.labels[indices])
 
     def events(self, index: int) -> np.ndarray:
