@@ -129,7 +129,7 @@ def test_a_quick_run_is_told_by_its_parts() -> None:
     assert head in text
     assert "| clean | 1.90 | 0.10 | 1.50 | 0.50 | 5.00 | 20% |" in text
     assert "takes 0.61 s to the first spikes" in text
-    assert "a worker of a sweep 5.0 s" in text
+    assert "a worker of a sweep\n5.0 s" in text
 
 
 def test_the_committed_run_spends_its_time_on_the_network(project: Path) -> None:

@@ -80,13 +80,13 @@ _RUN = """## A run of the quick profile
 
 Where the time of a whole run goes: training, evaluating and, with a trigger, poisoning and stealth.
 Medians of {rounds} runs in a process that has run before, in seconds of the processor ({processor},
-one thread). *Other* is the share that is not the network's forward pass, the loss, the backward pass
-or the optimiser: data, trigger, metrics and records.
+one thread). *Other* is the share that is not the network's forward pass, the loss, the backward
+pass or the optimiser: data, trigger, metrics and records.
 
 """
 _FRESH = """A fresh process takes {first:.2f} s to the first spikes of a layer whose kernel is
-compiled already, for it loads the machine code without numba, and a worker of a sweep {worker:.1f} s
-until its first small run is done.
+compiled already, for it loads the machine code without numba, and a worker of a sweep
+{worker:.1f} s until its first small run is done.
 
 """
 _NOTHING = "# Performance\n\nNo measurement is committed yet: `make bench` makes one.\n"
