@@ -25,6 +25,7 @@ from unittest.mock import patch
 
 import torch
 import typer
+from torch.nn import functional
 
 from benchmarks.measure import machine
 from snnbd_book.runs import Experiment, run
@@ -36,6 +37,7 @@ from snnbd_core.triggers import Static
 
 PARTS: dict[str, tuple[tuple[Any, str], ...]] = {
     "forward": ((Network, "forward"),),
+    "loss": ((functional, "one_hot"), (functional, "mse_loss")),
     "backward": ((torch.autograd, "backward"),),
     "optimiser": ((torch.optim.Adam, "step"), (torch.optim.Adam, "zero_grad")),
 }

@@ -111,10 +111,13 @@ class FrameDataset(StoredSet):
 
     @cached_property
     def _counts(self) -> cache.Array:
-        return self._entry.open()
+        return np.asarray(self._entry.open())  # rows of a memory map take longer to cut out
 
     def _read(self, rows: Rows) -> npt.NDArray[np.float32]:
-        return self._counts[rows].astype(np.float32)
+        samples = np.empty((len(rows), *self._counts.shape[1:]), dtype=np.float32)
+        for place, row in enumerate(rows.tolist()):  # faster than all rows and then their type
+            samples[place] = self._counts[row]
+        return samples
 
     def __getstate__(self) -> dict[str, Any]:
         # A memory map would be pickled as all its contents; a worker opens its own.

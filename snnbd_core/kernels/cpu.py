@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from snnbd_core.kernels import cpu_loops, lanes, threads
+from snnbd_core.kernels import threads
+from snnbd_core.kernels.machine_code import BACKWARD_ROWS, FORWARD_ROWS, LINE, Arguments, address
 from snnbd_core.kernels.rule import RESETS, SURROGATES, Rule
 
 # Bytes of a block's scratch memory: a fifth of a typical second-level cache. Long recordings take
@@ -48,8 +48,8 @@ def forward(
     spikes = current.new_empty(current.shape)
     reported = current.new_empty(current.shape) if potential else None
     _run(
-        cpu_loops.forward,
-        cpu_loops.FORWARD_ROWS,
+        "forward",
+        FORWARD_ROWS,
         current,
         beta,
         threshold,
@@ -87,8 +87,8 @@ def backward(
         d_current = current.new_empty(current.shape)
         d_beta, d_threshold = beta.new_empty(2, neurons).unbind() if learns else (None, None)
         _run(
-            cpu_loops.backward,
-            steps + cpu_loops.BACKWARD_ROWS,
+            "backward",
+            steps + BACKWARD_ROWS,
             current,
             beta,
             threshold,
@@ -105,7 +105,7 @@ def backward(
 
 
 def _run(
-    loops: Callable[[type, bool], int],
+    loops: str,
     rows: int,
     current: Tensor,
     beta: Tensor,
@@ -114,10 +114,10 @@ def _run(
     written: Tensor,
     **others: Tensor | None,
 ) -> None:
-    """Calls compiled loops with `cpu_loops.Arguments`.
+    """Calls compiled loops with `Arguments`.
 
     Args:
-        loops: ``cpu_loops.forward`` or ``cpu_loops.backward``.
+        loops: ``forward`` or ``backward``.
         rows: of scratch memory, for each thread.
         written: what the loops write: the spikes, or the current's gradient.
         **others: potential, d_spikes, d_potential, d_beta, d_threshold, where there are any.
@@ -131,7 +131,7 @@ def _run(
     if size >= neurons or neurons * steps < 2 * SMALLEST_WORK:
         workers = 1  # or all of torch's threads: a smaller team would end those that it leaves out
     scratch = beta.new_empty(workers, rows, size)
-    arguments = cpu_loops.Arguments(
+    arguments = Arguments(
         0,
         0,
         steps,
@@ -150,7 +150,7 @@ def _run(
         if tensor is not None:
             setattr(arguments, name, tensor.data_ptr())
             setattr(arguments, name + "_rows", len(tensor))
-    work = loops(_HELD[current.dtype], beta.numel() > 1)
+    work = address(loops, _HELD[current.dtype], beta.numel() > 1)
     threads.run(work, arguments, workers, (scratch, current, beta, threshold, written, others))
 
 
@@ -163,7 +163,7 @@ def _block_size(row: int, share: int) -> int:
 
 @functools.cache
 def _choices(rule: Rule) -> tuple[float, ...]:
-    """What `cpu_loops.Arguments` says of the rule, from ``reset`` on."""
+    """What `Arguments` says of the rule, from ``reset`` on."""
     k = rule.slope
     return (
         RESETS.index(rule.reset),
@@ -181,9 +181,7 @@ def _choices(rule: Rule) -> tuple[float, ...]:
 def _past(written: Tensor, neurons: int) -> bool:
     """Whether a tensor [T, ...] is written past the cache, which its rows must allow."""
     return (
-        written.nbytes >= LARGE
-        and neurons % _line(written) == 0
-        and written.data_ptr() % lanes.LINE == 0
+        written.nbytes >= LARGE and neurons % _line(written) == 0 and written.data_ptr() % LINE == 0
     )
 
 
@@ -195,7 +193,7 @@ def _size(tensor: Tensor) -> tuple[int, int]:
 
 def _line(tensor: Tensor) -> int:
     """How many of a tensor's numbers fill a cache line, the fewest that the loops step."""
-    return lanes.LINE // tensor.element_size()
+    return LINE // tensor.element_size()
 
 
 # A layer that does not fill a cache line is stepped among neurons that get no current.

@@ -25,9 +25,6 @@ from a counter until none is left, with scratch memory of its own, so any number
 share a call. They allocate nothing and raise nothing. Where a layer does not fill its last line,
 the line that ends where the layer does is stepped besides: some of its neurons are done twice,
 maybe by two threads. Both write the same bits, and neither reads what is written.
-
-All functions but those of `lanes` are in one file because numba's cache notices changes in this
-file only.
 """
 
 # Types are left to numba, which infers them when it compiles; see cpu.py for the typed surface.
@@ -36,17 +33,11 @@ file only.
 
 from __future__ import annotations
 
-import ctypes
-import functools
-from collections.abc import Callable
-from typing import cast
-
 import numba
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from snnbd_core.kernels import lanes
 from snnbd_core.kernels.lanes import (
     count,
     counted,
@@ -60,6 +51,15 @@ from snnbd_core.kernels.lanes import (
     spread,
     store,
     store_past,
+)
+from snnbd_core.kernels.machine_code import (
+    BACKWARD_ROWS,
+    BEGUN,
+    FORWARD_ROWS,
+    LINE,
+    ON_DISK,
+    TAKEN,
+    Arguments,
 )
 
 # Resets and surrogates as numbers, in the order of rule.RESETS and rule.SURROGATES.
@@ -401,69 +401,29 @@ def _backward(lo, hi, one, zero, given):
 # What threads call.
 
 
-def _named(kind: type, names: str) -> list[tuple[str, type]]:
-    return [(name, kind) for name in names.split()]
-
-
-class Arguments(ctypes.Structure):
-    """Addresses of arrays, sizes and choices.
-
-    ``taken`` and ``begun`` are 0 and count the blocks and threads that have begun. current is
-    [T, M], or [1, M] with stride 0 if all steps are equal; beta and threshold are [M] or [1]. M is
-    at least what a cache line holds. ``written`` [T, M] are the spikes or d_current; ``past``: it
-    is written past the cache, and its rows begin at multiples of a cache line. Arrays with 0 rows
-    are not written (potential, d_beta, d_threshold) or hold zeros (d_spikes, d_potential). scratch
-    holds rows of ``size``, a multiple of a cache line, for each thread: `FORWARD_ROWS`, or
-    T + `BACKWARD_ROWS`.
-    """
-
-    _fields_ = (
-        *_named(ctypes.c_int64, "taken begun steps neurons size scratch current stride"),
-        *_named(ctypes.c_int64, "beta threshold reset instant decays surrogate attached"),
-        *_named(ctypes.c_double, "half_slope steepness slope slope_squared"),
-        *_named(ctypes.c_int64, "written past potential potential_rows d_spikes d_spikes_rows"),
-        *_named(ctypes.c_int64, "d_potential d_potential_rows d_beta d_beta_rows"),
-        *_named(ctypes.c_int64, "d_threshold d_threshold_rows"),
-    )
-
-
-TAKEN, BEGUN = 0, 1
-FORWARD_ROWS, BACKWARD_ROWS = 1, 4
-
-
-def compiled(function: Callable[[int], None]) -> int:
-    """The address of a C function of a pointer to `Arguments`, machine code cached on disk.
-
-    Where no folder is writable the machine code is cached in memory only.
-    """
+def compiled(function):
+    """A C function of a pointer to `Arguments`, made by numba."""
     signature = types.void(types.CPointer(numba.from_dtype(np.dtype(Arguments))))
-    function.__qualname__ += f"_{lanes.STAMP}"  # numba's cache does not notice changes there
     try:
-        made = numba.cfunc(signature, cache=True, error_model="numpy")(function)
+        return numba.cfunc(signature, cache=not ON_DISK, error_model="numpy")(function)
     except RuntimeError:  # numba: "no locator available for file ..."
-        made = numba.cfunc(signature, error_model="numpy")(function)
-    _made.append(made)
-    return cast(int, made.address)
+        return numba.cfunc(signature, error_model="numpy")(function)
 
 
-_made: list[object] = []  # machine code lives as long as what it was made by
-
-
-def _integrated(held: type) -> type:
+def _integrated(held):
     """The type that neurons are stepped in, of what their current is held as."""
     return np.float32 if held is np.uint16 else held
 
 
-@functools.cache
-def forward(held: type, each: bool) -> int:
-    """Steps neurons: a C function of a pointer to `Arguments`.
+def forward(held, each):
+    """Steps neurons, by a pointer to `Arguments`; not compiled yet.
 
     Args:
         held: the type of the current and of what has its shape: np.float32, np.float64 or
             np.uint16 for bfloat16, whose scratch memory and parameters are float32.
         each: whether beta and threshold hold a value for each neuron.
     """
-    line, number = lanes.LINE // np.dtype(held).itemsize, _integrated(held)
+    line, number = LINE // np.dtype(held).itemsize, _integrated(held)
 
     def work(address):
         a = numba.carray(address, 1)[0]
@@ -488,13 +448,12 @@ def forward(held: type, each: bool) -> int:
             lo = counted(address, TAKEN) * size
         fence()
 
-    return compiled(work)
+    return work
 
 
-@functools.cache
-def backward(held: type, each: bool) -> int:
+def backward(held, each):
     """Gradients of neurons; as `forward`."""
-    line, number = lanes.LINE // np.dtype(held).itemsize, _integrated(held)
+    line, number = LINE // np.dtype(held).itemsize, _integrated(held)
 
     def work(address):
         a = numba.carray(address, 1)[0]
@@ -542,4 +501,4 @@ def backward(held: type, each: bool) -> int:
             lo = counted(address, TAKEN) * size
         fence()
 
-    return compiled(work)
+    return work

@@ -17,17 +17,13 @@ spike, values are `rounded` before.
 from __future__ import annotations
 
 import operator
-import zlib
-from pathlib import Path
 
 from llvmlite import ir
 from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-LINE = 64  # bytes that are fetched together
 _WORD = ir.IntType(32)
-STAMP = f"{zlib.crc32(Path(__file__).read_bytes()):08x}"
 
 
 class Lanes(types.Type):

@@ -37,20 +37,24 @@ class Step:
     Attributes:
         loss: what the optimiser descends, a scalar with gradients.
         value: mean loss of the samples that the history counts.
-        hits: how many of them were answered rightly.
-        count: how many they are.
+        logits: what they were answered, [B, classes] without gradients; None where there are none.
+        labels: what they are, int64 [B].
     """
 
     loss: Tensor
     value: float
-    hits: int = 0
-    count: int = 0
+    logits: Tensor | None = None
+    labels: Tensor | None = None
+
+    @property
+    def count(self) -> int:
+        """How many samples the history counts."""
+        return 0 if self.labels is None else len(self.labels)
 
 
 def scored(loss: Tensor, logits: Tensor, labels: Tensor) -> Step:
     """The step of a loss whose batch got these logits [B, classes] and has these labels [B]."""
-    hits = int((decide(logits.detach()) == labels).sum())
-    return Step(loss, loss.item(), hits, len(labels))
+    return Step(loss, loss.item(), logits.detach(), labels)
 
 
 def answers_of(net: nn.Module, sequence: Tensor, classes: int | None = None) -> Tensor:
@@ -170,7 +174,8 @@ def _epoch(
     bar: tqdm,
 ) -> tuple[float, float]:
     """One pass; the mean loss of the samples that count, and the share answered rightly."""
-    total = hits = count = 0.0
+    total = count = 0.0
+    answers, labels = [], []
     for batch in batches:
         done = step(batch)
         if not math.isfinite(done.value):
@@ -185,10 +190,16 @@ def _epoch(
             nn.utils.clip_grad_norm_(net.parameters(), clip)
         optimizer.step()
         total += done.value * done.count
-        hits += done.hits
         count += done.count
+        if done.logits is not None and done.labels is not None:
+            answers.append(done.logits)
+            labels.append(done.labels)
         bar.update()
-    return (total / count, hits / count) if count else (math.nan, math.nan)
+    if not count:
+        return math.nan, math.nan
+    # All of an epoch at once: after a step, its many small operations find the caches cold.
+    hits = int((decide(torch.cat(answers)) == torch.cat(labels)).sum())
+    return total / count, hits / count
 
 
 def _origin(net: nn.Module, step: Callable[[Batch], Step], batch: Batch) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from snnbd_core.poisoning import Triggered
 
@@ -116,6 +115,8 @@ def psnr(clean: np.ndarray, triggered: np.ndarray) -> float:
     """Peak signal to noise ratio in dB; the peak is the largest count of the clean sample."""
     if np.array_equal(clean, triggered):
         return float("inf")
+    from skimage.metrics import peak_signal_noise_ratio  # brings scipy.stats
+
     return float(peak_signal_noise_ratio(clean, triggered, data_range=max(clean.max(), 1.0)))
 
 
@@ -147,6 +148,8 @@ def van_rossum(clean: np.ndarray, triggered: np.ndarray, tau: float = 2.0) -> fl
 
 def _similarity(clean: np.ndarray, triggered: np.ndarray) -> float:
     """SSIM of [C, H, W]; the range of values is that of the clean picture, at least one event."""
+    from skimage.metrics import structural_similarity  # brings scipy.stats
+
     settings = {"channel_axis": 0, "data_range": max(clean.max(), 1.0), "win_size": _WINDOW}
     return float(structural_similarity(clean, triggered, **settings))
 

@@ -15,8 +15,9 @@ from snnbd_core.kernels import RESETS, SURROGATES, UPDATES, Rule
 pytest.importorskip("numba")
 import numba
 
-from snnbd_core.kernels import cpu, lanes
+from snnbd_core.kernels import cpu
 from snnbd_core.kernels.lanes import fill, load, rounded, store
+from snnbd_core.kernels.machine_code import LINE
 
 RULES = [
     Rule(reset, update, surrogate, 1.7, detach, decay)
@@ -95,7 +96,7 @@ def test_neither_current_nor_spikes_are_converted(monkeypatch):
 
 
 def test_numbers_are_rounded_as_torch_rounds_them():
-    line = lanes.LINE // 2
+    line = LINE // 2
 
     @numba.njit(error_model="numpy")
     def run(numbers, halves):

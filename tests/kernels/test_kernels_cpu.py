@@ -24,7 +24,7 @@ from snnbd_core import kernels
 from snnbd_core.kernels import RESETS, SURROGATES, UPDATES, Rule
 
 pytest.importorskip("numba")
-from snnbd_core.kernels import choice, cpu, cpu_loops, threads
+from snnbd_core.kernels import choice, cpu, machine_code, threads
 
 RULES = [
     Rule(reset, update, surrogate, 1.7, detach, decay)
@@ -218,12 +218,12 @@ def test_nothing_outside_the_arrays_is_written_or_read(monkeypatch, neurons, pas
     spikes, potential, d_current = written
     assert cpu._past(spikes, neurons) == (past and neurons == 320)
     inputs = (current, beta, threshold, rule)
-    rows = cpu_loops.FORWARD_ROWS
-    cpu._run(cpu_loops.forward, rows, *inputs, spikes, potential=potential)
+    rows = machine_code.FORWARD_ROWS
+    cpu._run("forward", rows, *inputs, spikes, potential=potential)
     d_beta, d_threshold = (one[0] for one in sums)
     cpu._run(
-        cpu_loops.backward,
-        steps + cpu_loops.BACKWARD_ROWS,
+        "backward",
+        steps + machine_code.BACKWARD_ROWS,
         *inputs,
         d_current,
         d_spikes=current,
@@ -324,7 +324,7 @@ def test_work_is_shared_with_a_second_thread(kind_of_threads):
         seen.add(threading.get_ident())
         barrier.wait()
 
-    threads.run(ctypes.cast(work, ctypes.c_void_p).value, cpu_loops.Arguments(), 2, None)
+    threads.run(ctypes.cast(work, ctypes.c_void_p).value, machine_code.Arguments(), 2, None)
     assert len(seen) == 2
 
 
@@ -535,57 +535,3 @@ def test_an_unknown_kernel_or_one_of_another_device_is_refused(named):
     named("cuda")
     with pytest.raises(ValueError, match="kernel='cuda' does not run on 'cpu'"):
         kernels.step(*inputs, Rule())
-
-
-def test_where_no_folder_takes_the_cache_the_kernel_is_compiled_in_memory(monkeypatch):
-    original = cpu_loops.numba.cfunc
-    asked = []
-
-    def cfunc(*args, cache=False, **options):
-        asked.append(cache)
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return original(*args, **options)
-
-    monkeypatch.setattr(cpu_loops.numba, "cfunc", cfunc)
-
-    def work(address):
-        cpu_loops.numba.carray(address, 1)[0].taken = 42
-
-    arguments = cpu_loops.Arguments()
-    threads.run(cpu_loops.compiled(work), arguments, 1, None)
-    assert arguments.taken == 42
-    assert asked == [True, False]
-
-
-FIRST_CALL = """
-import time, torch
-from snnbd_core import kernels
-current = torch.randn(4, 2, 8, requires_grad=True)
-start = time.process_time()
-spikes, _ = kernels.step(current, torch.tensor(0.9), torch.tensor(1.0), kernels.Rule())
-spikes.sum().backward()
-print(time.process_time() - start)
-"""
-
-
-@pytest.mark.slow
-def test_the_first_call_compiles_in_under_half_a_minute_and_the_next_process_does_not(tmp_path):
-    """5 to 8 s of a busy server's core were measured, and 0.5 s for the next process."""
-
-    def first_call():
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "SNNBD_KERNEL": "cpu"}
-        done = subprocess.run(
-            [sys.executable, "-c", FIRST_CALL],
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return float(done.stdout)
-
-    compiling = first_call()
-    assert list(tmp_path.rglob("*.nbc")), "nothing was cached"
-    loading = first_call()
-    assert compiling < 30
-    assert loading < compiling / 2

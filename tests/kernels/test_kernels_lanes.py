@@ -12,7 +12,6 @@ import torch
 pytest.importorskip("numba")
 import numba
 
-from snnbd_core.kernels import lanes
 from snnbd_core.kernels.lanes import (
     count,
     counted,
@@ -25,6 +24,7 @@ from snnbd_core.kernels.lanes import (
     store,
     store_past,
 )
+from snnbd_core.kernels.machine_code import LINE
 
 TYPES = [np.float32, np.float64]
 _COUNTERS = ctypes.POINTER(ctypes.c_int64)
@@ -35,13 +35,13 @@ def numbers(size, number, seed=0):
     values = torch.randn(size, generator=torch.Generator().manual_seed(seed)).numpy()
     values = torch.from_numpy(values.astype(number)).clone().numpy()
     values[[1, 5, 9, 13]] = np.nan, np.inf, -np.inf, -0.0
-    assert values.ctypes.data % lanes.LINE == 0
+    assert values.ctypes.data % LINE == 0
     return values
 
 
 def loop(operation, number):
     """Compiles a loop that applies an operation of two numbers, a line at once."""
-    line = lanes.LINE // np.dtype(number).itemsize
+    line = LINE // np.dtype(number).itemsize
     operation = numba.njit(operation, error_model="numpy")
 
     @numba.njit(error_model="numpy")
@@ -80,7 +80,7 @@ def test_lanes_compute_as_numpy_does_also_with_nan_and_infinity(operation, expec
 
 @pytest.mark.parametrize("number", TYPES)
 def test_a_number_spreads_to_as_many_lanes_as_another_value_has(number):
-    line = lanes.LINE // np.dtype(number).itemsize
+    line = LINE // np.dtype(number).itemsize
 
     @numba.njit
     def run(out, value):
@@ -95,7 +95,7 @@ def test_a_number_spreads_to_as_many_lanes_as_another_value_has(number):
 
 @pytest.mark.parametrize("number", TYPES)
 def test_what_is_written_past_the_cache_is_what_was_to_be_written(number):
-    line = lanes.LINE // np.dtype(number).itemsize
+    line = LINE // np.dtype(number).itemsize
 
     @numba.njit
     def run(a, out):

@@ -15,9 +15,9 @@ from snnbd_core.neurons import LIF
 
 
 def square(weight: Tensor, _: int) -> Step:
-    """The loss w^2 of one weight, whose gradient is 2 w."""
+    """The loss w^2 of one weight, whose gradient is 2 w; one of two samples is answered rightly."""
     loss = weight.square().sum()
-    return Step(loss, loss.item(), hits=1, count=2)
+    return Step(loss, loss.item(), torch.eye(2), torch.tensor([0, 0]))
 
 
 def looped(rate: float = 0.1, optimizer=torch.optim.SGD, epochs: int = 3, **settings):
@@ -109,9 +109,17 @@ def test_seeds_of_neighbouring_runs_and_epochs_differ():
 
 
 def test_a_tied_answer_is_scored_as_wrong():
-    logits = torch.tensor([[0.0, 0.0], [0.1, 0.4]], requires_grad=True)
-    step = scored(logits.sum(), logits, torch.tensor([0, 1]))
-    assert (step.hits, step.count, step.value) == (1, 2, 0.5)
+    logits = nn.Parameter(torch.tensor([[0.0, 0.0], [0.1, 0.4]]))
+    net = nn.ParameterList([logits])
+    (history,) = epochs_of(
+        net,
+        torch.optim.SGD(net.parameters(), lr=0.0),
+        lambda _: [0, 1],
+        lambda _: scored(logits.sum(), logits, torch.tensor([0, 1])),
+        epochs=1,
+        seed_of=lambda epoch: epoch,
+    )
+    assert (history.loss, history.accuracy) == ((0.5,), (0.5,))
 
 
 class Own(nn.Module):

@@ -70,6 +70,28 @@ def holds_a_run(process: psutil.Process, results: Path) -> bool:
         return False
 
 
+WORKER = """
+import sys, torch
+import snnbd_core as sb
+from snnbd_book import sweeps
+from snnbd_book.runs import Experiment, lineage
+layer, current = sb.LIF(0.5), torch.randn(4, 2, 8)
+layer(current)  # compiled, if it was not yet
+lineage.fingerprint(Experiment())
+heavy = "matplotlib numba pandas scipy.stats skimage sklearn snntorch tonic".split()
+print([name for name in heavy if name in sys.modules])
+"""
+
+
+def test_a_worker_imports_nothing_that_its_runs_do_not_need() -> None:
+    """Half of a worker's start went into imports of libraries that a clean run never used."""
+    found = [
+        subprocess.run([sys.executable, "-c", WORKER], check=True, capture_output=True, text=True)
+        for _ in range(2)
+    ]
+    assert found[1].stdout.strip() == "[]"
+
+
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing(results: Path, tiny: Make) -> None:
     items = [tiny(trigger=None, rate=0.0, seed=seed, epochs=20) for seed in range(5)]

@@ -80,13 +80,13 @@ _RUN = """## A run of the quick profile
 
 Where the time of a whole run goes: training, evaluating and, with a trigger, poisoning and stealth.
 Medians of {rounds} runs in a process that has run before, in seconds of the processor ({processor},
-one thread). *Other* is the share that is not the network's forward pass, its backward pass or the
-optimiser.
+one thread). *Other* is the share that is not the network's forward pass, the loss, the backward
+pass or the optimiser: data, trigger, metrics and records.
 
 """
 _FRESH = """A fresh process takes {first:.2f} s to the first spikes of a layer whose kernel is
-compiled already, most of it for loading numba, and a worker of a sweep {worker:.1f} s until its
-first small run is done.
+compiled already, for it loads the machine code without numba, and a worker of a sweep
+{worker:.1f} s until its first small run is done.
 
 """
 _NOTHING = "# Performance\n\nNo measurement is committed yet: `make bench` makes one.\n"
@@ -176,7 +176,7 @@ def precision(results: dict[str, Any]) -> str:
 
 def quick_run(results: dict[str, Any]) -> str:
     """Markdown of what ``benchmarks.quick_run`` wrote."""
-    parts = ("forward", "backward", "optimiser", "all")
+    parts = ("forward", "loss", "backward", "optimiser", "all")
     rows = [["run", *(f"{part} (s)" for part in parts), "other"]]
     for name, of in results["runs"].items():
         rows.append([name, *(f"{of[part]:.2f}" for part in parts), f"{of['other']:.0%}"])

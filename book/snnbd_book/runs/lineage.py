@@ -51,7 +51,7 @@ def modules(experiment: Experiment) -> list[str]:
 def meaning(source: str) -> str:
     """What a source says to Python: its syntax tree, docstrings left out."""
     tree = ast.parse(source)
-    for node in ast.walk(tree):
+    for node in [tree, *_statements(tree)]:
         documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
@@ -124,7 +124,7 @@ def _read(name: str) -> _Module:
 
 def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Name in a module -> the full name of what it stands for, of the houses' own only."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.ImportFrom) and _is_ours(node.module or ""):
             for alias in node.names:
                 yield alias.asname or alias.name, f"{node.module}.{alias.name}"
@@ -135,6 +135,14 @@ def _imported(tree: ast.Module) -> Iterator[tuple[str, str]]:
                         alias.asname or alias.name.split(".")[0],
                         (alias.name if alias.asname else alias.name.split(".")[0]),
                     )
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements within one, at any depth, without their expressions, which are many."""
+    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for child in getattr(node, field, ()):
+            yield child
+            yield from _statements(child)
 
 
 class _Uses(ast.NodeVisitor):
@@ -192,20 +200,19 @@ def _origin(dotted: str) -> str | None:
     if dotted == _LOADED:
         return None
     parts = dotted.split(".")
-    for length in range(len(parts), 0, -1):
-        name = ".".join(parts[:length])
-        if not _exists(name):
-            continue
-        if not _is_package(name):
-            return name
-        if length == len(parts):
-            return None
-        package, wanted = _read(name), parts[length]
-        if wanted in package.defines:
-            return name
-        found = package.provides.get(wanted)
-        return None if found is None else _origin(".".join([found, *parts[length + 1 :]]))
-    return None
+    name, rest = parts[0], parts[1:]
+    # From the package down: to ask for what is in a module would import it.
+    while rest and _is_package(name) and _exists(f"{name}.{rest[0]}"):
+        name, rest = f"{name}.{rest[0]}", rest[1:]
+    if not _is_package(name):
+        return name
+    if not rest:
+        return None
+    package, wanted = _read(name), rest[0]
+    if wanted in package.defines:
+        return name
+    found = package.provides.get(wanted)
+    return None if found is None else _origin(".".join([found, *rest[1:]]))
 
 
 def _is_ours(name: str) -> bool:

@@ -38,8 +38,8 @@ import traceback
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from distributed import Client, Future, as_completed
 from rich.console import Console
@@ -50,6 +50,9 @@ from snnbd_book.runs.shelf import Shelf
 from snnbd_book.sweeps.display import Display
 from snnbd_book.sweeps.frame import to_frame
 from snnbd_book.sweeps.workers import client_of, fitting
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.02

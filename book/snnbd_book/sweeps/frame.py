@@ -6,13 +6,14 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from snnbd_book.runs import Experiment, Record
 from snnbd_core.files import write_atomically
 from snnbd_core.metrics import Rate, Report
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUFFIXES = (".parquet", ".csv")
 # The report's target is a field of the experiment already.
@@ -31,6 +32,8 @@ def to_frame(
     commit, dirty, device, seconds, peak_memory (bytes; on a CPU the most that the worker's process
     has held so far, its earlier runs included) and date. What a run does not have is missing.
     """
+    import pandas as pd  # here, for workers of a sweep do without
+
     rows = []
     for item in items:
         row: dict[str, Any] = {
