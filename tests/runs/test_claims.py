@@ -345,6 +345,7 @@ def test_our_own_claims_are_sound(project: Path) -> None:
         "abad2024",
         "flashy2025",
         "jin2024",
+        "kim2026",
         "miah2026",
         "tmpbd2025",
         "wang2024",

@@ -19,7 +19,6 @@ from snnbd_core import data, networks
 
 NAMED = {"data", "network", "neuron", "epochs", "frames"}
 NOT_FOR_A_PROGRAM = {"people"}  # a study with people
-NOT_YET = {"mutable-stronger"}  # the library has the trigger, no run measures it
 
 CLAIMS = [claim for paper in load_all() for claim in paper.claims]
 RUNS = {
@@ -32,7 +31,7 @@ RUNS = {
 
 def test_every_claim_has_a_run_in_the_paper_profile() -> None:
     without = {claim.id for claim in CLAIMS if "paper" not in claim.expected}
-    assert without == NOT_FOR_A_PROGRAM | NOT_YET
+    assert without == NOT_FOR_A_PROGRAM
     assert all(c.expected["paper"] == OPEN for c in CLAIMS if "paper" in c.expected)
 
 

@@ -34,3 +34,15 @@ def text(values: Mapping[str, Any], key: str, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ClaimError(f"{where}: {key}={value!r} must be a text")
     return value.strip()
+
+
+def seeds_of(values: Mapping[str, Any], default: list[int], where: str) -> tuple[int, ...]:
+    """The seeds that are named, or the default.
+
+    Raises:
+        ClaimError: they are no list of whole numbers.
+    """
+    seeds = values.get("seeds", default)
+    if not seeds or not isinstance(seeds, list) or not all(type(s) is int for s in seeds):
+        raise ClaimError(f"{where}: seeds={seeds!r} must be a list of whole numbers")
+    return tuple(seeds)

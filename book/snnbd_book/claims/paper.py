@@ -40,7 +40,7 @@ from typing import Any
 import yaml
 
 from snnbd_book.claims.expression import Expression
-from snnbd_book.claims.fields import ClaimError, mapping, text
+from snnbd_book.claims.fields import ClaimError, mapping, seeds_of, text
 from snnbd_book.claims.grammar import FIGURES
 from snnbd_book.runs import Experiment
 from snnbd_book.runs.profiles import PROFILES
@@ -80,8 +80,7 @@ class Claim:
         why: our reading.
         settings: experiment's name -> profile -> fields, of the experiments it needs.
         paper, title, cite, chapter: of its paper; chapter is empty where none is written.
-        seeds: its own, or its paper's.
-        has_seeds: whether they are its own, which no caller changes.
+        seeds, has_seeds: its own, which no caller changes, or else its paper's.
     """
 
     id: str
@@ -176,7 +175,7 @@ def _paper(values: dict[str, Any], path: Path) -> Paper:
     where = path.name
     if values.get("paper") != path.stem:
         raise ClaimError(f"{where}: paper={values.get('paper')!r} must be {path.stem!r}")
-    seeds = _seeds(values, [0], where)
+    seeds = seeds_of(values, [0], where)
     settings = _settings(values, where)
     claims = [
         _claim(mapping(entry, f"{where}: claim {index}", _CLAIM), values, settings, where)
@@ -196,13 +195,6 @@ def _paper(values: dict[str, Any], path: Path) -> Paper:
         seeds=seeds,
         claims=tuple(claims),
     )
-
-
-def _seeds(values: Mapping[str, Any], default: list[int], where: str) -> tuple[int, ...]:
-    seeds = values.get("seeds", default)
-    if not seeds or not isinstance(seeds, list) or not all(type(s) is int for s in seeds):
-        raise ClaimError(f"{where}: seeds={seeds!r} must be a list of whole numbers")
-    return tuple(seeds)
 
 
 def _settings(values: dict[str, Any], where: str) -> dict[str, dict[str, Experiment]]:
@@ -282,7 +274,7 @@ def _claim(
         title=str(paper.get("title", "")),
         cite=str(paper.get("cite", "")),
         chapter=entry.get("chapter", paper.get("chapter")) or "",
-        seeds=_seeds(entry, paper.get("seeds", [0]), where),
+        seeds=seeds_of(entry, paper.get("seeds", [0]), where),
         has_seeds="seeds" in entry,
     )
 
