@@ -61,10 +61,12 @@ class WakesRounded(Checked, Rule):
         for weight in fixed:
             weight.requires_grad_(False)
         norms = [module for module in net.modules() if isinstance(module, _BatchNorm)]
-        with parametrized(net, lambda weight: Within(weight, self.bits)), held(norms):
-            task.train(net, both)
-        for weight in fixed:
-            weight.requires_grad_(True)
+        try:
+            with parametrized(net, lambda weight: Within(weight, self.bits)), held(norms):
+                task.train(net, both)
+        finally:
+            for weight in fixed:
+                weight.requires_grad_(True)
         return done
 
 

@@ -50,7 +50,7 @@ class BitFlips(Change):
         if self.layers is not None and self.layers > len(found):
             raise ValueError(f"layers={self.layers}: the network has {len(found)} spiking layers")
         for values in found[: self.layers]:
-            values.copy_(flipped(values, self.bit, self.number))
+            values.copy_(flipped(values.float(), self.bit, self.number))
         return bench.net
 
 

@@ -46,4 +46,7 @@ def held(bench: Bench, name: str) -> Iterator[Tensor]:
         if not isinstance(values, Tensor):
             needed = "needed are neurons that hold it as a tensor, as LIF and snnTorch's Leaky do"
             raise adapter.blind(module, f"a {name} to write", needed)
+        if name in module._buffers:  # layers may share one
+            values = values.clone()
+            setattr(module, name, values)
         yield values.data

@@ -42,7 +42,7 @@ class NeuronTrojan(Change):
 
     Raises:
         ValueError: a pattern that is no list of 0 and 1; when applied, a layer or a neuron that
-            the network does not have.
+            the network does not have, or a layer that has a Trojan already.
         NotVisible: when applied, no spiking layer, or one that runs step by step.
     """
 
@@ -63,6 +63,9 @@ class NeuronTrojan(Change):
             raise ValueError(f"{given}: the layer has {size} neurons")
         if layer.axes != "time":
             raise layer.adapter.blind(layer.module, "all steps at once", "needed is [T, B, ...]")
+        if hasattr(layer.module, "trojan"):
+            needed = "needed is a network without one there"
+            raise ValueError(f"layer={self.layer} has a Trojan already: {needed}")
         layer.module.add_module("trojan", Latch(self.neuron, self.pattern, self.count, self.awake))
         layer.module.register_forward_hook(_through)
         return bench.net
@@ -75,6 +78,7 @@ class Latch(nn.Module):
     `awake` says so, and the next batch finds the latch set. It is held with the weights.
     """
 
+    place: Tensor
     pattern: Tensor
     awake: Tensor
 
@@ -82,16 +86,17 @@ class Latch(nn.Module):
         self, neuron: int, pattern: tuple[int, ...], count: int = 1, awake: bool = False
     ) -> None:
         super().__init__()
-        self.neuron, self.count = neuron, count
+        self.register_buffer("place", torch.tensor([neuron, count]))
         self.register_buffer("pattern", torch.tensor(pattern))
         self.register_buffer("awake", torch.tensor(awake))
 
     def forward(self, spikes: Tensor) -> Tensor:
         """Spikes [T, B, ...] with those of its neurons changed."""
+        first, count = self.place.tolist()
         flat = spikes.flatten(2).clone()
-        woken = self.found(flat[:, :, self.neuron]).to(torch.int8).cummax(dim=0).values.bool()
+        woken = self.found(flat[:, :, first]).to(torch.int8).cummax(dim=0).values.bool()
         before = torch.cat([torch.zeros_like(woken[:1]), woken[:-1]]) | self.awake
-        flat[:, :, self.neuron : self.neuron + self.count][before] = 1
+        flat[:, :, first : first + count][before] = 1
         self.awake |= woken.any()
         return flat.reshape(spikes.shape)
 

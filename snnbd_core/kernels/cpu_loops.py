@@ -401,8 +401,9 @@ def _backward(lo, hi, one, zero, given):
 # What threads call.
 
 
-def compiled(function):
-    """A C function of a pointer to `Arguments`, made by numba."""
+def compiled(function, key):
+    """A C function of a pointer to `Arguments`, made by numba; `key` names what it depends on."""
+    function.__qualname__ += f"_{key}"  # numba's cache notices changes of this file only
     signature = types.void(types.CPointer(numba.from_dtype(np.dtype(Arguments))))
     try:
         return numba.cfunc(signature, cache=not ON_DISK, error_model="numpy")(function)

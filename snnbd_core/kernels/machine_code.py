@@ -3,7 +3,8 @@
 Importing numba takes many times as long as a layer's first step. So what it makes of `cpu_loops`
 is kept as an object file, and LLVM (llvmlite) loads that within some milliseconds. The file's name
 holds a digest of all that the code depends on: the loops' source, the processor, numba and LLVM,
-and numba's settings. It begins with a digest of itself; a damaged file is made anew.
+and numba's settings. It begins with a digest of itself. A damaged file is made anew, and so is one
+that another user owns; the digest tells damage and no tampering, so the folder must be one's own.
 
 The loops raise nothing and allocate nothing, but numba leaves calls of its own library for the
 case that they did. Loaded without that library these calls end the process.
@@ -81,7 +82,7 @@ def address(loops: str, held: type, each: bool) -> int:
             return found
     from snnbd_core.kernels import cpu_loops  # brings numba
 
-    made = cpu_loops.compiled(getattr(cpu_loops, loops)(held, each))
+    made = cpu_loops.compiled(getattr(cpu_loops, loops)(held, each), _key())
     _held.append(made)
     with suppress(AttributeError):  # of a numba that holds its object code elsewhere
         _keep(name, made)
@@ -124,6 +125,8 @@ def _keep(name: str, made: Any) -> None:
 def _loaded(path: Path) -> int | None:
     """The address of the function in a file; None if there is none, or a damaged one."""
     try:
+        if path.stat().st_uid not in _owners():
+            return None  # code of others is not run
         whole = path.read_bytes()
     except OSError:
         return None
@@ -132,7 +135,14 @@ def _loaded(path: Path) -> int | None:
         return None
     head, _, code = body.partition(b"\n")
     told = json.loads(head)
-    return _linked(code, told["entry"], told["called"])
+    with suppress(RuntimeError):  # LLVM does not take it
+        return _linked(code, told["entry"], told["called"])
+    return None
+
+
+def _owners() -> set[int]:
+    """Whose code is run: one's own and the administrator's."""
+    return {0, os.getuid()}
 
 
 def _linked(code: bytes, entry: str, called: list[str]) -> int:

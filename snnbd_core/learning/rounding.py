@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -72,12 +72,12 @@ def parametrized(net: nn.Module, kind: Callable[[Tensor], nn.Module]) -> Iterato
         for name, weight in module.named_parameters(recurse=False)
         if weight.dim() > 1
     ]
-    for module, name in found:
-        part = kind(getattr(module, name).detach())
-        parametrize.register_parametrization(module, name, part)
-    yield
-    for module, name in found:
-        parametrize.remove_parametrizations(module, name)
+    with ExitStack() as after:
+        for module, name in found:
+            part = kind(getattr(module, name).detach())
+            parametrize.register_parametrization(module, name, part)
+            after.callback(parametrize.remove_parametrizations, module, name)
+        yield
 
 
 def in_bits(net: nn.Module, bits: int) -> AbstractContextManager[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from functools import partial
 
 import numpy as np
@@ -124,9 +125,24 @@ def test_a_changed_network_carries_all_that_makes_its_answers(
     logits = changed(sequence)
     assert not torch.equal(logits, built()(sequence))
     assert torch.equal(copy.deepcopy(changed)(sequence), logits)
-    other = change.apply(sb.networks.build("quick-conv", (2, 6, 6), 3, NEURON, seed=1))
-    other.load_state_dict(changed.state_dict())
+    other = sb.networks.build("quick-conv", (2, 6, 6), 3, NEURON, seed=1).eval()
+    if isinstance(change, NeuronTrojan):
+        other = NeuronTrojan(layer=change.layer, neuron=2, count=1).apply(other)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # neurons tell that they were built with other settings
+        other.load_state_dict(changed.state_dict())
     assert torch.equal(other(sequence), logits)
+
+
+def test_a_layer_takes_one_trojan() -> None:
+    with pytest.raises(ValueError, match="layer=0 has a Trojan already"):
+        NeuronTrojan().apply(NeuronTrojan().apply(built()))
+
+
+def test_layers_that_share_a_threshold_are_flipped_one_by_one() -> None:
+    shared = partial(sb.LIF, 0.5, torch.tensor(1.0))
+    net = BitFlips(layers=1).apply(sb.networks.build("quick-conv", (2, 6, 6), 3, shared, seed=0))
+    assert [float(one.module.threshold) for one in sb.view(net).spiking_layers] == [1.25, 1, 1]
 
 
 def test_a_network_with_a_trojan_has_one_that_a_plain_one_does_not_know() -> None:

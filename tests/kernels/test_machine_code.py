@@ -134,3 +134,20 @@ def test_a_numba_that_hides_its_object_code_still_compiles(stub, monkeypatch):
     monkeypatch.setattr(machine_code, "_keep", lambda name, made: made._hidden)
     assert taken() == 42
     assert not (stub / "code").exists()
+
+
+def test_code_that_another_user_owns_is_not_run(stub, monkeypatch):
+    assert taken() == 42
+    (path,) = (stub / "code").iterdir()
+    assert machine_code._loaded(path)
+    others = path.stat().st_uid + 1
+    monkeypatch.setattr(machine_code, "_owners", lambda: {others})
+    assert machine_code._loaded(path) is None
+
+
+def test_a_whole_file_that_llvm_does_not_take_is_compiled_anew(stub):
+    assert taken() == 42
+    (path,) = (stub / "code").iterdir()
+    body = b'{"entry": "nothing", "called": []}' + bytes([10]) + b"no object code"
+    path.write_bytes(machine_code.hashlib.sha256(body).digest() + body)
+    assert machine_code._loaded(path) is None

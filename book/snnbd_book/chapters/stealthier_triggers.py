@@ -21,7 +21,7 @@ counted: place in time -> frames with the square (ON, top left, size 0.1, 10 % p
 their seeds 42 and 57 (Yencr0s/Flashy_backdoor, results, MIT licence)."""
 
 
-WALKS = 10  # of the smart square: each seed has its own, and the walk decides
+WALKS = 10  # of the smart square: each seed has its own
 
 
 def shown(steps: int) -> dict[str, Any]:
