@@ -117,6 +117,16 @@ WIDGETS = {
         + "from snnbd_book.drawings import stealthier_triggers\nrecording = test.events(0)\n",
         3,
     ),
+    "bits": Widget(
+        "13",
+        ("def on_a_chip(", "figures.sliders(axes, on_a_chip"),
+        EVENTS + "from snnbd_book.drawings import lesson\n"
+        "from snnbd_book.drawings.stealthier_triggers import shaded_image\n"
+        "from snnbd_core.deployment import LowBits\n"
+        "index, shipped = 0, untrained((2, 34, 34))\n"
+        "(frames, label), sample = test[index], triggers.Static()(test[index][0])\n",
+        2,
+    ),
     "repair": Widget(
         "09",
         ("def repaired(", "figures.sliders(chapter.TRIED, repaired"),

@@ -19,7 +19,7 @@ from snnbd_book.build.settings import Book, Chapter, Parameters
 from snnbd_book.runs import results_dir
 
 DISTRIBUTION = "snnbd"
-_COMPILED = (".pyc", ".nbc", ".nbi")
+_COMPILED = (".pyc", ".nbc", ".nbi", ".object")
 _SOURCES = ("book", "notebooks", "claims", "results", "benchmarks/results")
 _NOT_OF_CHAPTERS = ("build", "verify", "cli.py")
 
@@ -65,7 +65,7 @@ def everything(book: Book, parameters: Parameters) -> str:
 def of_files(folder: Path) -> str:
     """Hash of all files below a folder, their names included, but for compiled ones."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in _COMPILED):
         digest.update(f"\n{path.relative_to(folder)} {path.stat().st_size}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
