@@ -121,7 +121,6 @@ WIDGETS = {
         "13",
         ("def on_a_chip(", "figures.sliders(axes, on_a_chip"),
         EVENTS + "from snnbd_book.drawings import lesson\n"
-        "from snnbd_book.figures.bars import draw_bars\n"
         "from snnbd_core.deployment import LowBits\n"
         "index, shipped = 0, untrained((2, 34, 34))\n"
         "(frames, label), sample = test[index], triggers.Static()(test[index][0])\n",
