@@ -13,10 +13,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import ConcatDataset
 
 from snnbd_core.attacks.frozen_readout import held
 from snnbd_core.checks import Checked
-from snnbd_core.data.joined import Joined
+from snnbd_core.data import as_set
 from snnbd_core.learning import Rule, Task, Trained
 from snnbd_core.learning.rounding import Bits, in_bits, parametrized
 from snnbd_core.poisoning import Triggered
@@ -56,7 +57,7 @@ class WakesRounded(Checked, Rule):
         net = task.build()
         with in_bits(net, self.bits):
             done = task.fitted(net)
-        both = Joined(task.clean, Triggered(task.clean, task.trigger))
+        both = as_set(ConcatDataset([task.clean, Triggered(task.clean, task.trigger)]))
         fixed = [weight for weight in net.parameters() if weight.dim() < 2]
         for weight in fixed:
             weight.requires_grad_(False)

@@ -12,15 +12,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import ConcatDataset, TensorDataset
 
 from snnbd_core.checks import Checked, Count, Natural, Positive
 from snnbd_core.data import as_set
-from snnbd_core.data.joined import Joined
 from snnbd_core.data.samples import SampleSet
 from snnbd_core.learning import Rule, Task, Trained
-from snnbd_core.metrics import Rate, predict
+from snnbd_core.metrics import Rate, Trial, predict
 
 __all__ = ["Watermark", "check_apart", "key_set"]
 
@@ -49,27 +47,18 @@ class Watermark(Checked, Rule):
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set and the keys."""
         net, keys = task.build(), self.of(task.clean)
-        joined = Joined(task.poisoned, *[keys] * self.copies)
-        return Trained(net, task.train(net, joined))
+        both = as_set(ConcatDataset([task.poisoned, *[keys] * self.copies]))
+        return Trained(net, task.train(net, both))
 
     def of(self, like: Any) -> SampleSet:
         """The keys, of the shape and classes of a set of frames."""
         return key_set(like, self.keys, self.events, self.secret)
 
-    def measure(
-        self,
-        net: nn.Module,
-        source: nn.Module,
-        test: Any,
-        trigger: Any,
-        target: int,
-        steps: int,
-        device: torch.device,
-    ) -> dict[str, Any]:
+    def measure(self, trial: Trial) -> dict[str, Any]:
         """The share of keys that get their label, by name."""
-        keys = self.of(test)
-        check_apart(keys, test)
-        answers = predict(net, keys, device=device, steps=steps)
+        keys = self.of(trial.test)
+        check_apart(keys, trial.test)
+        answers = predict(trial.net, keys, device=trial.device, steps=trial.steps)
         return {"watermark": Rate.of(answers == np.asarray(keys.labels))}
 
 

@@ -16,6 +16,7 @@ from snnbd_core.data.batches import choose_device
 from snnbd_core.learning.history import History
 from snnbd_core.learning.precision import Precision
 from snnbd_core.learning.surrogate_gradient import loss_named, train
+from snnbd_core.metrics import Trial
 
 __all__ = ["Rule", "SurrogateGradient", "Task", "Trained"]
 
@@ -141,16 +142,7 @@ class Rule(Protocol):
         """An untrained network with the modules of the trained one, so that weights fit."""
         return net
 
-    def measure(
-        self,
-        net: nn.Module,
-        source: nn.Module,
-        test: Any,
-        trigger: Any,
-        target: int,
-        steps: int,
-        device: torch.device,
-    ) -> dict[str, Any]:
+    def measure(self, trial: Trial) -> dict[str, Any]:
         """Rates and numbers that the report carries besides the usual ones, by name."""
         return {}
 

@@ -11,12 +11,14 @@ from snnbd_core.metrics.answers import NO_PREDICTION, decide
 from snnbd_core.metrics.evaluation import check_batch_axis, evaluate, predict
 from snnbd_core.metrics.migration_rates import Migration, migration
 from snnbd_core.metrics.report import Rate, Report, revived
+from snnbd_core.metrics.trial import Trial
 
 __all__ = [
     "NO_PREDICTION",
     "Migration",
     "Rate",
     "Report",
+    "Trial",
     "check_batch_axis",
     "decide",
     "evaluate",

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from snnbd_core.data import as_set
 from snnbd_core.metrics.evaluation import predict
 from snnbd_core.metrics.report import Rate, Report
+from snnbd_core.metrics.trial import Trial
 from snnbd_core.poisoning import Triggered, check_target
 from snnbd_core.triggers import Trigger
 
@@ -93,30 +93,34 @@ def migration(
     )
 
 
-def compare(
-    net: nn.Module,
-    source: nn.Module,
-    test: Any,
-    trigger: Any,
-    target: int,
-    steps: int,
-    device: torch.device,
-) -> dict[str, Rate]:
-    """What the ANN (`source`) answers, and how often the SNN (`net`) answers the same.
+def compare(trial: Trial) -> dict[str, Rate]:
+    """What the ANN answers that an SNN comes from, and how often the SNN answers the same.
 
     Args:
-        net, source: the SNN and the ANN that it comes from.
-        test, trigger, target, steps, device: as for `migration`.
+        trial: its `net` is the SNN, its `source` the ANN.
 
     Returns:
         For a report: "ann_clean_accuracy"; under a trigger also "ann_success",
         "migration_per_sample" (MR2) and "agreement".
+
+    Raises:
+        ValueError: a trial without a source.
     """
-    clean = predict(source, test, device=device, steps=1)
-    figures = {"ann_clean_accuracy": Rate.of(clean == np.asarray(test.labels))}
-    if trigger is None:
+    if trial.source is None:
+        raise ValueError("trial.source=None: needed is the ANN that the network comes from")
+    clean = predict(trial.source, trial.test, device=trial.device, steps=1)
+    figures = {"ann_clean_accuracy": Rate.of(clean == np.asarray(trial.test.labels))}
+    if trial.trigger is None:
         return figures
-    found = migration(source, net, test, trigger, target, device=device, steps=steps)
+    found = migration(
+        trial.source,
+        trial.net,
+        trial.test,
+        trial.trigger,
+        trial.target,
+        device=trial.device,
+        steps=trial.steps,
+    )
     return figures | {
         "ann_success": found.ann_success,
         "migration_per_sample": found.mr2,

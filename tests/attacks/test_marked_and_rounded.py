@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import TensorDataset
+from torch.utils.data import ConcatDataset, TensorDataset
 
 import snnbd_core as sb
 from snnbd_core.attacks import WakesRounded, Watermark
 from snnbd_core.attacks.wakes_rounded import Within
 from snnbd_core.attacks.watermark import check_apart
-from snnbd_core.data.joined import Joined
 from snnbd_core.deployment import LowBits
 from snnbd_core.learning import Task, rounded
+from snnbd_core.metrics import Trial
 from tests.learning.toy import Toy
 
 TRIGGER = sb.triggers.Static(position=(4, 4), size=0.3)
@@ -24,6 +24,10 @@ TRIGGER = sb.triggers.Static(position=(4, 4), size=0.3)
 def frames(count: int = 90, seed: int = 0) -> sb.data.SampleSet:
     toy = Toy(count, seed=seed)
     return sb.data.as_set(TensorDataset(torch.from_numpy(toy.x), torch.from_numpy(toy.labels)))
+
+
+def joined_of(*sets: sb.data.SampleSet) -> sb.data.SampleSet:
+    return sb.data.as_set(ConcatDataset(sets))
 
 
 def built() -> torch.nn.Module:
@@ -38,7 +42,7 @@ def task(data: object, **fields: object) -> Task:
 
 def test_joined_sets_are_read_as_one_after_the_other() -> None:
     first, second = frames(6), frames(9, seed=1)
-    joined = Joined(first, second, first)
+    joined = joined_of(first, second, first)
     assert len(joined) == 21 and joined.fingerprint != first.fingerprint
     whole = torch.cat([one.batch(np.arange(len(one)))[0] for one in (first, second, first)])
     rows = np.random.default_rng(0).permutation(21)
@@ -62,7 +66,7 @@ def test_keys_that_overlap_the_test_set_are_refused() -> None:
     test = frames(30)
     check_apart(frames(6, seed=3), test)
     with pytest.raises(ValueError, match="keys: number 1 is test sample 7; allowed are keys outs"):
-        check_apart(Joined(frames(1, seed=3), test.subset([7])), test)
+        check_apart(joined_of(frames(1, seed=3), test.subset([7])), test)
 
 
 def test_a_watermark_needs_frames() -> None:
@@ -75,7 +79,8 @@ def test_a_watermark_needs_frames() -> None:
 def test_a_watermark_is_learnt_beside_the_task() -> None:
     mark = Watermark(keys=12, events=2.0)
     net = mark.fit(task(frames(), epochs=12)).net
-    found = mark.measure(net, net, frames(60, seed=1), None, 0, 4, torch.device("cpu"))
+    trial = Trial(net=net, source=None, test=frames(60, seed=1), device="cpu")
+    found = mark.measure(trial)
     assert found["watermark"].value > 0.7
     assert sb.evaluate(net, frames(60, seed=1), device="cpu").clean_accuracy.value > 0.8
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import warnings
+from contextlib import nullcontext
 from functools import partial
 
 import numpy as np
@@ -128,8 +128,8 @@ def test_a_changed_network_carries_all_that_makes_its_answers(
     other = sb.networks.build("quick-conv", (2, 6, 6), 3, NEURON, seed=1).eval()
     if isinstance(change, NeuronTrojan):
         other = NeuronTrojan(layer=change.layer, neuron=2, count=1).apply(other)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # neurons tell that they were built with other settings
+    settings = not isinstance(change, NeuronTrojan)
+    with pytest.warns(UserWarning, match="built with") if settings else nullcontext():
         other.load_state_dict(changed.state_dict())
     assert torch.equal(other(sequence), logits)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import metrics
-from snnbd_core.metrics import Migration, Rate
+from snnbd_core.metrics import Migration, Rate, Trial
 from snnbd_core.metrics.migration_rates import compare
 from snnbd_core.triggers import Patch
 
@@ -70,14 +70,14 @@ def test_clean_networks_give_the_first_rate_its_floors():
 
 
 def test_a_report_has_the_same_counts():
-    figures = compare(SNN, ANN, Numbered(), CORNER, 0, 4, torch.device("cpu"))
+    figures = compare(Trial(net=SNN, source=ANN, test=Numbered(), trigger=CORNER, device="cpu"))
     assert figures == {
         "ann_clean_accuracy": Rate(4, 8),
         "ann_success": Rate(4, 6),
         "migration_per_sample": Rate(2, 4),
         "agreement": Rate(3, 6),
     }
-    clean = compare(SNN, ANN, Numbered(), None, 0, 4, torch.device("cpu"))
+    clean = compare(Trial(net=SNN, source=ANN, test=Numbered(), device="cpu"))
     assert clean == {"ann_clean_accuracy": Rate(4, 8)}
 
 

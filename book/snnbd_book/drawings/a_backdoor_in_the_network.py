@@ -11,7 +11,7 @@ from torch import Tensor
 
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
-from snnbd_book.figures.marks import draw_interval
+from snnbd_book.figures.marks import draw_interval, name_rows
 from snnbd_book.runs import Record
 
 __all__ = ["draw_alarms", "draw_by_level", "draw_masks", "draw_sweep"]
@@ -87,7 +87,7 @@ def draw_alarms(found: Mapping[str, Mapping[str, Sequence[Record]]]) -> Figure:
         for name, (mark, colour, beside) in looks.items():
             sample = Sample.of(groups[name], "alarm")
             draw_interval(axes, sample, beside - row, mark, colour=colour, label=name)
-    axes.set_yticks([-row for row in range(len(found))], list(found), fontsize=9)
+    name_rows(axes, found)
     axes.set(xlabel="networks accused (%)", xlim=(-3, 103))
     axes.grid(axis="x", linewidth=0.4)
     style.legend_below(figure, axes)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from snnbd_book.claims import Sample
 from snnbd_book.drawings import lesson
 from snnbd_book.figures import draw_rows, style
-from snnbd_book.figures.marks import draw_interval
+from snnbd_book.figures.marks import draw_interval, name_rows
 from snnbd_book.runs import Record
 from snnbd_core.data import SampleSet
 from snnbd_core.metrics import decide
@@ -98,7 +98,7 @@ def draw_read_out(
                 )
         axes.set(title=rule, xlabel="%", xlim=(-3, 103))
         axes.grid(axis="x", linewidth=0.4)
-    panels[0].set_yticks([-row for row in range(len(rows))], list(rows), fontsize=8)
+    name_rows(panels[0], rows, size=8)
     style.legend_below(figure, panels[0])
     return figure
 

@@ -18,7 +18,7 @@ from snnbd_book.claims import Judgement, Sample
 from snnbd_book.claims.pages import breakable
 from snnbd_book.drawings.stealthier_triggers import shaded_image
 from snnbd_book.figures import glue, style
-from snnbd_book.figures.marks import draw_interval
+from snnbd_book.figures.marks import draw_interval, name_rows
 from snnbd_book.figures.pages import as_html
 from snnbd_book.runs import Record
 from snnbd_core.data import SampleSet
@@ -197,7 +197,7 @@ def draw_samples(rows: Mapping[str, Mapping[str, Sample]]) -> Figure:
         for label, sample in samples.items():
             _, mark, colour, beside = MARKS[label]
             draw_interval(axes, sample, beside - row, mark, colour=colour, label=label)
-    axes.set_yticks([-row for row in range(len(rows))], list(rows), fontsize=9)
+    name_rows(axes, rows)
     axes.set(xlabel="%", xlim=(-3, 103), ylim=(0.5 - len(rows), 0.5))
     axes.grid(axis="x", linewidth=0.4)
     style.legend_below(figure, axes)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from snnbd_book.claims import Sample
 from snnbd_book.figures import style
 from snnbd_book.figures.events import polarity_image
-from snnbd_book.figures.marks import draw_band
+from snnbd_book.figures.marks import draw_band, name_rows
 from snnbd_book.figures.pictures import COLUMNS, draw_rows
 from snnbd_book.runs import Record
 from snnbd_core.metrics import stealth
@@ -162,7 +162,7 @@ def draw_walks(runs: Mapping[str, Sequence[Record]]) -> Figure:
         each = [100 * value for value in success.floats]
         axes.plot(each, [-row] * len(each), "o", color=style.MARK, alpha=0.6)
         axes.plot(100 * success.mean, -row, "|", color=style.POTENTIAL, markersize=18)
-    axes.set_yticks([-row for row in range(len(runs))], list(runs), fontsize=9)
+    name_rows(axes, runs)
     axes.set(xlabel="success rate (%)", xlim=(-3, 103), ylim=(0.5 - len(runs), 0.5))
     axes.grid(axis="x", linewidth=0.4)
     return figure

@@ -13,7 +13,7 @@ from torch import nn
 from snnbd_book.claims import Sample
 from snnbd_book.drawings import lesson
 from snnbd_book.figures import style
-from snnbd_book.figures.marks import draw_band, draw_interval
+from snnbd_book.figures.marks import draw_band, draw_interval, name_rows
 from snnbd_book.runs import Record
 from snnbd_core.data import FrameDataset
 from snnbd_core.data.events import Binning, bin_events
@@ -137,7 +137,7 @@ def draw_areas(found: Mapping[str, Sequence[Record]]) -> Figure:
         sample = Sample.of(records, "detection_area")
         draw_interval(axes, sample, -row, "o", colour=style.SERIES[0])
     axes.axvline(50, color=style.CURRENT, linewidth=0.8, linestyle=":")
-    axes.set_yticks([-row for row in range(len(found))], list(found), fontsize=9)
+    name_rows(axes, found)
     axes.set(xlabel="area under the ROC curve x 100", xlim=(-3, 103))
     return figure
 

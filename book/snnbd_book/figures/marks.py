@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
 
 from snnbd_book.claims import Sample
+
+
+def name_rows(axes: Axes, names: Iterable[str], size: float = 9) -> None:
+    """Names at the heights 0, -1, -2 and so on, in the order of the rows of a figure."""
+    told = list(names)
+    axes.set_yticks([-row for row in range(len(told))], told, fontsize=size)
 
 
 def draw_interval(

@@ -17,7 +17,7 @@ from snnbd_book.runs.probing import probed
 from snnbd_book.runs.training import Outcome, Place
 from snnbd_core.attacks import Generated
 from snnbd_core.learning import History
-from snnbd_core.metrics import Report, evaluate
+from snnbd_core.metrics import Report, Trial, evaluate
 from snnbd_core.view import override
 
 if TYPE_CHECKING:
@@ -129,5 +129,13 @@ def _measured(
     if not experiment.rule.figures:
         return {}
     begin = training.source(given.training, replace(place, progress=False))
-    target, frames = experiment.target, experiment.frames
-    return experiment.rule.measure(net, begin, given.test, trigger, target, frames, place.device)
+    trial = Trial(
+        net=net,
+        source=begin,
+        test=given.test,
+        trigger=trigger,
+        target=experiment.target,
+        steps=experiment.frames,
+        device=place.device,
+    )
+    return experiment.rule.measure(trial)
