@@ -151,3 +151,24 @@ def test_a_whole_file_that_llvm_does_not_take_is_compiled_anew(stub):
     body = b'{"entry": "nothing", "called": []}' + bytes([10]) + b"no object code"
     path.write_bytes(machine_code.hashlib.sha256(body).digest() + body)
     assert machine_code._loaded(path) is None
+
+
+def test_where_numba_keeps_the_code_and_finds_no_folder_it_compiles_in_memory(monkeypatch):
+    original = cpu_loops.numba.cfunc
+    asked = []
+
+    def cfunc(*args, cache=False, **options):
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return original(*args, **options)
+
+    def work(address):
+        cpu_loops.numba.carray(address, 1)[0].taken = 42
+
+    monkeypatch.setattr(cpu_loops, "ON_DISK", False)
+    monkeypatch.setattr(cpu_loops.numba, "cfunc", cfunc)
+    made, arguments = cpu_loops.compiled(work, "key"), machine_code.Arguments()
+    threads.run(made.address, arguments, 1, None)
+    assert arguments.taken == 42
+    assert asked == [True, False]
