@@ -13,7 +13,7 @@ from snnbd_core.learning import ANN, Conversion, Hybrid, SpikeRepresentation, Ta
 from snnbd_core.learning.ann import QCFS, TimeMean, with_neurons
 from snnbd_core.learning.conversion import HalfStart
 from snnbd_core.learning.spike_representation import Represented
-from snnbd_core.metrics import Rate
+from snnbd_core.metrics import Rate, Trial
 from snnbd_core.metrics.migration_rates import compare, migration_rate
 from snnbd_core.networks.layers import Folded
 from snnbd_core.neurons import LIF, spiking_layers
@@ -233,7 +233,7 @@ def test_training_on_spike_representation_learns(digits):
 
 
 def test_migration_counts_samples_and_rates(ann, digits):
-    figures = compare(ann, ann, digits[1], Patch(size=0.3), 0, 1, torch.device("cpu"))
+    figures = compare(Trial(net=ann, source=ann, test=digits[1], trigger=Patch(size=0.3), steps=1))
     assert figures["agreement"].value == 1
     assert figures["migration_per_sample"].hits == figures["ann_success"].hits
     clean = evaluate(ann, digits[1], Patch(size=0.3), clean_net=ann, steps=1, device="cpu")

@@ -28,6 +28,7 @@ from snnbd_book.runs import (
 )
 from snnbd_core import evaluate, override
 from snnbd_core.learning import Rule, SurrogateGradient, Task, Trained
+from snnbd_core.metrics import Trial
 from snnbd_core.triggers import Static
 
 pytestmark = pytest.mark.trains
@@ -56,8 +57,9 @@ class Scaled(Rule):
                 weight.mul_(self.factor)
         return Trained(net, task.train(task.build(), epochs=1))
 
-    def measure(self, net: nn.Module, source: nn.Module, *_: Any) -> dict[str, float]:
-        ours, theirs = (next(part.parameters()).detach() for part in (net, source))
+    def measure(self, trial: Trial) -> dict[str, float]:
+        assert trial.source is not None
+        ours, theirs = (next(part.parameters()).detach() for part in (trial.net, trial.source))
         return {"ratio": float(ours.sum() / theirs.sum())}
 
 
