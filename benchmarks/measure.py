@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from snnbd_book.runs.machine import processor
+
 Run = Callable[[], object]
 
 
@@ -68,7 +70,7 @@ def peak_memory(run: Run) -> int:
 def machine(threads: int) -> dict[str, object]:
     """Where the figures come from."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
         "system": platform.platform(),
@@ -86,16 +88,6 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [
-        line.partition(":")[2].strip()
-        for line in (info.read_text().splitlines() if info.exists() else [])
-        if line.startswith("model name")
-    ]
-    return names[0] if names else platform.processor()
 
 
 def _status(field: str) -> int:

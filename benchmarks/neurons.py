@@ -7,8 +7,9 @@
 Workloads: ``lif`` (a layer alone), ``linear`` (Linear + LIF over 500 steps, the layer timed apart
 from the product), ``training`` and ``vgg16`` (a step of nmnist-conv and of VGG-16) and
 ``poisoning`` (triggers on recordings). All peers run in one process by turns, after it is asserted
-that they give the same spikes; on processors with instructions for it, in bf16 too. The result is
-one JSON file, of which the book's page *Performance* is made.
+that they give the same spikes; on processors with instructions for it, in bf16 too, and our
+networks compiled by ``torch.compile``. The result is one JSON file, of which the book's page
+*Performance* is made.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from snnbd_core.learning.precision import has_bf16
 OUT = Path(__file__).parent / "results"
 LAYERS = {"lif": [(16, 64, 1024), (16, 64, 8192)], "linear": [(500, 16, 512), (500, 16, 4096)]}
 STEPS = {"training": "nmnist-conv", "vgg16": "vgg16"}
-HALF = ", bf16"  # behind the name of what runs so
+HALF, COMPILED = ", bf16", ", compiled"  # behind the name of what runs so
 RECORDINGS, EVENTS, SENSOR = 1000, 4144, (34, 34, 2)
 Result = dict[str, Any]
 
@@ -93,6 +94,9 @@ def training(network: str, rounds: int) -> Result:
         for name, net in nets.items()
         for kind in kinds
     }
+    for name in ("snnbd", "ANN twin"):
+        compiled = torch.compile(networks.build(name, network))
+        runs[name + COMPILED] = networks.training_step(compiled, frames, labels)
     seconds = by_turns(runs, rounds, warmup=1)
     return {
         "shape": list(frames.shape),

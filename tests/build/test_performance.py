@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from snnbd_book.build.performance import (
     PICTURE,
@@ -15,6 +18,7 @@ from snnbd_book.build.performance import (
     write,
 )
 from snnbd_book.build.settings import Book
+from snnbd_book.verify import costs
 
 
 def times(median: float, runs: int = 20) -> dict[str, float]:
@@ -140,6 +144,40 @@ def test_the_committed_run_spends_its_time_on_the_network(project: Path) -> None
     assert found["sweep_start"] < 6
 
 
+@pytest.fixture
+def committed(project: Path) -> dict[str, Any]:
+    return json.loads((project / "benchmarks/results/neurons.json").read_text())
+
+
+@pytest.mark.parametrize("workload", ["training", "vgg16"])
+def test_the_committed_steps_in_bf16_reach_their_goals(
+    committed: dict[str, Any], workload: str
+) -> None:
+    """Beside our own in float32, the ANN twin in bf16, and the fastest peer in either."""
+    step = {name: of["median"] for name, of in committed[workload]["step"].items()}
+    ours = step["snnbd, bf16"]
+    assert ours <= 0.6 * step["snnbd"]
+    assert ours <= 1.1 * step["ANN twin, bf16"]
+    for kind, goal in {"": 2.5, ", bf16": 1.5}.items():
+        assert min(step[peer + kind] for peer in ("SpikingJelly", "snnTorch")) >= goal * ours
+
+
+def test_the_committed_layers_take_little_more_than_their_bytes(committed: dict[str, Any]) -> None:
+    """At most 1.25 times a copy of what must be moved and an empty call of autograd's."""
+    for layer in (*committed["lif"], *committed["linear"]):
+        for measure, copies in layer["copies"].items():
+            floor = copies * layer[measure]["copy"]["median"]
+            floor += layer["forward_backward"]["empty call"]["median"]
+            assert layer[measure]["snnbd"]["median"] <= 1.25 * floor
+
+
+def test_hours_are_estimated_at_the_rate_of_the_committed_step(committed: dict[str, Any]) -> None:
+    steps, batch, *_ = committed["training"]["shape"]
+    seconds = committed["training"]["step"]["snnbd"]["median"] / 1e3
+    operations = 3 * steps * batch * costs.size_of("nmnist-conv", "nmnist", 1.0).operations
+    assert pytest.approx(operations / seconds, rel=0.02) == costs.CORES
+
+
 LAYER = {
     "shape": [16, 64, 1024],
     "forward": {"snnbd": times(10.0), "other": times(300.0)},
@@ -148,8 +186,10 @@ LAYER = {
 
 
 def test_memory_by_default_has_a_part_of_its_own() -> None:
-    text = by_default({"lif": [LAYER], "training": {"step": {"snnbd": times(2.0)}}})
+    steps = {"step": {"snnbd": times(2.0)}}
+    text = by_default({"machine": MACHINE, "lif": [LAYER], "training": steps})
     assert text.startswith("## With memory as it is by default")
+    assert "for all, on a processor: what" in text
     assert "### A layer of neurons alone: T = 16, B = 64, N = 1024" in text
     assert "| other | 300.00 | 30.00 | 50.00 | 5.00 | - |" in text
     assert "### A training step" in text
@@ -165,9 +205,10 @@ def test_the_page_is_made_of_what_is_committed(tmp_path: Path) -> None:
     shown = built / "book" / "performance.md"
     assert "No measurement is committed yet" in shown.read_text()
     found = results / "neurons_default_memory.json"
-    found.write_text(json.dumps({"lif": [LAYER]}))
+    default = {"machine": MACHINE, "lif": [LAYER]}
+    found.write_text(json.dumps(default))
     write(Book(tmp_path), built)
-    assert shown.read_text() == by_default({"lif": [LAYER]})
+    assert shown.read_text() == by_default(default)
     assert not shown.with_name(PICTURE).exists()
     measured = {"machine": MACHINE, "training": {"step": {"snnbd": times(2.0)}}}
     (results / "neurons.json").write_text(json.dumps(measured))

@@ -35,7 +35,8 @@ nothing, forward and backward; small layers wait for it too.
 Where a name says *bf16*, convolutions and dense layers compute in bfloat16 (`torch.autocast`), and
 what goes between layers is held so. How much faster that is depends on the processor: those with
 AMX multiply several times as fast in bfloat16, others hardly faster or slower than in float32.
-Training takes bf16 by itself where there is AMX (`precision="auto"`).
+Training takes bf16 by itself where there is AMX (`precision="auto"`). *Compiled* is our network
+under `torch.compile`, which takes all of it as one graph.
 
 All are measured in a process that keeps freed memory. Training with `snnbd` does that by itself
 (`snnbd_core.kernels.memory`; `SNNBD_KEEP_MEMORY=0` opts out); it helps the others too.
@@ -54,9 +55,10 @@ line is the time that a copy of as many bytes takes as must be moved. Shorter is
 """
 _DEFAULT = """## With memory as it is by default
 
-The same with `SNNBD_KEEP_MEMORY=0`, for all: what a program sees that sets nothing. Each large
-tensor is then fresh memory from the system, and the fewer a library makes, the less it waits. How
-long that takes is the machine's affair; on a virtual one, as here, it can be most of the time.
+The same with `SNNBD_KEEP_MEMORY=0`, for all, on {processor}: what a program sees that sets nothing.
+Each large tensor is then fresh memory from the system, and the fewer a library makes, the less it
+waits. How long that takes is the machine's affair; on a virtual one, as here, it can be most of the
+time.
 
 """
 _PASSES = """## Dual-spike learning in one pass and in two
@@ -141,7 +143,8 @@ def page(results: dict[str, Any]) -> str:
 
 def by_default(results: dict[str, Any]) -> str:
     """Markdown of the workloads that were measured with ``SNNBD_KEEP_MEMORY=0``."""
-    return _DEFAULT + _networks(results, "###")
+    head = _DEFAULT.format(processor=results["machine"]["processor"])
+    return head + _networks(results, "###")
 
 
 def dual_spike(results: dict[str, Any]) -> str:

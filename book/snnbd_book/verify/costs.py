@@ -3,7 +3,7 @@
 Time comes from records of the same network and set where there are any, and else from operations:
 three times the multiplications of a forward pass for each sample, time step and epoch, at the rate
 that a training step was measured at (``benchmarks/results/neurons.json``: nmnist-conv, T = 16, 64
-samples in 2,287 ms on two cores). No card was at hand: its rate is assumed, 10 TMAC/s, a
+samples in 2,388 ms on two cores). No card was at hand: its rate is assumed, 10 TMAC/s, a
 fifteenth of what a data sheet says of a card of 2020 (A100, bfloat16: 156 TMAC/s).
 """
 
@@ -21,7 +21,7 @@ from snnbd_book.runs import Experiment, Record
 from snnbd_core import networks
 from snnbd_core.data.downloads import SOURCES
 
-CORES = 83e9  # multiplications a second of two cores, see above
+CORES = 80e9  # multiplications a second of two cores, see above
 CARD = 10e12
 _PASSES = 3  # forward, and backward for weights and inputs
 _EVALUATED = 4  # passes over the test set: clean, triggered, and both of the floor's network
