@@ -88,6 +88,11 @@ class TwoStage(Pruning):
     paper's activeness-aware term, a penalty on the gradient's norm, is left out. Weights are the
     same in a spiking network as in an ANN; gradients through spikes are the surrogate's.
 
+    The authors' code differs: it ranks the neurons of all convolutions together and cuts the
+    sub-weights of those that it finds at one change, where here each layer gives its share of
+    neurons and each neuron its share of weights. Dense layers stay whole there. It unlearns in
+    training mode, by SGD with momentum, until 10 % are right.
+
     Args:
         neurons, weights: shares, rounded down.
         unlearning_rate, unlearning_epochs: of the ascent, see `UnlearnRecoverPrune`.

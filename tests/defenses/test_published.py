@@ -22,6 +22,7 @@ import snnbd_core as sb
 from snnbd_core.defenses import (
     AdversarialPruning,
     ChannelLipschitz,
+    TwoStage,
     UnlearnRecoverPrune,
     unlearning,
 )
@@ -29,6 +30,7 @@ from snnbd_core.defenses.abl import AntiBackdoorLearning, held_back
 from snnbd_core.defenses.detectors import ActivationClustering
 from snnbd_core.defenses.detectors.beatrix import deviations, gram
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
+from snnbd_core.defenses.detectors.stimulation import BrainStimulation
 from snnbd_core.defenses.detectors.strip import entropy
 from snnbd_core.defenses.detectors.tmpbd import gamma_p_value
 from snnbd_core.defenses.detectors.training_set import outlying
@@ -146,6 +148,57 @@ def test_rnp_learns_the_masks_that_the_authors_code_learns(
     choice = repair.choose(adapted(), clean, steps=1, device="cpu")
     for found, masks in zip(choice.scores, given("rnp")["masks"], strict=True):
         torch.testing.assert_close(found, torch.tensor(masks), rtol=0, atol=1e-3)
+
+
+def zeroed(monkeypatch: pytest.MonkeyPatch, clean: Any, neurons: float) -> dict[str, list[int]]:
+    """Flat indices of the weights that TSBD sets to zero where unlearning moved them so."""
+    changes = [drawn(20, 8, 2, 3, 3), drawn(21, 12, 8, 3, 3)]
+    changes[0][3] *= 8
+    changes[1][7] *= 3
+    found = [torch.from_numpy(change).abs() for change in changes]
+    monkeypatch.setattr(TwoStage, "_changes", lambda self, bench: found)
+    repair = TwoStage(neurons=neurons, weights=0.7, epochs=0)
+    repaired = repair.repair(adapted(), clean, steps=1, device="cpu")
+    layers = [layer for layer in repaired.modules() if isinstance(layer, nn.Conv2d)]
+    return {
+        name: (layer.weight.flatten() == 0).nonzero()[:, 0].tolist()
+        for name, layer in zip(("conv1", "conv2"), layers, strict=True)
+    }
+
+
+def test_tsbd_zeroes_the_weights_of_a_neuron_that_the_authors_code_zeroes(
+    clean: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = zeroed(monkeypatch, clean, 0.1)  # 1 of 12, none of 8
+    assert found == given("tsbd")["zeroed"]["1"]
+
+
+def test_tsbd_finds_the_authors_neurons_but_each_gives_its_share(
+    clean: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Theirs are ranked together, and the weights of all that are found cut at one change."""
+    found, expected = zeroed(monkeypatch, clean, 0.125), given("tsbd")["zeroed"]["2"]
+    for name, size, ours, theirs in (("conv1", 18, 12, 15), ("conv2", 72, 50, 47)):
+        neurons = [{index // size for index in of[name]} for of in (found, expected)]
+        assert neurons[0] == neurons[1]
+        assert [len(of[name]) for of in (found, expected)] == [ours, theirs]
+
+
+def test_stimulation_suspects_the_authors_channels_where_a_sample_leaves_them_silent() -> None:
+    """Theirs is what an answer gains over that with the channel at 0, ours over that as it is."""
+    net = network()
+    with torch.no_grad():
+        for norm in (net.norm1, net.norm2):
+            norm.bias.fill_(-8)
+    view = sb.view(sb.adapt(net, layout="step", input_shape=SHAPE, classes=CLASSES))
+    units = [torch.full((8,), 60.0), torch.ones(12)]
+    search = BrainStimulation(levels=(0.5, 1.0, 2.0), candidates=20)
+    suspects = search.suspects(view, images()[0][None, :1], units)
+    assert len(suspects) == 20
+    for one in suspects:
+        expected = given("abs")[one.layer]
+        assert one.target == expected["class"][one.channel]
+        assert one.lead == pytest.approx(expected["lead"][one.channel], rel=1e-4)
 
 
 def test_attention_is_the_authors_and_the_loss_theirs_times_the_places() -> None:

@@ -47,6 +47,10 @@ class BrainStimulation(ModelDetector):
     authors' later code, raise the class, with at most `size` of the image masked. The score is the
     largest share of clean samples that such a patch sends to the class (the paper's REASR).
 
+    The authors' code measures what a class gains against the channel at 0, sample by sample, and
+    takes the least lead of those that agree on the class; here it is against the votes as they
+    are, of the mean over the samples. For one sample that leaves the channel silent both are equal.
+
     Args:
         samples: clean ones used.
         levels: of the stimulation.
