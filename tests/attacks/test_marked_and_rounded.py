@@ -95,6 +95,13 @@ def test_a_weight_within_is_rounded_to_what_it_was() -> None:
     assert not torch.equal(within(moved), values)
 
 
+def test_a_weight_has_an_eighteenth_of_the_room_at_eight_bits_that_it_has_at_four() -> None:
+    values = rounded(torch.tensor([[1.0, 0.5, -0.25]]), 4)
+    wide, narrow = ((one.high - one.low)[0] for one in (Within(values, 4), Within(values, 8)))
+    torch.testing.assert_close(wide, torch.tensor([0, 0.98 / 7, 0.98 / 7]))
+    torch.testing.assert_close(narrow * 127, wide * 7)
+
+
 def test_an_attack_that_wakes_rounded_needs_room_and_a_trigger() -> None:
     with pytest.raises(ValueError, match=r"bits=1: allowed is 2..16"):
         WakesRounded(bits=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +15,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import snnbd_core as sb
 from snnbd_book.runs import Experiment
+from snnbd_core.defenses import FinePruning, FineTuning
 from snnbd_core.defenses.detectors import HyperParameters, card
-from snnbd_core.deployment import BitFlips, LowBits, NeuronTrojan, fixed_point, flickering, flipped
+from snnbd_core.deployment import (
+    BitFlips,
+    LowBits,
+    NeuronTrojan,
+    RoundedRepair,
+    fixed_point,
+    flickering,
+    flipped,
+)
 from snnbd_core.deployment.neuron_trojan import Latch
 from snnbd_core.learning import RoundingAware, Task, rounded
 from tests.learning.toy import Toy
@@ -260,7 +270,36 @@ def test_training_with_the_rounding_in_mind_gives_rounded_weights_that_work() ->
     assert sb.evaluate(net, Toy(60, seed=1), device="cpu").clean_accuracy.value > 0.8
 
 
+def repaired_by(*steps: Any) -> dict[str, Tensor]:
+    """The state of a network that goes through repairs and changes one after the other."""
+    net = built()
+    for step in steps:
+        net = step.repair(net, Toy(30), seed=1, device="cpu")
+    return net.state_dict()
+
+
+@pytest.mark.parametrize("kind", [FineTuning, FinePruning])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_rounded_repair_is_a_repair_and_roundings_around_it(kind: type[Any], first: bool) -> None:
+    low = LowBits(weights=3)
+    ours = RoundedRepair(repair_by=kind.__name__, weights=3, rounded_first=first)
+    found, wanted = repaired_by(ours), repaired_by(*[low] * first, kind(), low)
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert torch.equal(found[name], value), name
+    other = repaired_by(*[low] * (not first), kind(), low)
+    assert any(not torch.equal(found[name], other[name]) for name in other)
+
+
+def test_a_rounded_repair_needs_clean_samples_and_a_known_name() -> None:
+    with pytest.raises(ValueError, match="clean_samples is empty: this defence needs some of"):
+        RoundedRepair().repair(built(), None, device="cpu")
+    with pytest.raises(ValueError, match="repair_by='CLP' is unknown; allowed: FineTuning, FineP"):
+        RoundedRepair(repair_by="CLP")
+
+
 @pytest.mark.parametrize("change", CHANGES, ids=lambda one: type(one).__name__)
 def test_json_brings_back_an_experiment_with_a_change(change: LowBits) -> None:
-    experiment = Experiment(defence=change)
-    assert Experiment.from_json(experiment.to_json()) == experiment
+    repair = RoundedRepair(repair_by="FinePruning", weights=4, rounded_first=True)
+    for experiment in (Experiment(defence=change), Experiment(defence=repair, held_out=1)):
+        assert Experiment.from_json(experiment.to_json()) == experiment

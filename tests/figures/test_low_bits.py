@@ -48,7 +48,7 @@ def test_each_bit_of_a_threshold_has_its_row(net):
 def test_a_table_has_a_figure_by_detector_and_bits():
     scores = {"clean_scores": [0.1] * 20, "attacked_scores": [0.2] * 20}
     found = {"STRIP": {"8 bits": [record(detection_area=0.75, **scores)]}}
-    assert draw.areas_table(found).loc["STRIP", "8 bits"].startswith("0.75")
+    assert draw.by_bits_table(found).loc["STRIP", "8 bits"].startswith("0.75")
 
 
 def test_what_is_seen_of_a_chip_is_told_apart(net):
@@ -60,3 +60,26 @@ def test_what_is_seen_of_a_chip_is_told_apart(net):
     table = draw.seen_table(net, changed, Toy(12))
     assert table["card of settings"].tolist() == ["alarm", "alarm", "silent"]
     assert table["layers compared, no card"].tolist() == ["alarm", "silent", "silent"]
+
+
+def audited(status: str, by: list[str], score: float | None, *differs: str) -> dict[str, object]:
+    scores = {} if score is None else {part: {"score": score} for part in ("settings", "floors")}
+    said = {"status": status, "by": by, "scores": scores, "differs": differs}
+    return {"kind": "clean", "change": "a Trojan", **said}
+
+
+def test_audits_of_one_kind_are_a_row_whatever_they_say():
+    found = [
+        audited("suspicious", ["settings"], 0.75, "layer", "other"),
+        audited("suspicious", ["floors", "settings"], 0.5),
+        audited("unjudged", [], None),
+    ]
+    table = draw.audited_table([*found, {**found[-1], "change": "a flip"}])
+    assert table.loc["clean: a Trojan"].tolist() == [
+        "2 suspicious, 1 unjudged",
+        "floors, settings",
+        "0.50 to 0.75",
+        "0.50 to 0.75",
+        "0 or 2",
+    ]
+    assert table.loc["clean: a flip", "settings: gain"] == "not asked"

@@ -13,8 +13,8 @@ from snnbd_book.chapters.groups import HELD_OUT, IMAGES, Nested, seeded
 from snnbd_book.chapters.judged import EVENT_ATTACKS, PATCH, probed
 from snnbd_book.chapters.poison_in_the_data import OF_SETS
 from snnbd_core import attacks, learning
-from snnbd_core.defenses import FineTuning
-from snnbd_core.deployment import BitFlips, LowBits, NeuronTrojan
+from snnbd_core.defenses import FinePruning, FineTuning
+from snnbd_core.deployment import BitFlips, LowBits, NeuronTrojan, RoundedRepair
 
 BITS = {f"{bits} bits": LowBits(weights=bits) for bits in (8, 4, 2)}
 SHIPPED: Mapping[str, Any] = {"float32": None, **BITS}
@@ -26,6 +26,7 @@ ATTACKS: Mapping[str, Mapping[str, Any]] = {
     "BadSNN at 1.2": BADSNN,
 }
 PATCHED: Mapping[str, Any] = {"trigger": PATCH, "rate": 0.1}
+ASLEEP: Mapping[str, Any] = {"trigger": BADSNN["trigger"], "rule": BADSNN["rule"]}
 FLIPS = {
     "no bit": None,
     "1 threshold": BitFlips(layers=1),
@@ -37,13 +38,20 @@ FLIPS = {
 """One bit of each: a threshold of 1 becomes 1.25, a decay of 0.5 becomes 0."""
 
 
+REPAIRS = {"fine-tuning": FineTuning(), "fine-pruning": FinePruning()}
+WAKING: Mapping[str, Mapping[str, Any]] = {
+    name: {**PATCHED, "rule": attacks.WakesRounded(bits=one.weights)} for name, one in BITS.items()
+}
+"""Made for so many bits, on images."""
+
+
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     """The chapter's groups."""
     events = partial(seeded, profile, seed)
     real = partial(seeded, "sample", seed)
     images = partial(events, **IMAGES[profile])
     held = partial(events, held_out=HELD_OUT)
-    asleep = {"trigger": BADSNN["trigger"], "rule": BADSNN["rule"]}
+    spared = partial(images, held_out=HELD_OUT)
     static, rare = ATTACKS["static"], {**ATTACKS["static"], "rate": 0.02}
     marked = partial(held, rule=attacks.Watermark())
     frames = events()[0].frames
@@ -60,13 +68,25 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             ),
         },
         "wakes": _each(events, SHIPPED, {**static, "rule": attacks.WakesRounded(bits=4)}),
+        "made_for": {name: _each(images, SHIPPED, one) for name, one in WAKING.items()},
+        "repaired_float": _each(spared, {"nothing": None, **REPAIRS}, PATCHED),
+        "repaired": {
+            "patch": _repaired(spared, dict.fromkeys(BITS, PATCHED)),
+            "wakes rounded": _repaired(spared, WAKING),
+            "clean": _repaired(spared, dict.fromkeys(BITS, _clean(PATCHED))),
+        },
         "of_inputs": {
             name: probed(_each(held, WORKING, static), one) for name, one in OF_INPUTS.items()
         },
         "of_sets": {name: probed(_each(held, WORKING, rare), one) for name, one in OF_SETS.items()},
-        "of_networks": _judged(profile, seed),
-        "flipped": _each(events, FLIPS, asleep),
-        "flipped_clean": _each(events, {"3 thresholds": BitFlips()}, _clean(asleep)),
+        "of_networks": _judged(spared, PATCHED, in_networks.cleanse(profile)),
+        "of_event_networks": {
+            f"{name}, {bits}": groups
+            for name, judge in in_networks.without_data(frames).items()
+            for bits, groups in _judged(held, static, judge).items()
+        },
+        "flipped": _each(events, FLIPS, ASLEEP),
+        "flipped_clean": _each(events, {"3 thresholds": BitFlips()}, _clean(ASLEEP)),
         "awake": {
             count: events(defence=NeuronTrojan(count=count, awake=True)) for count in (1, 5, 10)
         },
@@ -82,7 +102,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "real": _each(real, SHIPPED, static),
         "real_flipped": _each(
-            real, {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}, asleep
+            real, {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}, ASLEEP
         ),
     }
 
@@ -97,13 +117,27 @@ def _clean(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name not in ("rate", "rule")}
 
 
-def _judged(profile: str, seed: int) -> dict[str, Nested]:
-    """Neural Cleanse on ten clean and ten attacked networks of images."""
-    images = partial(seeded, profile, seed, 10, held_out=HELD_OUT, **IMAGES[profile])
+def _repaired(runs: Any, attacked: Mapping[str, Mapping[str, Any]]) -> dict[str, Nested]:
+    """What is done -> bits of the weights -> runs with the attack for these bits."""
+    done: dict[str, Any] = {"rounded": lambda bits: LowBits(weights=bits)}
+    for name, one in REPAIRS.items():
+        by = partial(RoundedRepair, repair_by=type(one).__name__)
+        done[f"{name}, then rounded"] = lambda bits, by=by: by(weights=bits)
+        done[f"rounded, then {name}"] = lambda bits, by=by: by(weights=bits, rounded_first=True)
+    return {
+        what: {
+            name: runs(defence=make(BITS[name].weights), **fields)
+            for name, fields in attacked.items()
+        }
+        for what, make in done.items()
+    }
+
+
+def _judged(runs: Any, attack: Mapping[str, Any], judge: Any) -> dict[str, Nested]:
+    """A detector on ten clean and ten attacked networks, by the bits of their weights."""
     return {
         name: probed(
-            {"clean": images(defence=one), "attacked": images(defence=one, **PATCHED)},
-            in_networks.cleanse(profile),
+            {"clean": runs(10, defence=one), "attacked": runs(10, defence=one, **attack)}, judge
         )
         for name, one in WORKING.items()
     }

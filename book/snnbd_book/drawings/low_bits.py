@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,8 +20,16 @@ from snnbd_core.defenses.detectors import HyperParameters, card
 from snnbd_core.deployment import BitFlips, flipped
 from snnbd_core.learning import rounded
 
-__all__ = ["areas_table", "draw_bits", "draw_flips", "draw_levels", "seen_table"]
+__all__ = [
+    "audited_table",
+    "by_bits_table",
+    "draw_bits",
+    "draw_flips",
+    "draw_levels",
+    "seen_table",
+]
 
+SCORES = {"settings": "settings: gain", "floors": "floors: led"}
 PANELS = {"attack_success_rate": "success (%)", "clean_accuracy": "clean accuracy (%)"}
 
 
@@ -92,13 +101,13 @@ def draw_flips(net: nn.Module, test: Any, trigger: Any, target: int) -> Figure:
     return lesson.draw_samples(rows)
 
 
-def areas_table(
+def by_bits_table(
     groups: Mapping[str, Mapping[str, Sequence[Record]]], field: str = "detection_area"
 ) -> pd.DataFrame:
-    """A figure with its 95 % interval by detector and number of bits.
+    """A figure with its 95 % interval by row, such as a detector, and number of bits.
 
     Args:
-        groups: detector -> "float32", "8 bits" and so on -> records that it probed.
+        groups: row -> "float32", "8 bits" and so on -> records.
         field: of their reports.
     """
     return pd.DataFrame.from_dict(
@@ -131,3 +140,34 @@ def seen_table(net: nn.Module, changed: Mapping[str, nn.Module], test: Any) -> p
             "right on clean recordings": str(Sample((right,))),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def audited_table(networks: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """What audits say of networks as shipped and as changed on a device, all seeds in one row.
+
+    Args:
+        networks: what `benchmarks.audit_deployed` wrote of each.
+    """
+    rows: dict[str, list[Mapping[str, Any]]] = {}
+    for one in networks:
+        rows.setdefault(f"{one['kind']}: {one['change']}", []).append(one)
+    return pd.DataFrame.from_dict({name: _said(seeds) for name, seeds in rows.items()}, "index")
+
+
+def _said(seeds: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    said = Counter(one["status"] for one in seeds)
+    scores = {
+        title: [one["scores"][part]["score"] for one in seeds if part in one["scores"]]
+        for part, title in SCORES.items()
+    }
+    return {
+        "verdicts": ", ".join(f"{count} {status}" for status, count in said.items()),
+        "by": ", ".join(sorted({part for one in seeds for part in one["by"]})) or "none",
+        **{
+            title: f"{min(found):.2f} to {max(found):.2f}" if found else "not asked"
+            for title, found in scores.items()
+        },
+        "not as on the card": " or ".join(
+            str(n) for n in sorted({len(one["differs"]) for one in seeds})
+        ),
+    }

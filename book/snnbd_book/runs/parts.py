@@ -45,7 +45,11 @@ RULES: dict[str, type[Any]] = {
     )
 }
 
-REPAIRS: dict[str, type[Any]] = {**defenses.REPAIRS, **deployment.CHANGES}
+REPAIRS: dict[str, type[Any]] = {
+    **defenses.REPAIRS,
+    **deployment.CHANGES,
+    deployment.RoundedRepair.__name__: deployment.RoundedRepair,
+}
 
 PROBES: dict[str, type[Any]] = {
     **defenses.DETECTORS,
