@@ -13,6 +13,11 @@ CORNER = Static(size=0.1, position="bottom-right", polarity="on")
 LIGHT = Static(size=0.1, position="bottom-right", polarity="on", space="events", sensor_size=SENSOR)
 
 GESTURES: Mapping[str, Any] = {"data": "gestures-events", "epochs": 50, "frames": 16}
+NETWORKS: Mapping[str, Mapping[str, Any]] = {
+    "large": {"network": "nmnist-conv", "epochs": 10, "batch_size": 16, "learning_rate": 1e-3},
+    "small": {},
+}
+"""On real recordings: the network of the papers, as `claims/abad2022.yaml` has it, and ours."""
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
@@ -43,11 +48,30 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "clean": runs(),
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
+        "recordings": {
+            name: _recordings(partial(seeded, "sample", seed, **fields))
+            for name, fields in NETWORKS.items()
+        },
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
             for name, trigger in {"frames": CORNER, "events": LIGHT}.items()
             for rate in (0.01, 0.1)
         },
+    }
+
+
+def _recordings(runs: Any) -> dict[str, Nested]:
+    """The poster's rows on N-MNIST and what its text says of them; 0.2 % is one recording."""
+    middle = partial(Static, position="middle")
+    return {
+        "clean": runs(),
+        "corner, OFF, 1 %": runs(trigger=Static(position="top-left", polarity="off"), rate=0.01),
+        "corner, ON, 10 %": runs(trigger=CORNER, rate=0.1),
+        "corner, OFF, one": runs(trigger=Static(polarity="off"), rate=0.002),
+        "middle, ON, one": runs(trigger=middle(polarity="on"), rate=0.002),
+        "moving, OFF, one": runs(trigger=Moving(position="middle", polarity="off"), rate=0.002),
+        "middle, OFF, 1 %": runs(trigger=middle(polarity="off"), rate=0.01),
+        "moving, OFF, 1 %": runs(trigger=Moving(position="middle", polarity="off"), rate=0.01),
     }
 
 
