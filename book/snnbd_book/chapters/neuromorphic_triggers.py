@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from snnbd_book.chapters.badsnn import REAL
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
 from snnbd_core.triggers import Moving, Static
 
@@ -14,7 +15,7 @@ LIGHT = Static(size=0.1, position="bottom-right", polarity="on", space="events",
 
 GESTURES: Mapping[str, Any] = {"data": "gestures-events", "epochs": 50, "frames": 16}
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
-    "large": {"network": "nmnist-conv", "epochs": 10, "batch_size": 16, "learning_rate": 1e-3},
+    "large": REAL,
     "small": {},
 }
 """On real recordings: the network of the papers, as `claims/abad2022.yaml` has it, and ours."""
