@@ -46,7 +46,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
         "recordings": {
             "large": _recordings(partial(seeded, "sample", seed, 2, **REAL)),
-            "small": _recordings(partial(seeded, "sample", seed)),
+            "small": _recordings(partial(seeded, "sample", seed, frames=REAL["frames"])),
+            "small, 16 frames": _recordings(partial(seeded, "sample", seed)),
         },
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
@@ -61,6 +62,7 @@ def _recordings(runs: Any) -> dict[str, Nested]:
     moving = Moving(position="middle", polarity="off")
     return {
         "clean": runs(),
+        "ON, corner, 10 %": runs(trigger=CORNER, rate=0.1),
         "OFF, corner, 1 %": runs(trigger=Static(position="top-left", polarity="off"), rate=0.01),
         "OFF, corner, one": runs(trigger=Static(polarity="off"), rate=0.002),
         "ON, middle, one": runs(trigger=Static(position="middle"), rate=0.002),
