@@ -25,8 +25,9 @@ GRID = {"learning_rate": (1e-3, 2e-3, 3e-3, 4e-3, 5e-3), "batch_size": (32, 64),
 TRIGGER = sb.triggers.Static(size=0.1, position="bottom-right", polarity="on")
 
 
-def accuracy(base: runs.Experiment, rate: float, seed: int, settings: dict[str, float]) -> float:
+def accuracy(profile: str, rate: float, seed: int, settings: dict[str, float]) -> float:
     """Clean accuracy on the validation part after training on the rest."""
+    base = runs.Experiment.for_profile(profile)
     train, _ = sb.data.load(base.data, frames=base.frames)
     order = np.random.default_rng(0).permutation(len(train))
     held = len(train) // 5
@@ -42,22 +43,16 @@ def accuracy(base: runs.Experiment, rate: float, seed: int, settings: dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("profile", choices=("quick", "sample"))
-    parser.add_argument("--network", help="another than the profile's")
-    for name, values in GRID.items():
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=type(values[0]), nargs="+", default=values)
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--epochs", type=int, nargs="+", default=GRID["epochs"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    fields = {"network": chosen.network} if chosen.network else {}
-    base = runs.Experiment.for_profile(chosen.profile, **fields)
     rows = []
-    for values in itertools.product(*(getattr(chosen, name) for name in GRID)):
+    for values in itertools.product(*{**GRID, "epochs": chosen.epochs}.values()):
         settings = dict(zip(GRID, values, strict=True))
         scores = {
-            rate: [accuracy(base, rate, seed, settings) for seed in chosen.seeds]
+            rate: [accuracy(chosen.profile, rate, seed, settings) for seed in SEEDS]
             for rate in (0.0, 0.1)
         }
         lower = min(float(np.mean(accuracies)) for accuracies in scores.values())
