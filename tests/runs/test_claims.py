@@ -172,6 +172,16 @@ def test_profiles_change_sizes_for_all_or_for_one(toy: Callable[..., claims.Pape
     assert settings["clean"]["paper"].network == PROFILES["paper"]["network"]
 
 
+def test_a_claim_may_have_seeds_of_its_own_in_one_profile(toy: Callable[..., claims.Paper]) -> None:
+    paper = toy(TEXT.replace("    why: Because.", "    seeds: {{sample: [7]}}\n    why: Because."))
+
+    def seeds(profile: str, asked: list[int] | None = None) -> set[int]:
+        return {item.seed for item in claims.experiments(paper, profile, asked)}
+
+    assert (seeds("quick"), seeds("sample")) == ({0, 1}, {7})
+    assert (seeds("quick", [5]), seeds("sample", [5])) == ({5}, {7})
+
+
 def test_experiments_of_a_paper_come_each_once(toy: Callable[..., claims.Paper]) -> None:
     paper = toy()
     found = claims.experiments(paper, "quick")
@@ -213,6 +223,11 @@ def test_experiments_of_a_paper_come_each_once(toy: Callable[..., claims.Paper])
         ("sample: {{fields", "simple: {{fields", "profiles: 'simple' is unknown"),
         ("attacked: {{rate", "attack: {{rate", "profiles.sample.experiments: 'attack' is unknown"),
         ("seeds: [0, 1]", "seeds: []", r"seeds=\[\] must be a list of whole numbers"),
+        (
+            "why: Because.",
+            "seeds: {{fast: [0]}}",
+            "seeds: 'fast' is unknown; allowed: paper, quick",
+        ),
         ("    why: The chapter is not written yet.\n", "", "why is missing"),
         ("    expected: {{quick: {expected}, sample: open}}\n", "", "belong together"),
         ("mean(clean.clean_accuracy) >= {high}", "eval('1') >= 0", "reproduced: test=.* not allow"),

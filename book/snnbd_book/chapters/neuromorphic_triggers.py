@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from snnbd_book.chapters.badsnn import REAL
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
 from snnbd_core.triggers import Moving, Static
 
@@ -43,11 +44,29 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "clean": runs(),
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
+        "recordings": {
+            "large": _recordings(partial(seeded, "sample", seed, 2, **REAL)),
+            "small": _recordings(partial(seeded, "sample", seed, frames=REAL["frames"])),
+            "small, 16 frames": _recordings(partial(seeded, "sample", seed)),
+        },
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
             for name, trigger in {"frames": CORNER, "events": LIGHT}.items()
             for rate in (0.01, 0.1)
         },
+    }
+
+
+def _recordings(runs: Any) -> dict[str, Nested]:
+    """The poster's rows on N-MNIST, on real recordings, where 0.2 % is a single one."""
+    moving = Moving(position="middle", polarity="off")
+    return {
+        "clean": runs(),
+        "ON, corner, 10 %": runs(trigger=CORNER, rate=0.1),
+        "OFF, corner, 1 %": runs(trigger=Static(position="top-left", polarity="off"), rate=0.01),
+        "OFF, corner, one": runs(trigger=Static(polarity="off"), rate=0.002),
+        "ON, middle, one": runs(trigger=Static(position="middle"), rate=0.002),
+        "OFF, moving, one": runs(trigger=moving, rate=0.002),
     }
 
 

@@ -116,7 +116,7 @@ def experiments(
     for claim in chosen:
         if profile in claim.expected:
             for settings in claim.settings.values():
-                for item in _seeded(settings[profile], _chosen(claim, seeds)):
+                for item in _seeded(settings[profile], _chosen(claim, profile, seeds)):
                     found.setdefault(item.hash, item)
     return list(found.values())
 
@@ -153,7 +153,7 @@ def judge(
     source = _Source(run, results, device, progress)
     found: dict[str, list[Record]] = {}
     for name, settings in claim.settings.items():
-        for item in _seeded(settings[profile], _chosen(claim, seeds)):
+        for item in _seeded(settings[profile], _chosen(claim, profile, seeds)):
             record = source.record(item)
             if record is not None:
                 found.setdefault(name, []).append(record)
@@ -247,8 +247,8 @@ def _not_run(claim: Claim, profile: str, reason: str) -> Judgement:
     return Judgement(claim, profile, NOT_RUN, figures, reason)
 
 
-def _chosen(claim: Claim, seeds: Sequence[int] | None) -> Sequence[int]:
-    return claim.seeds if claim.has_seeds or not seeds else seeds
+def _chosen(claim: Claim, profile: str, seeds: Sequence[int] | None) -> Sequence[int]:
+    return claim.own_seeds.get(profile) or seeds or claim.seeds
 
 
 def _seeded(item: Experiment, seeds: Sequence[int]) -> list[Experiment]:
