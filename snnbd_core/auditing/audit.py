@@ -55,7 +55,9 @@ def audit(
     device: str = "auto",
     steps: int = 4,
 ) -> Audit:
-    """What can be said of a network that somebody sent; it is left as it is.
+    """What can be said of a network that somebody sent.
+
+    It is left as it is, unless it changes itself as it runs (`deployment.NeuronTrojan` does).
 
     Three parts judge: `settings` by the largest share of samples that a class gains as thresholds
     and decays are moved, `floors` by the largest that a plausible known trigger leads to a class,

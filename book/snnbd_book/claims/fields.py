@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from snnbd_book.runs.profiles import PROFILES
+
 
 class ClaimError(ValueError):
     """A claims file that does not say what it must; names the file, the claim and the key."""
@@ -46,3 +48,15 @@ def seeds_of(values: Mapping[str, Any], default: list[int], where: str) -> tuple
     if not seeds or not isinstance(seeds, list) or not all(type(s) is int for s in seeds):
         raise ClaimError(f"{where}: seeds={seeds!r} must be a list of whole numbers")
     return tuple(seeds)
+
+
+def own_seeds(values: Mapping[str, Any], where: str) -> dict[str, tuple[int, ...]]:
+    """Profile -> seeds of a claim that has some of its own, for all profiles or for named ones.
+
+    Raises:
+        ClaimError: they are no list of whole numbers, or a profile is unknown.
+    """
+    own = values.get("seeds", {})
+    named = own if isinstance(own, dict) else dict.fromkeys(PROFILES, own)
+    mapping(named, f"{where}: seeds", set(PROFILES))
+    return {profile: seeds_of({"seeds": seeds}, [], where) for profile, seeds in named.items()}

@@ -22,8 +22,7 @@
         partly: mean(corner.attack_success_rate_all) >= 0.5       # may be left out
         under_trained: mean(longer.attack_success_rate_all) >= 0.9   # training was too short
         data: dvs-gesture           # what the statement is about, where other data tell less
-        seeds: [0, 1, 2, 3, 4]      # where it needs others than the paper's; may be left out;
-                                    # {sample: [0, 1]} for one profile
+        seeds: [0, 1, 2]            # in place of the paper's; {sample: [0, 1]} for one profile
         expected: {quick: reproduced, paper: open}   # the verdict on record per profile; "open":
                                                      # can be run there, no verdict on record yet
         why: ...                    # our reading, shown after the reason; may be left out
@@ -41,7 +40,7 @@ from typing import Any
 import yaml
 
 from snnbd_book.claims.expression import Expression
-from snnbd_book.claims.fields import ClaimError, mapping, seeds_of, text
+from snnbd_book.claims.fields import ClaimError, mapping, own_seeds, seeds_of, text
 from snnbd_book.claims.grammar import FIGURES
 from snnbd_book.runs import Experiment
 from snnbd_book.runs.profiles import PROFILES
@@ -81,8 +80,7 @@ class Claim:
         why: our reading.
         settings: experiment's name -> profile -> fields, of the experiments it needs.
         paper, title, cite, chapter: of its paper; chapter is empty where none is written.
-        seeds: its paper's.
-        own_seeds: profile -> its own, which no caller changes.
+        seeds, own_seeds: its paper's; profile -> its own, which no caller changes.
     """
 
     id: str
@@ -277,16 +275,8 @@ def _claim(
         cite=str(paper.get("cite", "")),
         chapter=entry.get("chapter", paper.get("chapter")) or "",
         seeds=seeds_of(paper, [0], file),
-        own_seeds=_own_seeds(entry, where),
+        own_seeds=own_seeds(entry, where),
     )
-
-
-def _own_seeds(entry: dict[str, Any], where: str) -> dict[str, tuple[int, ...]]:
-    """Profile -> seeds of a claim that has some of its own, for all profiles or for named ones."""
-    own = entry.get("seeds", {})
-    named = own if isinstance(own, dict) else dict.fromkeys(PROFILES, own)
-    mapping(named, f"{where}: seeds", set(PROFILES))
-    return {profile: seeds_of({"seeds": seeds}, [], where) for profile, seeds in named.items()}
 
 
 def _quoted(label: str, value: Any, where: str) -> Quoted:
