@@ -28,7 +28,9 @@ rating DER of {{doc}}`../notebooks/09_removing_backdoors`.
 
 **Detectors**: the area under the curve says how well scores tell attacked networks, inputs or
 training samples from clean ones; 0.5 is chance. *Accused* is the share of networks that a detector
-accuses at its own threshold. In the rows *no attack*, each of these is a false alarm.
+accuses at its own threshold. In the rows *no attack*, each of these is a false alarm. Detectors of
+networks judge ten networks in some pairs and three in others, as *more* says; with three an area of
+1 can still be luck, and its interval says so.
 
 The network is `quick-conv`, trained by surrogate gradient unless the attacker brings a rule. With
 the squares and BadNets 5 % of the training set are poisoned for repairs, 10 % for detectors of
@@ -142,7 +144,8 @@ def _more(row: Row) -> str:
     if one.rate:
         lines.append(f"{100 * one.rate:g} % poisoned")
     seeds = [record.experiment.seed for record in row.records]
-    lines.append(f"seeds {seeds[0]} to {seeds[-1]}, {row.seconds:.0f} s a run")
+    networks = f"{len(seeds)} networks, seeds {seeds[0]} to {seeds[-1]}"
+    lines.append(f"{networks}, {row.seconds:.0f} s a run")
     for name, group in (
         ("records", row.records),
         ("before", row.before),
