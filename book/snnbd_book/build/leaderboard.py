@@ -16,7 +16,8 @@ PAGE = "book/leaderboard"
 _HEAD = """# Leaderboard
 
 The attacks that the chapters compare against the defences of chapters 6 to 9, on two embedded data
-sets and on the real recordings of N-MNIST. Of {all} pairs, {measured} have records, {missing} were
+sets and on the real recordings of N-MNIST. Chapter 13's are not here: they change a network after
+its training, in the place of a repair. Of {all} pairs, {measured} have records, {missing} were
 **not run**, and for {other} the defence does not apply.
 
 A figure is the mean over the networks of some seeds, with its 95 % interval ({{doc}}`intervals`).
