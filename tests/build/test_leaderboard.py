@@ -15,7 +15,7 @@ from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 
 from snnbd_book.build import leaderboard, records
-from snnbd_book.leaderboard import SETS, Row, cells, row_of
+from snnbd_book.leaderboard import SETS, Row, cells, committed, row_of
 from snnbd_book.runs import Experiment, Record
 from snnbd_core.metrics import Rate
 
@@ -98,6 +98,7 @@ def test_a_row_shows_its_figures_and_leads_to_its_records(
     assert [link.text for link in line.find_all("a")] == [one[:6] for one in row.hashes]
     more = line.details.get_text(" ")
     assert "success before 31.0 %" in more and "DER 0.5 " in more and "5 % poisoned" in more
+    assert "3 networks, seeds 0 to 2" in more
 
 
 def test_what_has_no_record_says_so_and_shows_no_figure(shown: BeautifulSoup) -> None:
@@ -125,6 +126,17 @@ def test_the_page_counts_its_pairs_and_is_the_same_each_time(rows: dict[str, lis
     assert said is not None and [int(count) for count in said.groups()] == counts
     assert counts[0] == sum(counts[1:])
     assert leaderboard.page(rows) == text
+
+
+def test_detectors_of_networks_judged_ten_networks_or_three_as_the_page_says(
+    project: Path, rows: dict[str, list[Row]]
+) -> None:
+    find = committed(project / "results")
+    judged = [one for data in SETS for one in cells(data) if one.kind == "network"]
+    assert {len(row_of(one, find).records) for one in judged} - {0} == {3, 10}
+    assert "judge ten networks in some pairs and three in others" in " ".join(
+        leaderboard.page(rows).split()
+    )
 
 
 def test_records_are_written_once_beside_the_page(
