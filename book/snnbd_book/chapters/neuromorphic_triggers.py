@@ -49,6 +49,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "small": _recordings(partial(seeded, "sample", seed, frames=REAL["frames"])),
             "small, 16 frames": _recordings(partial(seeded, "sample", seed)),
         },
+        "longer": seeded("sample", seed, 1, **{**REAL, "epochs": 24}, trigger=CORNER, rate=0.1),
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
             for name, trigger in {"frames": CORNER, "events": LIGHT}.items()
