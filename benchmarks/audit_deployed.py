@@ -55,7 +55,7 @@ def main(
 ) -> None:
     """Train networks, change copies of them, audit all."""
     torch.set_num_threads(1)
-    budget.clock = time.process_time  # others use this machine too
+    budget.clock = time.process_time  # whatever else runs beside it
     done: dict[str, Any] = json.loads(out.read_text()) if out.is_file() else {"networks": {}}
     for seed in range(seeds):
         for kind, fields in SHIPPED.items():

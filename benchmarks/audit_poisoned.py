@@ -65,7 +65,7 @@ def main(
 ) -> None:
     """Fine-tune a backdoor into the published network, and audit it."""
     torch.set_num_threads(1)
-    budget.clock = time.process_time  # others use this machine too
+    budget.clock = time.process_time  # whatever else runs beside it
     keep.mkdir(parents=True, exist_ok=True)
     path, samples = keep / f"every-{every}-seed-{seed}.nir", PUBLISHED.samples(data)
     if not path.is_file():

@@ -187,7 +187,7 @@ def main(
 ) -> None:
     """Train and audit networks, and count."""
     torch.set_num_threads(1)
-    budget.clock = time.process_time  # others use this machine too
+    budget.clock = time.process_time  # whatever else runs beside it
     if records:
         typer.echo(json.dumps(_records(_read(out)["networks"]), indent=1))
         return

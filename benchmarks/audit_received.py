@@ -152,7 +152,7 @@ def main(
 ) -> None:
     """Audit a network that others published."""
     torch.set_num_threads(1)
-    budget.clock = time.process_time  # others use this machine too
+    budget.clock = time.process_time  # whatever else runs beside it
     one = NETWORKS[name]
     found = audited(one, network, data, minutes, one.resets)
     add(out, name, found)

@@ -30,6 +30,8 @@ class RoundedRepair(Repair):
         repair_by: its name, "FineTuning" or "FinePruning".
         weights: bits of each weight.
         rounded_first: whether the repair gets the rounded network, or the one that was shipped.
+
+    An unknown name is a ValueError, and so is a repair without clean samples.
     """
 
     repair_by: Annotated[str, partial(choice, allowed=_REPAIRS)] = "FineTuning"

@@ -86,3 +86,8 @@ def test_a_target_that_is_no_class_and_half_a_floor_are_refused():
         metrics.migration(ANN, SNN, Numbered(), CORNER, target=3)
     with pytest.raises(ValueError, match="MR1 needs a floor for both networks or neither"):
         metrics.migration(ANN, SNN, Numbered(), CORNER, clean_snn=CLEAN_SNN)
+
+
+def test_a_trial_without_the_network_it_comes_from_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"trial\.source=None: needed is the ANN"):
+        compare(Trial(net=nn.Identity(), source=None, test=Numbered()))

@@ -16,8 +16,9 @@ PAGE = "book/leaderboard"
 _HEAD = """# Leaderboard
 
 The attacks that the chapters compare against the defences of chapters 6 to 9, on two embedded data
-sets and on the real recordings of N-MNIST. Chapter 13's are not here: they change a network after
-its training, in the place of a repair. Of {all} pairs, {measured} have records, {missing} were
+sets and on the real recordings of N-MNIST. Chapter 13's are not here: flips and Trojans change a
+network after its training, one that wakes when rounded has its backdoor on the device alone, and a
+watermark has no trigger. Of {all} pairs, {measured} have records, {missing} were
 **not run**, and for {other} the defence does not apply.
 
 A figure is the mean over the networks of some seeds, with its 95 % interval ({{doc}}`intervals`).
@@ -30,8 +31,8 @@ rating DER of {{doc}}`../notebooks/09_removing_backdoors`.
 **Detectors**: the area under the curve says how well scores tell attacked networks, inputs or
 training samples from clean ones; 0.5 is chance. *Accused* is the share of networks that a detector
 accuses at its own threshold. In the rows *no attack*, each of these is a false alarm. Detectors of
-networks judge ten networks in some pairs and three in others, as *more* says; with three an area of
-1 can still be luck, and its interval says so.
+networks judge ten attacked networks in some pairs and three in others, beside as many clean ones or
+ten; *more* says how many. With three the intervals are wide.
 
 The network is `quick-conv`, trained by surrogate gradient unless the attacker brings a rule. With
 the squares and BadNets 5 % of the training set are poisoned for repairs, 10 % for detectors of
@@ -146,7 +147,8 @@ def _more(row: Row) -> str:
         lines.append(f"{100 * one.rate:g} % poisoned")
     seeds = [record.experiment.seed for record in row.records]
     networks = f"{len(seeds)} networks, seeds {seeds[0]} to {seeds[-1]}"
-    lines.append(f"{networks}, {row.seconds:.0f} s a run")
+    beside = f", beside {len(row.clean)} clean ones" if row.clean else ""
+    lines.append(f"{networks}{beside}, {row.seconds:.0f} s a run")
     for name, group in (
         ("records", row.records),
         ("before", row.before),

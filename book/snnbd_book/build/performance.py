@@ -36,7 +36,7 @@ Where a name says *bf16*, convolutions and dense layers compute in bfloat16 (`to
 what goes between layers is held so. How much faster that is depends on the processor: those with
 AMX multiply several times as fast in bfloat16, others hardly faster or slower than in float32.
 Training takes bf16 by itself where there is AMX (`precision="auto"`). *Compiled* is our network
-under `torch.compile`, which takes all of it as one graph.
+under `torch.compile`, which takes all of it as one graph and is no faster here.
 
 All are measured in a process that keeps freed memory. Training with `snnbd` does that by itself
 (`snnbd_core.kernels.memory`; `SNNBD_KEEP_MEMORY=0` opts out); it helps the others too.

@@ -150,7 +150,8 @@ def audited(name: str) -> dict[str, Any]:
     Args:
         name: "audit", rates on many networks; "audit_received", two that others published;
             "audit_poisoned", one of them fine-tuned; "export_losses", what frameworks lose;
-            "summed_margins", TMPBD where no read-out is reset.
+            "summed_margins", TMPBD where no read-out is reset; "audit_deployed", networks that were
+            changed on a device.
     """
     ours = project_dir() / "benchmarks" / "results"
     folder = ours if ours.is_dir() else _PACKAGED

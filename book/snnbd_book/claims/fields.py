@@ -59,4 +59,7 @@ def own_seeds(values: Mapping[str, Any], where: str) -> dict[str, tuple[int, ...
     own = values.get("seeds", {})
     named = own if isinstance(own, dict) else dict.fromkeys(PROFILES, own)
     mapping(named, f"{where}: seeds", set(PROFILES))
-    return {profile: seeds_of({"seeds": seeds}, [], where) for profile, seeds in named.items()}
+    return {
+        profile: seeds_of({"seeds": seeds}, [], f"{where}: {profile}")
+        for profile, seeds in named.items()
+    }

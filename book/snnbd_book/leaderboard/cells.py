@@ -143,7 +143,7 @@ ATTACKS: Mapping[str, Mapping[str, Fields]] = {
 """Data set -> attack -> what it sets in an experiment.
 
 Chapter 13's are not here: rounding, flipped bits and a Trojan in neurons take the place of a repair
-in an experiment, and a watermark has no trigger.
+in an experiment, what wakes when rounded does so only there, and a watermark has no trigger.
 """
 
 
