@@ -134,9 +134,9 @@ def test_detectors_of_networks_judged_ten_networks_or_three_as_the_page_says(
     find = committed(project / "results")
     judged = [one for data in SETS for one in cells(data) if one.kind == "network"]
     assert {len(row_of(one, find).records) for one in judged} - {0} == {3, 10}
-    assert "judge ten networks in some pairs and three in others" in " ".join(
-        leaderboard.page(rows).split()
-    )
+    text = " ".join(leaderboard.page(rows).split())
+    assert "judge ten attacked networks in some pairs and three in others" in text
+    assert re.search(r"10 networks, seeds 0 to 9, beside 10 clean ones, \d+ s a run", text)
 
 
 def test_records_are_written_once_beside_the_page(
