@@ -14,7 +14,7 @@ _WORKLOADS = (("lif", "LIF"), ("linear", "LIF after Linear"))
 _STEPS = (("training", "nmnist-conv"), ("vgg16", "VGG-16"))
 _MEASURES = {"forward": "forward", "forward_backward": "forward + backward"}
 _NO_BARS = ("Linear", "empty call")
-_ROW = 1.7  # inches
+_ROW, _BARS = 1.7, 6  # inches of a panel, and how many bars have room in it
 
 
 def draw_timings(results: dict[str, Any]) -> Figure:
@@ -26,9 +26,9 @@ def draw_timings(results: dict[str, Any]) -> Figure:
     """
     layers = [(label, one) for name, label in _WORKLOADS for one in results.get(name, [])]
     steps = [(title, results[name]["step"]) for name, title in _STEPS if name in results]
-    rows = len(layers) + len(steps)
-    picture = style.new_figure(_ROW * rows)
-    grid = picture.add_gridspec(rows, len(_MEASURES))
+    heights = [1.0] * len(layers) + [max(1.0, len(times) / _BARS) for _, times in steps]
+    picture = style.new_figure(_ROW * sum(heights))
+    grid = picture.add_gridspec(len(heights), len(_MEASURES), height_ratios=heights)
     for row, (label, one) in enumerate(layers):
         frames, batch, neurons = one["shape"]
         for column, (measure, title) in enumerate(_MEASURES.items()):
