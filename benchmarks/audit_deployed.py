@@ -9,7 +9,6 @@ the card that an audit wrote of it as shipped. What is found is added to the fil
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +20,13 @@ from torch import nn
 
 import snnbd_core as sb
 from benchmarks.audit_rates import scores
-from benchmarks.measure import machine
+from benchmarks.audit_received import add
+from benchmarks.measure import commit, machine
 from snnbd_book.chapters.low_bits import ASLEEP, ATTACKS, FLIPS
 from snnbd_book.runs import Experiment, network, resolve
-from snnbd_book.runs.provenance import git_state
 from snnbd_core.attacks import WakesRounded
 from snnbd_core.auditing import Audit, budget
 from snnbd_core.deployment import BitFlips, Latch, LowBits, NeuronTrojan
-from snnbd_core.files import write_atomically
 from snnbd_core.view import View
 
 OUT = Path(__file__).parent / "results" / "audit_deployed.json"
@@ -56,7 +54,6 @@ def main(
     """Train networks, change copies of them, audit all."""
     torch.set_num_threads(1)
     budget.clock = time.process_time  # whatever else runs beside it
-    done: dict[str, Any] = json.loads(out.read_text()) if out.is_file() else {"networks": {}}
     for seed in range(seeds):
         for kind, fields in SHIPPED.items():
             run, card = Experiment.for_profile("quick", seed=seed, **fields), None
@@ -72,10 +69,7 @@ def main(
                 )
                 card = card or found.card
                 row = {"kind": kind, "change": name, "seed": seed, **told(found, net)}
-                done["networks"][key] = row
-                done |= {"machine": machine(1)}
-                text = json.dumps(done, indent=1) + "\n"
-                write_atomically(out, lambda file, text=text: file.write(text.encode()))
+                add(out, key, row, machine=machine(1))
                 typer.echo(f"{key}: {row['status']}")
 
 
@@ -89,7 +83,6 @@ def _copies(run: Experiment, kind: str) -> Iterator[tuple[str, nn.Module]]:
 
 def told(found: Audit, net: nn.Module) -> dict[str, Any]:
     """What an audit finds, by its parts."""
-    commit, dirty = git_state()
     parts = {part.name: part for part in found.parts}
     judged, seen = parts["settings"], View(net)
     moved = parts["migration"].tables[0].rows if parts["migration"].tables else ()
@@ -108,7 +101,7 @@ def told(found: Audit, net: nn.Module) -> dict[str, Any]:
         ],
         "led": {row[0]: row[3].value for row in moved if row[3] is not None},
         "awake": any(bool(one.awake) for one in seen.net.modules() if isinstance(one, Latch)),
-        "commit": f"{commit}-dirty" if dirty else commit,
+        "commit": commit(),
     }
 
 

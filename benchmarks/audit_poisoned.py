@@ -25,8 +25,8 @@ from torch.utils.data import TensorDataset
 
 import snnbd_core as sb
 from benchmarks.audit_received import NETWORKS, add, audited
+from benchmarks.measure import commit
 from snnbd_book.audit.sets import Cut
-from snnbd_book.runs.provenance import git_state
 from snnbd_core.auditing import budget
 from snnbd_core.data import SampleSet
 from snnbd_core.metrics import Rate
@@ -116,8 +116,7 @@ def _poisoned(network: Path, data: Path, seed: int, every: int) -> nn.Module:
 
 
 def _write(net: nn.Module, path: Path) -> None:
-    commit, dirty = git_state()
-    path.with_suffix(".commit").write_text(f"{commit}-dirty" if dirty else f"{commit}")
+    path.with_suffix(".commit").write_text(commit())
     said = sb.exchange.write_nir(net, path, dt=1)
     assert (said["dt"], said["reset"]) == (1, "multispike"), said  # as the published one is read
 

@@ -29,10 +29,9 @@ import typer
 from torch import nn
 
 import snnbd_core as sb
-from benchmarks.measure import machine
+from benchmarks.measure import commit, machine
 from snnbd_book.runs import Experiment, fitted_trigger, network, resolve
 from snnbd_book.runs.locking import locked
-from snnbd_book.runs.provenance import git_state
 from snnbd_core import triggers
 from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.auditing import Audit, budget, judging
@@ -209,7 +208,7 @@ def main(
 
 def audited(run: Experiment, form: str) -> dict[str, Any]:
     """What an audit finds of a network, and what it took."""
-    begun, (commit, dirty) = time.process_time(), git_state()
+    begun, code = time.process_time(), commit()
     net = shipped(run, form)
     trained = time.process_time()
     test, once = resolve(run).test, "RandomThreshold"
@@ -221,7 +220,7 @@ def audited(run: Experiment, form: str) -> dict[str, Any]:
         "scores": scores(found),
         "training_seconds": round(trained - begun, 1),
         "audit_seconds": round(time.process_time() - trained, 1),
-        "commit": f"{commit}-dirty" if dirty else commit,
+        "commit": code,
     }
 
 

@@ -22,11 +22,10 @@ import typer
 from torch import Tensor, nn
 
 import snnbd_core as sb
-from benchmarks.measure import machine
+from benchmarks.measure import commit, machine
 from snnbd_book.audit.network import sha256
 from snnbd_book.audit.sets import Cut, Named, Recordings
 from snnbd_book.runs.locking import locked
-from snnbd_book.runs.provenance import git_state
 from snnbd_core.auditing import budget
 from snnbd_core.data import FrameDataset, SampleSet
 from snnbd_core.data.events import Events
@@ -163,8 +162,7 @@ def audited(
     one: Published, network: Path, root: Path, minutes: float, resets: Sequence[str]
 ) -> dict[str, Any]:
     """What is found of a network, and where it is from; resets are those of the accuracies."""
-    commit, dirty = git_state()
-    samples = one.samples(root)
+    code, samples = commit(), one.samples(root)
     accuracy = {reset: _accuracy(one.read(network, reset), samples) for reset in resets}
     begun = time.process_time()
     net = one.read(network, one.resets[0])
@@ -177,7 +175,7 @@ def audited(
         "accuracy": accuracy,
         "audit": found.to_json(),
         "audit_seconds": round(time.process_time() - begun, 1),
-        "commit": f"{commit}-dirty" if dirty else commit,
+        "commit": code,
         "machine": machine(1),
     }
 
@@ -197,11 +195,12 @@ def _accuracy(net: nn.Module, samples: SampleSet) -> dict[str, Any]:
     return {"hits": rate.hits, "of": rate.total, "low": round(low, 3), "high": round(high, 3)}
 
 
-def add(out: Path, name: str, found: Mapping[str, Any]) -> None:
-    """One network more in the file; several processes may add to it."""
+def add(out: Path, name: str, found: Mapping[str, Any], **about: Any) -> None:
+    """One network more in the file, and what is said of all; several processes may add to it."""
     with locked(out.with_suffix(".lock")):
         done = json.loads(out.read_text()) if out.is_file() else {"networks": {}}
         done["networks"][name] = dict(found)
+        done |= about
         text = json.dumps(done, indent=1) + "\n"
         write_atomically(out, lambda file: file.write(text.encode()))
 

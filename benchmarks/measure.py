@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from snnbd_book.runs.machine import processor
+from snnbd_book.runs.provenance import git_state
 
 Run = Callable[[], object]
 
@@ -65,6 +66,12 @@ def peak_memory(run: Run) -> int:
     peak = _status("VmHWM") - before
     del result
     return peak
+
+
+def commit() -> str:
+    """Which code measures: "-dirty" where it differs from its commit."""
+    name, dirty = git_state()
+    return f"{name}-dirty" if dirty else f"{name}"
 
 
 def machine(threads: int) -> dict[str, object]:
