@@ -30,6 +30,8 @@ from snnbd_core.defenses.abl import AntiBackdoorLearning, held_back
 from snnbd_core.defenses.detectors import ActivationClustering
 from snnbd_core.defenses.detectors.beatrix import deviations, gram
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
+from snnbd_core.defenses.detectors.spectre import SQUARES, projections, standing_out
+from snnbd_core.defenses.detectors.spectre_filter import published_scores, trusted
 from snnbd_core.defenses.detectors.stimulation import BrainStimulation
 from snnbd_core.defenses.detectors.strip import entropy
 from snnbd_core.defenses.detectors.tmpbd import gamma_p_value
@@ -265,6 +267,42 @@ def test_spectral_scores_are_the_authors_of_rows_around_their_mean() -> None:
     np.testing.assert_allclose(outlying(rows), centred**2, rtol=1e-6, atol=1e-9)
     order = np.argsort(-outlying(rows), kind="stable")
     assert order[:18].tolist() != np.argsort(-as_they_are, kind="stable")[:18].tolist()
+
+
+def wide() -> np.ndarray:
+    """600 rows, wide in three of 120 directions; 60 lie apart in a fourth, 20 are far out."""
+    draw = np.random.default_rng(2)
+    rows = draw.normal(size=(600, 120)) * np.r_[np.full(3, 6.0), np.full(117, 0.5)]
+    rows[-60:, 7] += 5
+    rows[:20] *= draw.exponential(3, size=(20, 1)) + 1
+    turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(120, 120)))
+    return rows @ turn
+
+
+@pytest.mark.parametrize("case", given("spectre")["filter"], ids=lambda case: f"k={case['k']}")
+def test_spectre_as_published_puts_the_authors_samples_aside(case: dict[str, Any]) -> None:
+    share, k = case["share"], case["k"]
+    rows = projections(wide())[:, :k]
+    if k > 1:  # of one direction the authors' code takes the projections as they are
+        left = trusted(rows, share)
+        assert sorted(set(range(len(rows))) - set(left.tolist())) == case["aside"]
+    highest = np.argsort(-published_scores(rows, share))[: round(1.5 * share * len(rows))]
+    assert sorted(highest.tolist()) == case["suspects"]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
+def test_spectre_searches_its_dimension_by_the_authors_measure_within_three_percent(
+    share: float,
+) -> None:
+    """Here moments are taken about the trusted samples' mean, there about that of all."""
+    rows = projections(wide())
+    tried = [
+        standing_out(rows, published_scores(rows[:, :k], share), share)
+        for k in SQUARES[: len(given("spectre")["search"][str(share)])]
+    ]
+    theirs = given("spectre")["search"][str(share)]
+    np.testing.assert_allclose(tried, theirs, rtol=0.03)
+    assert int(np.argmax(tried)) == int(np.argmax(theirs))
 
 
 def test_clusters_of_activations_are_those_of_another_library() -> None:
