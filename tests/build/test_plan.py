@@ -8,9 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from snnbd_book import claims
 from snnbd_book.build import plan
 from snnbd_book.runs import Experiment, Record, run
 from snnbd_book.sweeps import load_grid
+from snnbd_book.verify import costs
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +41,15 @@ def test_the_full_grid_is_the_product_of_its_axes_at_the_mean_time(record: Recor
     # 5 x 6 x 5 x 3 x 3 x 4 x 3 x 5 runs of 4 s are 90 hours
     assert "are **81,000 runs**" in page
     assert "| quick | a device | 2 | 4.0 | 90 |" in page
+
+
+def test_the_papers_own_rows_have_the_time_of_their_multiplications() -> None:
+    """GTSRB of BadSNN: VGG-16, which takes 313.4 million multiplications on 32 x 32."""
+    paper = claims.load("miah2026")
+    page = plan.page([], claims=paper.claims)
+    wanted = claims.experiments(paper, "paper")
+    trained = [run for run in costs.trainings(wanted).values() if run.data == "gtsrb"]
+    samples = 39_209 * 75 * 3 + 12_630 * 4
+    hours = len(trained) * 4 * samples * 313.4e6 / 3600 / 10e12
+    row = f"| gtsrb | vgg16, 4, 75 | {len(trained)} | "
+    assert row in page and f"{hours:.1f} hours |" in page.split(row)[1].splitlines()[0]

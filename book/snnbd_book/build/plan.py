@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 
 import yaml
 
-from snnbd_book.claims import Judgement
-from snnbd_book.runs import Record
+from snnbd_book.claims import Claim, Judgement, experiments
+from snnbd_book.runs import Experiment, Record
+from snnbd_book.verify import costs
 
 PAGE = "book/sweeps"
 
@@ -86,11 +88,25 @@ These recipes have not been tried on a cluster by this build.
 
 The time of a run is that of its training and evaluation as its record has it. A device without
 a row has no recorded run, and so no hours: a run recorded on a graphics card adds its row here.
+
+## What the papers' own rows take
+
+In profile `paper` a claim is run with its paper's data, network and epochs, with three seeds and the
+floors' clean networks. That takes, by counted multiplications (see `snnbd_book.verify.costs`), on
+two cores that do {cores:.2f} TMAC a second, as measured, and on a card that is assumed to do
+{card:.0f}:
+
+| paper | data set | network, T, epochs | trainings | two cores | a card |
+|---|---|---|---:|---:|---:|
+{papers}
+
+`snnbd reproduce --paper NAME --profile paper --dry-run` says the same of one paper, with downloads,
+disk and memory; without `--dry-run` it runs them.
 """
 
 
-def page(*groups: Iterable[Judgement]) -> str:
-    """MyST text, with the times of the records behind the judgements."""
+def page(*groups: Iterable[Judgement], claims: Iterable[Claim] = ()) -> str:
+    """MyST text, with the times of the records behind the judgements and those of the claims."""
     judgements = (one for group in groups for one in group)
     records = {one.experiment.hash: one for each in judgements for one in each.records}
     axes = ", ".join(f"{count} {name}" for name, count in FULL.items())
@@ -100,7 +116,32 @@ def page(*groups: Iterable[Judgement]) -> str:
         kinds.setdefault(key, []).append(record)
     rows = [_row(*kind, [one.provenance.seconds for one in kinds[kind]]) for kind in sorted(kinds)]
     example = math.prod(len(values) for values in yaml.safe_load(GRID)["grid"].values())
-    return _TEXT.format(axes=axes, runs=_RUNS, rows="\n".join(rows), grid=GRID, example=example)
+    return _TEXT.format(
+        axes=axes,
+        runs=_RUNS,
+        rows="\n".join(rows),
+        grid=GRID,
+        example=example,
+        card=costs.CARD / 1e12,
+        cores=costs.CORES / 1e12,
+        papers="\n".join(_papers(claims)),
+    )
+
+
+def _papers(claims: Iterable[Claim]) -> Iterator[str]:
+    """A row for each network that a paper's claims train on a set in profile ``paper``."""
+    by_paper: dict[str, list[Claim]] = defaultdict(list)
+    for claim in claims:
+        by_paper[claim.cite].append(claim)
+    for cite, some in by_paper.items():
+        kinds: dict[tuple[str, str], list[Experiment]] = defaultdict(list)
+        for run in costs.trainings(experiments(some, "paper")).values():
+            network = f"{run.network}, {run.frames}, {run.epochs}"
+            kinds[run.data, network].append(run)
+        for (data, network), runs in kinds.items():
+            work = sum(map(costs.operations, runs))
+            times = f"{costs.lasting(work / costs.CORES)} | {costs.lasting(work / costs.CARD)}"
+            yield f"| {{cite:t}}`{cite}` | {data} | {network} | {len(runs)} | {times} |"
 
 
 def _row(profile: str, device: str, seconds: list[float]) -> str:

@@ -114,7 +114,8 @@ def write(book: Book, parameters: Parameters, folder: Path) -> None:
             text += _every_run(all_recorded())
         (folder / page).with_suffix(".md").write_text(text, encoding="utf-8")
         files.write((one for item in judgements for one in item.records), (folder / page).parent)
-    (folder / plan.PAGE).with_suffix(".md").write_text(plan.page(now, kept), encoding="utf-8")
+    costs = plan.page(now, kept, claims=every)
+    (folder / plan.PAGE).with_suffix(".md").write_text(costs, encoding="utf-8")
 
 
 def _every_run(records: Sequence[Record]) -> str:

@@ -137,8 +137,8 @@ def _lines(
     if rest:
         work = sum(map(operations, rest))
         yield (
-            f"about {_time(work / CORES)} of two cores for {len(rest)} trainings, by their "
-            f"operations ({work:.1e} multiplications), or {_time(work / CARD)} of a card (assumed: "
+            f"about {lasting(work / CORES)} of two cores for {len(rest)} trainings, by their "
+            f"operations ({work:.1e} multiplications), or {lasting(work / CARD)} of a card (assumed: "
             f"{CARD / 1e12:.0f} TMAC/s)"
         )
     if wanted:
@@ -181,6 +181,7 @@ def _memory(run: Experiment) -> float:
     return 4.0 * (2 * size.kept * run.frames * run.batch_size + 4 * size.weights)
 
 
-def _time(seconds: float) -> str:
+def lasting(seconds: float) -> str:
+    """Seconds in hours, or in days from 72 hours on."""
     hours = seconds / 3600
     return f"{hours / 24:.0f} days" if hours >= 72 else f"{hours:.1f} hours"
