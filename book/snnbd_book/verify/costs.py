@@ -138,8 +138,8 @@ def _lines(
         work = sum(map(operations, rest))
         yield (
             f"about {lasting(work / CORES)} of two cores for {len(rest)} trainings, by their "
-            f"operations ({work:.1e} multiplications), or {lasting(work / CARD)} of a card (assumed: "
-            f"{CARD / 1e12:.0f} TMAC/s)"
+            f"operations ({work:.1e} multiplications), or {lasting(work / CARD)} of a card "
+            f"(assumed: {CARD / 1e12:.0f} TMAC/s)"
         )
     if wanted:
         yield f"disk: about {_disk(needed.values(), absent) / _GIB:.1f} GiB for sets and networks"
