@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from snnbd_book.chapters.groups import IMAGES, PHOTOGRAPHS, Nested, seeded
+from snnbd_book.runs import Neuron
 from snnbd_core import learning, triggers
 
 C, H, D = learning.Conversion(), learning.Hybrid(), learning.SpikeRepresentation()
@@ -19,6 +20,7 @@ DEPLOYED: Mapping[str, list[Any]] = {
     "threshold": [0.5, 0.75, 1.0, 1.5, 2.0, 3.0],
 }
 STEPS_OF_PHOTOGRAPHS = (4, 8, 16)
+MNIST = {"data": "mnist", "frames": 8, "epochs": 1}  # all 60,000 digits, once
 CONVERSIONS = {
     "99.9th percentile": C,
     "maximum": learning.Conversion(normalisation="max"),
@@ -41,6 +43,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     poisoned = partial(seeded, profile, seed, rate=0.1)
     images = partial(poisoned, **{**IMAGES[profile], "frames": 8})
     photographs = partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **PHOTOGRAPHS)
+    digits = partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **MNIST)
     patched, mixed = partial(images, trigger=PATCH), partial(images, trigger=FAINT)
     converted = {
         name: {T: patched(frames=T, rule=rule) for T in STEPS} for name, rule in CONVERSIONS.items()
@@ -58,6 +61,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "rules": _rules(patched) | {"DSR": patched(rule=D)},
         "blended": _rules(mixed),
         "photographs": _photographs(photographs),
+        "mnist": _rules(digits) | {"LR_B, IF": digits(neuron=Neuron(kind="IF")), "DSR": digits(rule=D)},
         "events": {name: poisoned(rule=rule, trigger=square) for name, rule in EVENT_RULES.items()},
         "moving": {
             name: poisoned(rule=EVENT_RULES[name], trigger=moving)
