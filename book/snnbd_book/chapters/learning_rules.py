@@ -61,7 +61,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "rules": _rules(patched) | {"DSR": patched(rule=D)},
         "blended": _rules(mixed),
         "photographs": _photographs(photographs),
-        "mnist": _rules(digits) | {"LR_B, IF": digits(neuron=Neuron(kind="IF")), "DSR": digits(rule=D)},
+        "mnist": _rules(digits)
+        | {"LR_B, IF": digits(neuron=Neuron(kind="IF")), "DSR": digits(rule=D)},
         "events": {name: poisoned(rule=rule, trigger=square) for name, rule in EVENT_RULES.items()},
         "moving": {
             name: poisoned(rule=EVENT_RULES[name], trigger=moving)
