@@ -21,6 +21,8 @@ from snnbd_core.triggers.protocol import Trigger
 
 __all__ = ["PoisonedDataset", "Triggered", "check_target", "check_trigger", "poison"]
 
+_OWN_DRAW = 1
+
 
 class _View(SampleSet):
     """What both views share: whatever they do not define comes from the set they wrap."""
@@ -174,6 +176,7 @@ def poison(
     seed: int = 0,
     include_target: bool = True,
     only_target: bool = False,
+    generator: np.random.Generator | None = None,
 ) -> PoisonedDataset:
     """Replaces a share of the samples by triggered ones labelled `target`.
 
@@ -189,6 +192,8 @@ def poison(
             papers' code does; False draws among the others only (the count is the same).
         only_target: True draws among the target's own samples only, so that no label is changed
             (a clean-label attack); `include_target` then has no meaning.
+        generator: draws the samples in place of one that the seed begins. That one shares no
+            numbers with the order in which `learning.train` takes samples under the same seed.
 
     Raises:
         ValueError: rate outside 0..1, a rate above 0 that gives no sample, more samples asked
@@ -210,8 +215,10 @@ def poison(
             f"rate={rate!r} wants {count} samples, but only {len(candidates)} lie {where}: "
             f"allowed is at most {len(candidates) / len(labels)!r}"
         )
-    drawn = np.random.default_rng(seed).permutation(candidates)[:count]
-    return PoisonedDataset(dataset, trigger, target, drawn)
+    # Not the seed alone, whose numbers order the first epoch too (see `data.batches.shuffled`):
+    # all poisoned samples would come first in it.
+    generator = generator or np.random.default_rng([seed, 0, _OWN_DRAW])
+    return PoisonedDataset(dataset, trigger, target, generator.permutation(candidates)[:count])
 
 
 def check_trigger(dataset: Any, trigger: Trigger) -> SampleSet:

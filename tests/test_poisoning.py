@@ -13,6 +13,7 @@ import torch
 from tonic.io import events_struct
 from torch.utils.data import DataLoader
 
+from snnbd_core.data.batches import shuffled
 from snnbd_core.poisoning import PoisonedDataset, Triggered, poison
 from snnbd_core.triggers import Moving, Static
 
@@ -429,3 +430,23 @@ def test_a_trigger_that_changes_the_shape_is_refused(images_set):
 
     with pytest.raises(ValueError, match=re.escape("gives samples of shape (1, 8, 7)")):
         PoisonedDataset(images_set, Crop(), 0, [1])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_poisoned_samples_are_spread_over_each_epoch_of_a_training_with_the_same_seed(seed):
+    """Drawn by the numbers that order the first epoch they would all come first in it."""
+    data = MemoryImages(torch.zeros(2000, 1, 8, 8), np.arange(2000) % 5)
+    chosen = poison(data, WhiteCorner(), 0.1, target=0, seed=seed).poisoned_indices
+    for epoch in range(6):
+        order = np.concatenate(list(shuffled(len(data), 32, seed, epoch)))
+        places = np.flatnonzero(np.isin(order, chosen))
+        # 200 of 2,000 places at random: their mean is 1,000 with a deviation of 39
+        assert abs(places.mean() - 1000) < 4 * 39
+        assert places[:20].max() > 60
+
+
+def test_a_generator_draws_in_place_of_the_seed():
+    data = MemoryImages(torch.zeros(50, 1, 8, 8), np.arange(50) % 5)
+    drawn = poison(data, WhiteCorner(), 0.2, 0, generator=np.random.default_rng(3))
+    expected = np.random.default_rng(3).permutation(50)[:10]
+    np.testing.assert_array_equal(drawn.poisoned_indices, np.sort(expected))

@@ -157,7 +157,11 @@ class Federated(Checked, Rule):
             if isinstance(own, TimeSliced):
                 own = replace(own, owner=number)
             parts[number] = poison(
-                parts[number], own, rate=task.rate, target=task.target, seed=task.seed
+                parts[number],
+                own,
+                rate=task.rate,
+                target=task.target,
+                generator=np.random.default_rng(task.seed),
             )
         return parts
 

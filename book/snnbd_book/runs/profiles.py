@@ -27,6 +27,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "epochs": 12,
         "batch_size": 32,
         "learning_rate": 3e-3,
+        "drawn": "with-order",
     },
     "sample": {
         "data": "nmnist",
@@ -35,6 +36,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "epochs": 20,
         "batch_size": 32,
         "learning_rate": 5e-3,
+        "drawn": "with-order",
     },
     "paper": {
         "data": "nmnist",
@@ -43,6 +45,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "epochs": 20,
         "batch_size": 16,
         "learning_rate": 1e-3,
+        "drawn": "apart",
     },
 }
 

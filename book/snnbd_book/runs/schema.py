@@ -40,6 +40,7 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
         "Spectre": {"estimator": "determinant"},
         "UnlearnRecoverPrune": {"published": False},
     },
+    4: {"Experiment": {"drawn": "with-order"}},
 }
 CURRENT = max(ADDED)
 

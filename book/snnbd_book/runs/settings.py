@@ -63,6 +63,7 @@ _Network = Annotated[str, partial(choice, allowed=networks.NAMES)]
 _Loss = Annotated[str, partial(choice, allowed=LOSSES)]
 _Profile = Annotated[str, partial(choice, allowed=profiles.PROFILES)]
 _Neuron = Annotated[Neuron, _neuron]
+_Drawn = Annotated[str, partial(choice, allowed=("apart", "with-order"))]
 _Rule = Annotated[Any, _rule]
 _Part = Annotated[Any, _one_of]
 
@@ -89,6 +90,10 @@ class Experiment(Checked):
         trigger: what is put into poisoned samples, and into test samples to measure the attack;
             None for a clean run.
         rate: share of the training samples that are poisoned, 0..1; above 0 needs a trigger.
+        drawn: how the poisoned samples are drawn: "apart" from the order of training, as `poison`
+            does by itself, or "with-order", by the numbers that order the first epoch too. The
+            poisoned samples then come first in it. So it is in quick and sample, whose records
+            were made so before that was known; see the book's page on intervals.
         clean_label: whether only samples of the target class are poisoned, so that no label is
             changed; `include_target` then has no meaning.
         target: the attacker's class.
@@ -121,6 +126,7 @@ class Experiment(Checked):
     rate: Unit = 0.0
     target: Natural = 0
     include_target: Flag = True
+    drawn: _Drawn = _QUICK["drawn"]
     clean_label: Flag = False
     defence: _Part = None
     held_out: Natural = 0

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -141,6 +142,7 @@ def built(given: Resolved, neuron: Callable[[], nn.Module] | None = None) -> nn.
 def poisoned(given: Resolved) -> PoisonedDataset:
     """The training set with the experiment's trigger in it."""
     wanted = given.experiment
+    with_order = np.random.default_rng(wanted.seed) if wanted.drawn == "with-order" else None
     return poison(
         given.train,
         trigger_cache.fitted(given),
@@ -149,6 +151,7 @@ def poisoned(given: Resolved) -> PoisonedDataset:
         seed=wanted.seed,
         include_target=wanted.include_target,
         only_target=wanted.clean_label,
+        generator=with_order,
     )
 
 
