@@ -43,6 +43,13 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "moving, middle": runs(trigger=Moving(position="middle", polarity="off"), rate=0.001),
         },
         "clean": runs(),
+        "order": {
+            f"{epochs} epoch{'s' * (epochs > 1)}, {words}": seeded(
+                "quick", seed, 6, trigger=CORNER, rate=0.02, epochs=epochs, drawn=drawn
+            )
+            for epochs in (1, 4, 12)
+            for drawn, words in {"apart": "spread", "with-order": "first"}.items()
+        },
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
         "recordings": {
             "large": _recordings(partial(seeded, "sample", seed, 2, **REAL)),
