@@ -161,7 +161,7 @@ class Federated(Checked, Rule):
                 own,
                 rate=task.rate,
                 target=task.target,
-                generator=np.random.default_rng(task.seed),
+                generator=np.random.default_rng(task.seed),  # as in the records of the book
             )
         return parts
 

@@ -204,6 +204,7 @@ def test_the_profile_is_a_label_and_all_other_fields_change_the_hash() -> None:
         "rate": 0.002,
         "target": 6,
         "include_target": False,
+        "drawn": "apart",
         "epochs": 21,
         "batch_size": 17,
         "learning_rate": 2e-3,
@@ -265,13 +266,13 @@ def test_fields_left_out_take_their_defaults() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_sets_the_sizes_and_nothing_else(profile: str) -> None:
+def test_a_profile_sets_the_sizes_and_how_poison_is_drawn_and_nothing_else(profile: str) -> None:
     experiment = Experiment.for_profile(profile, seed=2, trigger=Moving(), rate=0.1)
     for name, value in PROFILES[profile].items():
         assert getattr(experiment, name) == value
     assert experiment.profile == profile
     sizes = {"data", "frames", "network", "epochs", "batch_size", "learning_rate", "samples"}
-    assert set(PROFILES[profile]) <= sizes
+    assert set(PROFILES[profile]) <= sizes | {"drawn"}
 
 
 def test_the_clean_twin_differs_in_the_attack_alone() -> None:

@@ -1,4 +1,4 @@
-"""The three profiles: sizes of a run, never what is computed.
+"""The three profiles: sizes of a run, never what is computed, and how its poison is drawn.
 
 =========  =====================================================================================
 profile    what it is for
