@@ -8,6 +8,7 @@ from typing import Any
 
 from snnbd_book.chapters.badsnn import REAL
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
+from snnbd_book.runs import Neuron
 from snnbd_core.triggers import Moving, Static
 
 CORNER = Static(size=0.1, position="bottom-right", polarity="on")
@@ -19,6 +20,7 @@ GESTURES: Mapping[str, Any] = {"data": "gestures-events", "epochs": 50, "frames"
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     """The chapter's groups."""
     runs = partial(seeded, profile, seed)
+    large = partial(seeded, "sample", seed, count=2, trigger=CORNER, rate=0.1, **REAL)
     return {
         "example": runs(1, trigger=CORNER, rate=0.1),
         "middle": {
@@ -52,11 +54,15 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
         "recordings": {
-            "large": _recordings(partial(seeded, "sample", seed, 2, **REAL)),
+            "large": _recordings(partial(seeded, "sample", seed, 2, **REAL), drawn="apart"),
             "small": _recordings(partial(seeded, "sample", seed, frames=REAL["frames"])),
             "small, 16 frames": _recordings(partial(seeded, "sample", seed)),
         },
-        "longer": seeded("sample", seed, 1, **{**REAL, "epochs": 24}, trigger=CORNER, rate=0.1),
+        "real_order": {
+            "LIF, spread": large(drawn="apart"),
+            "LIF, first": large(),
+            "IF, spread": large(count=1, drawn="apart", neuron=Neuron(kind="IF")),
+        },
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
             for name, trigger in {"frames": CORNER, "events": LIGHT}.items()
@@ -65,11 +71,12 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     }
 
 
-def _recordings(runs: Any) -> dict[str, Nested]:
+def _recordings(runs: Any, **poison: Any) -> dict[str, Nested]:
     """The poster's rows on N-MNIST, on real recordings, where 0.2 % is a single one."""
-    moving = Moving(position="middle", polarity="off")
+    moving, clean = Moving(position="middle", polarity="off"), runs()
+    runs = partial(runs, **poison)
     return {
-        "clean": runs(),
+        "clean": clean,
         "ON, corner, 10 %": runs(trigger=CORNER, rate=0.1),
         "OFF, corner, 1 %": runs(trigger=Static(position="top-left", polarity="off"), rate=0.01),
         "OFF, corner, one": runs(trigger=Static(polarity="off"), rate=0.002),
