@@ -43,7 +43,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     poisoned = partial(seeded, profile, seed, rate=0.1)
     images = partial(poisoned, **{**IMAGES[profile], "frames": 8})
     photographs = partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **PHOTOGRAPHS)
-    digits = partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **MNIST)
     patched, mixed = partial(images, trigger=PATCH), partial(images, trigger=FAINT)
     converted = {
         name: {T: patched(frames=T, rule=rule) for T in STEPS} for name, rule in CONVERSIONS.items()
@@ -61,8 +60,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "rules": _rules(patched) | {"DSR": patched(rule=D)},
         "blended": _rules(mixed),
         "photographs": _photographs(photographs),
-        "mnist": _rules(digits)
-        | {"LR_B, IF": digits(neuron=Neuron(kind="IF")), "DSR": digits(rule=D)},
+        "mnist": _of_mnist(partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **MNIST)),
         "events": {name: poisoned(rule=rule, trigger=square) for name, rule in EVENT_RULES.items()},
         "moving": {
             name: poisoned(rule=EVENT_RULES[name], trigger=moving)
@@ -109,3 +107,11 @@ def _photographs(images: Any) -> dict[str, Nested]:
     del rules["LR_C"]
     rules["DSR"] = images(rule=D)[:1]  # six minutes a training and more
     return rules | {f"LR_C, T = {T}": images(frames=T, rule=C) for T in STEPS_OF_PHOTOGRAPHS}
+
+
+def _of_mnist(images: Any) -> dict[str, Nested]:
+    """Each rule on all of MNIST; the hybrid ones fine-tune for one epoch too."""
+    rules = _rules(images)
+    for name, rule in {"LR_H, poisoned": H, "LR_H, clean": H_CLEAN}.items():
+        rules[name] = images(rule=replace(rule, epochs=1))
+    return rules | {"LR_B, IF": images(neuron=Neuron(kind="IF")), "DSR": images(rule=D)}
