@@ -248,7 +248,8 @@ def cell(data: str, attack: str, fields: Fields, name: str, seeds: range | None 
     before = runs_of(data, seeds, fields) if kind == "repair" else ()
     # Settings that are shipped otherwise would be told apart from any network that was not.
     judges = kind == "network" and attack != NOBODY and "inference_threshold" not in fields
-    return Cell(data, attack, name, kind, found, before, _clean(data, name, change) if judges else ())
+    clean = _clean(data, name, change) if judges else ()
+    return Cell(data, attack, name, kind, found, before, clean)
 
 
 def _on_device(repair: Any, change: Change) -> RoundedRepair | None:
