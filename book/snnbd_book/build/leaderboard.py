@@ -34,10 +34,10 @@ ten; *more* says how many. With three the intervals are wide.
 
 **On the device**: two attacks of {{doc}}`../notebooks/13_low_bits` wake there, one when weights are
 rounded to 4 bits, one when a bit of the first layer's threshold flips. Detectors judge the network
-on the device, beside clean ones that were rounded or flipped alike. Fine-tuning and fine-pruning get
-the network as it was shipped, before the rounding; for other repairs, and for repairs before a flip,
-an experiment has no place. A Trojan in a neuron is not here, for no trigger in a test set wakes it;
-nor is a watermark, which has no trigger. Floors are those of clean networks as they were shipped.
+on the device, beside clean ones that were rounded or flipped alike. Fine-tuning and fine-pruning
+get the network as it was shipped, before the rounding; for other repairs, and for repairs before a
+flip, an experiment has no place. A Trojan in a neuron is not here, for no trigger in a test set
+wakes it; nor is a watermark, which has no trigger. Floors are those of clean networks as shipped.
 
 The network is `quick-conv`, trained by surrogate gradient unless the attacker brings a rule. With
 the squares and BadNets 5 % of the training set are poisoned for repairs, 10 % for detectors of

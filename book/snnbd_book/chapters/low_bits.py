@@ -105,6 +105,14 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             f"made for {bits}": _each(real, SHIPPED, {**static, "rule": WAKING[bits]["rule"]})
             for bits in ("4 bits", "2 bits")
         },
+        "real_repaired": _each(
+            partial(real, held_out=HELD_OUT),
+            {
+                name: RoundedRepair(repair_by=type(one).__name__, weights=4)
+                for name, one in REPAIRS.items()
+            },
+            {**static, "rule": WAKING["4 bits"]["rule"]},
+        ),
         "real_floors": {name: _each(real, BITS, _clean(ATTACKS[name])) for name in _REAL},
         "real_flipped": _each(
             real, {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}, ASLEEP
