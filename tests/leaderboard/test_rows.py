@@ -8,11 +8,17 @@ from itertools import product
 
 import pytest
 
-from snnbd_book.chapters import a_trigger_at_the_input, removing_backdoors, triggers_in_time
+from snnbd_book.chapters import (
+    a_trigger_at_the_input,
+    low_bits,
+    removing_backdoors,
+    triggers_in_time,
+)
 from snnbd_book.claims.intervals import exact
 from snnbd_book.leaderboard import SETS, Cell, Row, cells, row_of
 from snnbd_book.leaderboard.cells import ATTACKS, DEFENCES, NOBODY
 from snnbd_book.runs import Record
+from snnbd_core.deployment import BitFlips, LowBits
 from snnbd_core.metrics import Rate
 
 Make = Callable[..., Record]
@@ -116,6 +122,8 @@ def test_a_repair_whose_records_before_are_missing_has_no_rating(made: Make) -> 
         ("digits-events", "time-sliced", "SPECTRE", "has one for each client"),
         ("digits", "frozen read-out", "ABL", "the attacker trains (FrozenReadout)"),
         ("digits", "Blended", "STRIP, time", "static images have no frames to mix"),
+        ("digits", "wakes at 4 bits", "CLP", "LowBits takes the place of a repair"),
+        ("nmnist", "BadSNN, bit flipped", "fine-tuning", "BitFlips takes the place of a repair"),
     ],
 )
 def test_a_defence_that_does_not_apply_says_why(
@@ -124,6 +132,24 @@ def test_a_defence_that_does_not_apply_says_why(
     row = row_of(found(data, attack, defence), lambda _: None)
     assert row.note == "does not apply"
     assert why in row.cell.why
+
+
+def test_an_attack_that_a_device_wakes_is_judged_there_beside_clean_networks_on_it() -> None:
+    grid = low_bits.grid("quick", 0)
+    cleansed = found("digits", "wakes at 4 bits", "Neural Cleanse")
+    clean = grid["of_networks"]["4 bits"]["clean"]
+    assert [one.hash for one in cleansed.clean] == [one.hash for one in clean]
+    assert {one.defence for one in cleansed.runs} == {LowBits(weights=4)}
+    flips = found("nmnist", "BadSNN, bit flipped", "noise response")
+    assert {one.defence for one in (*flips.runs, *flips.clean)} == {BitFlips(layers=1)}
+
+
+def test_a_repair_of_what_is_rounded_later_gets_the_network_as_it_was_shipped() -> None:
+    repaired = low_bits.grid("quick", 0)["repaired"]["wakes rounded"]
+    one = found("digits", "wakes at 4 bits", "fine-pruning")
+    after = repaired["fine-pruning, then rounded"]["4 bits"]
+    assert [run.hash for run in one.runs] == [run.hash for run in after]
+    assert [run.hash for run in one.before] == [run.hash for run in repaired["rounded"]["4 bits"]]
 
 
 def test_networks_that_nobody_attacked_have_a_row_for_each_detector_of_networks() -> None:

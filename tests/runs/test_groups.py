@@ -27,7 +27,7 @@ CHAPTERS = {
     "removing_backdoors": 507,
     "adversarial_robustness": 36,
     "triggers_in_time": 117,
-    "low_bits": 611,
+    "low_bits": 671,
 }
 
 

@@ -36,7 +36,7 @@ FLIPS = {
     "3 decays": BitFlips(what="decay", bit=7, number="fixed8"),
 }
 """One bit of each: a threshold of 1 becomes 1.25, a decay of 0.5 becomes 0."""
-
+_REAL = ("static", "BadSNN at 1.2")  # on real recordings
 
 REPAIRS = {"fine-tuning": FineTuning(), "fine-pruning": FinePruning()}
 WAKING: Mapping[str, Mapping[str, Any]] = {
@@ -100,7 +100,20 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             }
             for name, one in in_networks.without_data(frames).items()
         },
-        "real": _each(real, SHIPPED, static),
+        "real": {name: _each(real, SHIPPED, ATTACKS[name]) for name in _REAL}
+        | {
+            f"made for {bits}": _each(real, SHIPPED, {**static, "rule": WAKING[bits]["rule"]})
+            for bits in ("4 bits", "2 bits")
+        },
+        "real_repaired": _each(
+            partial(real, held_out=HELD_OUT),
+            {
+                name: RoundedRepair(repair_by=type(one).__name__, weights=4)
+                for name, one in REPAIRS.items()
+            },
+            {**static, "rule": WAKING["4 bits"]["rule"]},
+        ),
+        "real_floors": {name: _each(real, BITS, _clean(ATTACKS[name])) for name in _REAL},
         "real_flipped": _each(
             real, {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}, ASLEEP
         ),

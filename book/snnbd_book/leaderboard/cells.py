@@ -9,7 +9,7 @@ from typing import Any
 
 from snnbd_book.chapters import a_backdoor_in_the_network as in_networks
 from snnbd_book.chapters import a_trigger_at_the_input as at_inputs
-from snnbd_book.chapters import judged, triggers_in_time
+from snnbd_book.chapters import judged, low_bits, triggers_in_time
 from snnbd_book.chapters import poison_in_the_data as in_data
 from snnbd_book.chapters import removing_backdoors as removing
 from snnbd_book.chapters.badsnn import DARKER, FAR
@@ -19,6 +19,7 @@ from snnbd_book.runs import Experiment
 from snnbd_core import attacks, triggers
 from snnbd_core.data import IMAGES as IMAGE_SETS
 from snnbd_core.defenses import detectors
+from snnbd_core.deployment import BitFlips, Change, LowBits, RoundedRepair
 
 __all__ = [
     "ATTACKS",
@@ -76,7 +77,8 @@ class Cell:
         kind: of the defence.
         runs: one for each seed; none where the defence does not apply.
         before: the same without the repair; none for a detector.
-        clean: networks that nobody attacked, as the same detector of networks sees them.
+        clean: networks that nobody attacked, on the same device, as the same detector of networks
+            sees them.
         why: of a cell that does not apply or was not measured.
     """
 
@@ -112,6 +114,13 @@ def _on_events(profile: str) -> dict[str, Fields]:
         "delays, 20 ms": {"trigger": triggers_in_time.DELAYED, "rate": 0.1},
         "learnt times, 20 ms": {"trigger": triggers_in_time.LEARNT, "rate": 0.1},
         "Event Trojan": {"trigger": triggers_in_time.TROJANS["burst"], "rate": 0.1},
+        "Mutable Trojan": {"trigger": triggers_in_time.TROJANS["learnt times"], "rate": 0.1},
+        "wakes at 4 bits": {
+            **low_bits.ATTACKS["static"],
+            "rule": attacks.WakesRounded(bits=4),
+            "defence": low_bits.BITS["4 bits"],
+        },
+        "BadSNN, bit flipped": {**low_bits.ASLEEP, "defence": low_bits.FLIPS["1 threshold"]},
     }
 
 
@@ -134,6 +143,12 @@ _ON_IMAGES: Mapping[str, Fields] = {
         "rule": FAR,
         "inference_threshold": 1.5,
     },
+    "wakes at 4 bits": {**low_bits.WAKING["4 bits"], "defence": low_bits.BITS["4 bits"]},
+    "BadSNN, bit flipped": {
+        "trigger": DARKER,
+        "rule": FAR,
+        "defence": BitFlips(bit=22, layers=1),  # a threshold of 1 becomes 1.5
+    },
 }
 
 ATTACKS: Mapping[str, Mapping[str, Fields]] = {
@@ -142,8 +157,9 @@ ATTACKS: Mapping[str, Mapping[str, Fields]] = {
 }
 """Data set -> attack -> what it sets in an experiment.
 
-Chapter 13's are not here: rounding, flipped bits and a Trojan in neurons take the place of a repair
-in an experiment, what wakes when rounded does so only there, and a watermark has no trigger.
+What a device does to the network, chapter 13's, is the "defence" of an attack: detectors see the
+network on the device, and repairs come before its rounding. A Trojan in neurons and a watermark are
+not here: no trigger in a test set wakes the one, and the other has none.
 """
 
 
@@ -219,14 +235,28 @@ def cell(data: str, attack: str, fields: Fields, name: str, seeds: range | None 
         return Cell(data, attack, name, kind, why=why)
     if data in IMAGE_SETS and getattr(defence.fields.get("probe"), "along", "") == "time":
         return Cell(data, attack, name, kind, why="static images have no frames to mix")
+    done, change = defence.fields, fields.get("defence")
+    if change is not None and "defence" in done:
+        done = {"defence": _on_device(done["defence"], change)}
+        if done["defence"] is None:
+            why = f"{type(change).__name__} takes the place of a repair in an experiment"
+            return Cell(data, attack, name, kind, why=why)
     try:
-        found = runs_of(data, seeds, {**fields, **defence.fields})
+        found = runs_of(data, seeds, {**fields, **done})
     except ValueError as error:
         return Cell(data, attack, name, kind, why=" ".join(str(error).split()))
     before = runs_of(data, seeds, fields) if kind == "repair" else ()
     # Settings that are shipped otherwise would be told apart from any network that was not.
     judges = kind == "network" and attack != NOBODY and "inference_threshold" not in fields
-    return Cell(data, attack, name, kind, found, before, _clean(data, name) if judges else ())
+    clean = _clean(data, name, change) if judges else ()
+    return Cell(data, attack, name, kind, found, before, clean)
+
+
+def _on_device(repair: Any, change: Change) -> RoundedRepair | None:
+    """A repair of the network as it was shipped, and the device's rounding after it."""
+    if not isinstance(change, LowBits) or repair not in low_bits.REPAIRS.values():
+        return None
+    return RoundedRepair(repair_by=type(repair).__name__, weights=change.weights)
 
 
 def runs_of(data: str, seeds: range, fields: Fields) -> tuple[Experiment, ...]:
@@ -236,7 +266,8 @@ def runs_of(data: str, seeds: range, fields: Fields) -> tuple[Experiment, ...]:
 
 
 @functools.cache
-def _clean(data: str, name: str) -> tuple[Experiment, ...]:
-    """Networks that nobody attacked, as a detector of networks sees them."""
+def _clean(data: str, name: str, change: Change | None) -> tuple[Experiment, ...]:
+    """Networks that nobody attacked, on a device, as a detector of networks sees them."""
     defence = DEFENCES[data][name]
-    return runs_of(data, range(_SEEDS[defence.kind]), defence.fields)
+    fields = {"defence": change, **defence.fields}
+    return runs_of(data, range(_SEEDS[defence.kind]), fields)
