@@ -1,11 +1,10 @@
 """Chooses the settings of the repairs; no test sample is looked at.
 
-    python -m benchmarks.choose_repairs [--photographs] [repair ...]
+    python -m benchmarks.choose_repairs [repair ...]
 
 For each repair a small grid, on a spiking network and its ANN twin with a BadNets patch, of a seed
 that no chapter uses. The defender has ten samples of each class; what a repair is judged by, its
 effectiveness (DER), is measured on 500 training samples. The best mean of both networks is printed.
-``--photographs`` takes the chapter's network on CIFAR-10 and its defender, and a grid of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ import torch
 
 import snnbd_core as sb
 from snnbd_book import runs
-from snnbd_book.chapters.groups import PHOTOGRAPHS
 from snnbd_book.runs import datasets, network, test_sets
 from snnbd_core import defenses, learning
 from snnbd_core.triggers import Patch
@@ -41,29 +39,13 @@ GRID: dict[str, dict[str, tuple[Any, ...]]] = {
     "SuspiciousNeurons": {"share": (0.1, 0.2, 0.4), "epochs": (0, 30)},
     "TwoStage": {"neurons": (0.15, 0.3), "learning_rate": (3e-3, 1e-2), "epochs": (30,)},
 }
-GRID_OF_PHOTOGRAPHS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "FineTuning": {"epochs": (10,), "learning_rate": (1e-4, 1e-3, 1e-2)},
-    "AdversarialPruning": {"iterations": (50,), "threshold": (0.2, 0.5, 0.8)},
-    "AttentionDistillation": {"learning_rate": (1e-4, 1e-3, 1e-2)},
-    "TwoStage": {"epochs": (10,), "learning_rate": (1e-4, 1e-3, 1e-2)},
-}
 
 
 def main() -> None:
     """Prints DER of every point of the grid, and the best of each repair (default: of all)."""
-    grid, victims, names = GRID, [], sys.argv[1:]
-    if "--photographs" in names:
-        names.remove("--photographs")
-        grid = GRID_OF_PHOTOGRAPHS
-        victims = [_victim(**PHOTOGRAPHS, rate=0.05, held_out=40)]
-    else:
-        digits = {"data": "digits", "rate": 0.1, "held_out": 10}
-        victims = [
-            _victim(**digits, frames=1, rule=learning.ANN()),
-            _victim(**digits, frames=4),
-        ]
-    for name in names or grid:
-        axes = grid[name]
+    victims = [_victim(learning.ANN(), 1), _victim("surrogate-gradient", 4)]
+    for name in sys.argv[1:] or GRID:
+        axes = GRID[name]
         scores = {}
         for values in product(*axes.values()):
             repair = defenses.REPAIRS[name](**dict(zip(axes, values, strict=True)))
@@ -74,12 +56,14 @@ def main() -> None:
         print(f"{name:22} best: {dict(zip(axes, best, strict=True))}, {scores[best]:.2f}")
 
 
-def _victim(**fields: Any) -> tuple[Any, Any, Any, int]:
-    wanted = runs.Experiment(**fields, trigger=PATCH, seed=SEED)
+def _victim(rule: Any, frames: int) -> tuple[Any, Any, Any, int]:
+    wanted = runs.Experiment(
+        data="digits", frames=frames, trigger=PATCH, rate=0.1, rule=rule, held_out=10, seed=SEED
+    )
     train, _ = datasets(wanted)
     rows = np.random.default_rng(SEED).permutation(len(train))[:500]
     clean, _ = test_sets(wanted)
-    return network(wanted, device="cpu", progress=False), clean, train.subset(rows), wanted.frames
+    return network(wanted, device="cpu", progress=False), clean, train.subset(rows), frames
 
 
 def _effect(repair: Any, net: Any, clean: Any, judged: Any, frames: int) -> float:
