@@ -24,9 +24,9 @@ CHAPTERS = {
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
-    "removing_backdoors": 507,
+    "removing_backdoors": 523,
     "adversarial_robustness": 36,
-    "triggers_in_time": 117,
+    "triggers_in_time": 126,
     "low_bits": 671,
 }
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.groups import HELD_OUT, IMAGES, SENSOR, Nested, seeded
+from snnbd_book.chapters.groups import HELD_OUT, IMAGES, PHOTOGRAPHS, SENSOR, Nested, seeded
 from snnbd_book.runs import Experiment
 from snnbd_core import defenses, learning, triggers
 from snnbd_core.attacks.badsnn import DualSpike
@@ -45,6 +45,26 @@ EVENT_ATTACKS: Mapping[str, Mapping[str, Any]] = {
         "inference_threshold": 1.2,
     },
 }
+PHOTOGRAPH_ATTACKS: Mapping[str, Mapping[str, Any]] = {
+    "BadNets": IMAGE_ATTACKS["BadNets"],
+    "BadSNN at 1.2": {
+        "trigger": triggers.Power(),
+        "rule": DualSpike(share=0.02),
+        "inference_threshold": 1.2,
+    },
+}
+"""Two of the five rows of Table 2 of BadSNN's paper."""
+PHOTOGRAPH_REPAIRS: Mapping[str, Any] = {
+    "nothing": None,
+    "fine-tuning, 0.0001": FineTuning(epochs=10, learning_rate=1e-4),
+    "fine-tuning, 0.001": FineTuning(epochs=10, learning_rate=1e-3),
+    "fine-tuning, 0.01": FineTuning(epochs=10),
+    "CLP": defenses.ChannelLipschitz(),
+    "ANP": defenses.AdversarialPruning(iterations=50, threshold=0.2),
+    "NAD": defenses.AttentionDistillation(learning_rate=1e-3),
+    "TSBD": defenses.TwoStage(epochs=10, learning_rate=1e-3),
+}
+"""The first fine-tuning, CLP and ANP as in that table; NAD and TSBD at the training's own rate."""
 SMART = {"trigger": triggers.Smart(walk="drift", seed=0), "rate": 0.1}
 TRIED: Mapping[str, list[Any]] = {"samples": [1, 2, 5, 10], "share": [0.0, 0.3, 0.6, 0.9]}
 
@@ -72,6 +92,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     on_images = _each(images, IMAGE_ATTACKS, FOR_IMAGES)
     on_events = _each(runs, EVENT_ATTACKS, for_recordings(profile))
     real = partial(seeded, "sample", seed, held_out=HELD_OUT)
+    photographs = partial(seeded, "sample", seed, count=1, held_out=40, **PHOTOGRAPHS)
     bare = [name for name in REPAIRS if name != "clamps"]
     return {
         "images": on_images,
@@ -102,6 +123,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             by_spikes,
             {"nothing": None, "fine-pruning": FinePruning(), "suspicious neurons": SUSPICIOUS},
         ),
+        "photographs": _each(photographs, PHOTOGRAPH_ATTACKS, PHOTOGRAPH_REPAIRS),
         "accused": _accused(on_images | on_events),
         **_of_one(on_events["static"]["nothing"][0], residual()[0]),
     }

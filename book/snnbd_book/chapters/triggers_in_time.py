@@ -46,5 +46,10 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "trojans": {name: attack(trigger=trojan) for name, trojan in TROJANS.items()},
         "repaired": {name: held(defence=one) for name, one in REPAIRS.items()},
         "detected": {name: held(probe=one) for name, one in (OF_INPUTS | OF_SETS).items()},
-        "real": {"learnt, 20 ms": real(trigger=LEARNT)},
+        "real": {
+            "learnt, 20 ms": real(trigger=LEARNT),
+            "burst": real(trigger=TROJANS["burst"]),
+            "burst, 60 epochs": real(trigger=TROJANS["burst"], epochs=60),
+            "burst, learnt times": real(trigger=TROJANS["learnt times"]),
+        },
     }
