@@ -61,7 +61,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "real_order": {
             "LIF, spread": large(drawn="apart"),
             "LIF, first": large(),
-            "IF, spread": large(count=1, drawn="apart", neuron=Neuron(kind="IF")),
+            "IF, spread": large(drawn="apart", neuron=Neuron(kind="IF")),
         },
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
