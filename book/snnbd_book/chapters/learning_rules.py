@@ -20,7 +20,12 @@ DEPLOYED: Mapping[str, list[Any]] = {
     "threshold": [0.5, 0.75, 1.0, 1.5, 2.0, 3.0],
 }
 STEPS_OF_PHOTOGRAPHS = (4, 8, 16)
-MNIST = {"data": "mnist", "frames": 8, "epochs": 1, "drawn": "apart"}  # all 60,000 digits, once
+MNIST: Mapping[str, Any] = {
+    "data": "mnist",
+    "frames": 8,
+    "epochs": 1,
+    "drawn": "apart",
+}  # all 60,000 digits, once
 CONVERSIONS = {
     "99.9th percentile": C,
     "maximum": learning.Conversion(normalisation="max"),
