@@ -192,8 +192,9 @@ def poison(
             papers' code does; False draws among the others only (the count is the same).
         only_target: True draws among the target's own samples only, so that no label is changed
             (a clean-label attack); `include_target` then has no meaning.
-        generator: draws the samples in place of one that the seed begins. That one shares no
-            numbers with the order in which `learning.train` takes samples under the same seed.
+        generator: draws the samples in place of one that the seed begins; the seed then has no
+            meaning. The seed's own shares no numbers with the order in which `learning.train` takes
+            samples under the same seed.
 
     Raises:
         ValueError: rate outside 0..1, a rate above 0 that gives no sample, more samples asked

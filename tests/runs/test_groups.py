@@ -17,7 +17,7 @@ from snnbd_book.chapters.groups import every, filled, seeded
 from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
-    "neuromorphic_triggers": 169,
+    "neuromorphic_triggers": 172,
     "stealthier_triggers": 191,
     "learning_rules": 220,
     "badsnn": 1065,

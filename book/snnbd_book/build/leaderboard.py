@@ -32,11 +32,11 @@ accuses at its own threshold. In the rows *no attack*, each of these is a false 
 networks judge ten attacked networks in some pairs and three in others, beside as many clean ones or
 ten; *more* says how many. With three the intervals are wide.
 
-**On the device**: two attacks of {{doc}}`../notebooks/13_low_bits` are to wake there, one when
+**On the device**: two attacks of {{doc}}`../notebooks/13_low_bits` wake there, one when
 weights are rounded to 4 bits, one when a bit of the first threshold flips. Detectors judge it on
 the device, beside clean ones that were rounded or flipped alike. Fine-tuning and fine-pruning
-get the network as it was shipped, before the rounding; for other repairs, and for repairs before a
-flip, an experiment has no place. A Trojan in a neuron is not here, for no trigger in a test set
+get the network as it was shipped, before the rounding; other repairs, and repairs before a flip,
+cannot be set in an experiment. A Trojan in a neuron is not here, for no trigger in a test set
 wakes it; nor is a watermark, which has no trigger. Floors are those of clean networks as shipped.
 
 The network is `quick-conv`, trained by surrogate gradient unless the attacker brings a rule. With

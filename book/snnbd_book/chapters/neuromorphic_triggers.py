@@ -9,7 +9,7 @@ from typing import Any
 from snnbd_book.chapters.badsnn import REAL
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
 from snnbd_book.runs import Neuron
-from snnbd_core.triggers import Moving, Static
+from snnbd_core.triggers import Moving, Smart, Static
 
 CORNER = Static(size=0.1, position="bottom-right", polarity="on")
 LIGHT = Static(size=0.1, position="bottom-right", polarity="on", space="events", sensor_size=SENSOR)
@@ -20,7 +20,9 @@ GESTURES: Mapping[str, Any] = {"data": "gestures-events", "epochs": 50, "frames"
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     """The chapter's groups."""
     runs = partial(seeded, profile, seed)
-    large = partial(seeded, "sample", seed, count=2, trigger=CORNER, rate=0.1, **REAL)
+    real = partial(seeded, "sample", seed, count=2, rate=0.1, **REAL)
+    large = partial(real, trigger=CORNER)
+    leakless = partial(real, drawn="apart", neuron=Neuron(kind="IF"))
     return {
         "example": runs(1, trigger=CORNER, rate=0.1),
         "middle": {
@@ -61,7 +63,11 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "real_order": {
             "LIF, spread": large(drawn="apart"),
             "LIF, first": large(),
-            "IF, spread": large(drawn="apart", neuron=Neuron(kind="IF")),
+        },
+        "leakless": {
+            "static": leakless(trigger=CORNER),
+            "moving": leakless(trigger=Moving(position="bottom-right", polarity="on")),
+            "smart": leakless(trigger=Smart(), count=1),
         },
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)

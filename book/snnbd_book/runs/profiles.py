@@ -1,4 +1,4 @@
-"""The three profiles: sizes of a run, never what is computed, and how its poison is drawn.
+"""The three profiles: sizes of a run, and how its poison is drawn.
 
 =========  =====================================================================================
 profile    what it is for
@@ -51,7 +51,7 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 
 def sizes(profile: str) -> dict[str, Any]:
-    """A copy of a profile's sizes: field of `Experiment` -> value.
+    """A copy of a profile's settings: field of `Experiment` -> value.
 
     Raises:
         ValueError: an unknown profile.

@@ -1,9 +1,10 @@
 """SPECTRE's own robust covariance: the filter of Diakonikolas et al. (2017), as its authors set it.
 
 Source: the authors' code (SewoongLab/spectre-defense, commit 15da18b, ``dkk17.jl`` and
-``quantum_filters.jl``), whose constants are kept: it puts the same samples aside and suspects the
-same ones. To compare dimensions the authors take moments about the mean of all samples, `Spectre`
-about that of those that are left; the two measures differ by up to 3 % in the tests' case.
+``quantum_filters.jl``), whose constants are kept: the filter puts the same samples aside and
+suspects the same ones. To compare dimensions the authors take moments about the mean of all
+samples, `Spectre` about that of those that are left; the two measures differ by up to 3 % on the
+tests' data.
 """
 
 from __future__ import annotations
