@@ -504,7 +504,7 @@ def test_clusters_are_those_of_two_clouds_in_the_direction_between_them():
 def test_training_set_detectors_find_a_minority_of_poisoned_samples(spiking):
     """The areas are 0.96 or more over seeds 0..5."""
     train, _ = sb.data.load("digits", seed=0)
-    data = sb.poison(train, PATCH, rate=0.02, target=0, seed=0)
+    data = sb.poison(train, PATCH, rate=0.02, target=0, generator=np.random.default_rng(0))
     poisoned = np.isin(np.arange(len(data)), data.poisoned_indices)
     target = np.asarray(data.labels) == 0
     for judge in (SpectralSignatures(), ActivationClustering(), Spectre()):

@@ -57,8 +57,10 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
         "recordings": {
             "large": _recordings(partial(seeded, "sample", seed, 2, **REAL), drawn="apart"),
-            "small": _recordings(partial(seeded, "sample", seed, frames=REAL["frames"])),
-            "small, 16 frames": _recordings(partial(seeded, "sample", seed)),
+            "small": _recordings(
+                partial(seeded, "sample", seed, frames=REAL["frames"]), drawn="apart"
+            ),
+            "small, 16 frames": _recordings(partial(seeded, "sample", seed), drawn="apart"),
         },
         "real_order": {
             "LIF, spread": large(drawn="apart"),
