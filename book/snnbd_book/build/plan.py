@@ -93,8 +93,8 @@ a row has no recorded run, and so no hours: a run recorded on a graphics card ad
 
 In profile `paper` a claim is run with its paper's data, network and epochs, the seeds that it
 states, three in most, and the floors' clean networks. That takes, by counted multiplications (see
-`snnbd_book.verify.costs`), on two cores that do {cores:.2f} 10¹² a second, as measured, and on a
-card that is assumed to do {card:.0f}:
+`snnbd_book.verify.costs`), on two cores that do {cores:.2f} x 10¹² of them a second, as measured,
+and on a card that is assumed to do {card:.0f} x 10¹²:
 
 | paper | data set | network, T, epochs | trainings | two cores | a card |
 |---|---|---|---:|---:|---:|
