@@ -33,6 +33,16 @@ PHOTOGRAPHS: Mapping[str, Any] = {
     "learning_rate": 1e-3,
 }
 """CIFAR-10, 800 + 200 photographs of each class, with a network smaller than the paper's."""
+LOOP: Mapping[str, Any] = {
+    "data": "cifar10-events",
+    "network": "cifar10dvs-conv",
+    "width": 0.25,
+    "frames": 8,
+    "epochs": 12,
+    "batch_size": 16,
+    "learning_rate": 1e-3,
+}
+"""The stand-in for CIFAR10-DVS, with the paper's network at a quarter of its width."""
 
 
 def seeded(profile: str, first: int, /, count: int = 3, **fields: Any) -> list[Experiment]:

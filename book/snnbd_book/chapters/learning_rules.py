@@ -7,12 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.groups import IMAGES, PHOTOGRAPHS, Nested, seeded
+from snnbd_book.chapters.groups import IMAGES, LOOP, PHOTOGRAPHS, Nested, seeded
 from snnbd_book.runs import Neuron
 from snnbd_core import learning, triggers
 
 C, H, D = learning.Conversion(), learning.Hybrid(), learning.SpikeRepresentation()
 H_CLEAN = learning.Hybrid(data="clean")
+SQUARE = triggers.Static()
 PATCH, FAINT = triggers.Patch(size=0.25), triggers.Blended(alpha=0.2)
 STEPS = (4, 8, 16, 32, 64, 128)
 DEPLOYED: Mapping[str, list[Any]] = {
@@ -54,7 +55,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     }
     stairs = learning.ANN(activation="qcfs")
     usual = patched()[0].learning_rate
-    square, moving = triggers.Static(), triggers.Moving()
     return {
         "converted": converted,
         "staircase": {
@@ -66,9 +66,10 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "blended": _rules(mixed),
         "photographs": _photographs(photographs),
         "mnist": _of_mnist(partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **MNIST)),
-        "events": {name: poisoned(rule=rule, trigger=square) for name, rule in EVENT_RULES.items()},
+        "loop": _on_the_loop(partial(seeded, "sample", seed, rate=0.1, drawn="apart", **LOOP)),
+        "events": {name: poisoned(rule=rule, trigger=SQUARE) for name, rule in EVENT_RULES.items()},
         "moving": {
-            name: poisoned(rule=EVENT_RULES[name], trigger=moving)
+            name: poisoned(rule=EVENT_RULES[name], trigger=triggers.Moving())
             for name in (
                 "ANN, time mean",
                 "LR_B",
@@ -112,6 +113,12 @@ def _photographs(images: Any) -> dict[str, Nested]:
     del rules["LR_C"]
     rules["DSR"] = images(rule=D)[:1]  # six minutes a training and more
     return rules | {f"LR_C, T = {T}": images(frames=T, rule=C) for T in STEPS_OF_PHOTOGRAPHS}
+
+
+def _on_the_loop(recordings: Any) -> dict[str, Nested]:
+    """The rules that need no gradient for each frame, and LR_B, on the stand-in for CIFAR10-DVS."""
+    names = ("ANN, time mean", "LR_B", "LR_C, time mean", "LR_H, poisoned", "LR_H, clean")
+    return {name: recordings(rule=EVENT_RULES[name], trigger=SQUARE) for name in names}
 
 
 def _of_mnist(images: Any) -> dict[str, Nested]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from snnbd_book.chapters.badsnn import REAL
-from snnbd_book.chapters.groups import SENSOR, Nested, seeded
+from snnbd_book.chapters.groups import LOOP, SENSOR, Nested, seeded
 from snnbd_book.runs import Neuron
 from snnbd_core.triggers import Moving, Smart, Static
 
@@ -55,6 +55,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for drawn, words in {"apart": "spread", "with-order": "first"}.items()
         },
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
+        "loop": _moving_or_not(partial(seeded, "sample", seed, **LOOP), drawn="apart"),
         "recordings": {
             "large": _recordings(partial(seeded, "sample", seed, 2, **REAL), drawn="apart"),
             "small": _recordings(
@@ -91,6 +92,13 @@ def _recordings(runs: Any, **poison: Any) -> dict[str, Nested]:
         "ON, middle, one": runs(trigger=Static(position="middle"), rate=0.002),
         "OFF, moving, one": runs(trigger=moving, rate=0.002),
     }
+
+
+def _moving_or_not(runs: Any, **poison: Any) -> dict[str, Nested]:
+    """The best squares of "Sneaky Spikes", 10 % poisoned."""
+    clean, runs = runs(), partial(runs, rate=0.1, **poison)
+    moving = Moving(position="bottom-right", polarity="on")
+    return {"clean": clean, "static": runs(trigger=CORNER), "moving": runs(trigger=moving)}
 
 
 def _gestures(runs: Any) -> dict[str, Nested]:
