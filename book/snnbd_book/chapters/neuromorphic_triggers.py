@@ -9,6 +9,7 @@ from typing import Any
 from snnbd_book.chapters.badsnn import REAL
 from snnbd_book.chapters.groups import LOOP, SENSOR, Nested, seeded
 from snnbd_book.runs import Neuron
+from snnbd_core.attacks import Dynamic
 from snnbd_core.triggers import Moving, Smart, Static
 
 CORNER = Static(size=0.1, position="bottom-right", polarity="on")
@@ -71,6 +72,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "static": leakless(trigger=CORNER),
             "moving": leakless(trigger=Moving(position="bottom-right", polarity="on")),
             "smart": leakless(trigger=Smart(), count=1),
+            "dynamic": leakless(trigger=Dynamic(gamma=0.05), rate=1.0),
         },
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)
