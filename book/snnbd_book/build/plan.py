@@ -140,8 +140,9 @@ def _papers(claims: Iterable[Claim]) -> Iterator[str]:
             kinds[run.data, network].append(run)
         for (data, network), runs in kinds.items():
             work = sum(map(costs.operations, runs))
-            times = f"{costs.lasting(work / costs.CORES)} | {costs.lasting(work / costs.CARD)}"
-            yield f"| {{cite:t}}`{cite}` | {data} | {network} | {len(runs)} | {times} |"
+            times = [costs.lasting(work / rate) for rate in (costs.CORES, costs.CARD)]
+            unbroken = " | ".join(one.replace(" ", "\N{NO-BREAK SPACE}") for one in times)
+            yield f"| {{cite:t}}`{cite}` | {data} | {network} | {len(runs)} | {unbroken} |"
 
 
 def _row(profile: str, device: str, seconds: list[float]) -> str:
