@@ -52,4 +52,5 @@ def test_the_papers_own_rows_have_the_time_of_their_multiplications() -> None:
     samples = 39_209 * 75 * 3 + 12_630 * 4
     hours = len(trained) * 4 * samples * 313.4e6 / 3600 / 10e12
     row = f"| gtsrb | vgg16, 4, 75 | {len(trained)} | "
-    assert row in page and f"{hours:.1f}\N{NO-BREAK SPACE}hours |" in page.split(row)[1].splitlines()[0]
+    time = f"{hours:.1f}\N{NO-BREAK SPACE}hours |"
+    assert row in page and time in page.split(row)[1].splitlines()[0]
