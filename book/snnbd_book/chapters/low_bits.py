@@ -36,7 +36,15 @@ FLIPS = {
     "3 decays": BitFlips(what="decay", bit=7, number="fixed8"),
 }
 """One bit of each: a threshold of 1 becomes 1.25, a decay of 0.5 becomes 0."""
-_REAL = ("static", "BadSNN at 1.2")  # on real recordings
+_REAL: Mapping[str, Mapping[str, Any]] = {
+    **ATTACKS,
+    "learnt times": {**ATTACKS["learnt times"], "drawn": "apart"},
+}
+"""On real recordings."""
+TRAINED_SO = {"2 bits, trained so": {"rule": learning.RoundingAware(bits=2)}}
+"""What detectors of recordings see where rounding afterwards breaks the network."""
+
+_FEW_FLIPS = {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}
 
 REPAIRS = {"fine-tuning": FineTuning(), "fine-pruning": FinePruning()}
 WAKING: Mapping[str, Mapping[str, Any]] = {
@@ -76,22 +84,26 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "clean": _repaired(spared, dict.fromkeys(BITS, _clean(PATCHED))),
         },
         "of_inputs": {
-            name: probed(_each(held, WORKING, static), one) for name, one in OF_INPUTS.items()
+            name: probed(_each(held, WORKING, static) | _alike(held, static), one)
+            for name, one in OF_INPUTS.items()
         },
-        "of_sets": {name: probed(_each(held, WORKING, rare), one) for name, one in OF_SETS.items()},
-        "of_networks": _judged(spared, PATCHED, in_networks.cleanse(profile)),
+        "of_sets": {
+            name: probed(_each(held, WORKING, rare) | _alike(held, rare), one)
+            for name, one in OF_SETS.items()
+        },
+        "of_networks": _judged(spared, PATCHED, in_networks.cleanse(profile), SHIPPED),
         "of_event_networks": {
             f"{name}, {bits}": groups
             for name, judge in in_networks.without_data(frames).items()
-            for bits, groups in _judged(held, static, judge).items()
+            for bits, groups in _judged(held, static, judge, WORKING).items()
         },
         "flipped": _each(events, FLIPS, ASLEEP),
-        "flipped_clean": _each(events, {"3 thresholds": BitFlips()}, _clean(ASLEEP)),
+        "flipped_clean": _each(events, FLIPS, _clean(ASLEEP)),
         "awake": {
             count: events(defence=NeuronTrojan(count=count, awake=True)) for count in (1, 5, 10)
         },
         "asleep": {"no Trojan": events(), "asleep": events(defence=NeuronTrojan())},
-        "marked": {"as trained": marked(), "fine-tuned": marked(defence=FineTuning())},
+        "marked": _marked(held),
         "of_marked": {
             name: {
                 "clean": held(10, probe=one),
@@ -100,7 +112,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             }
             for name, one in in_networks.without_data(frames).items()
         },
-        "real": {name: _each(real, SHIPPED, ATTACKS[name]) for name in _REAL}
+        "real": {name: _each(real, SHIPPED, one) for name, one in _REAL.items()}
         | {
             f"made for {bits}": _each(real, SHIPPED, {**static, "rule": WAKING[bits]["rule"]})
             for bits in ("4 bits", "2 bits")
@@ -113,10 +125,23 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             },
             {**static, "rule": WAKING["4 bits"]["rule"]},
         ),
-        "real_floors": {name: _each(real, BITS, _clean(ATTACKS[name])) for name in _REAL},
-        "real_flipped": _each(
-            real, {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}, ASLEEP
-        ),
+        "real_floors": {name: _each(real, BITS, _clean(one)) for name, one in _REAL.items()},
+        "real_flipped": _each(real, _FEW_FLIPS, ASLEEP),
+        "real_flipped_clean": _each(real, _FEW_FLIPS, _clean(ASLEEP)),
+        "real_aware": {
+            f"static, {bits} bits": real(
+                rule=learning.RoundingAware(bits=bits), drawn="apart", **static
+            )
+            for bits in (4, 2)
+        },
+        "real_awake": {
+            "asleep": real(defence=NeuronTrojan()),
+            **{
+                f"{count} awake": real(defence=NeuronTrojan(count=count, awake=True))
+                for count in (1, 10)
+            },
+        },
+        "real_marked": _marked(partial(real, held_out=HELD_OUT)),
     }
 
 
@@ -125,9 +150,14 @@ def _each(runs: Any, changes: Mapping[str, Any], fields: Mapping[str, Any]) -> d
     return {name: runs(defence=one, **fields) for name, one in changes.items()}
 
 
+def _marked(runs: Any) -> dict[str, Nested]:
+    runs = partial(runs, rule=attacks.Watermark())
+    return {"as trained": runs(), "fine-tuned": runs(defence=FineTuning())}
+
+
 def _clean(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The same on networks that nobody attacked: their success is the floor."""
-    return {name: value for name, value in fields.items() if name not in ("rate", "rule")}
+    return {name: value for name, value in fields.items() if name not in ("rate", "rule", "drawn")}
 
 
 def _repaired(runs: Any, attacked: Mapping[str, Mapping[str, Any]]) -> dict[str, Nested]:
@@ -146,11 +176,17 @@ def _repaired(runs: Any, attacked: Mapping[str, Mapping[str, Any]]) -> dict[str,
     }
 
 
-def _judged(runs: Any, attack: Mapping[str, Any], judge: Any) -> dict[str, Nested]:
+def _alike(runs: Any, attack: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: runs(**attack, **rule) for name, rule in TRAINED_SO.items()}
+
+
+def _judged(
+    runs: Any, attack: Mapping[str, Any], judge: Any, shipped: Mapping[str, Any]
+) -> dict[str, Nested]:
     """A detector on ten clean and ten attacked networks, by the bits of their weights."""
     return {
         name: probed(
             {"clean": runs(10, defence=one), "attacked": runs(10, defence=one, **attack)}, judge
         )
-        for name, one in WORKING.items()
+        for name, one in shipped.items()
     }

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from snnbd_book.chapters.a_trigger_at_the_input import OF_INPUTS
+from snnbd_book.chapters.badsnn import REAL
 from snnbd_book.chapters.groups import HELD_OUT, Nested, seeded
 from snnbd_book.chapters.poison_in_the_data import OF_SETS
 from snnbd_book.chapters.removing_backdoors import REPAIRS
@@ -27,11 +28,16 @@ TROJANS = {
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     """The chapter's groups."""
-    attack = partial(seeded, profile, seed, rate=0.1)
+    attack = partial(seeded, profile, seed, rate=0.1, drawn="apart")
     held = partial(attack, trigger=LEARNT, held_out=HELD_OUT)
-    real = partial(seeded, "sample", seed, rate=0.1)
+    real = partial(seeded, "sample", seed, rate=0.1, drawn="apart")
+    large = partial(real, count=2, **REAL)
     return {
         "delayed": {bound: attack(trigger=triggers.Retimed(bound=bound)) for bound in BOUNDS},
+        "bunched": {
+            bound: attack(trigger=triggers.Retimed(bound=bound, pattern="bunch"))
+            for bound in (20, 40)
+        },
         "learnt": {bound: attack(trigger=attacks.LearntTimes(bound=bound)) for bound in BOUNDS},
         "rates": {
             name: {rate: attack(trigger=trigger, rate=rate) for rate in (0.01, 0.03, 0.1)}
@@ -51,5 +57,9 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "burst": real(trigger=TROJANS["burst"]),
             "burst, 60 epochs": real(trigger=TROJANS["burst"], epochs=60),
             "burst, learnt times": real(trigger=TROJANS["learnt times"]),
+        },
+        "real_large": {
+            "learnt, 20 ms": large(trigger=LEARNT),
+            "burst, learnt times": large(trigger=TROJANS["learnt times"]),
         },
     }
