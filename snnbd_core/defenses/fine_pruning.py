@@ -17,7 +17,10 @@ __all__ = ["FinePruning", "SuspiciousNeurons", "standard", "suspiciousness"]
 
 @dataclass(frozen=True, kw_only=True)
 class FinePruning(Pruning):
-    """Fine-pruning (Liu et al. 2018), by rates; HS-FP of the SNN literature is this one.
+    """Fine-pruning (Liu et al. 2018), by rates.
+
+    SS-FP of Kim et al. 2026 ranks by spikes as this does, HS-FP by hooks; what the hooks read was
+    not at hand. Fine-tuning is by surrogate gradients, as in HS-FP; SS-FP has STDP too.
 
     In the last hidden layer the channels with the lowest rate on clean samples are silenced: what
     is asleep on clean data may be awake for the trigger. "loud" prunes the ones with the largest

@@ -64,6 +64,40 @@ def test_a_spiking_network_of_a_paper_answers_a_tiny_input() -> None:
         assert net(torch.rand(2, 1, 3, 32, 32)).shape == (1, 10)
 
 
+def test_table_2_of_badsnn_has_five_attacks_and_five_repairs() -> None:
+    # Settings of the table: FT 10 epochs at 1e-4, CLP u = 3, ANP eps 0.4 and mask < 0.2, NAD 1000.
+    rows = {
+        name: settings["paper"]
+        for claim in CLAIMS
+        if (claim.paper, claim.where) == ("miah2026", "Table 2")
+        for name, settings in claim.settings.items()
+    }
+    attacks = {"square", "bad", "blended", "wanet", "sig"}
+    repairs = {"ft", "clp", "anp", "tsbd", "nad"}
+    assert {f"{attack}_{repair}" for attack in attacks for repair in repairs} <= set(rows)
+    for name, run in rows.items():
+        assert (run.data, run.network, run.held_out) == ("cifar10", "resnet19", 250)
+        assert run.rate == (0.0 if type(run.rule).__name__ == "DualSpike" else 0.05), name
+        assert run.clean_label == name.startswith("sig")
+    tuned = rows["wanet_ft"].defence
+    assert (tuned.epochs, tuned.learning_rate) == (10, 1e-4)
+    assert rows["square_clp"].defence.u == 3
+    assert (rows["sig_anp"].defence.eps, rows["bad_anp"].defence.threshold) == (0.4, 0.2)
+    assert rows["blended_nad"].defence.beta == 1000
+
+
+def test_each_of_jins_sets_has_the_three_rules() -> None:
+    found: dict[str, set[str]] = {}
+    for claim in CLAIMS:
+        if claim.paper == "jin2024":
+            for settings in claim.settings.values():
+                run = settings["paper"]
+                found.setdefault(run.data, set()).add(type(run.rule).__name__)
+    sets = {"mnist", "cifar10", "nmnist", "cifar10-dvs", "dvs-gesture"}
+    assert set(found) == sets
+    assert all({"SurrogateGradient", "Conversion", "Hybrid"} <= found[name] for name in sets)
+
+
 def test_the_rows_have_the_papers_settings() -> None:
     by_id = {(claim.paper, claim.id): claim for claim in CLAIMS}
 
@@ -82,5 +116,6 @@ def test_the_rows_have_the_papers_settings() -> None:
         assert (run.frames, run.inference_threshold) == (4, 1.15)
     noise = of("miah2026", "nmnist-1.20", "events_1_20")
     assert (noise.data, noise.network, noise.frames) == ("nmnist", "nmnist-conv", 4)
+    assert of("kim2026", "about-ten-percent", "smart_pruned").trigger.walk == "steps"
     assert of("jin2024", "migration", "image_c").network == "vgg11"
     assert of("jin2024", "all-rules-vulnerable", "blend_b").network == "resnet18"
