@@ -15,7 +15,7 @@ from snnbd_book.claims import Sample
 from snnbd_book.drawings import lesson
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
-from snnbd_core import evaluate
+from snnbd_core import Rate, evaluate
 from snnbd_core.defenses.detectors import HyperParameters, card
 from snnbd_core.deployment import BitFlips, flipped
 from snnbd_core.learning import rounded
@@ -117,6 +117,15 @@ def by_bits_table(
         },
         orient="index",
     )
+
+
+def rates_table(rates: Mapping[str, Mapping[str, Sequence[Rate]]]) -> pd.DataFrame:
+    """Row -> column -> a rate for each seed, as mean with 95 % interval."""
+    rows = {
+        name: {what: str(Sample(tuple(found))) for what, found in columns.items()}
+        for name, columns in rates.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def seen_table(net: nn.Module, changed: Mapping[str, nn.Module], test: Any) -> pd.DataFrame:
