@@ -51,6 +51,21 @@ def test_a_table_has_a_figure_by_detector_and_bits():
     assert draw.by_bits_table(found).loc["STRIP", "8 bits"].startswith("0.75")
 
 
+def test_a_threshold_set_in_float32_is_kept_at_fewer_bits():
+    clean = [float(score) for score in range(20)]
+    found = {
+        "STRIP": {
+            "float32": [record(clean_scores=clean, attacked_scores=[18.5, 30.0, 30.0, 30.0])],
+            "4 bits": [record(clean_scores=[x + 10 for x in clean], attacked_scores=[30.0, 0.0])],
+        }
+    }
+    caught = draw.caught_at(found, 0.05)["STRIP"]
+    # 95 % of the clean scores in float32 lie below 18.05; ten more points lift eleven above it.
+    assert [float(one.mean) for one in caught["float32"]] == [1, 0.05]
+    assert [float(one.mean) for one in caught["4 bits"]] == [0.5, 0.55]
+    assert draw.caught_table({"STRIP": caught}).loc["STRIP", "4 bits"] == "50 / 55"
+
+
 def test_what_is_seen_of_a_chip_is_told_apart(net):
     changed = {
         "first": BitFlips(layers=1).apply(net),

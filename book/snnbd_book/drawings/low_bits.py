@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -117,6 +118,54 @@ def by_bits_table(
         },
         orient="index",
     )
+
+
+Caught = dict[str, dict[str, tuple[Sample, Sample]]]
+
+
+def caught_at(groups: Mapping[str, Mapping[str, Sequence[Record]]], share: float) -> Caught:
+    """Finds and false alarms of detectors whose thresholds were set on the network in float32.
+
+    Args:
+        groups: detector -> "float32", "8 bits" and so on -> records, one for each seed.
+        share: of clean samples that the threshold accuses in float32.
+
+    Returns:
+        Detector -> bits -> shares of attacked and of clean samples above the threshold.
+    """
+    found: Caught = {}
+    for name, by_bits in groups.items():
+        limits = [
+            np.quantile(one.report.extra["clean_scores"], 1 - share) for one in by_bits["float32"]
+        ]
+        found[name] = {
+            bits: (
+                _above(records, "attacked_scores", limits),
+                _above(records, "clean_scores", limits),
+            )
+            for bits, records in by_bits.items()
+        }
+    return found
+
+
+def _above(records: Sequence[Record], scores: str, limits: Sequence[float]) -> Sample:
+    marks = [
+        np.asarray(one.report.extra[scores]) > limit
+        for one, limit in zip(records, limits, strict=True)
+    ]
+    return Sample(tuple(Rate(int(above.sum()), len(above)) for above in marks))
+
+
+def caught_table(found: Caught) -> pd.DataFrame:
+    """A row for each detector, finds and false alarms in percent for each number of bits."""
+    rows = {
+        name: {
+            bits: f"{100 * finds.mean:.0f} / {100 * alarms.mean:.0f}"
+            for bits, (finds, alarms) in by_bits.items()
+        }
+        for name, by_bits in found.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def rates_table(rates: Mapping[str, Mapping[str, Sequence[Rate]]]) -> pd.DataFrame:
