@@ -56,7 +56,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for drawn, words in {"apart": "spread", "with-order": "first"}.items()
         },
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
-        "loop": _moving_or_not(partial(seeded, "sample", seed, **LOOP), drawn="apart"),
+        "loop": _moving_or_not(partial(seeded, "sample", seed, 1, **LOOP), drawn="apart"),
         "recordings": {
             "large": _recordings(partial(seeded, "sample", seed, 2, **REAL), drawn="apart"),
             "small": _recordings(
