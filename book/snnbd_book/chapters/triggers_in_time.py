@@ -43,6 +43,10 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             name: {rate: attack(trigger=trigger, rate=rate) for rate in (0.01, 0.03, 0.1)}
             for name, trigger in {"delayed": DELAYED, "learnt": LEARNT}.items()
         },
+        "order": {
+            drawn: attack(trigger=attacks.LearntTimes(bound=5), drawn=drawn)
+            for drawn in ("apart", "with-order")
+        },
         "sums": {"T = 1": attack(trigger=DELAYED, frames=1)},
         "cuts": {f"T = {T}": attack(trigger=LEARNT, frames=T) for T in (4, 8, 16)},
         "clean_label": {
