@@ -78,7 +78,7 @@ def load(
     "gestures-events" (made once) and "cifar10-events" (made once of "cifar10"). Static images
     ([C, H, W] in 0..1): "digits" (embedded), "mnist", "cifar10", "cifar100", "gtsrb", and
     "cifar10-small", the first 800 + 200 images of each class of "cifar10". A folder with a part of
-    a set is used as it is; the log states its size and the classes that are absent.
+    a set is used as it is; the log states its size and the classes and batches that are absent.
 
     Args:
         name: one of ``NAMES``.
@@ -89,7 +89,8 @@ def load(
         root: the folder with the files, ``$SNNBD_DATA`` when None, ``data`` in the cache folder
             when that is not set either. Each set's layout is in its loader's docstring.
         binning: "number" or "time" (see ``bin_events``).
-        download: fetch what is missing into ``root`` (the image sets and "nmnist" only).
+        download: fetch what is missing into ``root``; "dvs-gesture", "cifar10-dvs" and
+            "ncaltech101" must be got by hand.
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.

@@ -17,7 +17,7 @@ from snnbd_core.data.event_sets import CIFAR10_CLASSES, class_of
 from snnbd_core.data.pickles import Published, unpickled
 from snnbd_core.data.pictures import Made, Row, both_parts, decoded, files_of, key_of
 from snnbd_core.data.stores import Folder, hidden
-from snnbd_core.data.telling import tell
+from snnbd_core.data.telling import WHOLE, tell
 
 __all__ = ["CIFAR100_CLASSES", "load_cifar10", "load_cifar10_small", "load_cifar100"]
 
@@ -130,11 +130,22 @@ def _load(kind: _Cifar, root: Path) -> tuple[ImageDataset, ImageDataset]:
             if lossy:
                 _log.info("%s: the images in %s are JPEG, slightly lossy", kind.name, source)
             tell(train, test, source)
+            if len(train) + len(test) < WHOLE[kind.name]:
+                _tell_absent(kind, source)
             return train, test
     looked_for = (
         f"{kind.binary}, {kind.pickled}, nor an archive, nor train/<class> and test/<class>"
     )
     raise missing(kind.name, root, f"{looked_for}. Pass download=True ({kind.size})")
+
+
+def _tell_absent(kind: _Cifar, source: Path) -> None:
+    """Warns of official batches that are not beside those that are there."""
+    names = [PurePosixPath(name).name for name, _ in files_of(source, kind.patterns)]
+    here = {name.removesuffix(".bin") for name in names}
+    absent = [batch for batch in kind.pickles if batch not in here]
+    if absent and len(absent) < len(kind.pickles):
+        _log.warning("%s: %s holds no %s", kind.name, source, ", ".join(absent))
 
 
 load_cifar10 = partial(_load, _TEN)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snnbd_core.data.errors import CorruptData, DataNotFound
 
-__all__ = ["SOURCES", "Source", "download", "fetch"]
+__all__ = ["BY_HAND", "SOURCES", "Source", "download", "fetch"]
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +66,17 @@ SOURCES: dict[str, dict[str, Source]] = {
         ),
     },
 }
-SOURCES["cifar10-small"] = SOURCES["cifar10"]
+SOURCES["cifar10-small"] = SOURCES["cifar10-events"] = SOURCES["cifar10"]
+
+_FIGSHARE = "https://figshare.com/ndownloader/files/"
+
+# How to get the other published sets; the addresses are tonic's and the authors'.
+BY_HAND = {
+    "dvs-gesture": f"Unpack both archives ({_FIGSHARE}38022171 and {_FIGSHARE}38020584)",
+    "cifar10-dvs": f"Unpack CIFAR10DVS.zip ({_FIGSHARE}38023437) and its archives",
+    "ncaltech101": "Unpack N-Caltech101-archive.zip "
+    "(https://www.garrickorchard.com/datasets/n-caltech101)",
+}
 
 
 def download(name: str, root: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from snnbd_core.data import aedat, recordings, stores
+from snnbd_core.data.downloads import BY_HAND
 from snnbd_core.data.errors import CorruptData, DataNotFound, missing
 from snnbd_core.data.recordings import CutRecordings, FileRecordings, Found
 from snnbd_core.data.stores import File
@@ -54,8 +55,7 @@ def found(root: Path) -> Found:
             "ibmGestureTrain/<user>_<light>/<class>.npy, nor <user>_<light>.aedat with its labels, "
             "nor clips with a labels.csv"
         )
-        get = "Unpack both archives whose addresses are in tonic.datasets.DVSGesture into it"
-        raise missing("dvs-gesture", root, f"{what}. {get}")
+        raise missing("dvs-gesture", root, f"{what}. {BY_HAND['dvs-gesture']} into it")
     clips, numbers = _clips(tables[0])
     rows = [FileRecordings(part, recordings.five_bytes, _SENSOR) for part in ([], clips)]
     return Found(GESTURE_CLASSES, rows, [[], numbers])

@@ -8,7 +8,9 @@ import pickle
 import struct
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snnbd_core.data import cifar
+from snnbd_core.data import cifar, load, splits
+from snnbd_core.data.event_sets import CALTECH_CLASSES, CIFAR10_CLASSES, NMNIST_CLASSES
+from snnbd_core.data.gestures import GESTURE_CLASSES
+from snnbd_core.data.gtsrb import GTSRB_CLASSES
 from snnbd_core.data.pickles import Published
 
-from .conftest import random_events
+from .conftest import five_bytes, random_events
 
 
 def cifar_batch(count: int, seed: int, classes: int, field: str) -> dict[str, Any]:
@@ -65,18 +70,21 @@ def sign_table(rows: list[tuple[str, int]]) -> str:
     return out.getvalue()
 
 
-def gtsrb_files(training: str = "Final_Training/Images") -> dict[str, bytes]:
-    """Path -> contents of a small GTSRB: classes 0, 7 and 42 for training, three tests."""
+def gtsrb_files(
+    training: str = "Final_Training/Images", labels: Sequence[int] = (0, 7, 42)
+) -> dict[str, bytes]:
+    """Path -> contents of a small GTSRB: two of each class for training, one for testing."""
     files: dict[str, bytes] = {}
-    for label in (0, 7, 42):
+    for label in labels:
         names = [f"00000_{i:05d}.ppm" for i in range(2)]
         for i, name in enumerate(names):
             files[f"GTSRB/{training}/{label:05d}/{name}"] = ppm(10 * label + i, (25 + label, 32))
         table = sign_table([(name, label) for name in names])
         files[f"GTSRB/{training}/{label:05d}/GT-{label:05d}.csv"] = table.encode()
-    for i in range(3):
+    for i in range(len(labels)):
         files[f"GTSRB/Final_Test/Images/{i:05d}.ppm"] = ppm(1000 + i)
-    told = sign_table([(f"{i:05d}.ppm", label) for i, label in enumerate((42, 0, 7))])
+    turned = [*labels[-1:], *labels[:-1]]
+    told = sign_table([(f"{i:05d}.ppm", label) for i, label in enumerate(turned)])
     files["GT-final_test.csv"] = told.encode()
     return files
 
@@ -93,6 +101,45 @@ def resized(data: bytes) -> np.ndarray[Any, Any]:
     """A picture as PIL resizes it, [3, 32, 32]."""
     image = Image.open(io.BytesIO(data)).resize((32, 32), Image.Resampling.BILINEAR)
     return np.asarray(image).transpose(2, 0, 1)
+
+
+def idx(array: Any) -> bytes:
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def aedat2(x: Any, y: Any, t: Any, p: Any) -> bytes:
+    address = (np.asarray(x) << 8) | (np.asarray(y) << 1) | np.asarray(p)
+    words = np.stack([address, t], axis=1).astype(">u4")
+    return b"#!AER-DAT2.0\r\n# made for a test\r\n" + words.tobytes()
+
+
+def aedat4(events: np.ndarray[Any, Any]) -> bytes:
+    """AEDAT 4.0, not compressed: a header with a description in XML, and two packets of events.
+
+    Both are flatbuffers with their length before them: the root's place, the file's identifier, the
+    table of fields' places, the root itself and what it points to.
+    """
+    node, attr = '<node name="{}" path="/{}/">', '<attr key="{}" type="{}">{}</attr>'
+    told = attr.format("typeIdentifier", "string", "EVTS") + node.format("info", "outInfo/0/info")
+    told += "".join(attr.format(f"size{axis}", "int", 128) for axis in "XY") + "</node>"
+    streams = node.format("outInfo", "outInfo") + node.format("0", "outInfo/0")
+    info = f'<dv version="2.0">{streams}{told}</node></node></dv>'.encode()
+
+    def buffer(name: bytes, fields: bytes, root: bytes, rest: bytes) -> bytes:
+        fields += bytes(-len(fields) % 8)
+        start = struct.pack("<I4s", 8 + len(fields), name) + fields
+        body = start + struct.pack("<i", len(fields)) + root + rest
+        return struct.pack("<I", len(body)) + body
+
+    # no compression, no table of packets, and the text behind the root
+    head = struct.pack("<iqIi", 0, -1, 4, len(info)) + info + b"\0"
+    data = b"#!AER-DAT4.0\r\n" + buffer(b"IOHE", struct.pack("<5H", 10, 20, 4, 8, 16), head, b"")
+    for part in np.array_split(events, 2):
+        rows = b"".join(struct.pack("<qhh?3x", t, x, y, p) for x, y, t, p in part.tolist())
+        root = struct.pack("<II", 4, len(part))
+        packed_up = buffer(b"EVTS", struct.pack("<3H", 6, 8, 4), root, rows)
+        data += struct.pack("<ii", 0, len(packed_up)) + packed_up
+    return data
 
 
 HEAD = (
@@ -115,18 +162,21 @@ def polarity(events: np.ndarray[Any, Any], valid: bool = True, overflow: int = 0
     return packet(1, body, 8, len(events), overflow)
 
 
-def write_gestures(root: Path) -> dict[str, np.ndarray[Any, Any]]:
-    """The original's layout: three recordings of people with three gestures each."""
+def write_gestures(
+    root: Path, labels: Sequence[int] = (1, 11, 5)
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The original's layout: three recordings of people with these gestures, from 1 on, each."""
     root.mkdir(parents=True, exist_ok=True)
-    made = {}
+    made, step = {}, 900 // len(labels)
     for seed, name in enumerate(("user01_led", "user02_lab", "user24_led")):
         events = random_events(seed, 900, side=128)
         special, frame = packet(0, bytes(8), 8, 1), packet(3, bytes(36), 36, 1)
         noise = polarity(events[:5], valid=False)
         parts = [special, polarity(events[:400]), noise, frame, polarity(events[400:]), special]
         (root / f"{name}.aedat").write_bytes(HEAD + b"".join(parts))
-        times = events["t"][[0, 290, 310, 590, 610, 899]] + [0, 1, 0, 1, 0, 1]
-        lines = [f"{label},{times[2 * i]},{times[2 * i + 1]}" for i, label in enumerate((1, 11, 5))]
+        starts, ends = (events["t"][k::step][: len(labels)] for k in (10, step - 10))
+        rows = zip(labels, starts, ends + 1, strict=True)
+        lines = [f"{label},{start},{end}" for label, start, end in rows]
         table = "\r\n".join(["class,startTime_usec,endTime_usec", *lines, ""])
         (root / f"{name}_labels.csv").write_text(table)
         made[name] = events
@@ -148,3 +198,129 @@ def packed(files: Mapping[str, bytes], path: Path) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A layout that a loader reads.
+
+    Attributes:
+        name, classes: of the set.
+        write: puts a small one into a folder, with each of some labels in both parts.
+        package: that it takes besides the library's own.
+    """
+
+    name: str
+    classes: Sequence[str]
+    write: Callable[[Path, Sequence[int], pytest.MonkeyPatch], object]
+    package: str | None = None
+
+    def make(self, root: Path, patch: pytest.MonkeyPatch, absent: Sequence[int] = ()) -> list[int]:
+        """Writes it with all classes but those, and gives the labels."""
+        labels = [label for label in range(len(self.classes)) if label not in absent]
+        root.mkdir(parents=True, exist_ok=True)
+        self.write(root, labels, patch)
+        return labels
+
+    def load(self, root: Path) -> Any:
+        """Both parts, event sets in one frame, which is quick."""
+        return load(self.name, root=root, frames=1)
+
+
+Patch = pytest.MonkeyPatch
+FEW = random_events(0, 60, side=128)
+
+
+def _idx_files(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    for prefix in ("train", "t10k"):
+        images = idx(np.zeros((len(labels), 28, 28), np.uint8))
+        told = idx(np.array(labels, np.uint8))
+        write(root, {f"{prefix}-images-idx3-ubyte": images, f"{prefix}-labels-idx1-ubyte": told})
+
+
+def _binaries(name: str, root: Path, labels: Sequence[int], patch: Patch) -> None:
+    kind = getattr(cifar, name)
+    rows = [bytes(kind.labels - 1) + bytes([label]) + bytes(3072) for label in labels]
+    write(root, {f"{kind.binary}/{batch}.bin": b"".join(rows) for batch in kind.pickles})
+
+
+def _pickles(name: str, root: Path, labels: Sequence[int], patch: Patch) -> None:
+    kind = getattr(cifar, name)
+    batch = {"data": np.zeros((len(labels), 3072), np.uint8), kind.field: list(labels)}
+    write_pickles(root / kind.pickled, dict.fromkeys(kind.pickles, batch), patch, name)
+
+
+def _pictures(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    for split in ("train", "test"):
+        write(root, {f"{split}/{CIFAR10_CLASSES[k]}/0.png": file.getvalue() for k in labels})
+
+
+def _signs(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    write(root, gtsrb_files(labels=labels))
+
+
+def _sign_arrays(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    pixels = np.zeros((len(labels), 32, 32, 3), np.uint8)
+    parts = {f"x_{split}": pixels for split in ("train", "test")}
+    np.savez(root / "gtsrb.npz", **parts, **{f"y_{name[2:]}": np.array(labels) for name in parts})
+
+
+def _digits(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    for split in ("Train", "Test"):
+        data = five_bytes(random_events(0, 60))
+        write(root, {f"{split}/{label}/{label:05d}.bin": data for label in labels})
+
+
+def _gestures_of_tonic(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    table = io.BytesIO()
+    np.save(table, np.stack([FEW[field].astype(float) for field in "xypt"], axis=1))
+    for split in ("ibmGestureTrain", "ibmGestureTest"):
+        write(root, {f"{split}/user01_led/{label}.npy": table.getvalue() for label in labels})
+
+
+def _original_gestures(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    write_gestures(root, [label + 1 for label in labels])
+
+
+def _clips(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    write(root, {f"{label:02d}.bin": five_bytes(FEW) for label in labels})
+    lines = ["file,label", *(f"{label:02d}.bin,{label + 1}" for label in labels)]
+    write(root, {"labels.csv": "\n".join(lines).encode()})
+
+
+def _cifar10_dvs(suffix: str, root: Path, labels: Sequence[int], patch: Patch) -> None:
+    data = aedat4(FEW) if suffix == "aedat4" else aedat2(*(FEW[field] for field in "xytp"))
+    for name in (CIFAR10_CLASSES[label] for label in labels):
+        tested = splits.numbers("cifar10-dvs")[name]
+        numbers = (min(tested), next(i for i in range(1000) if i not in tested))
+        write(root, {f"{name}/cifar10_{name}_{i}.{suffix}": data for i in numbers})
+
+
+def _caltech(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    data = five_bytes(FEW)
+    names = [f"Caltech101/{CALTECH_CLASSES[k]}/image_{i:04d}.bin" for k in labels for i in range(3)]
+    write(root, dict.fromkeys(names, data))
+
+
+MADE = {
+    "mnist": Layout("mnist", NMNIST_CLASSES, _idx_files),
+    "nmnist": Layout("nmnist", NMNIST_CLASSES, _digits),
+    "cifar10, binary": Layout("cifar10", CIFAR10_CLASSES, partial(_binaries, "_TEN")),
+    "cifar10, pickles": Layout("cifar10", CIFAR10_CLASSES, partial(_pickles, "_TEN")),
+    "cifar10, pictures": Layout("cifar10", CIFAR10_CLASSES, _pictures),
+    "cifar100, binary": Layout("cifar100", cifar.CIFAR100_CLASSES, partial(_binaries, "_HUNDRED")),
+    "cifar100, pickles": Layout("cifar100", cifar.CIFAR100_CLASSES, partial(_pickles, "_HUNDRED")),
+    "gtsrb, pictures": Layout("gtsrb", GTSRB_CLASSES, _signs),
+    "gtsrb, arrays": Layout("gtsrb", GTSRB_CLASSES, _sign_arrays),
+    "dvs-gesture, tonic's": Layout("dvs-gesture", GESTURE_CLASSES, _gestures_of_tonic),
+    "dvs-gesture, original": Layout("dvs-gesture", GESTURE_CLASSES, _original_gestures),
+    "dvs-gesture, clips": Layout("dvs-gesture", GESTURE_CLASSES, _clips),
+    "cifar10-dvs, original": Layout("cifar10-dvs", CIFAR10_CLASSES, partial(_cifar10_dvs, "aedat")),
+    "cifar10-dvs, tonic's": Layout(
+        "cifar10-dvs", CIFAR10_CLASSES, partial(_cifar10_dvs, "aedat4"), "aedat"
+    ),
+    "ncaltech101": Layout("ncaltech101", CALTECH_CLASSES, _caltech),
+}

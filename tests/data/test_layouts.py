@@ -21,6 +21,7 @@ from snnbd_core.data.samples import stratified
 from .conftest import random_events
 from .layouts import (
     HEAD,
+    aedat2,
     cifar_batch,
     gtsrb_files,
     packed,
@@ -31,7 +32,6 @@ from .layouts import (
     write_gestures,
     write_pickles,
 )
-from .test_load import aedat2
 
 
 def pixels(part: Any) -> np.ndarray[Any, Any]:

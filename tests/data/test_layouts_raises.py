@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from snnbd_core.data.pickles import unpickled
 from .conftest import five_bytes, random_events, write_nmnist
 from .layouts import (
     HEAD,
+    MADE,
+    Layout,
+    aedat2,
     cifar_batch,
     gtsrb_files,
     packed,
@@ -28,7 +32,6 @@ from .layouts import (
     write_gestures,
     write_pickles,
 )
-from .test_load import aedat2
 
 
 class Program:
@@ -272,63 +275,101 @@ def test_an_edited_list_of_a_split_is_refused(monkeypatch: pytest.MonkeyPatch) -
         splits.numbers("cifar10-dvs")
 
 
-def a_gtsrb(root: Path) -> None:
-    write(root, gtsrb_files())
+@pytest.fixture(params=MADE)
+def layout(request: pytest.FixtureRequest) -> Layout:
+    """Each of the layouts that can be read here."""
+    found = MADE[request.param]
+    if found.package is not None:
+        pytest.importorskip(found.package, reason=f"{request.param} needs this package")
+    return found
 
 
-def a_caltech(root: Path) -> None:
-    data = five_bytes(random_events(0, 50, side=170))
-    write(root, {f"Caltech101/{name}/image_{i:04d}.bin": data for name in "ab" for i in range(5)})
-
-
-def a_dvs(root: Path) -> None:
-    events = random_events(0, 60, side=128)
-    data = aedat2(events["x"], events["y"], events["t"], events["p"])
-    write(root, {f"frog/cifar10_frog_{i}.aedat": data for i in range(20)})
-
-
-def a_cifar(root: Path) -> None:
-    write(
-        root, {f"cifar-10-batches-bin/{n}.bin": bytes(3073) for n in ("data_batch_1", "test_batch")}
-    )
-
-
-def a_hundred(root: Path) -> None:
-    write(root, {f"cifar-100-binary/{name}.bin": bytes(3074) for name in ("train", "test")})
-
-
-MADE = {
-    "nmnist": write_nmnist,
-    "dvs-gesture": write_gestures,
-    "gtsrb": a_gtsrb,
-    "ncaltech101": a_caltech,
-    "cifar10-dvs": a_dvs,
-    "cifar10": a_cifar,
-    "cifar100": a_hundred,
-}
-
-
-@pytest.mark.parametrize("name", MADE)
-def test_the_folder_of_another_set_is_not_taken(name: str, tmp_path: Path, own_cache: Path) -> None:
-    for other, make in MADE.items():
-        if other == name:
-            continue
-        (tmp_path / other).mkdir()
-        make(tmp_path / other)
+def test_the_folder_of_another_set_is_not_taken(
+    layout: Layout, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout.make(tmp_path / "data", monkeypatch)
+    for name in {other.name for other in MADE.values()} - {layout.name}:
         with pytest.raises(DataNotFound, match=f"^{name}: "):
-            load(name, root=tmp_path / other)
+            load(name, root=tmp_path / "data")
 
 
-@pytest.mark.parametrize("name", MADE)
+def test_a_class_that_is_absent_is_named_and_moves_no_label(
+    layout: Layout,
+    tmp_path: Path,
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gone = len(layout.classes) // 2
+    labels = layout.make(tmp_path / "data", monkeypatch, absent=[gone])
+    _, test = layout.load(tmp_path / "data")
+    assert sorted(set(test.labels.tolist())) == labels
+    told = f"{layout.name}: no test sample of class {layout.classes[gone]}"
+    assert ("WARNING", told) in [(line.levelname, line.message) for line in caplog.records]
+
+
+@pytest.mark.parametrize("version", ["binary", "pickles", "archive"])
+def test_an_official_batch_that_is_absent_is_named_each_time(
+    version: str,
+    tmp_path: Path,
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    root = tmp_path / "data"
+    MADE["cifar10, pickles" if version == "pickles" else "cifar10, binary"].make(root, monkeypatch)
+    for path in [*root.rglob("data_batch_[24]*")]:
+        path.unlink()
+    if version == "archive":
+        packed({f"b/{p.name}": p.read_bytes() for p in root.rglob("*.bin")}, root / "cifar10.tar")
+        shutil.rmtree(root / "cifar-10-batches-bin")
+    for _ in range(2):
+        caplog.clear()
+        load("cifar10", root=root)
+        assert caplog.messages[-1].endswith("holds no data_batch_2, data_batch_4")
+
+
+def test_a_folder_that_is_no_class_of_caltech101_is_refused(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MADE["ncaltech101"].make(tmp_path / "data", monkeypatch)
+    write(tmp_path / "data", {"Caltech101/Faces/image_0001.bin": five_bytes(EVENTS)})
+    with pytest.raises(CorruptData, match="its folder 'Faces' is none of the classes BACKGROUND_G"):
+        load("ncaltech101", root=tmp_path / "data")
+
+
+def test_companions_that_a_mac_adds_are_no_samples(
+    layout: Layout, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "data"
+    layout.make(root, monkeypatch)
+    alone = [part.fingerprint for part in layout.load(root)]
+    for path in sorted(root.rglob("*")):
+        path.with_name(f"._{path.name}").write_bytes(bytes(120))
+    assert [part.fingerprint for part in layout.load(root)] == alone
+
+
+def test_a_file_that_is_cut_short_is_named(
+    layout: Layout, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout.make(tmp_path / "data", monkeypatch)
+    files = [path for path in sorted((tmp_path / "data").rglob("*")) if path.is_file()]
+    longest = max(files, key=lambda path: path.stat().st_size)
+    longest.write_bytes(longest.read_bytes()[:-41])
+    with pytest.raises(CorruptData) as caught:
+        layout.load(tmp_path / "data")
+    assert longest.name in str(caught.value)
+
+
 def test_a_file_that_may_not_be_read_is_named_with_the_remedy(
-    name: str, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    layout: Layout, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Simulated: the tests may run as root, whom no mode bits stop."""
-    MADE[name](tmp_path)
+    layout.make(tmp_path / "data", monkeypatch)
     opened = Path.open
 
     def refused(path: Path, *rest: Any, **more: Any) -> Any:
-        if tmp_path in path.parents and own_cache not in path.parents:
+        if tmp_path / "data" in path.parents:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return opened(path, *rest, **more)
 
@@ -336,8 +377,8 @@ def test_a_file_that_may_not_be_read_is_named_with_the_remedy(
     with pytest.raises(
         PermissionError, match=r"this user may not read it\. Change its mode"
     ) as caught:
-        load(name, root=tmp_path)
-    assert str(tmp_path) in str(caught.value) and nothing_cached(own_cache)
+        layout.load(tmp_path / "data")
+    assert str(tmp_path / "data") in str(caught.value) and nothing_cached(own_cache)
 
 
 def test_a_folder_that_may_not_be_read_is_not_passed_over(
@@ -356,17 +397,21 @@ def test_a_folder_that_may_not_be_read_is_not_passed_over(
         load("nmnist", root=tmp_path)
 
 
-@pytest.mark.parametrize("name", MADE)
 def test_a_disk_that_fills_during_conversion_leaves_nothing(
-    name: str, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    layout: Layout, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """MNIST is read as it is: nothing is converted, and a full disk does not matter."""
+
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    MADE[name](tmp_path)
+    layout.make(tmp_path / "data", monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
+        if layout.name == "mnist":
+            assert len(layout.load(tmp_path / "data")[1])
+            return
         with pytest.raises(OSError, match=r"no space left in .*SNNBD_CACHE") as caught:
-            load(name, root=tmp_path)
+            layout.load(tmp_path / "data")
     assert caught.value.errno == errno.ENOSPC and nothing_cached(own_cache)
-    assert len(load(name, root=tmp_path)[0])
+    assert len(layout.load(tmp_path / "data")[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import struct
 import subprocess
 import sys
 import tarfile
@@ -26,6 +25,7 @@ from snnbd_core.data.event_sets import CIFAR10_CLASSES
 from snnbd_core.data.gestures import GESTURE_CLASSES
 
 from .conftest import five_bytes, random_events
+from .layouts import aedat2, aedat4, idx, write
 
 
 def test_the_names_are_the_contract() -> None:
@@ -137,10 +137,6 @@ def test_real_cifar10_is_loaded_from_its_archive_of_images(data_root: Path) -> N
     means = train.batch(range(0, 50_000, 10))[0].mean(dim=(0, 2, 3))
     np.testing.assert_allclose(means, [0.4914, 0.4822, 0.4465], atol=0.005)
     assert tuple(exact["names"]) == train.class_names
-
-
-def idx(array: Any) -> bytes:
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 def test_a_part_of_mnist_is_used_as_it_is(tmp_path: Path) -> None:
@@ -263,15 +259,10 @@ def test_n_caltech101_is_split_by_class(tmp_path: Path, own_cache: Path) -> None
                 events = random_events(10 * k + i, 50, side=170)
                 archive.writestr(f"Caltech101/{name}/image_{i:04d}.bin", five_bytes(events))
     train, test = load("ncaltech101", root=tmp_path)
-    assert train.class_names == ("BACKGROUND_Google", "ant", "yin_yang")
-    assert np.bincount(train.labels).tolist() == [4, 4, 4] and len(test) == 3
+    names = [train.class_names[label] for label in test.labels]
+    assert names == ["BACKGROUND_Google", "ant", "yin_yang"] and train.classes == 101
+    assert np.bincount(train.labels)[[0, 7, 100]].tolist() == [4, 4, 4] and len(train) == 12
     assert train.input_shape == (2, 180, 240)
-
-
-def aedat2(x: Any, y: Any, t: Any, p: Any) -> bytes:
-    address = (np.asarray(x) << 8) | (np.asarray(y) << 1) | np.asarray(p)
-    words = np.stack([address, t], axis=1).astype(">u4")
-    return b"#!AER-DAT2.0\r\n# made for a test\r\n" + words.tobytes()
 
 
 def test_cifar10_dvs_originals_are_turned_as_in_spikingjelly(
@@ -348,4 +339,12 @@ def test_cifar10_dvs_of_tonic_goes_through_the_package_aedat(
     (tmp_path / "cat" / "1.aedat4").write_bytes(b"packed")
     train, test = load("cifar10-dvs", root=tmp_path)
     assert train.labels.tolist() == [3] and len(test) == 0
+    np.testing.assert_array_equal(train.events(0), events)
+
+
+def test_a_true_aedat4_file_is_read_by_the_package_aedat(tmp_path: Path, own_cache: Path) -> None:
+    pytest.importorskip("aedat", reason="the package that decodes AEDAT 4 is not installed")
+    events = random_events(0, 60, side=128)
+    write(tmp_path, {"cat/1.aedat4": aedat4(events)})
+    train, _ = load("cifar10-dvs", root=tmp_path)
     np.testing.assert_array_equal(train.events(0), events)

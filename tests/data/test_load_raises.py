@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import re
+import sys
 import tarfile
 import threading
 import zipfile
@@ -18,13 +19,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snnbd_core.data import CorruptData, DataNotFound, ImageDataset, load
-from snnbd_core.data.downloads import Source, fetch
+from snnbd_core.data import _EMBEDDED, NAMES, CorruptData, DataNotFound, ImageDataset, load
+from snnbd_core.data.aedat import aedat4 as read_aedat4
+from snnbd_core.data.downloads import BY_HAND, SOURCES, Source, fetch
 from snnbd_core.data.mnist import read_idx
 from snnbd_core.data.recordings import gesture_npy
 
 from .conftest import five_bytes, random_events, write_nmnist
-from .test_load import aedat2, cifar_records, idx
+from .layouts import aedat2, aedat4, idx, write
+from .test_load import cifar_records
 
 FILE_SETS = (
     "mnist",
@@ -272,16 +275,31 @@ def test_corrupt_cifar10_dvs_recordings_are_refused(
         load("cifar10-dvs", root=tmp_path)
 
 
-def test_aedat4_without_its_package_names_the_package(tmp_path: Path, own_cache: Path) -> None:
-    pytest.importorskip("importlib.util")
-    import importlib.util
-
-    if importlib.util.find_spec("aedat") is not None:
-        pytest.skip("aedat is installed")
-    (tmp_path / "cat").mkdir()
-    (tmp_path / "cat" / "1.aedat4").write_bytes(b"")
+def test_aedat4_without_its_package_names_the_package(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aedat", None)
+    write(tmp_path, {"cat/1.aedat4": b""})
     with pytest.raises(ModuleNotFoundError, match="needs the package aedat"):
         load("cifar10-dvs", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"random bytes",
+        aedat4(random_events(0, 60, side=128))[:400],
+        aedat4(random_events(0, 60, side=128))[:-1],
+        aedat4(random_events(0, 60, side=128)).replace(b"EVTS</attr>", "é<<</at>".encode()),
+        aedat4(random_events(0, 60, side=200)),
+    ],
+)
+def test_damaged_aedat4_is_refused(data: bytes) -> None:
+    """The last but one makes the package panic, which Python sees as no Exception."""
+    pytest.importorskip("aedat", reason="the package that decodes AEDAT 4 is not installed")
+    with pytest.raises(CorruptData, match=r"^one\.aedat4: "):
+        read_aedat4(data, (128, 128, 2), "one.aedat4")
 
 
 def test_no_permission_in_the_cache_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -380,6 +398,9 @@ def test_a_part_of_cifar10_with_too_few_images_of_a_class_is_refused(
 def test_sets_that_cannot_be_downloaded_say_so(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not possible for 'dvs-gesture'; allowed for: cifar10, c"):
         load("dvs-gesture", root=tmp_path, download=True)
+    with pytest.raises(DataNotFound, match=r"Unpack both archives \(https://.* into it, or pass"):
+        load("dvs-gesture", root=tmp_path)
+    assert SOURCES.keys() | BY_HAND.keys() == set(NAMES) - set(_EMBEDDED)
 
 
 def _npy(shape: tuple[int, ...]) -> bytes:

@@ -391,8 +391,14 @@ def test_reproduce_says_what_it_takes_before_it_runs(results: Path, tiny: Make) 
     assert code == 0
     assert "1 runs of 1 trainings, 2 with those of their floors\ndata sets: nmnist\n" in text
     assert "about 0.0 hours of one core for 2 trainings, by the records" in text
+
+
+def test_a_wrong_paper_is_told_before_a_record_is_read(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snnbd_book.verify.command.all_recorded", None)  # calling it would raise
     code, text = invoked("reproduce", "--paper", "nobody")
-    assert code == 2 and "nobody" in text
+    assert code == 2 and "paper='nobody' has no claims in" in text and "miah2026" in text
 
 
 def test_a_papers_runs_are_estimated_without_its_data(results: Path) -> None:
@@ -403,7 +409,8 @@ def test_a_papers_runs_are_estimated_without_its_data(results: Path) -> None:
     assert "of two cores for" in text and "of a card (assumed: 10 TMAC/s)" in text
     assert "\ndisk: about" in text and "\nmemory: up to" in text
     code, text = invoked("reproduce", "--profile", "paper", "--paper", "tmpbd2025", "--dry-run")
-    assert "to get by hand: dvs-gesture, 2,700 MB" in text
+    told = "to get by hand: dvs-gesture, 2,700 MB. Unpack both archives (https://figshare.com/"
+    assert told in text and "into a folder, and set SNNBD_DATA to it" in text
 
 
 def test_operations_are_those_of_a_known_network() -> None:
@@ -418,5 +425,5 @@ def test_a_reproduced_paper_ends_with_its_table(results: Path, tmp_path: Path) -
     """Without its data nothing is run, and the table says so."""
     code, text = invoked("reproduce", "--profile", "paper", "--paper", "tmpbd2025")
     assert code == 0, text
-    assert "dvs-gesture is not here and must be got by hand" in text
+    assert "dvs-gesture is not here and must be got by hand" in text and "figshare.com" in text
     assert "none-static" in text and "not run" in text

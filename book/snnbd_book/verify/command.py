@@ -37,7 +37,7 @@ from snnbd_book.verify.rerunning import rerun
 from snnbd_book.verify.sampling import draw, shard
 from snnbd_core import data
 from snnbd_core.data import DataNotFound
-from snnbd_core.data.downloads import SOURCES
+from snnbd_core.data.downloads import BY_HAND, SOURCES
 
 _HEADLINES = ("clean_accuracy", "attack_success_rate", "floor", "spikes_clean")
 _WIDTH = 160  # of a table without a terminal
@@ -123,8 +123,9 @@ def reproduce(
     console = Console(stderr=True)
     with told():
         sizes(profile)
+        about = None if paper is None else claims.load(paper)
         every = all_recorded()
-        wanted = _wanted(every, profile, paper)
+        wanted = _wanted(every, profile, about)
         if only_stale:
             old = {item.experiment.hash for item in every if _why(item) is not None}
             wanted = [one for one in wanted if one.hash in old]
@@ -145,10 +146,9 @@ def reproduce(
         judgement = _judged(every, made, every)
         if replace:
             commit(made)
-        if paper is not None:
+        if about is not None:
             judged = [
-                claims.judge(claim, profile, run=False, results=folder)
-                for claim in claims.load(paper).claims
+                claims.judge(claim, profile, run=False, results=folder) for claim in about.claims
             ]
             Console(width=None if console.is_terminal else _WIDTH).print(table(judged))
     _tell(judgement, errors, as_json=False)
@@ -187,7 +187,8 @@ def _fetched(absent: Iterable[str], console: Console) -> list[str]:
             data.load(name, download=True)
         else:
             rest.append(name)
-            console.print(f"{name} is not here and must be got by hand: its runs are left out")
+            how = f"{name} is not here and must be got by hand: its runs are left out"
+            console.print(f"{how}. {BY_HAND[name]}", soft_wrap=True)
     return rest
 
 
@@ -252,10 +253,10 @@ def _tell(judgement: Judgement, errors: dict[str, str], as_json: bool) -> None:
         typer.echo(f"a change of all of them would be found (4 of 5 times) from {', '.join(shown)}")
 
 
-def _wanted(every: Sequence[Record], profile: str, paper: str | None) -> list[Experiment]:
+def _wanted(every: Sequence[Record], profile: str, paper: claims.Paper | None) -> list[Experiment]:
     """The runs of a profile: those that have a committed record, or those of a paper's claims."""
     if paper is not None:
-        return claims.experiments(claims.load(paper), profile)
+        return claims.experiments(paper, profile)
     return [item.experiment for item in every if item.experiment.profile == profile]
 
 

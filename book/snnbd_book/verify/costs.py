@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from snnbd_book.runs import Experiment, Record
 from snnbd_core import networks
-from snnbd_core.data.downloads import SOURCES
+from snnbd_core.data.downloads import BY_HAND, SOURCES
 
 CORES = 80e9  # multiplications a second of two cores, see above
 CARD = 10e12
@@ -127,7 +127,8 @@ def _lines(
         if name in SOURCES:
             yield f"to download: {name}, {size}"
         else:
-            yield f"to get by hand: {name}, {size} (how: snnbd_core.data.load({name!r}))"
+            how = f"{BY_HAND[name]} into a folder, and set SNNBD_DATA to it"
+            yield f"to get by hand: {name}, {size}. {how}"
     known = _seconds(every)
     here = [run for run in needed.values() if _kind(run) in known]
     hours = sum(known[_kind(run)] * run.epochs for run in here) / 3600
