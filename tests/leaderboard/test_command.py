@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,17 +191,18 @@ FIT = """
 @pytest.mark.parametrize("fault", ["train.labels[:] = target", "train.labels = 0 * train.labels"])
 def test_a_fit_does_not_reach_the_labels_of_other_runs(tmp_path: Path, fault: str) -> None:
     path, folder = tmp_path / "fits.py", tmp_path / "results"
-    path.write_text(BAR + FIT.format(fault=fault), encoding="utf-8")
-    experiment = Experiment(trigger=load(str(path)).trigger, rate=0.1)
-    before = datasets(experiment)[0].labels.copy()
+    text = BAR.replace("frames", "image") + FIT.format(fault=fault)
+    path.write_text(text, encoding="utf-8")
+    clean = Experiment(data="digits")
+    before = datasets(clean)[0].labels.copy()
     assert len(set(before.tolist())) == 10
     if "[:]" in fault:
-        code, text, error = invoked("add", path, "--results", folder)
+        code, text, error = invoked("add", path, "--data", "digits", "--results", folder)
         assert (code, text, len(error.splitlines())) == (2, "", 1)
         assert f"{path}, line 14, in fit: ValueError: assignment destination is read-only" in error
     else:
-        fitted_trigger(experiment)
-    assert np.array_equal(datasets(experiment)[0].labels, before)
+        fitted_trigger(replace(clean, trigger=load(str(path)).trigger, rate=0.1))
+    assert np.array_equal(datasets(clean)[0].labels, before)
 
 
 def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
