@@ -132,6 +132,7 @@ class Rule(Protocol):
 
     def check(self, test: Any) -> None:
         """Raises ValueError where a rule cannot be judged on a test set; asked before training."""
+        return
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set."""
