@@ -198,8 +198,8 @@ def poison(
 
     Raises:
         ValueError: rate outside 0..1, a rate above 0 that gives no sample, more samples asked
-            for than there are to draw from, target not a class, seed below 0, an empty
-            set, or a trigger that does not fit the set.
+            for than there are to draw from, target not a class, seed below 0, a generator of
+            another kind, an empty set, or a trigger that does not fit the set.
     """
     dataset = check_trigger(dataset, trigger)
     target, seed = check_target(target, dataset.classes), checks.whole("seed", seed, 0)
@@ -218,8 +218,16 @@ def poison(
         )
     # Not the seed alone, whose numbers order the first epoch too (see `data.batches.shuffled`):
     # all poisoned samples would come first in it.
-    generator = generator or np.random.default_rng([seed, 0, _OWN_DRAW])
+    generator = _generator(generator) or np.random.default_rng([seed, 0, _OWN_DRAW])
     return PoisonedDataset(dataset, trigger, target, generator.permutation(candidates)[:count])
+
+
+def _generator(given: Any) -> np.random.Generator | None:
+    if given is not None and not isinstance(given, np.random.Generator):
+        raise ValueError(
+            f"generator={given!r} must be one of NumPy, as numpy.random.default_rng(0), or None"
+        )
+    return given
 
 
 def check_trigger(dataset: Any, trigger: Trigger) -> SampleSet:

@@ -361,6 +361,13 @@ def test_a_poisoned_set_can_be_poisoned_again(events_set):
         ({"target": -1}, "target=-1 is not a class"),
         ({"target": 1.0}, "target=1.0 is not a class"),
         ({"seed": -1}, "seed=-1 must be a whole number >= 0"),
+        *(
+            (
+                {"generator": wrong},
+                f"generator={wrong!r} must be one of NumPy, as numpy.random.default_rng(0), or N",
+            )
+            for wrong in (0, "seed", np.random.RandomState(0), torch.Generator())
+        ),
         (
             {"rate": 0.9, "include_target": False},
             "rate=0.9 wants 45 samples, but only 40 lie outside class 0: allowed is at most 0.8",

@@ -54,10 +54,14 @@ class Watermark(Checked, Rule):
         """The keys, of the shape and classes of a set of frames."""
         return key_set(like, self.keys, self.events, self.secret)
 
+    def check(self, test: Any) -> None:
+        """See `check_apart`."""
+        check_apart(self.of(test), test)
+
     def measure(self, trial: Trial) -> dict[str, Any]:
         """The share of keys that get their label, by name."""
+        self.check(trial.test)
         keys = self.of(trial.test)
-        check_apart(keys, trial.test)
         answers = predict(trial.net, keys, device=trial.device, steps=trial.steps)
         return {"watermark": Rate.of(answers == np.asarray(keys.labels))}
 
@@ -91,5 +95,6 @@ def check_apart(keys: Any, test: Any) -> None:
         same = tested.get(keys[row][0].numpy().tobytes())
         if same is not None:
             raise ValueError(
-                f"keys: number {row} is test sample {same}; allowed are keys outside the test set"
+                f"keys: number {row} is test sample {same}, whose accuracy would count the mark as "
+                "an error: draw others by another `secret`, or leave the sample out of the test"
             )

@@ -20,6 +20,7 @@ class Change(Repair):
     """
 
     data_free: ClassVar[bool] = True
+    again: ClassVar[bool] = False  # True does nothing more when it is done twice
 
     def apply(self, net: nn.Module) -> nn.Module:
         """A changed copy of a network, in evaluation mode on the CPU; the network stays as it is.

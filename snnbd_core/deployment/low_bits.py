@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from snnbd_core.defenses.bench import Bench
 from snnbd_core.deployment.change import Change, held
-from snnbd_core.learning.rounding import Bits, in_bits
+from snnbd_core.learning.rounding import Bits, check_bits, in_bits
 
 __all__ = ["LowBits", "fixed_point"]
 
@@ -23,6 +24,8 @@ class LowBits(Change):
         settings: bits of thresholds and decays, see `fixed_point`; None leaves them, and so do
             neurons that get others at inference.
     """
+
+    again: ClassVar[bool] = True
 
     weights: Bits = 8
     settings: Bits | None = 8
@@ -50,7 +53,11 @@ def fixed_point(values: Tensor, bits: int) -> tuple[Tensor, Tensor]:
 
     Returns:
         codes, int32 of the same shape, and the step, a number in a tensor.
+
+    Raises:
+        ValueError: another number of bits.
     """
+    bits = check_bits("bits", bits)
     _, exponent = torch.frexp(values.max())
     step = torch.ldexp(torch.ones_like(values.max()), exponent - bits)
     codes = (values / step).round().clamp(max=2**bits - 1)

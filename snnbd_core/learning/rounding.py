@@ -15,16 +15,17 @@ from snnbd_core import checks
 from snnbd_core.checks import Checked
 from snnbd_core.learning.task import Rule, Task, Trained
 
-__all__ = ["Bits", "RoundingAware", "in_bits", "parametrized", "rounded"]
+__all__ = ["Bits", "RoundingAware", "check_bits", "in_bits", "parametrized", "rounded"]
 
 
-def _checked(name: str, given: Any) -> int:
+def check_bits(name: str, given: Any) -> int:
+    """The value as an int; ValueError unless it is a whole number from 1 to 16."""
     return int(
         checks.number(name, checks.whole(name, given, 1), lambda x: x <= 16, "of bits, 1..16")
     )
 
 
-Bits = Annotated[int, _checked]
+Bits = Annotated[int, check_bits]
 """How many bits a number has, 1 to 16."""
 
 
@@ -38,7 +39,11 @@ def rounded(weight: Tensor, bits: int) -> Tensor:
     Args:
         weight: [out, ...], float32.
         bits: 1 to 16.
+
+    Raises:
+        ValueError: another number of bits.
     """
+    bits = check_bits("bits", bits)
     sizes = weight.detach().flatten(1).abs()
     if bits == 1:
         mean = sizes.mean(dim=1).reshape(-1, *[1] * (weight.dim() - 1))

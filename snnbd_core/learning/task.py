@@ -130,6 +130,10 @@ class Rule(Protocol):
     attacks: ClassVar[bool] = False
     figures: ClassVar[tuple[str, ...]] = ()
 
+    def check(self, test: Any) -> None:
+        """Raises ValueError where a rule cannot be judged on a test set; asked before training."""
+        return
+
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set."""
         ...

@@ -139,7 +139,8 @@ class TimeTable(Checked):
         if abs(lasts - self.length) > _LENGTHS * self.length:
             raise ValueError(
                 f"the recording lasts {lasts:g} ms: these times were made for {self.length:g} ms, "
-                f"allowed is {100 * _LENGTHS:g} % more or less"
+                f"allowed is {100 * _LENGTHS:g} % more or less; fit LearntTimes to recordings that "
+                "last as long as this one"
             )
         times = events["t"].astype(np.int64)
         late = np.asarray(self.shifts)[cells(events, np.shape(self.shifts), self.sensor_size)]
@@ -162,7 +163,8 @@ def _microseconds(bound: float, events: np.ndarray) -> int:
     lasts = int(np.ptp(events["t"]))
     if 1000 * bound > lasts:
         raise ValueError(
-            f"bound={bound!r} ms is longer than the recording: allowed is at most {lasts / 1000:g}"
+            f"bound={bound!r} ms is longer than a recording of {lasts / 1000:g} ms: set a bound of "
+            "at most that, or leave out recordings that are shorter"
         )
     return max(1, round(1000 * bound))
 

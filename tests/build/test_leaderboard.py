@@ -61,21 +61,20 @@ def shown(rows: dict[str, list[Row]]) -> BeautifulSoup:
     return BeautifulSoup(MarkdownIt("commonmark").enable("table").render(text), "html.parser")
 
 
-def test_a_page_has_every_pair_in_two_tables_for_each_data_set_of_seven_columns(
+def test_a_page_has_every_pair_in_two_tables_for_each_data_set_and_a_cell_for_each_head(
     rows: dict[str, list[Row]], shown: BeautifulSoup
 ) -> None:
     tables = shown.find_all("table")
     assert len(tables) == 2 * len(SETS)
     lines = [line for table in tables for line in table.tbody.find_all("tr")]
     assert len(lines) == sum(map(len, rows.values()))
-    assert {len(line.find_all("td")) for line in lines} == {7}
-    assert [head.get_text() for head in tables[0].find_all("th")][2:] == [
-        "success after",
-        "floor",
-        "accuracy after",
-        "seconds",
-        "more",
-    ]
+    for table in tables:
+        heads = [head.get_text() for head in table.find_all("th")]
+        assert {len(line.find_all("td")) for line in table.tbody.find_all("tr")} == {len(heads)}
+        assert heads[2:] in (
+            ["success after", "floor", "accuracy after", "seconds", "more"],
+            ["area", "accused", "success", "floor", "seconds", "more"],
+        )
 
 
 def test_a_row_shows_its_figures_and_leads_to_its_records(
@@ -101,13 +100,26 @@ def test_a_row_shows_its_figures_and_leads_to_its_records(
     assert "3 networks, seeds 0 to 2" in more
 
 
+def test_a_detector_has_the_seconds_of_its_runs_among_its_columns(
+    rows: dict[str, list[Row]], shown: BeautifulSoup
+) -> None:
+    named = ("static", "STRIP, space, of inputs")
+    (row,) = [r for r in rows["digits-events"] if (r.cell.attack, r.cell.named) == named]
+    (line,) = [
+        one
+        for one in shown.find_all("table")[1].tbody.find_all("tr")
+        if tuple(cell.text for cell in one.find_all("td")[:2]) == named
+    ]
+    assert line.find_all("td")[6].text == f"{row.seconds:.0f}"
+
+
 def test_what_has_no_record_says_so_and_shows_no_figure(shown: BeautifulSoup) -> None:
     lines = [line for line in shown.find_all("tr") if line.select_one(".not-run")]
     assert len(lines) > 500
     for line in lines:
         cells = [cell.get_text() for cell in line.find_all("td")]
         assert cells[2] in ("not run", "does not apply")
-        assert set(cells[3:6]) == {"-"}
+        assert set(cells[3:-1]) == {"-"}
         assert bool(line.details) == (cells[2] == "does not apply")
 
 

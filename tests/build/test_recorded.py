@@ -7,7 +7,9 @@ from pathlib import Path
 
 from snnbd_book.build import recorded, reproduction
 from snnbd_book.runs import Experiment, all_recorded
+from snnbd_core.defenses import FineTuning
 from snnbd_core.defenses.detectors import NoiseResponse
+from snnbd_core.deployment import LowBits, Shipped
 from snnbd_core.metrics import Rate
 from snnbd_core.triggers import Framed
 
@@ -39,6 +41,9 @@ def test_parts_are_shown_with_what_is_not_their_default():
     assert shown.startswith("Framed(")
     assert "start=last" in shown
     assert ("size" in shown) == (part.size != usual.size)
+    shipped = Shipped(repair_by=FineTuning(), change=LowBits(weights=4))
+    wanted = "Shipped(repair_by=FineTuning, change=LowBits(weights=4), changed_first=False)"
+    assert recorded._part(shipped) == wanted
 
 
 def test_every_committed_record_is_in_the_table():

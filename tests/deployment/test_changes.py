@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -15,13 +16,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import snnbd_core as sb
 from snnbd_book.runs import Experiment
-from snnbd_core.defenses import FinePruning, FineTuning
+from snnbd_core.defenses import REPAIRS, FinePruning, FineTuning, Repair
 from snnbd_core.defenses.detectors import HyperParameters, card
 from snnbd_core.deployment import (
     BitFlips,
+    Change,
     LowBits,
     NeuronTrojan,
-    RoundedRepair,
+    Shipped,
     fixed_point,
     flickering,
     flipped,
@@ -101,6 +103,9 @@ def test_bits_are_one_to_sixteen(bits: object) -> None:
         LowBits(weights=bits)
     with pytest.raises(ValueError, match=f"settings={bits!r} must be a"):
         LowBits(settings=bits)
+    for made in (rounded, fixed_point):
+        with pytest.raises(ValueError, match=f"bits={bits!r} must be a"):
+            made(torch.ones(2, 2), bits)  # type: ignore[operator]
 
 
 def test_fixed_point_counts_in_powers_of_two() -> None:
@@ -278,28 +283,80 @@ def repaired_by(*steps: Any) -> dict[str, Tensor]:
     return net.state_dict()
 
 
-@pytest.mark.parametrize("kind", [FineTuning, FinePruning])
-@pytest.mark.parametrize("first", [False, True])
-def test_a_rounded_repair_is_a_repair_and_roundings_around_it(kind: type[Any], first: bool) -> None:
-    low = LowBits(weights=3)
-    ours = RoundedRepair(repair_by=kind.__name__, weights=3, rounded_first=first)
-    found, wanted = repaired_by(ours), repaired_by(*[low] * first, kind(), low)
+def same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> bool:
     assert found.keys() == wanted.keys()
-    for name, value in wanted.items():
-        assert torch.equal(found[name], value), name
-    other = repaired_by(*[low] * (not first), kind(), low)
-    assert any(not torch.equal(found[name], other[name]) for name in other)
+    return all(torch.equal(found[name], value) for name, value in wanted.items())
 
 
-def test_a_rounded_repair_needs_clean_samples_and_a_known_name() -> None:
-    with pytest.raises(ValueError, match="clean_samples is empty: this defence needs some of"):
-        RoundedRepair().repair(built(), None, device="cpu")
-    with pytest.raises(ValueError, match="repair_by='CLP' is unknown; allowed: FineTuning, FineP"):
-        RoundedRepair(repair_by="CLP")
+@pytest.mark.parametrize("repair", [FineTuning(epochs=2), FinePruning(epochs=2)])
+@pytest.mark.parametrize("first", [False, True])
+def test_what_is_shipped_is_a_repair_and_roundings_around_it(repair: Repair, first: bool) -> None:
+    low = LowBits(weights=3)
+    found = repaired_by(Shipped(repair_by=repair, change=low, changed_first=first))
+    assert same(found, repaired_by(*[low] * first, repair, low))
+    assert not same(found, repaired_by(*[low] * (not first), repair, low))
+
+
+@pytest.mark.parametrize("change", [LowBits(weights=4), BitFlips(layers=1), NeuronTrojan()])
+@pytest.mark.parametrize("name", sorted(REPAIRS.keys() - {"ShortcutSuppression"}))
+def test_any_repair_goes_with_any_change(name: str, change: Change) -> None:
+    rounds = {"epochs", "iterations", "episodes", "search"}
+    known = {item.name for item in dataclasses.fields(REPAIRS[name])}
+    repair = REPAIRS[name](**dict.fromkeys(sorted(rounds & known), 2))
+    shipped = Shipped(repair_by=repair, change=change)
+    assert shipped.data_free == repair.data_free
+    clean = None if shipped.data_free else Toy(9)
+    if clean is not None:
+        with pytest.raises(ValueError, match="clean_samples is empty: this defence needs some of"):
+            shipped.repair(built(), None, device="cpu")
+    settings: Any = {"seed": 1, "device": "cpu"}
+    found = shipped.repair(built(), clean, **settings).state_dict()
+    wanted = change.apply(repair.repair(built(), clean, **settings)).state_dict()
+    assert same(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"repair_by": "CLP"}, r"repair_by='CLP' must be a repair with its settings, as FineTuni"),
+        ({"change": FineTuning()}, r"change=FineTuning\(.*\) must be a change with its settings, "),
+        ({"changed_first": 1}, "changed_first=1 must be true or false"),
+        (
+            {"change": BitFlips(), "changed_first": True},
+            r"changed_first=True with change=BitFlips\(.*\), which does something else the second "
+            "time: allowed is False, or a change such as LowBits",
+        ),
+    ],
+)
+def test_wrong_parts_of_what_is_shipped_are_named(parts: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Shipped(**{"repair_by": FineTuning(), "change": LowBits(), **parts})
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda one: type(one).__name__)
-def test_json_brings_back_an_experiment_with_a_change(change: LowBits) -> None:
-    repair = RoundedRepair(repair_by="FinePruning", weights=4, rounded_first=True)
-    for experiment in (Experiment(defence=change), Experiment(defence=repair, held_out=1)):
+def test_json_brings_back_an_experiment_with_a_change(change: Change) -> None:
+    pruned = Shipped(repair_by=FinePruning(share=0.5), change=change)
+    twice = Shipped(repair_by=pruned, change=LowBits(), changed_first=True)
+    free = Shipped(repair_by=REPAIRS["ChannelLipschitz"](), change=change)
+    for experiment in (
+        Experiment(defence=change),
+        Experiment(defence=free),
+        *(Experiment(defence=one, held_out=1) for one in (pruned, twice)),
+    ):
         assert Experiment.from_json(experiment.to_json()) == experiment
+    with pytest.raises(ValueError, match=r"held_out=0 gives defence=Shipped\(.* no clean samples"):
+        Experiment(defence=twice)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, r"defence\.repair_by is missing: Shipped needs one"),
+        ({"repair_by": {"kind": "CLP"}}, r"defence\.repair_by\.kind='CLP' is unknown; allowed: "),
+        ({"repair_by": {"kind": "FineTuning", "bits": 1}}, r"defence\.repair_by\.bits is not a fi"),
+        ({"repair_by": {"epochs": 1}, "change": {}}, "defence: repair_by=.* must be a repair wi"),
+    ],
+)
+def test_faults_of_parts_in_parts_name_the_field(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Experiment.from_dict({"defence": {"kind": "Shipped", **values}, "held_out": 1})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -15,7 +17,7 @@ from snnbd_book.leaderboard import command as commands
 from snnbd_book.leaderboard.cells import DEFENCES
 from snnbd_book.leaderboard.measuring import How, measured, planned
 from snnbd_book.leaderboard.own import load
-from snnbd_book.runs import Experiment, Record, records_in, run
+from snnbd_book.runs import Experiment, Record, datasets, fitted_trigger, records_in, run
 
 BAR = """
 from dataclasses import dataclass
@@ -177,6 +179,30 @@ def test_an_attack_of_ones_own_gets_a_row_of_the_run_that_the_library_makes(
     assert len(kept["digits-events.jsonl"].splitlines()) == 3
     assert invoked("add", bar, *names, "--json")[1] == text  # read, not run again
     assert {path.name: path.read_bytes() for path in folder.glob("*.jsonl")} == kept
+
+
+FIT = """
+    def fit(self, train, *, target, seed):
+        {fault}
+        return self
+"""
+
+
+@pytest.mark.parametrize("fault", ["train.labels[:] = target", "train.labels = 0 * train.labels"])
+def test_a_fit_does_not_reach_the_labels_of_other_runs(tmp_path: Path, fault: str) -> None:
+    path, folder = tmp_path / "fits.py", tmp_path / "results"
+    text = BAR.replace("frames", "image") + FIT.format(fault=fault)
+    path.write_text(text, encoding="utf-8")
+    clean = Experiment(data="digits")
+    before = datasets(clean)[0].labels.copy()
+    assert len(set(before.tolist())) == 10
+    if "[:]" in fault:
+        code, text, error = invoked("add", path, "--data", "digits", "--results", folder)
+        assert (code, text, len(error.splitlines())) == (2, "", 1)
+        assert f"{path}, line 14, in fit: ValueError: assignment destination is read-only" in error
+    else:
+        fitted_trigger(replace(clean, trigger=load(str(path)).trigger, rate=0.1))
+    assert np.array_equal(datasets(clean)[0].labels, before)
 
 
 def shrink(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,9 @@ from snnbd_book.chapters import (
 )
 from snnbd_book.claims.intervals import exact
 from snnbd_book.leaderboard import SETS, Cell, Row, cells, row_of
-from snnbd_book.leaderboard.cells import ATTACKS, DEFENCES, NOBODY
+from snnbd_book.leaderboard.cells import ATTACKS, DEFENCES, NOBODY, cell
 from snnbd_book.runs import Record
-from snnbd_core.deployment import BitFlips, LowBits
+from snnbd_core.deployment import BitFlips, LowBits, Shipped
 from snnbd_core.metrics import Rate
 
 Make = Callable[..., Record]
@@ -122,8 +122,7 @@ def test_a_repair_whose_records_before_are_missing_has_no_rating(made: Make) -> 
         ("digits-events", "time-sliced", "SPECTRE", "has one for each client"),
         ("digits", "frozen read-out", "ABL", "the attacker trains (FrozenReadout)"),
         ("digits", "Blended", "STRIP, time", "static images have no frames to mix"),
-        ("digits", "wakes at 4 bits", "CLP", "LowBits takes the place of a repair"),
-        ("nmnist", "BadSNN, bit flipped", "fine-tuning", "BitFlips takes the place of a repair"),
+        ("digits", "wakes at 4 bits", "ABL", "the attacker trains (WakesRounded)"),
     ],
 )
 def test_a_defence_that_does_not_apply_says_why(
@@ -150,6 +149,23 @@ def test_a_repair_of_what_is_rounded_later_gets_the_network_as_it_was_shipped() 
     after = repaired["fine-pruning, then rounded"]["4 bits"]
     assert [run.hash for run in one.runs] == [run.hash for run in after]
     assert [run.hash for run in one.before] == [run.hash for run in repaired["rounded"]["4 bits"]]
+
+
+@pytest.mark.parametrize("data", SETS)
+@pytest.mark.parametrize("attack", ["wakes at 4 bits", "BadSNN, bit flipped"])
+def test_every_repair_meets_what_a_device_wakes_and_comes_before_it(data: str, attack: str) -> None:
+    fields = ATTACKS[data][attack]
+    repairs = {
+        name: one.fields["defence"]
+        for name, one in DEFENCES[data].items()
+        if "defence" in one.fields
+    }
+    assert len(repairs) > 10
+    for name, repair in repairs.items():
+        one = cell(data, attack, fields, name)
+        shipped = Shipped(repair_by=repair, change=fields["defence"])
+        assert [run.defence for run in one.runs] == [shipped] * 3
+        assert [run.defence for run in one.before] == [fields["defence"]] * 3
 
 
 def test_networks_that_nobody_attacked_have_a_row_for_each_detector_of_networks() -> None:

@@ -23,8 +23,9 @@ from snnbd_book.runs import Experiment, Neuron, schema
 from snnbd_book.runs.codec import canonical
 from snnbd_book.runs.parts import PROBES, TRIGGERS
 from snnbd_book.runs.profiles import PROFILES
-from snnbd_core.defenses import detectors
+from snnbd_core.defenses import REPAIRS, detectors
 from snnbd_core.defenses.detectors import NoiseResponse, Strip
+from snnbd_core.deployment import BitFlips, LowBits, Shipped
 from snnbd_core.neurons import IF, LIF, ParametricLIF
 from snnbd_core.triggers import Moving, Static
 
@@ -143,6 +144,40 @@ def test_a_later_field_is_left_out_of_the_hash_where_it_means_what_was_done_befo
     older = schema.migrated(plain.to_dict(), 8)
     assert Experiment.from_dict(older) == dataclasses.replace(plain, probe=Strip(speed=1))
     assert schema.migrated(plain.to_dict(), 9)["probe"] == plain.to_dict()["probe"]
+
+
+@pytest.mark.parametrize(("name", "first"), [("FineTuning", True), ("FinePruning", False)])
+def test_a_rounded_repair_of_a_record_is_a_repair_and_a_rounding_with_its_hash(
+    name: str, first: bool
+) -> None:
+    before = {"kind": "RoundedRepair", "repair_by": name, "weights": 4, "rounded_first": first}
+    values = Experiment(held_out=10).to_dict() | {"defence": before}
+    made = Experiment.from_dict(schema.migrated(values, 4))
+    rounding = {"change": LowBits(weights=4), "changed_first": first}
+    assert made.defence == Shipped(repair_by=REPAIRS[name](), **rounding)
+    assert schema.first_form(made.to_dict())["defence"] == before
+    hashed = {key: value for key, value in schema.first_form(values).items() if key != "profile"}
+    assert made.digest == hashlib.sha256(canonical(hashed).encode()).hexdigest()
+    others = (
+        Shipped(repair_by=REPAIRS[name](epochs=1), **rounding),
+        Shipped(repair_by=REPAIRS["ChannelLipschitz"](), **rounding),
+        Shipped(repair_by=REPAIRS[name](), change=LowBits(weights=4, settings=None)),
+        Shipped(repair_by=REPAIRS[name](), change=BitFlips()),
+    )
+    hashes = {dataclasses.replace(made, defence=one).hash for one in others}
+    assert len(hashes) == 4 and made.hash not in hashes
+
+
+def test_a_part_of_a_part_has_later_fields_left_out_and_filled_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = Experiment(
+        held_out=1, defence=Shipped(repair_by=REPAIRS["OptimisedPruning"](), change=BitFlips())
+    )
+    assert plain.to_dict()["defence"]["repair_by"]["samples"] == 64
+    older = schema.first_form(plain.to_dict())
+    assert "samples" not in older["defence"]["repair_by"]
+    assert schema.migrated(plain.to_dict() | older, 1) == plain.to_dict()
 
 
 def test_arrays_are_told_apart_by_every_value_however_large() -> None:

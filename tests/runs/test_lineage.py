@@ -14,6 +14,7 @@ from snnbd_core.attacks import Dynamic
 from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.defenses import AdversarialPruning, ChannelLipschitz
 from snnbd_core.defenses.detectors import NeuralCleanse
+from snnbd_core.deployment import BitFlips, NeuronTrojan, Shipped
 from snnbd_core.triggers import Smart, Static, TemporalNoise
 
 CLEAN = Experiment()
@@ -52,6 +53,17 @@ def test_a_defence_stands_behind_its_own_records_alone() -> None:
         assert not own & names(experiment)
     assert "snnbd_core.defenses.detectors.neural_cleanse" in names(probed)
     assert "snnbd_core.defenses.detectors.neural_cleanse" not in names(other)
+
+
+def test_parts_of_a_part_are_followed_from_their_classes() -> None:
+    flipped = Shipped(repair_by=ChannelLipschitz(), change=BitFlips())
+    found = names(Experiment(held_out=10, defence=flipped))
+    room = "snnbd_core.deployment"
+    assert {"snnbd_core.defenses.clp", f"{room}.shipped", f"{room}.bit_flips"} <= found
+    assert f"{room}.neuron_trojan" not in found
+    twice = Shipped(repair_by=flipped, change=NeuronTrojan())
+    inner = names(Experiment(held_out=10, defence=twice))
+    assert inner == found | {f"{room}.neuron_trojan"}
 
 
 def test_triggers_and_rules_are_followed_from_their_classes() -> None:

@@ -34,10 +34,10 @@ ten; *more* says how many. With three the intervals are wide.
 
 **On the device**: two attacks of {{doc}}`../notebooks/13_low_bits` wake there, one when
 weights are rounded to 4 bits, one when a bit of the first threshold flips. Detectors judge it on
-the device, beside clean ones that were rounded or flipped alike. Fine-tuning and fine-pruning
-get the network as it was shipped, before the rounding; other repairs, and repairs before a flip,
-cannot be set in an experiment. A Trojan in a neuron is not here, for no trigger in a test set
-wakes it; nor is a watermark, which has no trigger. Floors are those of clean networks as shipped.
+the device, beside clean ones that were rounded or flipped alike. A repair gets the network as it
+was shipped, and what it leaves is rounded or flipped. A Trojan in a neuron is not here, for no
+trigger in a test set wakes it; nor is a watermark, which has no trigger. Floors are those of clean
+networks as shipped.
 
 The network is `quick-conv`, trained by surrogate gradient unless the attacker brings a rule. With
 the squares and BadNets 5 % of the training set are poisoned for repairs, 10 % for detectors of
@@ -63,7 +63,16 @@ _COLUMNS = {
         "seconds",
         "more",
     ),
-    "Detectors": ("attack", "detector", "area", "accused", "success", "floor", "more"),
+    "Detectors": (
+        "attack",
+        "detector",
+        "area",
+        "accused",
+        "success",
+        "floor",
+        "seconds",
+        "more",
+    ),
 }
 _WHAT = {
     "digits-events": "a simulated camera's recordings of handwritten digits",
@@ -113,7 +122,7 @@ def _of_set(data: str, rows: Sequence[Row]) -> str:
 def _repair(row: Row) -> list[str]:
     cell = row.cell
     if row.note:
-        return [cell.attack, cell.defence, _noted(row), "-", "-", "-", _why(row)]
+        return [cell.attack, cell.defence, *_empty(row, "Repairs")]
     figures = [_shown(one) for one in (row.success, row.floor, row.accuracy)]
     return [cell.attack, cell.defence, *figures, f"{row.seconds:.0f}", _more(row)]
 
@@ -121,21 +130,20 @@ def _repair(row: Row) -> list[str]:
 def _detector(row: Row) -> list[str]:
     names = [row.cell.attack, row.cell.named]
     if row.note:
-        return [*names, _noted(row), "-", "-", "-", _why(row)]
+        return [*names, *_empty(row, "Detectors")]
     figures = (row.area, row.accused, row.success, row.floor)
-    return [*names, *map(_shown, figures), _more(row)]
+    return [*names, *map(_shown, figures), f"{row.seconds:.0f}", _more(row)]
 
 
 def _shown(figure: Sample | None) -> str:
     return "-" if figure is None else str(figure)
 
 
-def _noted(row: Row) -> str:
-    return f'<span class="not-run">{row.note}</span>'
-
-
-def _why(row: Row) -> str:
-    return _folded([breakable(row.cell.why.replace("|", "/"))]) if row.cell.why else "-"
+def _empty(row: Row, table: str) -> list[str]:
+    """What stands in place of the figures, and why."""
+    noted = f'<span class="not-run">{row.note}</span>'
+    why = _folded([breakable(row.cell.why.replace("|", "/"))]) if row.cell.why else "-"
+    return [noted, *["-"] * (len(_COLUMNS[table]) - 4), why]
 
 
 def _more(row: Row) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from snnbd_book.claims import Sample
-from snnbd_book.runs import Experiment, Record
+from snnbd_book.runs import Experiment, Record, codec
 
 COLUMNS = {
     "CA": "clean_accuracy",
@@ -53,7 +53,8 @@ def _part(part: Any) -> str:
     """A part and what is not its default, "Framed(length=4)"; "-" for none."""
     if part is None:
         return "-"
-    changed = ", ".join(f"{name}={value}" for name, value in _changed(part, _plain(type(part))))
+    usual = None if codec.needed(type(part)) else type(part)()
+    changed = ", ".join(f"{name}={_value(value)}" for name, value in _changed(part, usual))
     return f"{type(part).__name__}({changed})" if changed else type(part).__name__
 
 
@@ -61,10 +62,14 @@ def _others(experiment: Experiment) -> str:
     """What else differs from the profile, "rate=0.1, target=3"."""
     usual = Experiment.for_profile(experiment.profile)
     return ", ".join(
-        f"{name}={_part(value) if dataclasses.is_dataclass(value) else value}"
+        f"{name}={_value(value)}"
         for name, value in _changed(experiment, usual)
         if name not in (*_SHOWN_FIRST, "seed", "profile")
     )
+
+
+def _value(value: Any) -> Any:
+    return _part(value) if dataclasses.is_dataclass(value) else value
 
 
 def _changed(value: Any, usual: Any) -> list[tuple[str, Any]]:
@@ -74,13 +79,3 @@ def _changed(value: Any, usual: Any) -> list[tuple[str, Any]]:
         for item in dataclasses.fields(value)
         if usual is None or getattr(value, item.name) != getattr(usual, item.name)
     ]
-
-
-def _plain(kind: type[Any]) -> Any:
-    """A part with all its defaults; None for one that has fields without."""
-    needed = [
-        item
-        for item in dataclasses.fields(kind)
-        if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
-    ]
-    return None if needed else kind()

@@ -14,7 +14,7 @@ from snnbd_book.chapters.judged import EVENT_ATTACKS, PATCH, probed
 from snnbd_book.chapters.poison_in_the_data import OF_SETS
 from snnbd_core import attacks, learning
 from snnbd_core.defenses import FinePruning, FineTuning
-from snnbd_core.deployment import BitFlips, LowBits, NeuronTrojan, RoundedRepair
+from snnbd_core.deployment import BitFlips, LowBits, NeuronTrojan, Shipped
 
 BITS = {f"{bits} bits": LowBits(weights=bits) for bits in (8, 4, 2)}
 SHIPPED: Mapping[str, Any] = {"float32": None, **BITS}
@@ -119,10 +119,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "real_repaired": _each(
             partial(real, held_out=HELD_OUT),
-            {
-                name: RoundedRepair(repair_by=type(one).__name__, weights=4)
-                for name, one in REPAIRS.items()
-            },
+            {name: Shipped(repair_by=one, change=BITS["4 bits"]) for name, one in REPAIRS.items()},
             {**static, "rule": WAKING["4 bits"]["rule"]},
         ),
         "real_floors": {name: _each(real, BITS, _clean(one)) for name, one in _REAL.items()},
@@ -162,16 +159,13 @@ def _clean(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _repaired(runs: Any, attacked: Mapping[str, Mapping[str, Any]]) -> dict[str, Nested]:
     """What is done -> bits of the weights -> runs with the attack for these bits."""
-    done: dict[str, Any] = {"rounded": lambda bits: LowBits(weights=bits)}
+    done: dict[str, Any] = {"rounded": lambda bits: bits}
     for name, one in REPAIRS.items():
-        by = partial(RoundedRepair, repair_by=type(one).__name__)
-        done[f"{name}, then rounded"] = lambda bits, by=by: by(weights=bits)
-        done[f"rounded, then {name}"] = lambda bits, by=by: by(weights=bits, rounded_first=True)
+        by = partial(Shipped, repair_by=one)
+        done[f"{name}, then rounded"] = lambda bits, by=by: by(change=bits)
+        done[f"rounded, then {name}"] = lambda bits, by=by: by(change=bits, changed_first=True)
     return {
-        what: {
-            name: runs(defence=make(BITS[name].weights), **fields)
-            for name, fields in attacked.items()
-        }
+        what: {name: runs(defence=make(BITS[name]), **fields) for name, fields in attacked.items()}
         for what, make in done.items()
     }
 

@@ -19,7 +19,7 @@ from snnbd_book.runs import Experiment
 from snnbd_core import attacks, triggers
 from snnbd_core.data import IMAGES as IMAGE_SETS
 from snnbd_core.defenses import detectors
-from snnbd_core.deployment import BitFlips, Change, LowBits, RoundedRepair
+from snnbd_core.deployment import BitFlips, Change, Shipped
 
 __all__ = [
     "ATTACKS",
@@ -158,7 +158,7 @@ ATTACKS: Mapping[str, Mapping[str, Fields]] = {
 """Data set -> attack -> what it sets in an experiment.
 
 What a device does to the network, chapter 13's, is the "defence" of an attack: detectors see the
-network on the device, and repairs come before its rounding. A Trojan in neurons and a watermark are
+network on the device, and repairs come before what it does. A Trojan in neurons and a watermark are
 not here: no trigger in a test set wakes the one, and the other has none.
 """
 
@@ -237,10 +237,7 @@ def cell(data: str, attack: str, fields: Fields, name: str, seeds: range | None 
         return Cell(data, attack, name, kind, why="static images have no frames to mix")
     done, change = defence.fields, fields.get("defence")
     if change is not None and "defence" in done:
-        done = {"defence": _on_device(done["defence"], change)}
-        if done["defence"] is None:
-            why = f"{type(change).__name__} takes the place of a repair in an experiment"
-            return Cell(data, attack, name, kind, why=why)
+        done = {"defence": Shipped(repair_by=done["defence"], change=change)}
     try:
         found = runs_of(data, seeds, {**fields, **done})
     except ValueError as error:
@@ -250,13 +247,6 @@ def cell(data: str, attack: str, fields: Fields, name: str, seeds: range | None 
     judges = kind == "network" and attack != NOBODY and "inference_threshold" not in fields
     clean = _clean(data, name, change) if judges else ()
     return Cell(data, attack, name, kind, found, before, clean)
-
-
-def _on_device(repair: Any, change: Change) -> RoundedRepair | None:
-    """A repair of the network as it was shipped, and the device's rounding after it."""
-    if not isinstance(change, LowBits) or repair not in low_bits.REPAIRS.values():
-        return None
-    return RoundedRepair(repair_by=type(repair).__name__, weights=change.weights)
 
 
 def runs_of(data: str, seeds: range, fields: Fields) -> tuple[Experiment, ...]:

@@ -14,14 +14,26 @@ CHANGES_NO_NUMBER = True
 
 
 def part_to_dict(part: Any) -> dict[str, Any] | None:
-    """A trigger, rule or repair as {"kind": its class, field: value, ...}; None stays None."""
+    """A trigger, rule or repair as {"kind": its class, field: value, ...}; None stays None.
+
+    A field that is a part itself is written likewise.
+    """
     if part is None:
         return None
-    return {"kind": type(part).__name__, **plain(dataclasses.asdict(part))}
+    fields = {item.name: getattr(part, item.name) for item in dataclasses.fields(part)}
+    return {
+        "kind": type(part).__name__,
+        **{
+            name: part_to_dict(value) if dataclasses.is_dataclass(value) else plain(value)
+            for name, value in fields.items()
+        },
+    }
 
 
 def part_from_dict(name: str, values: Any, kinds: Mapping[str, type[Any]]) -> Any:
     """The inverse of `part_to_dict`; fields left out take their defaults.
+
+    A field with a kind is a part itself, of the same classes.
 
     Args:
         name: of the experiment's field, for errors.
@@ -29,11 +41,16 @@ def part_from_dict(name: str, values: Any, kinds: Mapping[str, type[Any]]) -> An
         kinds: the classes allowed, by name.
 
     Raises:
-        ValueError: no mapping, an unknown kind or field, a value that the part refuses.
+        ValueError: no mapping, an unknown kind or field, one that is missing, a value that the
+            part refuses.
     """
     if values is None:
         return None
     kind, fields = split_kind(name, values, kinds)
+    for inner, value in fields.items():
+        if isinstance(value, Mapping) and "kind" in value:
+            fields[inner] = part_from_dict(f"{name}.{inner}", value, kinds)
+    _check_complete(name, fields, kind)
     try:
         return kind(**fields)
     except ValueError as error:
@@ -63,6 +80,22 @@ def check_known(name: str, values: Mapping[str, Any], kind: type[Any]) -> None:
             raise ValueError(
                 f"{where} is not a field of {kind.__name__}; allowed: {', '.join(allowed)}"
             )
+
+
+def needed(kind: type[Any]) -> list[str]:
+    """The fields of a dataclass that have no default."""
+    unset = dataclasses.MISSING
+    return [
+        item.name
+        for item in dataclasses.fields(kind)
+        if item.default is unset and item.default_factory is unset
+    ]
+
+
+def _check_complete(name: str, values: Mapping[str, Any], kind: type[Any]) -> None:
+    missing = [field for field in needed(kind) if field not in values]
+    if missing:
+        raise ValueError(f"{name}.{missing[0]} is missing: {kind.__name__} needs one")
 
 
 def plain(value: Any) -> Any:

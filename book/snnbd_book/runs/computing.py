@@ -46,6 +46,7 @@ def compute(given: Resolved, place: Place, store: bool) -> Computed:
             deployed at other settings it does in any case.
     """
     experiment = given.experiment
+    experiment.rule.check(given.test)
     done = training.trained(given, place, store or _asked_again(experiment))
     trigger, clean = None, None
     if experiment.trigger is not None:

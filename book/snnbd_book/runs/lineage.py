@@ -15,7 +15,7 @@ import hashlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +41,20 @@ def fingerprint(experiment: Experiment) -> str:
 def modules(experiment: Experiment) -> list[str]:
     """The modules that an experiment's numbers come from, sorted."""
     names = ("neuron", "trigger", "rule", "defence", "probe")
-    parts = {type(getattr(experiment, name)).__module__ for name in names}
+    parts = {written for name in names for written in _written_in(getattr(experiment, name))}
     found: set[str] = set()
     for start in (*_TRUNK, *_SETS, *parts):
         found |= _closure(start)
     return sorted(found)
+
+
+def _written_in(part: Any) -> Iterator[str]:
+    """The module of a part's class, and those of the parts in its fields."""
+    yield type(part).__module__
+    for item in fields(part) if is_dataclass(part) else ():
+        value = getattr(part, item.name)
+        if is_dataclass(value):
+            yield from _written_in(value)
 
 
 def meaning(source: str) -> str:

@@ -48,7 +48,7 @@ RULES: dict[str, type[Any]] = {
 REPAIRS: dict[str, type[Any]] = {
     **defenses.REPAIRS,
     **deployment.CHANGES,
-    deployment.RoundedRepair.__name__: deployment.RoundedRepair,
+    deployment.Shipped.__name__: deployment.Shipped,
 }
 
 PROBES: dict[str, type[Any]] = {

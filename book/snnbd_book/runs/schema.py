@@ -4,6 +4,9 @@ A record says which version its settings are written in. Settings of an older ve
 filling in what came since, with the value that means what was done then; the hash leaves the same
 fields out at the same values, so that it stays what it was. A new field of `Experiment` or of
 a part in a record therefore begins a new version here, whatever its class makes of it later.
+
+Version 5 has `Shipped`, with a repair and a change as parts of its own, where there was
+`RoundedRepair`. What both can say has the older one's hash.
 """
 
 from __future__ import annotations
@@ -41,8 +44,15 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
         "UnlearnRecoverPrune": {"published": False},
     },
     4: {"Experiment": {"drawn": "with-order"}},
+    5: {},  # Shipped came in place of RoundedRepair
 }
 CURRENT = max(ADDED)
+
+# What RoundedRepair did, by the names that it gave repairs.
+_ROUNDED: dict[str, dict[str, Any]] = {
+    "FineTuning": {"epochs": 30, "learning_rate": 0.01, "batch_size": 32, "threshold": None},
+    "FinePruning": {"share": 0.3, "order": "quiet", "epochs": 30, "learning_rate": 0.01},
+}
 
 
 def first_form(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,10 +61,7 @@ def first_form(settings: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         settings: of an `Experiment`, in JSON's types; parts hold their class as "kind".
     """
-    return {
-        name: _less(value, _kind(value)) if isinstance(value, Mapping) else value
-        for name, value in _less(settings, "Experiment").items()
-    }
+    return _less(settings, "Experiment")
 
 
 def migrated(settings: Mapping[str, Any], version: int) -> dict[str, Any]:
@@ -65,23 +72,53 @@ def migrated(settings: Mapping[str, Any], version: int) -> dict[str, Any]:
     """
     if version not in range(1, CURRENT + 1):
         raise ValueError(f"schema={version!r} is unknown; allowed: 1..{CURRENT}")
-    later = [added for number, added in ADDED.items() if number > version]
-    return {
-        name: _more(value, _kind(value), later) if isinstance(value, Mapping) else value
-        for name, value in _more(settings, "Experiment", later).items()
-    }
+    return _more(
+        settings, "Experiment", [added for number, added in ADDED.items() if number > version]
+    )
 
 
 def _less(values: Mapping[str, Any], kind: str) -> dict[str, Any]:
     added = {name: value for one in ADDED.values() for name, value in one.get(kind, {}).items()}
-    return {
-        name: value for name, value in values.items() if name not in added or value != added[name]
+    kept = {
+        name: _less(value, _kind(value)) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+        if name not in added or value != added[name]
     }
+    return _rounded(kept) if kind == "Shipped" else kept
 
 
 def _more(values: Mapping[str, Any], kind: str, later: list[Any]) -> dict[str, Any]:
+    if kind == "RoundedRepair":
+        values, kind = _shipped(values), "Shipped"
     filled = {name: value for added in later for name, value in added.get(kind, {}).items()}
-    return {**filled, **values}
+    given = {
+        name: _more(value, _kind(value), later) if isinstance(value, Mapping) else value
+        for name, value in values.items()
+    }
+    return {**filled, **given}
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    """What `Shipped` says as `RoundedRepair` said it; as it is where that could not."""
+    older = {
+        "kind": "RoundedRepair",
+        "repair_by": _kind(values["repair_by"]),
+        "weights": values["change"].get("weights"),
+        "rounded_first": values["changed_first"],
+    }
+    said = older["repair_by"] in _ROUNDED and _shipped(older) == values
+    return older if said else values
+
+
+def _shipped(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `RoundedRepair` says as `Shipped` says it."""
+    name = values["repair_by"]
+    return {
+        "kind": "Shipped",
+        "repair_by": {"kind": name, **_ROUNDED[name]},
+        "change": {"kind": "LowBits", "weights": values["weights"], "settings": 8},
+        "changed_first": values["rounded_first"],
+    }
 
 
 def _kind(values: Mapping[str, Any]) -> str:
