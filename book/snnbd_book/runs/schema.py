@@ -41,6 +41,7 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
         "UnlearnRecoverPrune": {"published": False},
     },
     4: {"Experiment": {"drawn": "with-order"}},
+    5: {"DualSpike": {"clip": None}},
 }
 CURRENT = max(ADDED)
 
