@@ -86,8 +86,8 @@ class Checkpoint:
         """Replaces the file in one step, if it is time; a process that dies leaves a whole one."""
         if self.path is None or time.perf_counter() - self._last < self.seconds:
             return
-        state = {name: part.state_dict() for name, part in {**parts, **self.beside}.items()}
-        state |= {"format": FORMAT, "run": self.run, "history": history.to_dict()}
+        state: dict[str, Any] = {"format": FORMAT, "run": self.run, "history": history.to_dict()}
+        state |= {name: part.state_dict() for name, part in {**parts, **self.beside}.items()}
         write_atomically(self.path, lambda file: torch.save(state, file))
         self._last = time.perf_counter()
 

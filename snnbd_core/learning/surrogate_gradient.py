@@ -111,7 +111,7 @@ def train(
         "steps": steps,
         "precision": precision,
     }
-    counting = {"loss": loss} if hasattr(loss, "state_dict") else {}
+    counting: dict[str, Any] = {"loss": loss} if hasattr(loss, "state_dict") else {}
     *_, history = epochs_of(
         net,
         optimizer,

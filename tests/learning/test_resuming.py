@@ -37,10 +37,6 @@ TRAINED = (
 )
 
 
-class Killed(Exception):
-    """What a test stops a training by."""
-
-
 @pytest.fixture
 def epochs(monkeypatch):
     """Epochs begun so far, and after how many a training is killed."""
@@ -49,7 +45,7 @@ def epochs(monkeypatch):
 
     def epoch(*given):
         if seen["begun"] == seen["most"]:
-            raise Killed
+            raise KeyboardInterrupt
         seen["begun"] += 1
         return one(*given)
 
@@ -110,7 +106,7 @@ def test_a_killed_training_goes_on_where_it_was_to_the_same_bits(rule, fitted, t
     at_once = getattr(rule, "clients", 1)  # a round of clients is done as a whole
     for most in (1, count - 1):
         path = tmp_path / f"{most}.checkpoint"
-        with pytest.raises(Killed):
+        with pytest.raises(KeyboardInterrupt):
             fitted(rule, path, most)
         for left in (count - most // at_once * at_once, 0):
             again, begun = fitted(rule, path)
@@ -127,7 +123,7 @@ def test_a_task_that_is_replaced_counts_its_trainings_on(fitted, tmp_path):
             return replace(again, history=first.history.followed_by(again.history))
 
     whole, _ = fitted(Twice())
-    with pytest.raises(Killed):
+    with pytest.raises(KeyboardInterrupt):
         fitted(Twice(), tmp_path / "run.checkpoint", 5)
     assert {path.name for path in tmp_path.iterdir()} == {"run.checkpoint", "run.1.checkpoint"}
     resumed, begun = fitted(Twice(), tmp_path / "run.checkpoint")
