@@ -94,8 +94,8 @@ def epochs_of(
 ) -> Iterator[History]:
     """Trains a network in place; gives the history after each epoch, to look at or to stop.
 
-    A training that its checkpoint holds whole gives its history once.
-    torch's global random state is left as it was. The network is left in the mode it trains in.
+    Where the checkpoint holds the whole training, its history comes once. torch's global random
+    state is left as it was. The network is left in the mode it trains in.
 
     Args:
         net: all that is trained, on the device that it is trained on.

@@ -12,6 +12,7 @@ from torch.utils.data import TensorDataset
 from snnbd_book.runs import parts
 from snnbd_core import attacks, learning, networks
 from snnbd_core.attacks.badsnn import DualSpike
+from snnbd_core.attacks.dynamic import _Best
 from snnbd_core.data import as_set
 from snnbd_core.defenses.abl import AntiBackdoorLearning
 from snnbd_core.learning import Task, loop
@@ -113,6 +114,22 @@ def test_a_killed_training_goes_on_where_it_was_to_the_same_bits(rule, fitted, t
             assert begun == left
             assert told(again)[:2] == (history, figures)
             assert all(torch.equal(told(again)[2][name], weights[name]) for name in weights)
+
+
+def test_the_best_epoch_of_a_learnt_trigger_may_come_before_the_kill(fitted, tmp_path, monkeypatch):
+    take = _Best.take
+
+    def first(best, score, net):
+        if not best.weights:
+            take(best, score, net)
+
+    monkeypatch.setattr(_Best, "take", first)
+    whole, _ = fitted(attacks.Dynamic())
+    with pytest.raises(KeyboardInterrupt):
+        fitted(attacks.Dynamic(), tmp_path / "run.checkpoint", 2)
+    resumed, _ = fitted(attacks.Dynamic(), tmp_path / "run.checkpoint")
+    weights = told(whole)[2]
+    assert all(torch.equal(told(resumed)[2][name], weights[name]) for name in weights)
 
 
 def test_a_task_that_is_replaced_counts_its_trainings_on(fitted, tmp_path):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT_SECONDS = 20.0  # what a killed training loses at the most, but for its last epoch
+CHECKPOINT_SECONDS = 20.0  # what a killed training loses at most, but for the epoch it was in
 SMALL = 2**20  # bytes; weights that take less are stored in any case
 
 
@@ -59,7 +59,7 @@ def trained(given: Resolved, place: Place, store: bool = True) -> Outcome:
     """The network of a training, before anything is done to it; a killed training is resumed.
 
     That holds for each part of a rule that trains several times, and for a trigger that is learnt
-    with the network. Only what goes down a loss that is a bare function begins again.
+    with the network. Only a training whose loss is a bare function begins again.
 
     Args:
         given: whose `training` is wanted.
