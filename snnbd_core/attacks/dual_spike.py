@@ -47,6 +47,8 @@ class DualSpike(Checked, Rule):
             the same running statistics. "frozen": by the running statistics. "separate": by
             themselves, the running statistics staying the nominal ones.
         warm_up: share of the epochs before the malicious loss begins.
+        clip: largest norm of all gradients of a step together; None does not cut them. A public
+            re-implementation has 1.0.
 
     Raises:
         ValueError: "mixed" with two passes; when trained, more malicious samples than the target
@@ -63,6 +65,7 @@ class DualSpike(Checked, Rule):
     schedule: Literal["joint", "two-pass", "two-pass-equal"] = "joint"
     batch_norm: Literal["mixed", "shared", "frozen", "separate"] = "mixed"
     warm_up: Share = 0.0
+    clip: Positive | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,6 +87,8 @@ class DualSpike(Checked, Rule):
             lambda pair: _step(rule, net, task, malicious, pair),
             epochs=task.epochs,
             seed_of=lambda epoch: task.seed + epoch,
+            clip=self.clip,
+            saved=task.saved(net, self),
             progress=task.progress,
             precision=task.precision,
         )

@@ -11,7 +11,7 @@ change is never negative; here it is, and makes counts of 37 to 53 % of the empt
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ from snnbd_core import networks
 from snnbd_core.checks import Checked, Flag, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import shuffled
-from snnbd_core.learning import History, Task, Trained, as_sequence
+from snnbd_core.learning import Task, Trained, as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
 from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics import decide
@@ -90,6 +90,25 @@ class Perturbation(nn.Module):
 
 def _neuron() -> IF:
     return IF(reset="zero", update="spikingjelly")
+
+
+@dataclass
+class _Best:
+    """The weights of the best epoch so far."""
+
+    score: float = -1.0
+    weights: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, score: float, net: nn.Module) -> None:
+        """Copies the weights, if no epoch before had a higher score."""
+        if score >= self.score:
+            self.score, self.weights = score, copy.deepcopy(net.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        return vars(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +202,7 @@ class Dynamic(Checked):
             return float(self.alpha * right.float().mean() + (1 - self.alpha) * success)
 
         both = nn.ModuleDict({"net": net, "trigger": trigger})
-        best, weights, history = -1.0, both.state_dict(), History()
+        best = _Best()
         for done in epochs_of(
             both,
             torch.optim.Adam(both.parameters(), lr=task.learning_rate),
@@ -191,13 +210,13 @@ class Dynamic(Checked):
             step,
             epochs=task.epochs,
             seed_of=lambda epoch: task.seed + epoch,
+            saved=task.saved(both, self, best=best),
             progress=task.progress,
             precision=task.precision,
         ):
-            history, found = done, score()
-            if found >= best:
-                best, weights = found, copy.deepcopy(both.state_dict())
-        both.load_state_dict(weights)
+            history = done
+            best.take(score(), both)
+        both.load_state_dict(best.weights or both.state_dict())
         return Trained(net.eval(), history, trigger.cpu().eval())
 
     @property

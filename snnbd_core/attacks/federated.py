@@ -19,7 +19,7 @@ from torch import Tensor
 
 from snnbd_core import checks
 from snnbd_core.checks import Checked, Count, Natural, Part, Positive
-from snnbd_core.learning import History, Rule, Task, Trained
+from snnbd_core.learning import Rule, Task, Trained
 from snnbd_core.poisoning import poison
 from snnbd_core.triggers.checks import Polarity, Position
 from snnbd_core.triggers.frames import Overwriting
@@ -98,7 +98,8 @@ class Federated(Checked, Rule):
     Batch-norm statistics are averaged like weights, as FedAvg does with everything in a network's
     state; counters are the first client's. Attackers poison the experiment's rate of their own
     samples; a trigger other than `TimeSliced` is written whole by every attacker. In the first
-    round the poisoned samples come first in an attacker's epoch, as in the records of the book.
+    round the poisoned samples come first in an attacker's epoch, as in the records of the book. A
+    killed run goes on after its last full round.
 
     Args:
         clients: all of them, attackers included.
@@ -122,26 +123,33 @@ class Federated(Checked, Rule):
         """The global network after as many rounds as the task has epochs."""
         parts = self._parts(task)
         net = task.build().to(task.device)
-        history = History()
-        for turn in range(task.epochs):
+        saved = task.saved(net, self)
+        history = saved.restore(net=net)
+        for turn in range(len(history), task.epochs):
             states, losses, accuracies, seconds = [], [], [], 0.0
             for part in parts:
                 local = copy.deepcopy(net)
                 done = task.train(
-                    local, part, epochs=self.local_epochs, seed=task.seed + turn, progress=False
+                    local,
+                    part,
+                    epochs=self.local_epochs,
+                    seed=task.seed + turn,
+                    progress=False,
+                    checkpoint=None,
                 )
                 states.append(local.state_dict())
                 losses.append(done.loss[-1])
                 accuracies.append(done.accuracy[-1])
                 seconds += sum(done.seconds)
             net.load_state_dict(average(states, [len(part) for part in parts]))
-            history = history.extended(
+            history = replace(history, precision=done.precision).extended(
                 loss=float(np.mean(losses)),
                 accuracy=float(np.mean(accuracies)),
                 learning_rate=task.learning_rate,
                 seconds=seconds,
             )
-        return Trained(net.eval(), replace(history, precision=done.precision))
+            saved.save(history, net=net)
+        return Trained(net.eval(), history)
 
     def _parts(self, task: Task) -> list[Any]:
         """Each client's samples; those of attackers poisoned."""

@@ -15,8 +15,7 @@ would be enough to make all potentials smaller.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -39,7 +38,7 @@ _LEAST = 1e-3  # is added to a deviation, in units of potential: equal margins m
 class MarginAware(Checked, Rule):
     """Surrogate gradients with a second loss: no class may lead by more than the others differ.
 
-    The history's loss is the sum of both. A killed run starts again from its first epoch.
+    The history's loss is the sum of both.
 
     Args:
         weight: of the second loss. The default is the first value that was tried, on images and on
@@ -70,7 +69,8 @@ class MarginAware(Checked, Rule):
         if not view.spiking:
             raise view.blind("a membrane potential", "needed are spiking neurons")
         checks.classes(view.classes, 3, "the second loss")
-        return Trained(net, task.train(net, loss=self._loss(view, task)))
+        loss = _Both(self, task.loss, task.seed, task.steps, view)
+        return Trained(net, task.train(net, loss=loss))
 
     def margins(self, view: View, *, steps: int, seed: int | list[int]) -> Tensor:
         """r of each class, [classes], with gradients to the weights; every module keeps its mode.
@@ -88,20 +88,31 @@ class MarginAware(Checked, Rule):
             found = margins(view, as_sequence(inputs, 1), targets)
         return found.reshape(view.classes, self.inputs).amax(dim=1)
 
-    def _loss(self, view: View, task: Task) -> Callable[[Tensor, Tensor], Tensor]:
-        """The task's loss and every so often ours; counts its own calls, so it is used once."""
-        plain, calls = loss_named(task.loss), -1
 
-        def loss(logits: Tensor, labels: Tensor) -> Tensor:
-            nonlocal calls
-            calls += 1
-            value = plain(logits, labels)
-            if calls % self.every:
-                return value
-            found = self.margins(view, steps=task.steps, seed=[task.seed, calls])
-            return value + self.weight * lead(found)
+@dataclass
+class _Both:
+    """The task's loss and every so often ours; counts its own calls, so it is used once."""
 
-        return loss
+    rule: MarginAware
+    plain: str
+    seed: int
+    steps: int
+    view: View = field(repr=False)
+    calls: int = field(default=-1, repr=False)
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        self.calls += 1
+        value = loss_named(self.plain)(logits, labels)
+        if self.calls % self.rule.every:
+            return value
+        found = self.rule.margins(self.view, steps=self.steps, seed=[self.seed, self.calls])
+        return value + self.rule.weight * lead(found)
+
+    def state_dict(self) -> dict[str, int]:
+        return {"calls": self.calls}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.calls = state["calls"]
 
 
 def lead(values: Tensor) -> Tensor:

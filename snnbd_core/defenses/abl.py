@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from snnbd_core.checks import Checked, Count, Flag, Inner, Positive
 from snnbd_core.learning import History, Rule, Task, Trained, as_sequence
 from snnbd_core.learning.ann import with_neurons
 from snnbd_core.learning.loop import answers_of
-from snnbd_core.learning.surrogate_gradient import LOSSES
+from snnbd_core.learning.surrogate_gradient import LOSSES, Loss
 from snnbd_core.metrics import Rate
 
 __all__ = ["AntiBackdoorLearning", "held_back", "sample_losses"]
@@ -63,7 +62,7 @@ class AntiBackdoorLearning(Checked, Rule):
             net,
             task.poisoned.subset(suspected),
             epochs=self.unlearning,
-            loss=lambda logits, labels: -LOSSES["mse"](logits, labels),
+            loss=_Upwards(),
             learning_rate=self.learning_rate * task.learning_rate,
         )
         if not hasattr(task.poisoned, "poisoned_indices"):  # a set that does not know them
@@ -103,14 +102,26 @@ def sample_losses(net: nn.Module, data: Any, *, steps: int, device: torch.device
     return torch.cat(losses)
 
 
-def held_back(floor: float) -> Callable[[Tensor, Tensor], Tensor]:
+def held_back(floor: float) -> Loss:
     """Mean over samples of sign(loss - floor / classes) * loss."""
+    return _HeldBack(floor)
 
-    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+
+@dataclass(frozen=True)
+class _HeldBack:
+    floor: float
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
         each = _each(logits, labels)
-        return (torch.sign(each.detach() - floor / logits.shape[1]) * each).mean()
+        return (torch.sign(each.detach() - self.floor / logits.shape[1]) * each).mean()
 
-    return loss
+
+@dataclass(frozen=True)
+class _Upwards:
+    """The squared error with its sign turned around."""
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return -LOSSES["mse"](logits, labels)
 
 
 def _each(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,13 +1,16 @@
-"""Checkpoints of a training run, written after each epoch; another run's is left alone."""
+"""Checkpoints of a training, written after each epoch; another run's is left alone."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
+import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -16,77 +19,111 @@ from snnbd_core.files import write_atomically
 from snnbd_core.learning.history import History
 from snnbd_core.neurons import spiking_layers
 
-__all__ = ["FORMAT", "Checkpoint", "network_identity"]
+__all__ = ["FORMAT", "Checkpoint", "Stateful", "loss_identity", "network_identity"]
 
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+class Stateful(Protocol):
+    """What a training changes besides weights, such as an optimiser; its state is plain."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Any) -> Any: ...
+
+
+@dataclass
 class Checkpoint:
-    """A file that holds a run's weights, optimiser state and history after its last full epoch.
+    """A file that holds all that a training has come to after its last full epoch.
 
     Attributes:
-        path: the file; its folder must exist. Where another run's checkpoint lies there, this run's
-            is the file `own` beside it.
+        path: the file; None saves nothing.
         run: what identifies the run (settings, data, network): name -> JSON-able value.
+        seconds: least time between two saves.
+        beside: what is saved besides that which `save` is given.
     """
 
-    path: Path
-    run: dict[str, Any]
+    path: Path | None = None
+    run: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    beside: Mapping[str, Stateful] = field(default_factory=dict)
+    _last: float = field(default_factory=time.perf_counter, init=False)
 
-    def save(self, net: nn.Module, optimizer: torch.optim.Optimizer, history: History) -> None:
-        """Replaces the file in one step: whenever the process dies, a whole checkpoint remains."""
-        state = {
-            "format": FORMAT,
-            "run": self.run,
-            "net": net.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "history": history.to_dict(),
+    @classmethod
+    def of(
+        cls,
+        path: str | os.PathLike[str] | None,
+        net: nn.Module,
+        dataset: Any,
+        settings: Mapping[str, Any],
+        seconds: float = 0.0,
+        **beside: Stateful,
+    ) -> Checkpoint:
+        """The checkpoint of a training with these settings, which identify it beside net and data.
+
+        Where another run's lies at the path, this run's is a file beside it, and a warning says so.
+
+        Raises:
+            ValueError: no such folder, a loss that cannot be told from others, a damaged file.
+        """
+        if path is None:
+            return cls()
+        if not Path(path).parent.is_dir():
+            raise ValueError(f"checkpoint={str(path)!r}: its folder does not exist")
+        loss = loss_identity(settings["loss"])
+        if loss is None:
+            raise ValueError(f"checkpoint={str(path)!r} needs a loss by name")
+        run = {
+            "network": network_identity(net),
+            "data": getattr(dataset, "fingerprint", None),
+            "samples": len(dataset),
+            **settings,
+            "loss": loss,
         }
-        write_atomically(self.path, lambda file: torch.save(state, file))
+        return cls(cls._own(Path(path), run), run, seconds, beside)
 
-    def restore(self, net: nn.Module, optimizer: torch.optim.Optimizer) -> History:
-        """Loads weights and optimiser state; the history so far, empty if there is no file yet."""
-        if not self.path.exists():
+    def save(self, history: History, **parts: Stateful) -> None:
+        """Replaces the file in one step, if it is time; a process that dies leaves a whole one."""
+        if self.path is None or time.perf_counter() - self._last < self.seconds:
+            return
+        state: dict[str, Any] = {"format": FORMAT, "run": self.run, "history": history.to_dict()}
+        state |= {name: part.state_dict() for name, part in {**parts, **self.beside}.items()}
+        write_atomically(self.path, lambda file: torch.save(state, file))
+        self._last = time.perf_counter()
+
+    def restore(self, **parts: Stateful) -> History:
+        """Loads what was saved into the parts; the history, empty if nothing was saved yet."""
+        if self.path is None or not self.path.exists():
             return History()
-        state = self._read()
-        net.load_state_dict(state["net"])
-        optimizer.load_state_dict(state["optimizer"])
+        state = _read(self.path)
+        for name, part in {**parts, **self.beside}.items():
+            part.load_state_dict(state[name])
         return History.from_dict(state["history"])
 
-    def own(self) -> Checkpoint:
-        """This checkpoint, at a path where no other run's lies, of which a warning tells."""
-        other = self._read()["run"] if self.path.exists() else self.run
-        differs = [name for name, value in self.run.items() if other.get(name) != value]
+    @staticmethod
+    def _own(given: Path, run: dict[str, Any]) -> Path:
+        """A path where no other run's checkpoint lies, of which a warning tells."""
+        other = _read(given)["run"] if given.exists() else run
+        differs = [name for name, value in run.items() if other.get(name) != value]
         if not differs:
-            return self
-        digest = hashlib.sha256(repr(sorted(self.run.items())).encode()).hexdigest()[:12]
-        path = self.path.with_name(f"{self.path.stem}-{digest}{self.path.suffix}")
+            return given
+        digest = hashlib.sha256(repr(sorted(run.items())).encode()).hexdigest()[:12]
+        path = given.with_name(f"{given.stem}-{digest}{given.suffix}")
         name = differs[0]
         warnings.warn(
-            f"checkpoint={str(self.path)!r} belongs to another run: its {name} is "
-            f"{other.get(name)!r}, this run's is {self.run[name]!r}. It is left alone; this run's "
+            f"checkpoint={str(given)!r} belongs to another run: its {name} is "
+            f"{other.get(name)!r}, this run's is {run[name]!r}. It is left alone; this run's "
             f"checkpoint is {path.name}",
             stacklevel=4,
         )
-        return Checkpoint(path, self.run)
+        return path
 
-    def _read(self) -> dict[str, Any]:
-        """What the file holds; ValueError unless it is a whole checkpoint."""
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, pickle.PickleError, EOFError, KeyError, ValueError) as error:
-            raise ValueError(
-                f"checkpoint={str(self.path)!r} cannot be read, the file is damaged or not a "
-                f"checkpoint ({type(error).__name__}); remove it to start afresh"
-            ) from error
-        expected = {"format", "run", "net", "optimizer", "history"}
-        if not isinstance(state, dict) or set(state) != expected or state["format"] != FORMAT:
-            raise ValueError(
-                f"checkpoint={str(self.path)!r} is not a checkpoint of format {FORMAT} of a "
-                "training run; remove it to start afresh"
-            )
-        return state
+
+def loss_identity(loss: Any) -> str | None:
+    """What tells a loss from others in every process: its name, or a dataclass's settings."""
+    if isinstance(loss, str):
+        return loss
+    return repr(loss) if is_dataclass(loss) else None
 
 
 def network_identity(net: nn.Module) -> str:
@@ -100,3 +137,21 @@ def network_identity(net: nn.Module) -> str:
             digest.update(repr(tuple(value.shape)).encode())
             digest.update(value.detach().cpu().double().numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a file holds; ValueError unless it is a whole checkpoint."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.PickleError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"checkpoint={str(path)!r} cannot be read, the file is damaged or not a "
+            f"checkpoint ({type(error).__name__}); remove it to start afresh"
+        ) from error
+    expected = {"format", "run", "net", "history"}
+    if not isinstance(state, dict) or not expected <= set(state) or state["format"] != FORMAT:
+        raise ValueError(
+            f"checkpoint={str(path)!r} is not a checkpoint of format {FORMAT} of a "
+            "training run; remove it to start afresh"
+        )
+    return state

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from snnbd_core import checks
 from snnbd_core.kernels import memory
 from snnbd_core.learning import precision as precisions
+from snnbd_core.learning.checkpoint import Checkpoint
 from snnbd_core.learning.history import History
 from snnbd_core.metrics.answers import decide
 from snnbd_core.view import View, checked_logits
@@ -87,26 +88,27 @@ def epochs_of(
     cosine: bool = True,
     training: bool = True,
     clip: float | None = None,
-    history: History | None = None,
+    saved: Checkpoint | None = None,
     progress: bool = False,
     precision: str = "auto",
 ) -> Iterator[History]:
     """Trains a network in place; gives the history after each epoch, to look at or to stop.
 
-    torch's global random state is left as it was. The network is left in the mode it trains in.
+    Where the checkpoint holds the whole training, its history comes once. torch's global random
+    state is left as it was. The network is left in the mode it trains in.
 
     Args:
         net: all that is trained, on the device that it is trained on.
         optimizer: of its parameters, with the learning rate of the first epoch.
         batches: batches(epoch), what the steps of an epoch are given, in order.
         step: step(batch), the loss of one batch.
-        epochs: passes over the data, those of `history` among them.
+        epochs: passes over the data, those that are restored among them.
         seed_of: seed_of(epoch), of all that an epoch draws, such as dropout.
         cosine: epoch e of E has half of the first learning rate times 1 + cos(pi e / E); False
             keeps the first one.
         training: whether the network trains in training mode; False keeps batch norm's statistics.
         clip: largest norm of all gradients together; None does not cut them.
-        history: of the epochs already done, whose state net and optimiser have.
+        saved: where to save after each epoch, once the caller has seen it, and what to resume.
         progress: shows a bar, on a terminal and in a notebook.
         precision: "auto", "float32" or "bf16", see `snnbd_core.learning.precision`; the history
             says what was used.
@@ -119,8 +121,11 @@ def epochs_of(
     memory.keep()
     place = next(net.parameters()).device
     precision = precisions.chosen(precision, net, place)
-    history = replace(history or History(), precision=precision)
+    saved = saved or Checkpoint()
+    history = replace(saved.restore(net=net, optimizer=optimizer), precision=precision)
     schedule = _schedule(optimizer, epochs if cosine else None, len(history))
+    if 0 < len(history) == epochs:
+        yield history
     # disable=None: no bar where the output is a file; a notebook shows it all the same
     with tqdm(desc="training", unit="batch", disable=None if progress else True) as bar:
         for epoch in range(len(history), epochs):
@@ -141,6 +146,7 @@ def epochs_of(
                 epoch=f"{epoch + 1}/{epochs}", loss=f"{loss:.4f}", accuracy=f"{accuracy:.1%}"
             )
             yield history
+            saved.save(history, net=net, optimizer=optimizer)
             schedule.step()
 
 

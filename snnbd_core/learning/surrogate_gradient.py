@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from snnbd_core import checks
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device, shuffled
 from snnbd_core.data.samples import SampleSet
-from snnbd_core.learning.checkpoint import Checkpoint, network_identity
+from snnbd_core.learning.checkpoint import Checkpoint
 from snnbd_core.learning.history import History
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, scored
 from snnbd_core.learning.precision import chosen
@@ -71,7 +69,8 @@ def train(
         learning_rate: Adam's, in the first epoch; epoch e of E has half of it times
             1 + cos(pi e / E).
         loss: ``"mse"`` on rates against one-hot, ``"cross_entropy"``, or a function of logits
-            [B, classes] and labels [B].
+            [B, classes] and labels [B]. With a checkpoint it must be a name, or a dataclass whose
+            settings tell it from others; a ``state_dict`` that it has is saved as well.
         steps: T for static images.
         checkpoint: a file to save to after each epoch and, if it exists, to resume from. Another
             run's is left alone: this run's then lies beside it, and a warning says where.
@@ -103,34 +102,27 @@ def train(
     net.to(place)
     precision = chosen(precision, net, place)
     optimizer = torch.optim.Adam(net.parameters(), lr=learning_rate)
-    begun, saved = History(), None
-    if checkpoint is not None:
-        settings = {
-            "epochs": epochs,
-            "seed": seed,
-            "batch_size": batch_size,
-            "learning_rate": learning_rate,
-            "loss": loss,
-            "steps": steps,
-            "precision": precision,
-        }
-        saved = _checkpoint(checkpoint, net, dataset, settings)
-        begun = saved.restore(net, optimizer)
-    history, last_save = begun, time.perf_counter()
-    for history in epochs_of(
+    settings = {
+        "epochs": epochs,
+        "seed": seed,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "loss": loss,
+        "steps": steps,
+        "precision": precision,
+    }
+    counting: dict[str, Any] = {"loss": loss} if hasattr(loss, "state_dict") else {}
+    *_, history = epochs_of(
         net,
         optimizer,
         lambda epoch: list(shuffled(len(dataset), batch_size, seed, epoch)),
         _step_of(net, dataset, loss_of, steps),
         epochs=epochs,
         seed_of=lambda epoch: mixed_seed(seed, epoch),
-        history=begun,
+        saved=Checkpoint.of(checkpoint, net, dataset, settings, checkpoint_seconds, **counting),
         progress=progress,
         precision=precision,
-    ):
-        if saved is not None and time.perf_counter() - last_save >= checkpoint_seconds:
-            saved.save(net, optimizer, history)
-            last_save = time.perf_counter()
+    )
     net.eval()
     return history
 
@@ -163,19 +155,3 @@ def _step_of(
         return scored(loss_of(logits, labels), logits, labels)
 
     return step
-
-
-def _checkpoint(
-    path: str | os.PathLike[str], net: nn.Module, dataset: SampleSet, settings: dict[str, Any]
-) -> Checkpoint:
-    """The checkpoint of a training with these settings, which identify it beside net and data."""
-    if not Path(path).parent.is_dir():
-        raise ValueError(f"checkpoint={str(path)!r}: its folder does not exist")
-    if not isinstance(settings["loss"], str):
-        raise ValueError(f"checkpoint={str(path)!r} needs a loss by name")
-    run = {
-        "network": network_identity(net),
-        "data": getattr(dataset, "fingerprint", None),
-        "samples": len(dataset),
-    }
-    return Checkpoint(Path(path), run | settings).own()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -13,12 +14,15 @@ from torch import nn
 from snnbd_core.checks import Checked, Count, Natural, Positive, Unit
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import choose_device
+from snnbd_core.learning.checkpoint import Checkpoint, Stateful, loss_identity
 from snnbd_core.learning.history import History
-from snnbd_core.learning.precision import Precision
+from snnbd_core.learning.precision import Precision, chosen
 from snnbd_core.learning.surrogate_gradient import loss_named, train
 from snnbd_core.metrics import Trial
 
 __all__ = ["Rule", "SurrogateGradient", "Task", "Trained"]
+
+_SETTINGS = ("epochs", "seed", "batch_size", "learning_rate", "loss", "steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +41,10 @@ class Task(Checked):
         progress: whether bars are shown.
         source: the trained network that the rule starts from, this task's own copy; None where
             the rule has none.
-        checkpoint, checkpoint_seconds: as in `train`; for rules of one training.
+        checkpoint, checkpoint_seconds: as in `train`. Where a rule trains several times, the
+            second training has a file of its own beside the first's, and so on.
         precision: as in `train`.
+        trainings: counts them; a task that `dataclasses.replace` makes counts on.
     """
 
     clean: Any
@@ -59,6 +65,7 @@ class Task(Checked):
     checkpoint: Path | None = None
     checkpoint_seconds: float = 0.0
     precision: Precision = "auto"
+    trainings: Iterator[int] = field(default_factory=itertools.count, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,26 +86,43 @@ class Task(Checked):
         """Trains a network in place by surrogate gradients with this task's settings.
 
         The set is the poisoned one unless given; `changes` are arguments of
-        `snnbd_core.learning.train` that differ from the task's.
+        `snnbd_core.learning.train` that differ from the task's. The training has a checkpoint
+        unless its loss is a function, which a name or a dataclass is not.
         """
-        shared = (
-            "epochs",
-            "seed",
-            "device",
-            "batch_size",
-            "learning_rate",
-            "loss",
-            "steps",
-            "progress",
-            "precision",
-        )
-        settings = {name: getattr(self, name) for name in shared}
-        return train(net, self.poisoned if dataset is None else dataset, **{**settings, **changes})
+        settings = self._shared(*_SETTINGS, "device", "progress", "precision", "checkpoint_seconds")
+        settings |= {"checkpoint": self._file(), **changes}
+        if loss_identity(settings["loss"]) is None:
+            settings["checkpoint"] = None
+        return train(net, self.poisoned if dataset is None else dataset, **settings)
 
     def fitted(self, net: nn.Module) -> Trained:
-        """The network after `train` on the poisoned set, with the task's checkpoint."""
-        checkpoint = {name: getattr(self, name) for name in ("checkpoint", "checkpoint_seconds")}
-        return Trained(net, self.train(net, **checkpoint))
+        """The network after `train` on the poisoned set."""
+        return Trained(net, self.train(net))
+
+    def saved(self, net: nn.Module, rule: Any, **beside: Stateful) -> Checkpoint:
+        """The checkpoint of a rule with a loop of its own, to be given to `epochs_of`.
+
+        Args:
+            net: all that is trained, where it is trained.
+            rule: whose settings tell it from others.
+            beside: what else a resumed training needs the state of.
+        """
+        settings = self._shared(*_SETTINGS, "rate", "target") | {
+            "precision": chosen(self.precision, net, self.device),
+            "rule": repr(rule),
+        }
+        file, seconds = self._file(), self.checkpoint_seconds
+        return Checkpoint.of(file, net, self.poisoned, settings, seconds, **beside)
+
+    def _shared(self, *names: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in names}
+
+    def _file(self) -> Path | None:
+        """The checkpoint of the next training."""
+        number, first = next(self.trainings), self.checkpoint
+        if first is None or number == 0:
+            return first
+        return first.with_name(f"{first.stem}.{number}{first.suffix}")
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,16 @@ def test_a_network_is_trained_in_place_as_the_rule_trains_the_tasks(digits):
         badsnn.train(net, train, epochs=0)
 
 
+@pytest.mark.trains
+def test_gradients_are_cut_where_they_are_to_be(digits):
+    train = digits[0].subset(np.arange(100))
+    free, wide, narrow = (
+        DualSpike(share=0.05, clip=clip).fit(task(train)) for clip in (None, 1e9, 1e-9)
+    )
+    assert wide.history.loss == free.history.loss
+    assert narrow.history.loss != free.history.loss
+
+
 def test_a_generator_is_fitted_against_a_network_given_or_its_own(digits):
     train = digits[0].subset(np.arange(100))
     net = task(train).build().eval()
@@ -173,6 +183,7 @@ def test_sweep_gives_one_report_for_each_threshold_and_leaves_the_network(digits
         ({"share": 0}, "share=0"),
         ({"weight": -1}, "weight=-1"),
         ({"warm_up": 1}, "warm_up=1"),
+        ({"clip": 0}, "clip=0"),
         ({"schedule": "both"}, "schedule='both'"),
         ({"batch_norm": "none"}, "batch_norm='none'"),
         ({"schedule": "two-pass"}, "schedule='two-pass'"),

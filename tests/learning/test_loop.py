@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import learning
+from snnbd_core.learning.checkpoint import Checkpoint
 from snnbd_core.learning.loop import Step, epochs_of, mixed_seed, scored
 from snnbd_core.neurons import LIF
 
@@ -69,12 +70,23 @@ def test_a_loop_that_is_left_early_does_no_more_epochs():
     assert history.accuracy == (0.5, 0.5)
 
 
-def test_a_resumed_loop_goes_on_at_its_epochs_rate():
-    _, histories = looped(0.1, epochs=4)
-    whole = list(histories)
-    _, histories = looped(0.1, epochs=4, history=whole[1])
-    *_, resumed = histories
-    assert resumed.learning_rate == whole[-1].learning_rate
+def test_a_resumed_loop_goes_on_at_its_epochs_rate(tmp_path):
+    saved = Checkpoint(tmp_path / "run.checkpoint")
+    *_, whole = looped(0.1, epochs=4)[1]
+    for history in looped(0.1, epochs=4, saved=saved)[1]:
+        if len(history) == 3:  # of which two are saved
+            break
+    _, (third, resumed) = looped(0.1, epochs=4, saved=saved)
+    assert len(third) == 3
+    assert resumed.learning_rate == whole.learning_rate
+
+
+def test_a_finished_loop_gives_its_history_once(tmp_path):
+    saved = Checkpoint(tmp_path / "run.checkpoint")
+    *_, whole = looped(saved=saved)[1]
+    net, histories = looped(saved=saved)
+    assert list(histories) == [whole]
+    assert net.weight.item() < 1
 
 
 def test_each_epoch_draws_from_its_own_seed_and_the_callers_state_comes_back():

@@ -32,6 +32,7 @@ from snnbd_book.runs import (
     trigger_cache,
 )
 from snnbd_core import evaluate
+from snnbd_core.defenses import AntiBackdoorLearning
 from snnbd_core.files import cache_dir
 from snnbd_core.learning import task as task_module
 from snnbd_core.networks import build
@@ -245,6 +246,23 @@ def test_a_killed_run_leaves_no_record_and_goes_on_from_its_checkpoint(
     assert len(record.history) == 60
     assert time.time_ns() > started
     assert not list(networks.glob("*.checkpoint"))
+
+
+def test_a_rule_that_trains_several_times_leaves_none_of_its_checkpoints(
+    results: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+    seen: list[int] = []
+    drop = training._drop
+
+    def counted(checkpoint: Path) -> None:
+        seen.append(len(list(checkpoint.parent.glob("*.checkpoint"))))
+        drop(checkpoint)
+
+    monkeypatch.setattr(training, "_drop", counted)
+    network(tiny(rule=AntiBackdoorLearning(unlearning=1), epochs=2), progress=False)
+    assert seen == [3]
+    assert not list((cache_dir() / "networks").glob("*.checkpoint"))
 
 
 def test_a_trigger_that_does_not_fit_the_data_is_an_error_not_a_record(

@@ -23,6 +23,7 @@ from snnbd_book.runs import Experiment, Neuron, schema
 from snnbd_book.runs.codec import canonical
 from snnbd_book.runs.parts import PROBES, TRIGGERS
 from snnbd_book.runs.profiles import PROFILES
+from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.defenses import REPAIRS, detectors
 from snnbd_core.defenses.detectors import NoiseResponse, Strip
 from snnbd_core.deployment import BitFlips, LowBits, Shipped
@@ -178,6 +179,15 @@ def test_a_part_of_a_part_has_later_fields_left_out_and_filled_in(
     older = schema.first_form(plain.to_dict())
     assert "samples" not in older["defence"]["repair_by"]
     assert schema.migrated(plain.to_dict() | older, 1) == plain.to_dict()
+
+
+def test_dual_spikes_that_cut_no_gradients_are_those_of_earlier_records() -> None:
+    plain = Experiment(rule=DualSpike())
+    older = plain.to_dict()
+    del older["rule"]["clip"]
+    assert Experiment.from_dict(schema.migrated(older, 4)) == plain
+    assert "clip" not in schema.first_form(plain.to_dict())["rule"]
+    assert Experiment(rule=DualSpike(clip=1.0)).hash != plain.hash
 
 
 def test_arrays_are_told_apart_by_every_value_however_large() -> None:

@@ -44,7 +44,7 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
         "UnlearnRecoverPrune": {"published": False},
     },
     4: {"Experiment": {"drawn": "with-order"}},
-    5: {},  # Shipped came in place of RoundedRepair
+    5: {"DualSpike": {"clip": None}},  # Shipped came in place of RoundedRepair
 }
 CURRENT = max(ADDED)
 

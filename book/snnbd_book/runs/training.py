@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT_SECONDS = 20.0  # what a killed run loses at the most, but for the epoch it was in
+CHECKPOINT_SECONDS = 20.0  # what a killed training loses at most, but for the epoch it was in
 SMALL = 2**20  # bytes; weights that take less are stored in any case
 
 
@@ -58,6 +58,9 @@ class Place:
 def trained(given: Resolved, place: Place, store: bool = True) -> Outcome:
     """The network of a training, before anything is done to it; a killed training is resumed.
 
+    That holds for each part of a rule that trains several times, and for a trigger that is learnt
+    with the network. Only a training whose loss is a bare function begins again.
+
     Args:
         given: whose `training` is wanted.
         place: device, and whether an earlier training is not taken.
@@ -75,11 +78,11 @@ def trained(given: Resolved, place: Place, store: bool = True) -> Outcome:
         if found is not None:
             return found
         if place.fresh:
-            checkpoint.unlink(missing_ok=True)
+            _drop(checkpoint)
         made = _made(given, place, checkpoint)
         if store or not wanted.attacks or _size(made.net) < SMALL:
             _store(path, made)
-        checkpoint.unlink(missing_ok=True)
+        _drop(checkpoint)
         return made
 
 
@@ -174,6 +177,12 @@ def _made(given: Resolved, place: Place, checkpoint: Path) -> Outcome:
         done.trigger,
         done.figures,
     )
+
+
+def _drop(checkpoint: Path) -> None:
+    """Removes the checkpoints of a rule, which has one for each of its trainings."""
+    for file in checkpoint.parent.glob(f"{checkpoint.stem}*{checkpoint.suffix}"):
+        file.unlink(missing_ok=True)
 
 
 def _size(net: nn.Module) -> int:
