@@ -17,17 +17,17 @@ from snnbd_book.chapters.groups import every, filled, seeded
 from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
-    "neuromorphic_triggers": 172,
+    "neuromorphic_triggers": 177,
     "stealthier_triggers": 191,
-    "learning_rules": 220,
-    "badsnn": 1065,
+    "learning_rules": 225,
+    "badsnn": 1083,
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
     "removing_backdoors": 523,
     "adversarial_robustness": 36,
-    "triggers_in_time": 126,
-    "low_bits": 671,
+    "triggers_in_time": 139,
+    "low_bits": 778,
 }
 
 
