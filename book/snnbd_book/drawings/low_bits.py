@@ -135,9 +135,8 @@ def caught_at(groups: Mapping[str, Mapping[str, Sequence[Record]]], share: float
     """
     found: Caught = {}
     for name, by_bits in groups.items():
-        limits = [
-            np.quantile(one.report.extra["clean_scores"], 1 - share) for one in by_bits["float32"]
-        ]
+        clean = [np.asarray(one.report.extra["clean_scores"]) for one in by_bits["float32"]]
+        limits = [float(np.quantile(scores, 1 - share)) for scores in clean]
         found[name] = {
             bits: (
                 _above(records, "attacked_scores", limits),
