@@ -39,6 +39,14 @@ def test_success_and_accuracy_are_lines_over_bits_with_floors_as_ticks():
     assert len(panels[1].get_lines()) == 1
 
 
+def test_no_line_is_left_out_silently():
+    runs = {str(number): {"float32": [record(success=90)]} for number in range(5)}
+    floors = {name: {} for name in runs}
+    assert len(draw.draw_bits(runs, floors).axes[1].get_lines()) == 5
+    with pytest.raises(ValueError, match="6 lines, 0, 1, 2, 3, 4, 5: allowed are 5"):
+        draw.draw_bits({**runs, "5": runs["0"]}, {**floors, "5": {}})
+
+
 def test_each_bit_of_a_threshold_has_its_row(net):
     axes = draw.draw_flips(net, Toy(12), sb.triggers.Static(size=0.3), 0).axes[0]
     rows = [label.get_text() for label in axes.get_yticklabels()]

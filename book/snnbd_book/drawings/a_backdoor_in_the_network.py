@@ -107,7 +107,7 @@ def draw_sweep(
     figure = style.new_figure(2.6)
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     for axes, (title, networks) in zip(panels, runs.items(), strict=True):
-        for (name, by_threshold), colour in zip(networks.items(), style.SERIES, strict=False):
+        for name, by_threshold, colour, _ in style.told_apart(networks):
             at = sorted(by_threshold)
             rates = [
                 [100 * each for each in Sample.of(by_threshold[one], field).floats] for one in at

@@ -57,7 +57,7 @@ def draw_traces(
     grid = figure.subplots(len(neurons), len(samples), sharex=True, sharey="row", squeeze=False)
     for panels, (name, (net, neuron)) in zip(grid, neurons.items(), strict=True):
         for axes, sample in zip(panels, samples.values(), strict=True):
-            for (label, threshold), colour in zip(thresholds.items(), style.SERIES, strict=False):
+            for label, threshold, colour, _ in style.told_apart(thresholds):
                 trace = _trace(net, sample, threshold, neuron, steps)
                 _draw_trace(axes, trace, threshold, colour, label)
         panels[0].set_ylabel(f"{name}\npotential")

@@ -76,7 +76,7 @@ def draw_rates_of_conversion(steps: Sequence[int] = (4, 16, 64)) -> Figure:
     figure = style.new_figure(2.8)
     axes = figure.subplots()
     axes.plot(current, current.clamp_min(0), color="#555", linestyle="--", label="ReLU")
-    for count, colour in zip(steps, style.SERIES, strict=False):
+    for count, colour in zip(steps, style.SERIES[: len(steps)], strict=True):
         spikes = HalfStart()(current.expand(count, 1, len(current)))
         axes.plot(current, spikes.mean(dim=0)[0], color=colour, label=f"IF, T = {count}")
     axes.set(xlabel="current per step, in thresholds", ylabel="spikes per step")
@@ -98,7 +98,7 @@ def draw_migration(runs: Mapping[str, Mapping[int, Sequence[Record]]]) -> Figure
         "migration_per_sample": "migration per sample (MR2)",
     }
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
-        for (label, by_steps), colour in zip(runs.items(), style.SERIES, strict=False):
+        for label, by_steps, colour, _ in style.told_apart(runs):
             steps = sorted(by_steps)
             samples = [Sample.of(by_steps[count], name) for count in steps]
             draw_band(axes, steps, samples, "o-", colour=colour, label=label)

@@ -66,7 +66,7 @@ def draw_bits(
     figure = style.new_figure(3.2)
     panels = figure.subplots(1, len(PANELS))
     for axes, (field, label) in zip(panels, PANELS.items(), strict=True):
-        for (name, by_bits), colour, mark in zip(runs.items(), style.SERIES, "osD^", strict=False):
+        for name, by_bits, colour, mark in style.told_apart(runs):
             samples = [Sample.of(records, field) for records in by_bits.values()]
             ends = [[100 * one.interval[end] for one in samples] for end in (0, 1)]
             axes.fill_between(range(len(samples)), *ends, color=colour, alpha=0.15)

@@ -96,9 +96,9 @@ def draw_strengths(reports: Mapping[float, Report], strength: str, log: bool = F
     values = sorted(reports)
     for (name, field), colour, mark in zip(
         (("clean accuracy", "clean_accuracy"), ("attack success", "attack_success_rate")),
-        style.SERIES,
+        style.SERIES[:2],
         ("o-", "s--"),
-        strict=False,
+        strict=True,
     ):
         shares = [100 * float(getattr(reports[value], field)) for value in values]
         axes.plot(values, shares, mark, color=colour, label=name, markersize=4)
@@ -190,7 +190,7 @@ def draw_gaps(networks: Mapping[str, Sequence[Tensor]], margin: float) -> Figure
         axes.axvspan(-margin, margin, color=style.CURRENT, alpha=0.2, linewidth=0)
         axes.axvline(0, color=style.SPIKE, linewidth=0.8, linestyle=":")
         for (name, layers), colour, line in zip(
-            networks.items(), style.SERIES, ("-", "--"), strict=False
+            networks.items(), style.SERIES[: len(networks)], ("-", "--"), strict=True
         ):
             values = layers[number].flatten().cpu().numpy()
             shares = np.histogram(values, edges)[0] / len(values)

@@ -113,7 +113,7 @@ def draw_time_position(
     figure = style.new_figure(3.0)
     axes = figure.subplots()
     name_of = "attack_success_rate_all" if published else "attack_success_rate"
-    for (name, by_length), colour in zip(runs.items(), style.SERIES, strict=False):
+    for name, by_length, colour, _ in style.told_apart(runs):
         lengths = sorted(by_length)
         success = [Sample.of(by_length[length], name_of) for length in lengths]
         draw_band(axes, lengths, success, "o-", colour=colour, label=name)

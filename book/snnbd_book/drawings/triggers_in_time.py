@@ -100,7 +100,7 @@ def draw_against(runs: Mapping[str, Mapping[float, Sequence[Record]]], label: st
     """
     figure = style.new_figure(3.0)
     axes = figure.subplots()
-    for (name, by_value), colour, mark in zip(runs.items(), style.SERIES, "osD^", strict=False):
+    for name, by_value, colour, mark in style.told_apart(runs):
         values = sorted(by_value)
         success = [Sample.of(by_value[value], "attack_success_rate") for value in values]
         draw_band(axes, values, success, f"{mark}-", colour=colour, label=name)

@@ -20,7 +20,7 @@ def draw_rates(runs: Mapping[str, Mapping[float, Sequence[Record]]]) -> Picture:
     """
     picture = style.new_figure(3.2)
     axes = picture.subplots()
-    for (name, by_rate), colour in zip(runs.items(), style.SERIES, strict=False):
+    for name, by_rate, colour, _ in style.told_apart(runs):
         rates = sorted(by_rate)
         success = [Sample.of(by_rate[rate], "attack_success_rate") for rate in rates]
         floor = [Sample.of(by_rate[rate], "floor") for rate in rates]

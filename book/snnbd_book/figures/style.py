@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import io
 import os
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -21,6 +22,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib_inline.config import InlineBackend
+
+T = TypeVar("T")
 
 ON: Final = "#1b8a1b"
 OFF: Final = "#10206b"
@@ -78,6 +81,19 @@ def use_style() -> None:
         # "retina" doubles the pixels and notes the intended size beside the picture.
         InlineBackend.instance(parent=shell).figure_formats = {"retina"}
         _check_what_is_shown(shell)
+
+
+def told_apart(named: Mapping[str, T]) -> Iterator[tuple[str, T, str, str]]:
+    """Name, value, colour and mark of each line of a figure.
+
+    Raises:
+        ValueError: more lines than there are colours.
+    """
+    colours = (*SERIES, SPIKE)
+    if len(named) > len(colours):
+        raise ValueError(f"{len(named)} lines, {', '.join(named)}: allowed are {len(colours)}")
+    for (name, value), colour, mark in zip(named.items(), colours, "osD^v", strict=False):
+        yield name, value, colour, mark
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:

@@ -39,7 +39,7 @@ def draw_thresholds(
     for row, (label, (solid, dashed)) in zip(grid, _CURVES.items(), strict=True):
         row[0].set_ylabel(f"{label} (%)")
         for axes, networks in zip(row, runs.values(), strict=True):
-            for (name, by_threshold), colour in zip(networks.items(), style.SERIES, strict=False):
+            for name, by_threshold, colour, _ in style.told_apart(networks):
                 thresholds = sorted(by_threshold)
                 for field, line in ((solid, "o-"), (dashed, "s--")):
                     samples = [Sample.of(by_threshold[at], field) for at in thresholds]
