@@ -189,9 +189,8 @@ def draw_gaps(networks: Mapping[str, Sequence[Tensor]], margin: float) -> Figure
     for number, axes in enumerate(panels):
         axes.axvspan(-margin, margin, color=style.CURRENT, alpha=0.2, linewidth=0)
         axes.axvline(0, color=style.SPIKE, linewidth=0.8, linestyle=":")
-        for (name, layers), colour, line in zip(
-            networks.items(), style.SERIES[: len(networks)], ("-", "--"), strict=True
-        ):
+        lines = ("-", "--")[: len(networks)]
+        for (name, layers, colour, _), line in zip(style.told_apart(networks), lines, strict=True):
             values = layers[number].flatten().cpu().numpy()
             shares = np.histogram(values, edges)[0] / len(values)
             axes.stairs(100 * shares, edges, color=colour, linestyle=line, label=name)
