@@ -13,11 +13,13 @@ import math
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
 from torch import nn
+
+T = TypeVar("T")
 
 
 def plain(value: Any) -> Any:
@@ -85,6 +87,13 @@ def flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name}={value!r} must be true or false")
     return bool(value)
+
+
+def instance(name: str, value: Any, kind: type[T], words: str) -> T:
+    """The value; ValueError unless it is of a class, which the words describe."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name}={value!r} must be {words}")
+    return value
 
 
 def choice(name: str, value: Any, allowed: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ from snnbd_core.triggers.protocol import Trigger
 __all__ = ["PoisonedDataset", "Triggered", "check_target", "check_trigger", "poison"]
 
 _OWN_DRAW = 1
+_GENERATOR = "one of NumPy, as numpy.random.default_rng(0), or None"
 
 
 class _View(SampleSet):
@@ -218,16 +219,10 @@ def poison(
         )
     # Not the seed alone, whose numbers order the first epoch too (see `data.batches.shuffled`):
     # all poisoned samples would come first in it.
-    generator = _generator(generator) or np.random.default_rng([seed, 0, _OWN_DRAW])
+    if generator is None:
+        generator = np.random.default_rng([seed, 0, _OWN_DRAW])
+    checks.instance("generator", generator, np.random.Generator, _GENERATOR)
     return PoisonedDataset(dataset, trigger, target, generator.permutation(candidates)[:count])
-
-
-def _generator(given: Any) -> np.random.Generator | None:
-    if given is not None and not isinstance(given, np.random.Generator):
-        raise ValueError(
-            f"generator={given!r} must be one of NumPy, as numpy.random.default_rng(0), or None"
-        )
-    return given
 
 
 def check_trigger(dataset: Any, trigger: Trigger) -> SampleSet:

@@ -61,7 +61,7 @@ def aedat4(data: bytes, sensor_size: SensorSize, name: str) -> Events:
         path.write_bytes(data)
         try:
             raw = tonic.io.read_aedat4(str(path))
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             raise
         # the reader does not check its input: a damaged file raises errors of any kind, and panics,
         # which are no Exception

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 from torch import nn
 
 from snnbd_core import checks
-from snnbd_core.checks import Flag
+from snnbd_core.checks import Flag, instance
 from snnbd_core.defenses import Repair
 from snnbd_core.defenses.bench import Bench
 from snnbd_core.deployment.change import Change
@@ -16,16 +17,8 @@ from snnbd_core.deployment.change import Change
 __all__ = ["Shipped"]
 
 
-def _repair(name: str, given: Any) -> Repair:
-    if not isinstance(given, Repair):
-        raise ValueError(f"{name}={given!r} must be a repair with its settings, as FineTuning()")
-    return given
-
-
-def _change(name: str, given: Any) -> Change:
-    if not isinstance(given, Change):
-        raise ValueError(f"{name}={given!r} must be a change with its settings, as LowBits()")
-    return given
+_repair = partial(instance, kind=Repair, words="a repair with its settings, as FineTuning()")
+_change = partial(instance, kind=Change, words="a change with its settings, as LowBits()")
 
 
 @dataclass(frozen=True, kw_only=True)

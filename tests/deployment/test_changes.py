@@ -105,7 +105,7 @@ def test_bits_are_one_to_sixteen(bits: object) -> None:
         LowBits(settings=bits)
     for made in (rounded, fixed_point):
         with pytest.raises(ValueError, match=f"bits={bits!r} must be a"):
-            made(torch.ones(2, 2), bits)  # type: ignore[operator]
+            made(torch.ones(2, 2), bits)  # type: ignore[operator]  # two functions
 
 
 def test_fixed_point_counts_in_powers_of_two() -> None:

@@ -265,6 +265,19 @@ def test_a_rule_that_trains_several_times_leaves_none_of_its_checkpoints(
     assert not list((cache_dir() / "networks").glob("*.checkpoint"))
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_a_rule_gets_labels_that_it_can_neither_write_nor_put_in_place(
+    results: Path, tiny: Make, rate: float
+) -> None:
+    given = resolve(tiny(rate=rate, trigger=Static()))
+    before = given.train.labels.copy()
+    asked = training.task(given, training.Place(torch.device("cpu")), None)
+    with pytest.raises(ValueError, match="read-only"):
+        asked.clean.labels[0] = 9
+    asked.clean.labels = 0 * before
+    assert (given.train.labels == before).all() and (resolve(tiny()).train.labels == before).all()
+
+
 def test_a_trigger_that_does_not_fit_the_data_is_an_error_not_a_record(
     results: Path, tiny: Make
 ) -> None:

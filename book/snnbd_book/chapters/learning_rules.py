@@ -42,6 +42,8 @@ EVENT_RULES = {
     "LR_H, clean": learning.Hybrid(reads="mean", data="clean"),
     "DSR": D,
 }
+OF_THE_MEAN = ("ANN, time mean", "LR_B", "LR_C, time mean", "LR_H, poisoned", "LR_H, clean")
+"""The rules whose ANN reads the mean of the frames, and LR_B."""
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
@@ -70,13 +72,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "events": {name: poisoned(rule=rule, trigger=SQUARE) for name, rule in EVENT_RULES.items()},
         "moving": {
             name: poisoned(rule=EVENT_RULES[name], trigger=triggers.Moving())
-            for name in (
-                "ANN, time mean",
-                "LR_B",
-                "LR_C, time mean",
-                "LR_H, poisoned",
-                "LR_H, clean",
-            )
+            for name in OF_THE_MEAN
         },
         "rates": {
             name: {rate: patched(rate=rate, rule=rule) for rate in (0.001, 0.01, 0.1)}
@@ -116,9 +112,8 @@ def _photographs(images: Any) -> dict[str, Nested]:
 
 
 def _on_the_loop(recordings: Any) -> dict[str, Nested]:
-    """The rules that need no gradient for each frame, and LR_B, on the stand-in for CIFAR10-DVS."""
-    names = ("ANN, time mean", "LR_B", "LR_C, time mean", "LR_H, poisoned", "LR_H, clean")
-    return {name: recordings(rule=EVENT_RULES[name], trigger=SQUARE) for name in names}
+    """The same rules as under the moving square, on the stand-in for CIFAR10-DVS."""
+    return {name: recordings(rule=EVENT_RULES[name], trigger=SQUARE) for name in OF_THE_MEAN}
 
 
 def _of_mnist(images: Any) -> dict[str, Nested]:

@@ -40,10 +40,9 @@ _REAL: Mapping[str, Mapping[str, Any]] = {
     **ATTACKS,
     "learnt times": {**ATTACKS["learnt times"], "drawn": "apart"},
 }
-"""On real recordings."""
+"""The attacks on real recordings."""
 TRAINED_SO = {"2 bits, trained so": {"rule": learning.RoundingAware(bits=2)}}
-"""What detectors of recordings see where rounding afterwards breaks the network."""
-
+"""For detectors of recordings: at 2 bits, rounding after the training breaks the network."""
 _FEW_FLIPS = {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}
 
 REPAIRS = {"fine-tuning": FineTuning(), "fine-pruning": FinePruning()}
@@ -84,11 +83,11 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "clean": _repaired(spared, dict.fromkeys(BITS, _clean(PATCHED))),
         },
         "of_inputs": {
-            name: probed(_each(held, WORKING, static) | _alike(held, static), one)
+            name: probed(_each(held, WORKING, static) | _trained_so(held, static), one)
             for name, one in OF_INPUTS.items()
         },
         "of_sets": {
-            name: probed(_each(held, WORKING, rare) | _alike(held, rare), one)
+            name: probed(_each(held, WORKING, rare) | _trained_so(held, rare), one)
             for name, one in OF_SETS.items()
         },
         "of_networks": _judged(spared, PATCHED, in_networks.cleanse(profile), SHIPPED),
@@ -170,7 +169,7 @@ def _repaired(runs: Any, attacked: Mapping[str, Mapping[str, Any]]) -> dict[str,
     }
 
 
-def _alike(runs: Any, attack: Mapping[str, Any]) -> dict[str, Any]:
+def _trained_so(runs: Any, attack: Mapping[str, Any]) -> dict[str, Any]:
     return {name: runs(**attack, **rule) for name, rule in TRAINED_SO.items()}
 
 

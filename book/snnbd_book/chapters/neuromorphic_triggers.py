@@ -13,6 +13,7 @@ from snnbd_core.attacks import Dynamic
 from snnbd_core.triggers import Moving, Smart, Static
 
 CORNER = Static(size=0.1, position="bottom-right", polarity="on")
+MOVING = Moving(position="bottom-right", polarity="on")
 LIGHT = Static(size=0.1, position="bottom-right", polarity="on", space="events", sensor_size=SENSOR)
 
 GESTURES: Mapping[str, Any] = {"data": "gestures-events", "epochs": 50, "frames": 16}
@@ -70,7 +71,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "leakless": {
             "static": leakless(trigger=CORNER),
-            "moving": leakless(trigger=Moving(position="bottom-right", polarity="on")),
+            "moving": leakless(trigger=MOVING),
             "smart": leakless(trigger=Smart(), count=1),
             "dynamic": leakless(trigger=Dynamic(gamma=0.05), rate=1.0),
         },
@@ -99,8 +100,7 @@ def _recordings(runs: Any, **poison: Any) -> dict[str, Nested]:
 def _moving_or_not(runs: Any, **poison: Any) -> dict[str, Nested]:
     """The best squares of "Sneaky Spikes", 10 % poisoned."""
     clean, runs = runs(), partial(runs, rate=0.1, **poison)
-    moving = Moving(position="bottom-right", polarity="on")
-    return {"clean": clean, "static": runs(trigger=CORNER), "moving": runs(trigger=moving)}
+    return {"clean": clean, "static": runs(trigger=CORNER), "moving": runs(trigger=MOVING)}
 
 
 def _gestures(runs: Any) -> dict[str, Nested]:
@@ -113,5 +113,5 @@ def _gestures(runs: Any) -> dict[str, Nested]:
         "OFF, side 0.3, 1 %": runs(trigger=corner(size=0.3, polarity="off"), rate=0.01),
         "OFF, middle": runs(trigger=Static(position="middle", polarity="off"), rate=0.1),
         "ON": runs(trigger=CORNER, rate=0.1),
-        "ON, moving": runs(trigger=Moving(position="bottom-right", polarity="on"), rate=0.1),
+        "ON, moving": runs(trigger=MOVING, rate=0.1),
     }

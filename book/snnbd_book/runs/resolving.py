@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import os
@@ -34,6 +35,15 @@ class Resolved:
     test: StoredSet
     defender: StoredSet | None
     fingerprint: str
+
+    @property
+    def lent(self) -> StoredSet:
+        """The training set as a rule or a `fit` gets it: what it does to the labels reaches no
+        other run. They are a copy that cannot be written to, so that one who tries is told."""
+        lent = copy.copy(self.train)
+        lent.labels = self.train.labels.copy()
+        lent.labels.flags.writeable = False
+        return lent
 
     @functools.cached_property
     def training(self) -> Resolved:

@@ -15,7 +15,17 @@ from snnbd_book.runs import codec, parts, profiles, schema, twins
 from snnbd_book.runs.coherence import check_together
 from snnbd_book.runs.neuron import Neuron
 from snnbd_core import data, networks
-from snnbd_core.checks import Checked, Count, Flag, Natural, Part, Positive, Unit, choice
+from snnbd_core.checks import (
+    Checked,
+    Count,
+    Flag,
+    Natural,
+    Part,
+    Positive,
+    Unit,
+    choice,
+    instance,
+)
 from snnbd_core.data.events import Binning
 from snnbd_core.learning import SurrogateGradient
 from snnbd_core.learning.surrogate_gradient import LOSSES
@@ -50,19 +60,13 @@ def _rule(name: str, value: Any) -> Any:
     return value
 
 
-def _neuron(name: str, value: Any) -> Neuron:
-    if not isinstance(value, Neuron):
-        raise ValueError(f"{name}={value!r} must be a Neuron")
-    return value
-
-
 # By names of their own: in the class below, `data` and `network` are fields.
 _Data = Annotated[str, partial(choice, allowed=data.NAMES)]
 _Coding = Annotated[str, partial(choice, allowed=networks.CODINGS)]
 _Network = Annotated[str, partial(choice, allowed=networks.NAMES)]
 _Loss = Annotated[str, partial(choice, allowed=LOSSES)]
 _Profile = Annotated[str, partial(choice, allowed=profiles.PROFILES)]
-_Neuron = Annotated[Neuron, _neuron]
+_Neuron = Annotated[Neuron, partial(instance, kind=Neuron, words="a Neuron")]
 _Drawn = Annotated[str, partial(choice, allowed=("apart", "with-order"))]
 _Rule = Annotated[Any, _rule]
 _Part = Annotated[Any, _one_of]

@@ -106,9 +106,10 @@ def task(
     """
     wanted = given.experiment
     whole = wanted.rate == 0 or isinstance(wanted.trigger, Dynamic)
+    lent = given.lent
     return Task(
-        clean=given.train,
-        poisoned=given.train if whole else poisoned(given),
+        clean=lent,
+        poisoned=lent if whole else poisoned(given),
         build=lambda neuron=None: built(given, neuron),
         trigger=wanted.trigger,
         rate=wanted.rate,

@@ -5,7 +5,6 @@ What is stored is named by the settings and the data it depends on, and by the c
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ from snnbd_core.triggers import Recipe
 
 if TYPE_CHECKING:
     from snnbd_book.runs.resolving import Resolved
-    from snnbd_core.data.samples import StoredSet
     from snnbd_core.triggers import Trigger
 
 # All that `fit` is told, by the fields of an experiment.
@@ -38,7 +36,7 @@ def fitted(given: Resolved) -> Trigger:
     path = cache_dir() / "triggers" / f"{_key(given, [values[name] for name in _SEEN])}.json"
     if path.exists():
         return codec.part_from_dict("trigger", json.loads(path.read_bytes()), parts.TRIGGERS)
-    made = trigger.fit(_lent(given.train), target=wanted.target, seed=wanted.seed)
+    made = trigger.fit(given.lent, target=wanted.target, seed=wanted.seed)
     text = json.dumps(codec.part_to_dict(made)).encode()
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: codec.write_all(file, text))
@@ -55,7 +53,7 @@ def against(given: Resolved, net: nn.Module) -> Trigger:
         state = torch.load(path, map_location="cpu", weights_only=True)
         return wanted.trigger.restored(state, train.input_shape)
     made = wanted.trigger.fit(
-        _lent(train), target=wanted.target, seed=wanted.seed, net=net, steps=wanted.frames
+        given.lent, target=wanted.target, seed=wanted.seed, net=net, steps=wanted.frames
     )
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, lambda file: torch.save(made.state_dict(), file), "SNNBD_CACHE")
@@ -93,17 +91,6 @@ def made_with(given: Resolved) -> str:
     sums = f"{machine.processor()}, {torch.get_num_threads()} threads"
     kind = hashlib.sha256(sums.encode()).hexdigest()[:6]
     return f"{code[:8]}{data[:4]}{data[16:20]}-{kind}-torch{torch.__version__}"
-
-
-def _lent(train: StoredSet) -> StoredSet:
-    """The training set as a `fit` gets it: what it does to the labels reaches no other run.
-
-    They are a copy that cannot be written to, so that one who tries is told.
-    """
-    lent = copy.copy(train)
-    lent.labels = train.labels.copy()
-    lent.labels.flags.writeable = False
-    return lent
 
 
 def _key(given: Resolved, seen: Any) -> str:
