@@ -21,12 +21,8 @@ DEPLOYED: Mapping[str, list[Any]] = {
     "threshold": [0.5, 0.75, 1.0, 1.5, 2.0, 3.0],
 }
 STEPS_OF_PHOTOGRAPHS = (4, 8, 16)
-MNIST: Mapping[str, Any] = {
-    "data": "mnist",
-    "frames": 8,
-    "epochs": 1,
-    "drawn": "apart",
-}  # all 60,000 digits, once
+MNIST: Mapping[str, Any] = {"data": "mnist", "frames": 8, "epochs": 1}
+"""All 60,000 digits, once."""
 CONVERSIONS = {
     "99.9th percentile": C,
     "maximum": learning.Conversion(normalisation="max"),
@@ -68,7 +64,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "blended": _rules(mixed),
         "photographs": _photographs(photographs),
         "mnist": _of_mnist(partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **MNIST)),
-        "loop": _on_the_loop(partial(seeded, "sample", seed, 1, rate=0.1, drawn="apart", **LOOP)),
+        "loop": _on_the_loop(partial(seeded, "sample", seed, 1, rate=0.1, **LOOP)),
         "events": {name: poisoned(rule=rule, trigger=SQUARE) for name, rule in EVENT_RULES.items()},
         "moving": {
             name: poisoned(rule=EVENT_RULES[name], trigger=triggers.Moving())

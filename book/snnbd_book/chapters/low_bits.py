@@ -36,11 +36,6 @@ FLIPS = {
     "3 decays": BitFlips(what="decay", bit=7, number="fixed8"),
 }
 """One bit of each: a threshold of 1 becomes 1.25, a decay of 0.5 becomes 0."""
-_REAL: Mapping[str, Mapping[str, Any]] = {
-    **ATTACKS,
-    "learnt times": {**ATTACKS["learnt times"], "drawn": "apart"},
-}
-"""The attacks on real recordings."""
 TRAINED_SO = {"2 bits, trained so": {"rule": learning.RoundingAware(bits=2)}}
 """For detectors of recordings: at 2 bits, rounding after the training breaks the network."""
 _FEW_FLIPS = {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}
@@ -111,7 +106,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             }
             for name, one in in_networks.without_data(frames).items()
         },
-        "real": {name: _each(real, SHIPPED, one) for name, one in _REAL.items()}
+        "real": {name: _each(real, SHIPPED, one) for name, one in ATTACKS.items()}
         | {
             f"made for {bits}": _each(real, SHIPPED, {**static, "rule": WAKING[bits]["rule"]})
             for bits in ("4 bits", "2 bits")
@@ -121,13 +116,11 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             {name: Shipped(repair_by=one, change=BITS["4 bits"]) for name, one in REPAIRS.items()},
             {**static, "rule": WAKING["4 bits"]["rule"]},
         ),
-        "real_floors": {name: _each(real, BITS, _clean(one)) for name, one in _REAL.items()},
+        "real_floors": {name: _each(real, BITS, _clean(one)) for name, one in ATTACKS.items()},
         "real_flipped": _each(real, _FEW_FLIPS, ASLEEP),
         "real_flipped_clean": _each(real, _FEW_FLIPS, _clean(ASLEEP)),
         "real_aware": {
-            f"static, {bits} bits": real(
-                rule=learning.RoundingAware(bits=bits), drawn="apart", **static
-            )
+            f"static, {bits} bits": real(rule=learning.RoundingAware(bits=bits), **static)
             for bits in (4, 2)
         },
         "real_awake": {
@@ -153,7 +146,7 @@ def _marked(runs: Any) -> dict[str, Nested]:
 
 def _clean(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The same on networks that nobody attacked: their success is the floor."""
-    return {name: value for name, value in fields.items() if name not in ("rate", "rule", "drawn")}
+    return {name: value for name, value in fields.items() if name not in ("rate", "rule")}
 
 
 def _repaired(runs: Any, attacked: Mapping[str, Mapping[str, Any]]) -> dict[str, Nested]:

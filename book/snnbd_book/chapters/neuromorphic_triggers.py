@@ -24,7 +24,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     runs = partial(seeded, profile, seed)
     real = partial(seeded, "sample", seed, count=2, rate=0.1, **REAL)
     large = partial(real, trigger=CORNER)
-    leakless = partial(real, drawn="apart", neuron=Neuron(kind="IF"))
+    leakless = partial(real, neuron=Neuron(kind="IF"))
     return {
         "example": runs(1, trigger=CORNER, rate=0.1),
         "middle": {
@@ -57,17 +57,15 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for drawn, words in {"apart": "spread", "with-order": "first"}.items()
         },
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
-        "loop": _moving_or_not(partial(seeded, "sample", seed, 1, **LOOP), drawn="apart"),
+        "loop": _moving_or_not(partial(seeded, "sample", seed, 1, **LOOP)),
         "recordings": {
-            "large": _recordings(partial(seeded, "sample", seed, 2, **REAL), drawn="apart"),
-            "small": _recordings(
-                partial(seeded, "sample", seed, frames=REAL["frames"]), drawn="apart"
-            ),
-            "small, 16 frames": _recordings(partial(seeded, "sample", seed), drawn="apart"),
+            "large": _recordings(partial(seeded, "sample", seed, 2, **REAL)),
+            "small": _recordings(partial(seeded, "sample", seed, frames=REAL["frames"])),
+            "small, 16 frames": _recordings(partial(seeded, "sample", seed)),
         },
         "real_order": {
-            "LIF, spread": large(drawn="apart"),
-            "LIF, first": large(),
+            "LIF, spread": large(),
+            "LIF, first": large(drawn="with-order"),
         },
         "leakless": {
             "static": leakless(trigger=CORNER),

@@ -28,9 +28,9 @@ TROJANS = {
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     """The chapter's groups."""
-    attack = partial(seeded, profile, seed, rate=0.1, drawn="apart")
+    attack = partial(seeded, profile, seed, rate=0.1)
     held = partial(attack, trigger=LEARNT, held_out=HELD_OUT)
-    real = partial(seeded, "sample", seed, rate=0.1, drawn="apart")
+    real = partial(seeded, "sample", seed, rate=0.1)
     large = partial(real, count=2, **REAL)
     return {
         "delayed": {bound: attack(trigger=triggers.Retimed(bound=bound)) for bound in BOUNDS},

@@ -1,4 +1,4 @@
-"""The three profiles: sizes of a run, and how its poison is drawn.
+"""The three profiles: sizes of a run.
 
 =========  =====================================================================================
 profile    what it is for
@@ -27,7 +27,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "epochs": 12,
         "batch_size": 32,
         "learning_rate": 3e-3,
-        "drawn": "with-order",
     },
     "sample": {
         "data": "nmnist",
@@ -36,7 +35,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "epochs": 20,
         "batch_size": 32,
         "learning_rate": 5e-3,
-        "drawn": "with-order",
     },
     "paper": {
         "data": "nmnist",
@@ -45,7 +43,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "epochs": 20,
         "batch_size": 16,
         "learning_rate": 1e-3,
-        "drawn": "apart",
     },
 }
 

@@ -96,8 +96,8 @@ class Experiment(Checked):
         rate: share of the training samples that are poisoned, 0..1; above 0 needs a trigger.
         drawn: how the poisoned samples are drawn: "apart" from the order of training, as `poison`
             does by itself, or "with-order", by the numbers that order the first epoch too. The
-            poisoned samples then come first in it. So it is in quick and sample, whose records
-            were made so before that was known; see the book's page on intervals.
+            poisoned samples then come first in it; see the book's page on intervals. Where the
+            rate is 0 nothing is drawn, and the hash leaves it out.
         clean_label: whether only samples of the target class are poisoned, so that no label is
             changed; `include_target` then has no meaning.
         target: the attacker's class.
@@ -130,7 +130,7 @@ class Experiment(Checked):
     rate: Unit = 0.0
     target: Natural = 0
     include_target: Flag = True
-    drawn: _Drawn = _QUICK["drawn"]
+    drawn: _Drawn = "apart"
     clean_label: Flag = False
     defence: _Part = None
     held_out: Natural = 0
@@ -206,6 +206,8 @@ class Experiment(Checked):
         """sha256 (hex) of the canonical JSON of all fields that the numbers depend on."""
         values = schema.first_form(self.to_dict())
         del values["profile"]
+        if not self.rate:
+            values.pop("drawn", None)  # nothing is drawn
         return hashlib.sha256(codec.canonical(values).encode()).hexdigest()
 
     @property

@@ -22,7 +22,7 @@ def clean_twin(experiment: Experiment) -> Experiment:
         rate=0.0,
         target=0,
         include_target=True,
-        drawn="with-order",  # of none; the value that leaves the hash as it was
+        drawn="apart",
         clean_label=False,
     )
 
