@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import product
 
 import pytest
@@ -18,7 +18,7 @@ from snnbd_book.chapters import (
 from snnbd_book.claims.intervals import exact
 from snnbd_book.leaderboard import SETS, Cell, Row, cells, row_of
 from snnbd_book.leaderboard.cells import ATTACKS, DEFENCES, NOBODY, cell
-from snnbd_book.runs import Record
+from snnbd_book.runs import Experiment, Record
 from snnbd_core.deployment import BitFlips, LowBits, Shipped
 from snnbd_core.metrics import Rate
 
@@ -28,6 +28,16 @@ Make = Callable[..., Record]
 def found(data: str, attack: str, defence: str) -> Cell:
     (one,) = [one for one in cells(data) if (one.attack, one.defence) == (attack, defence)]
     return one
+
+
+def hashes(runs: Iterable[Experiment]) -> list[str]:
+    return [one.hash for one in runs]
+
+
+def drawn_alike(data: str, runs: Iterable[Experiment]) -> list[str]:
+    """A chapter's runs with poison drawn as the set's pairs have it."""
+    drawn = SETS[data].get("drawn", "apart")
+    return hashes(dataclasses.replace(one, drawn=drawn) for one in runs)
 
 
 @pytest.mark.parametrize("data", SETS)
@@ -40,15 +50,14 @@ def test_every_attack_meets_every_defence_once(data: str) -> None:
 def test_the_runs_of_a_pair_are_those_of_the_chapters() -> None:
     repaired = removing_backdoors.grid("quick", 0)["events"]["static"]
     one = found("digits-events", "static", "fine-tuning")
-    assert [run.hash for run in one.runs] == [run.hash for run in repaired["fine-tuning"]]
-    assert [run.hash for run in one.before] == [run.hash for run in repaired["nothing"]]
+    assert hashes(one.runs) == drawn_alike(one.data, repaired["fine-tuning"])
+    assert hashes(one.before) == drawn_alike(one.data, repaired["nothing"])
     scored = a_trigger_at_the_input.grid("sample", 0)["of_inputs"]["Beatrix"]["moving"]
     one = found("nmnist", "moving", "Beatrix")
-    assert [run.hash for run in one.runs] == [run.hash for run in scored]
+    assert hashes(one.runs) == drawn_alike(one.data, scored)
     detected = triggers_in_time.grid("quick", 0)["detected"]["SPECTRE"]
     one = found("digits-events", "learnt times, 20 ms", "SPECTRE")
-    alike = [dataclasses.replace(run, drawn="with-order").hash for run in detected]
-    assert [run.hash for run in one.runs] == alike
+    assert hashes(one.runs) == drawn_alike(one.data, detected)
 
 
 def test_a_repair_has_success_accuracy_and_rating_before_and_after(made: Make) -> None:
@@ -149,8 +158,8 @@ def test_a_repair_of_what_is_rounded_later_gets_the_network_as_it_was_shipped() 
     repaired = low_bits.grid("quick", 0)["repaired"]["wakes rounded"]
     one = found("digits", "wakes at 4 bits", "fine-pruning")
     after = repaired["fine-pruning, then rounded"]["4 bits"]
-    assert [run.hash for run in one.runs] == [run.hash for run in after]
-    assert [run.hash for run in one.before] == [run.hash for run in repaired["rounded"]["4 bits"]]
+    assert hashes(one.runs) == drawn_alike(one.data, after)
+    assert hashes(one.before) == drawn_alike(one.data, repaired["rounded"]["4 bits"])
 
 
 @pytest.mark.parametrize("data", SETS)

@@ -118,8 +118,7 @@ def test_scores_of_a_training_set_are_of_samples_labelled_as_the_target(
     experiment = probing(detector)
     extra = run(experiment, device="cpu", progress=False).report.extra
     train = resolve(experiment).train
-    drawn = np.random.default_rng(3)  # as "with-order" draws
-    data = poison(train, Static(size=0.2), rate=0.25, target=0, generator=drawn)
+    data = poison(train, Static(size=0.2), rate=0.25, target=0, seed=3)
     scores = detector.score(network(experiment), data, **GIVEN)
     assert extra["attacked_scores"] == scores[data.poisoned_indices].tolist()
     rest = np.setdiff1d(np.flatnonzero(data.labels == 0), data.poisoned_indices)

@@ -28,7 +28,7 @@ from snnbd_core.defenses import REPAIRS, detectors
 from snnbd_core.defenses.detectors import NoiseResponse, Strip
 from snnbd_core.deployment import BitFlips, LowBits, Shipped
 from snnbd_core.neurons import IF, LIF, ParametricLIF
-from snnbd_core.triggers import Moving, Static
+from snnbd_core.triggers import Moving, Power, Static
 
 # What the hash is made of, written out by hand: it must be the same on every machine.
 PINNED = {
@@ -82,6 +82,7 @@ def pinned() -> Experiment:
         trigger=Static(size=0.1, position=(3, 4), polarity="both"),
         rate=0.001,
         target=7,
+        drawn="with-order",
         epochs=20,
         batch_size=16,
         learning_rate=1e-3,
@@ -106,7 +107,7 @@ def test_a_part_with_a_later_field_keeps_the_hash_that_its_record_was_filed_unde
     project: Path,
 ) -> None:
     (found,) = (one for one in lines(project) if one["record"] == "nmnist-moving-0d65d6a6d62e")
-    values = schema.first_form(found["experiment"])
+    values = schema.first_form(found["experiment"]) | {"drawn": "with-order"}
     assert "speed" not in values["trigger"]
     experiment = Experiment.from_dict(values)
     assert experiment.hash == "0d65d6a6d62e"
@@ -152,7 +153,7 @@ def test_a_rounded_repair_of_a_record_is_a_repair_and_a_rounding_with_its_hash(
     name: str, first: bool
 ) -> None:
     before = {"kind": "RoundedRepair", "repair_by": name, "weights": 4, "rounded_first": first}
-    values = Experiment(held_out=10).to_dict() | {"defence": before}
+    values = Experiment(held_out=10, drawn="with-order").to_dict() | {"defence": before}
     made = Experiment.from_dict(schema.migrated(values, 4))
     rounding = {"change": LowBits(weights=4), "changed_first": first}
     assert made.defence == Shipped(repair_by=REPAIRS[name](), **rounding)
@@ -311,13 +312,23 @@ def test_fields_left_out_take_their_defaults() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_sets_the_sizes_and_how_poison_is_drawn_and_nothing_else(profile: str) -> None:
+def test_a_profile_sets_the_sizes_and_nothing_else(profile: str) -> None:
     experiment = Experiment.for_profile(profile, seed=2, trigger=Moving(), rate=0.1)
     for name, value in PROFILES[profile].items():
         assert getattr(experiment, name) == value
     assert experiment.profile == profile
     sizes = {"data", "frames", "network", "epochs", "batch_size", "learning_rate", "samples"}
-    assert set(PROFILES[profile]) <= sizes | {"drawn"}
+    assert set(PROFILES[profile]) <= sizes
+    assert experiment.drawn == "apart"
+
+
+def test_how_poison_is_drawn_is_in_the_hash_only_where_some_is_drawn() -> None:
+    clean = Experiment.for_profile("quick")
+    dual = dataclasses.replace(clean, rule=DualSpike(), trigger=Power())
+    for nothing in (clean, dual):
+        assert dataclasses.replace(nothing, drawn="with-order").hash == nothing.hash
+    poisoned = dataclasses.replace(clean, trigger=Moving(), rate=0.1)
+    assert dataclasses.replace(poisoned, drawn="with-order").hash != poisoned.hash
 
 
 def test_the_clean_twin_differs_in_the_attack_alone() -> None:
