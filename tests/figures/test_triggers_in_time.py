@@ -24,6 +24,13 @@ class LateOn(nn.Module):
         return torch.stack([early + 0.5, late], dim=1)
 
 
+class Never(nn.Module):
+    """Answers 0 to everything; frames [T, B, 2, H, W]."""
+
+    def forward(self, sequence: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([1.0, 0.0]).expand(sequence.shape[1], 2)
+
+
 @pytest.fixture
 def test():
     """Two recordings of 100 ms in two frames by time: ON early, labelled 0; ON late, labelled 1."""
@@ -58,19 +65,27 @@ def test_a_camera_that_does_not_jitter_changes_nothing_and_jitter_has_its_deviat
 
 
 def test_rates_behind_a_camera_are_those_of_the_networks(test):
-    nets = {LateOn(): Retimed(bound=20, sensor_size=(8, 8, 2))}
+    victims = [(LateOn(), Never(), Retimed(bound=20, sensor_size=(8, 8, 2)))]
     cameras = {
         "usual": lambda events, row: test.bin(events),
         "dark": lambda events, row: 0 * test.bin(events),
     }
-    found = draw.rates_behind(cameras, nets, test, target=1)
+    found = draw.rates_behind(cameras, victims, test, target=1)
     assert found == {
-        "usual": {"success": [Rate(1, 1)], "clean accuracy": [Rate(2, 2)]},
-        "dark": {"success": [Rate(0, 1)], "clean accuracy": [Rate(1, 2)]},
+        "usual": {
+            "success": [Rate(1, 1)],
+            "floor (clean network)": [Rate(0, 1)],
+            "clean accuracy": [Rate(2, 2)],
+        },
+        "dark": {
+            "success": [Rate(0, 1)],
+            "floor (clean network)": [Rate(0, 1)],
+            "clean accuracy": [Rate(1, 2)],
+        },
     }
     axes = draw.draw_cameras(found).axes[0]
-    dots = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() in ("o", "^")]
-    assert dots == [100, 100, 0, 50]
+    dots = [line.get_xdata()[0] for line in axes.get_lines() if line.get_marker() in "o|^"]
+    assert dots == [100, 0, 100, 0, 0, 50]
 
 
 def test_cameras_cut_and_shake_as_they_say(test):

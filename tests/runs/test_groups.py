@@ -24,7 +24,7 @@ CHAPTERS = {
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
-    "removing_backdoors": 523,
+    "removing_backdoors": 563,
     "adversarial_robustness": 36,
     "triggers_in_time": 139,
     "low_bits": 778,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from snnbd_book.chapters.badsnn import SIGN_SHARE, SIGNS
 from snnbd_book.chapters.groups import HELD_OUT, IMAGES, PHOTOGRAPHS, SENSOR, Nested, seeded
 from snnbd_book.runs import Experiment
 from snnbd_core import defenses, learning, triggers
@@ -54,6 +55,19 @@ PHOTOGRAPH_ATTACKS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """Two of the five rows of Table 2 of BadSNN's paper."""
+SIGN_ATTACKS: Mapping[str, Mapping[str, Any]] = {
+    "BadNets": {"trigger": triggers.Patch(size=0.25), "rate": 0.05},
+    "Blended": {"trigger": triggers.Blended(), "rate": 0.05},
+    "WaNet": {"trigger": triggers.Warp(), "rate": 0.05},
+    # 5 % of all signs would be more than a class has
+    "SIG": {"trigger": triggers.Sinusoidal(), "rate": 0.02, "clean_label": True},
+    "BadSNN at 1.15": {
+        "trigger": triggers.Power(),
+        "rule": DualSpike(share=SIGN_SHARE),
+        "inference_threshold": 1.15,
+    },
+}
+"""All five rows of that table, on traffic signs; SIG is its clean-label one."""
 PHOTOGRAPH_REPAIRS: Mapping[str, Any] = {
     "nothing": None,
     "fine-tuning, 0.0001": FineTuning(epochs=10, learning_rate=1e-4),
@@ -93,6 +107,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     on_events = _each(runs, EVENT_ATTACKS, for_recordings(profile))
     real = partial(seeded, "sample", seed, held_out=HELD_OUT)
     photographs = partial(seeded, "sample", seed, count=1, held_out=40, **PHOTOGRAPHS)
+    signs = partial(seeded, "sample", seed, count=1, held_out=3, **SIGNS)
     bare = [name for name in REPAIRS if name != "clamps"]
     return {
         "images": on_images,
@@ -124,6 +139,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             {"nothing": None, "fine-pruning": FinePruning(), "suspicious neurons": SUSPICIOUS},
         ),
         "photographs": _each(photographs, PHOTOGRAPH_ATTACKS, PHOTOGRAPH_REPAIRS),
+        "signs": _each(signs, SIGN_ATTACKS, PHOTOGRAPH_REPAIRS),
         "accused": _accused(on_images | on_events),
         **_of_one(on_events["static"]["nothing"][0], residual()[0]),
     }

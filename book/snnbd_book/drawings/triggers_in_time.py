@@ -45,6 +45,7 @@ Camera = Callable[[np.ndarray, int], torch.Tensor]
 """A recording and its index -> frames [T, 2, H, W]."""
 Rates = Mapping[str, Mapping[str, Sequence[Rate]]]
 """Name of a camera -> what is measured -> a rate for each network."""
+_BEHIND = ("success", "floor (clean network)", "clean accuracy")
 
 
 @torch.no_grad()
@@ -112,7 +113,7 @@ def draw_against(runs: Mapping[str, Mapping[float, Sequence[Record]]], label: st
 
 
 def draw_cameras(found: Rates) -> Figure:
-    """A row for each camera: success and clean accuracy with 95 % intervals over networks.
+    """A row for each camera: success, floor and clean accuracy with 95 % intervals over networks.
 
     Args:
         found: as `rates_behind` gives it.
@@ -188,15 +189,16 @@ def shaken(test: FrameDataset, deviation: float) -> Camera:
 @torch.no_grad()
 def rates_behind(
     cameras: Mapping[str, Camera],
-    nets: Mapping[nn.Module, Callable[[np.ndarray], np.ndarray]],
+    victims: Sequence[tuple[nn.Module, nn.Module, Callable[[np.ndarray], np.ndarray]]],
     test: FrameDataset,
     target: int,
 ) -> dict[str, dict[str, list[Rate]]]:
-    """Success and clean accuracy of networks behind other cameras, one rate for each network.
+    """Success, floor and clean accuracy behind other cameras, one rate for each attacked network.
 
     Args:
         cameras: name -> what makes frames [T, 2, H, W] of a recording and its index.
-        nets: attacked network -> its trigger on recordings.
+        victims: of each an attacked network, a clean one for the floor, and the trigger on
+            recordings.
         test: recordings; the trigger is put into those of other classes than the target.
         target: the attacker's class.
     """
@@ -206,11 +208,14 @@ def rates_behind(
     found: dict[str, dict[str, list[Rate]]] = {}
     for name, camera in cameras.items():
         clean = torch.stack([camera(test.events(row), row) for row in rows])
-        rates = found.setdefault(name, {"success": [], "clean accuracy": []})
-        for net, trigger in nets.items():
+        rates = found.setdefault(name, {label: [] for label in _BEHIND})
+        for attacked, unharmed, trigger in victims:
             triggered = torch.stack([camera(trigger(test.events(row)), row) for row in rows])
-            hit, right = (decide(net(as_sequence(one, test.frames))) for one in (triggered, clean))
-            hits = int((hit[others] == target).sum())
-            rates["success"].append(Rate(hits, int(others.sum())))
-            rates["clean accuracy"].append(Rate(int((right == labels).sum()), len(labels)))
+            hit, missed, right = (
+                decide(net(as_sequence(one, test.frames)))
+                for net, one in ((attacked, triggered), (unharmed, triggered), (attacked, clean))
+            )
+            counts = ((hit == target)[others], (missed == target)[others], right == labels)
+            for label, counted in zip(_BEHIND, counts, strict=True):
+                rates[label].append(Rate(int(counted.sum()), len(counted)))
     return found
