@@ -23,9 +23,10 @@ dropout 0.5 before them, with one mask for all time steps (Lee et al. 2020).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -62,7 +63,12 @@ PAPERS = {
 }
 QUICK = Size(blocks=1, channels=16, hidden=128)
 NAMES = (*PAPERS, *deep.NAMES, "quick-conv")
-CODINGS = ("direct", "poisson")
+CODINGS: Mapping[str, Callable[[], nn.Module] | None] = {
+    "direct": None,
+    "poisson": PoissonCode,
+    "clipped": partial(nn.Hardtanh, 0.0, 1.0),
+}
+"""Name -> makes what reads a sequence before the first layer."""
 
 
 class Network(nn.Module):
@@ -145,7 +151,8 @@ def build(
             ANN twin: same weights' names and shapes, frame by frame, logits averaged over time.
         seed: fixes the initial weights, without touching torch's global random state. None draws
             them from that state.
-        coding: of static images: "direct" feeds their values in every step, "poisson" spikes.
+        coding: "direct" feeds the values as they are, of static images in every step; "poisson"
+            spikes, for images; "clipped" takes event counts above 1 for 1.
         width: multiplies the channels of all convolutions and the units of hidden dense layers,
             > 0; below 1 the network is narrower and quicker than the published one.
 
@@ -168,7 +175,8 @@ def build(
         else:
             size = PAPERS[name].narrowed(width)
             layers = _paper_layers(name, size, shape, classes, neuron)
-    net = Network(layers, shape, classes, PoissonCode() if coding == "poisson" else None)
+    encoder = CODINGS[coding]
+    net = Network(layers, shape, classes, None if encoder is None else encoder())
     if not name.startswith("quick-"):  # whose layers are too small to gain
         _lay_channels_last(net)
     return net

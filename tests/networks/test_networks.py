@@ -271,12 +271,16 @@ def test_poisson_spikes_pass_the_gradient_of_their_expectation():
     assert torch.equal(image.grad, torch.full_like(image, 5.0))
 
 
-def test_a_poisson_coded_network_reads_spikes():
+def test_a_coded_network_reads_spikes_or_clipped_counts():
     net = networks.build("quick-conv", (1, 8, 8), 10, seed=0, coding="poisson").eval()
     image = torch.rand(2, 1, 8, 8)
     direct = networks.build("quick-conv", (1, 8, 8), 10, seed=0).eval()
     sequence = image.expand(4, *image.shape)
     assert torch.equal(net(sequence), direct(net.encoder(sequence)))
+    counts = torch.randint(0, 4, (4, 2, 1, 8, 8)).float()
+    clipped = networks.build("quick-conv", (1, 8, 8), 10, seed=0, coding="clipped").eval()
+    assert counts.max() > 1
+    assert torch.equal(clipped(counts), direct((counts > 0).float()))
     with pytest.raises(ValueError, match="coding='rank'"):
         networks.build("quick-conv", (1, 8, 8), 10, coding="rank")
 

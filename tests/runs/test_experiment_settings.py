@@ -268,6 +268,8 @@ def test_the_profile_is_a_label_and_all_other_fields_change_the_hash() -> None:
     assert dataclasses.replace(image, coding="poisson").hash != image.hash
     with pytest.raises(ValueError, match="coding='poisson' is for static images"):
         dataclasses.replace(base, data="digits-events", coding="poisson")
+    with pytest.raises(ValueError, match="coding='clipped' is for events: data='digits' holds"):
+        dataclasses.replace(image, coding="clipped")
     others = {field.name for field in dataclasses.fields(base)} - set(changes)
     assert others == {"rule", "defence", "profile", "coding"}  # one allowed value each, or a label
 

@@ -18,10 +18,13 @@ CHANGES_NO_NUMBER = True
 
 def check_together(wanted: Experiment) -> None:
     """Raises ValueError naming the field of an experiment that does not go with the others."""
-    if wanted.coding != "direct" and wanted.data not in data.IMAGES:
+    of_images = wanted.data in data.IMAGES
+    if wanted.coding == "poisson" and not of_images:
         raise ValueError(
-            f"coding={wanted.coding!r} is for static images: data={wanted.data!r} holds events"
+            f"coding='poisson' is for static images: data={wanted.data!r} holds events"
         )
+    if wanted.coding == "clipped" and of_images:
+        raise ValueError(f"coding='clipped' is for events: data={wanted.data!r} holds images")
     if wanted.trigger is None and wanted.rate > 0:
         raise ValueError(f"rate={wanted.rate!r} must be 0 without a trigger")
     learnt = isinstance(wanted.trigger, attacks.Dynamic)
