@@ -262,6 +262,9 @@ def test_success_by_place_in_time_and_by_setting():
     beside = stealthier_triggers.draw_time_position(runs, {"first": {2: 0.5, 3: 1.0}})
     published = [line for line in beside.axes[0].get_lines() if line.get_linestyle() == ":"]
     assert [list(line.get_ydata()) for line in published] == [[50.0, 100.0]]
+    others = stealthier_triggers.draw_time_position(runs, beside={"first": {2: [record(70)]}})
+    triangles = [line for line in others.axes[0].get_lines() if line.get_marker() == "^"]
+    assert [list(line.get_ydata()) for line in triangles] == [[pytest.approx(70)]]
     figure = stealthier_triggers.draw_varied({"size": {"0.1": [record(70, floor=5)]}})
     heights = [line.get_ydata()[0] for line in figure.axes[0].get_lines()]
     assert heights[1:] == [pytest.approx(70), pytest.approx(5)]

@@ -85,7 +85,6 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "as above, 12 epochs": {"rule": DualSpike()},
     "gradients clipped at norm 1": {"rule": DualSpike(clip=1.0)},
     "75 epochs": {"rule": DualSpike(), "epochs": 75},
-    "120 epochs": {"rule": DualSpike(), "epochs": 120},
     "counts clipped in training": {"rule": DualSpike(), "coding": "clipped"},
     "first re-implementation, at 1.15": {
         **_THEIRS,

@@ -71,7 +71,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for start in ("first", "middle", "last")
         },
         "recordings": _framed(partial(seeded, "sample", seed), LENGTHS),
-        "without_leak": _framed(partial(seeded, "sample", seed, neuron=Neuron(kind="IF")), (1, 2)),
+        "without_leak": _framed(partial(seeded, "sample", seed, neuron=Neuron(kind="IF")), LENGTHS),
         "varied": _varied(partial(triggers.Framed, length=usual.frames // 2), attack),
         "learnt": {
             "dynamic": dynamic,

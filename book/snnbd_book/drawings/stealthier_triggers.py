@@ -103,12 +103,14 @@ def draw_frontier(runs: Mapping[str, Sequence[Record]]) -> Figure:
 def draw_time_position(
     runs: Mapping[str, Mapping[int, Sequence[Record]]],
     published: Mapping[str, Mapping[int, float]] | None = None,
+    beside: Mapping[str, Mapping[int, Sequence[Record]]] | None = None,
 ) -> Figure:
     """Success against the length of a framed trigger, one curve for each place in time.
 
     Args:
         runs: place in time -> number of frames -> the records of its seeds.
         published: the same of others' figures. They count the target class; so does then ours.
+        beside: the same of other records, drawn as triangles.
     """
     figure = style.new_figure(3.0)
     axes = figure.subplots()
@@ -121,6 +123,9 @@ def draw_time_position(
             theirs = published[name]
             values = [100 * theirs[length] for length in theirs]
             axes.plot(list(theirs), values, "s:", color=colour, markerfacecolor="none")
+        if beside:
+            others = [Sample.of(one, name_of) for one in beside[name].values()]
+            draw_band(axes, list(beside[name]), others, "^--", colour=colour, alpha=0.07)
     axes.set_xticks(lengths)
     axes.set(xlabel="frames with the trigger", ylabel="success rate (%)", ylim=(-3, 103))
     figure.legend(title="run of frames", loc="outside lower center", ncols=len(runs))
