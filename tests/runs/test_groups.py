@@ -19,7 +19,7 @@ from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 CHAPTERS = {
     "neuromorphic_triggers": 177,
     "stealthier_triggers": 191,
-    "learning_rules": 225,
+    "learning_rules": 219,
     "badsnn": 1083,
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,

@@ -51,15 +51,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     converted = {
         name: {T: patched(frames=T, rule=rule) for T in STEPS} for name, rule in CONVERSIONS.items()
     }
-    stairs = learning.ANN(activation="qcfs")
-    usual = patched()[0].learning_rate
     return {
         "converted": converted,
-        "staircase": {
-            f"{one.learning_rate:g}, seed {one.seed}": [one]
-            for rate in (usual, usual / 3)
-            for one in patched(frames=1, rule=stairs, learning_rate=rate)
-        },
         "rules": _rules(patched) | {"DSR": patched(rule=D)},
         "blended": _rules(mixed),
         "photographs": _photographs(photographs),
