@@ -357,15 +357,6 @@ def potential(net, image, steps=5):
         return layer(seen[0], return_potential=True)[1][:, 0]
 
 
-def test_images_are_drawn_on_one_scale():
-    dark, bright = torch.zeros(2, 2), torch.full((2, 2), 0.5)
-    figure = badsnn.draw_images({"clean": [dark, bright], "triggered": [bright, dark]})
-    (axes,) = figure.axes
-    assert [float(one.get_array().max()) for one in axes.images] == [0.0, 0.5, 0.5, 0.0]
-    assert {one.get_clim() for one in axes.images} == {(0.0, 1.0)}
-    assert [one.get_text() for one in axes.get_yticklabels()] == ["clean", "triggered"]
-
-
 def test_a_row_for_each_setting_and_a_panel_for_each_target():
     runs = {"plain": {"target 0": [record(50)], "target 3": [record(20, 70), record(40, 80)]}}
     figure = badsnn.draw_targets(runs | {"stronger": {one: [record(90)] for one in runs["plain"]}})

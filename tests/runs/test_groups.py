@@ -18,9 +18,9 @@ from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
     "neuromorphic_triggers": 177,
-    "stealthier_triggers": 191,
+    "stealthier_triggers": 227,
     "learning_rules": 219,
-    "badsnn": 1083,
+    "badsnn": 1099,
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from snnbd_book.claims import Sample
 from snnbd_book.drawings import lesson
-from snnbd_book.figures import draw_rows, style
+from snnbd_book.figures import style
 from snnbd_book.figures.marks import draw_interval, name_rows
 from snnbd_book.runs import Record
 from snnbd_core.data import SampleSet
@@ -19,7 +19,6 @@ from snnbd_core.metrics import decide
 from snnbd_core.view import override
 
 __all__ = [
-    "draw_images",
     "draw_read_out",
     "draw_targets",
     "draw_turned",
@@ -101,17 +100,6 @@ def draw_read_out(
     name_rows(panels[0], rows, size=8)
     style.legend_below(figure, panels[0])
     return figure
-
-
-def draw_images(rows: Mapping[str, Sequence[Tensor]]) -> Figure:
-    """Images in 0..1, a row for each name.
-
-    Args:
-        rows: name -> images [H, W]; as many in each row, at most six.
-    """
-    shown = {name: [one.detach().cpu().numpy() for one in row] for name, row in rows.items()}
-    count = len(next(iter(shown.values())))
-    return draw_rows(shown, [f"image {number}" for number in range(1, count + 1)])
 
 
 def first_turned(
