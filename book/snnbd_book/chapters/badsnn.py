@@ -83,9 +83,9 @@ FIRST: Mapping[str, Any] = {
     "inference_threshold": 1.15,
     "inference_beta": 0.9,
 }
-"""A public re-implementation's settings: its time constant of 0.05 becomes one of 20 steps.
+"""Settings of a public re-implementation, whose constant of 0.05 makes a decay of 0.95.
 
-Its trigger in training is left out here, and its share is ours.
+Its trigger in training is left out, and the share of malicious samples is ours.
 """
 SECOND: Mapping[str, Any] = {
     **_THEIRS,
@@ -93,16 +93,16 @@ SECOND: Mapping[str, Any] = {
     "neuron": Neuron(decay_input=True),
     "rule": DualSpike(schedule="two-pass", batch_norm="shared", weight=0.1, clip=1.0),
 }
-"""Another's."""
+"""Settings of another re-implementation."""
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "as above, 12 epochs": {"rule": DualSpike()},
     "gradients clipped at norm 1": {"rule": DualSpike(clip=1.0)},
     "75 epochs": {"rule": DualSpike(), "epochs": 75},
-    "counts clipped in training": {"rule": DualSpike(), "coding": "clipped"},
+    "counts clipped by the network": {"rule": DualSpike(), "coding": "clipped"},
     "second re-implementation, at 1.1": {**SECOND, "inference_threshold": 1.1},
     "second re-implementation, at 1.2": SECOND,
 }
-"""What else the paper leaves open."""
+"""What else the paper leaves open, and the second re-implementation at two thresholds."""
 
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
@@ -210,7 +210,7 @@ def _photographs(runs: Any, share: float) -> tuple[Nested, Nested]:
 
 
 def _settings(runs: Any) -> dict[str, dict[str, Nested]]:
-    """Of target 0 alone; the first re-implementation has one seed, for no neuron ever fires."""
+    """Of target 0 alone; the first re-implementation has one seed: its network never answers."""
     made = {
         name: runs(**{"inference_threshold": 1.2, **fields}) for name, fields in SETTINGS.items()
     }

@@ -67,7 +67,7 @@ SIGN_ATTACKS: Mapping[str, Mapping[str, Any]] = {
         "inference_threshold": 1.15,
     },
 }
-"""All five rows of that table, on traffic signs; SIG is its clean-label one."""
+"""All five rows of Table 2 of BadSNN's paper, on traffic signs; SIG is its clean-label attack."""
 PHOTOGRAPH_REPAIRS: Mapping[str, Any] = {
     "nothing": None,
     "fine-tuning, 0.0001": FineTuning(epochs=10, learning_rate=1e-4),

@@ -2,7 +2,8 @@
 
 A record says which version its settings are written in. Settings of an older version are read by
 filling in what came since, with the value that means what was done then; the hash leaves the same
-fields out at the same values, so that it stays what it was. A new field of `Experiment` or of
+fields out at the same values, so that it stays what it was. (`Experiment.digest` leaves out `drawn`
+too, where no sample is poisoned.) A new field of `Experiment` or of
 a part in a record therefore begins a new version here, whatever its class makes of it later.
 
 Version 5 has `Shipped`, with a repair and a change as parts of its own, where there was
