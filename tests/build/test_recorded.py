@@ -20,7 +20,7 @@ def test_seeds_of_one_setting_share_a_row_with_their_mean():
     records = [
         one
         for one in all_recorded(RESULTS)
-        if replace(one.experiment, seed=0) == Experiment.for_profile("sample")
+        if replace(one.experiment, seed=0).hash == Experiment.for_profile("sample").hash
     ]
     assert {one.experiment.seed for one in records} == set(range(10))
     *_, head, _, row, _ = recorded.table(records).splitlines()
@@ -32,6 +32,7 @@ def test_seeds_of_one_setting_share_a_row_with_their_mean():
     assert shown["seeds"] == "10"
     assert (shown["trigger"], shown["defence"], shown["ASR"]) == ("-", "-", "-")
     assert shown["learning rule"] == "surrogate gradient"
+    assert "drawn" not in row  # of no poison
 
 
 def test_parts_are_shown_with_what_is_not_their_default():

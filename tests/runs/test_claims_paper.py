@@ -66,13 +66,14 @@ def test_a_spiking_network_of_a_paper_answers_a_tiny_input() -> None:
 
 def test_table_2_of_badsnn_has_five_attacks_and_five_repairs() -> None:
     # Settings of the table: FT 10 epochs at 1e-4, CLP u = 3, ANP eps 0.4 and mask < 0.2, NAD 1000.
+    attacks = {"square", "bad", "blended", "wanet", "sig"}
     rows = {
         name: settings["paper"]
         for claim in CLAIMS
         if (claim.paper, claim.where) == ("miah2026", "Table 2")
         for name, settings in claim.settings.items()
+        if name.split("_")[0] in attacks
     }
-    attacks = {"square", "bad", "blended", "wanet", "sig"}
     repairs = {"ft", "clp", "anp", "tsbd", "nad"}
     assert {f"{attack}_{repair}" for attack in attacks for repair in repairs} <= set(rows)
     for name, run in rows.items():

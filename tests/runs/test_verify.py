@@ -56,10 +56,9 @@ def under(record: Record, wanted: Experiment) -> Record:
 @pytest.fixture
 def seeds(results: Path, tiny: Make) -> list[Record]:
     """Three seeds of one setting, run here."""
-    return [
-        run(tiny(seed=seed, epochs=4, frames=4, learning_rate=0.02), progress=False)
-        for seed in range(3)
-    ]
+    # poison drawn so as when the tests' ranges were measured
+    setting = {"epochs": 4, "frames": 4, "learning_rate": 0.02, "drawn": "with-order"}
+    return [run(tiny(seed=seed, **setting), progress=False) for seed in range(3)]
 
 
 def judged(records: list[Record], again: list[Record]):
