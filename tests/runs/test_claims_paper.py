@@ -10,6 +10,8 @@ import torch
 import yaml
 from torch import nn
 
+from snnbd_book.chapters import removing_backdoors
+from snnbd_book.chapters.groups import every
 from snnbd_book.claims import load_all
 from snnbd_book.claims.paper import OPEN
 from snnbd_book.runs import Experiment
@@ -85,6 +87,14 @@ def test_table_2_of_badsnn_has_five_attacks_and_five_repairs() -> None:
     assert rows["square_clp"].defence.u == 3
     assert (rows["sig_anp"].defence.eps, rows["bad_anp"].defence.threshold) == (0.4, 0.2)
     assert rows["blended_nad"].defence.beta == 1000
+
+
+def test_table_2_on_traffic_signs_has_the_runs_of_the_chapter() -> None:
+    made = {one.hash for one in every(removing_backdoors.grid("quick", 0)["signs"])}
+    (claim,) = (one for one in CLAIMS if one.id == "baselines-removed")
+    shown = {figure.experiment for figure in claim.figures}
+    assert len(shown) == 18
+    assert {claim.settings[name]["sample"].hash for name in shown} <= made
 
 
 def test_each_of_jins_sets_has_the_three_rules() -> None:

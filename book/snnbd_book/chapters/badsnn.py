@@ -75,7 +75,7 @@ SCHEDULES = {
 }
 """The paper's eq. 2 in other readings; 0.03 is the share, so that means weigh as sums do."""
 _THEIRS: Mapping[str, Any] = {"loss": "cross_entropy", "learning_rate": 1e-3, "batch_size": 64}
-FIRST: Mapping[str, Any] = {
+_FIRST: Mapping[str, Any] = {
     **_THEIRS,
     "epochs": 100,
     "neuron": Neuron(beta=0.95, decay_input=True),
@@ -87,7 +87,7 @@ FIRST: Mapping[str, Any] = {
 
 Its trigger in training is left out, and the share of malicious samples is ours.
 """
-SECOND: Mapping[str, Any] = {
+_SECOND: Mapping[str, Any] = {
     **_THEIRS,
     "epochs": 120,
     "neuron": Neuron(decay_input=True),
@@ -99,8 +99,8 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "gradients clipped at norm 1": {"rule": DualSpike(clip=1.0)},
     "75 epochs": {"rule": DualSpike(), "epochs": 75},
     "counts clipped by the network": {"rule": DualSpike(), "coding": "clipped"},
-    "second re-implementation, at 1.1": {**SECOND, "inference_threshold": 1.1},
-    "second re-implementation, at 1.2": SECOND,
+    "second re-implementation, at 1.1": {**_SECOND, "inference_threshold": 1.1},
+    "second re-implementation, at 1.2": _SECOND,
 }
 """What else the paper leaves open, and the second re-implementation at two thresholds."""
 
@@ -214,7 +214,7 @@ def _settings(runs: Any) -> dict[str, dict[str, Nested]]:
     made = {
         name: runs(**{"inference_threshold": 1.2, **fields}) for name, fields in SETTINGS.items()
     }
-    made["first re-implementation, at 1.15"] = runs(count=1, **FIRST)
+    made["first re-implementation, at 1.15"] = runs(count=1, **_FIRST)
     return {name: {"target 0": one} for name, one in made.items()}
 
 
