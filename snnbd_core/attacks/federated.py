@@ -97,9 +97,8 @@ class Federated(Checked, Rule):
     the global network on its own part; the new global network is their mean, weighted by samples.
     Batch-norm statistics are averaged like weights, as FedAvg does with everything in a network's
     state; counters are the first client's. Attackers poison the experiment's rate of their own
-    samples; a trigger other than `TimeSliced` is written whole by every attacker. In the first
-    round the poisoned samples come first in an attacker's epoch, as in the records of the book. A
-    killed run goes on after its last full round.
+    samples; a trigger other than `TimeSliced` is written whole by every attacker. A killed run goes
+    on after its last full round.
 
     Args:
         clients: all of them, attackers included.
@@ -170,7 +169,7 @@ class Federated(Checked, Rule):
                 own,
                 rate=task.rate,
                 target=task.target,
-                generator=np.random.default_rng(task.seed),  # as in the records of the book
+                seed=task.seed,
             )
         return parts
 

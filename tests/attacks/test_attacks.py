@@ -10,8 +10,10 @@ from snnbd_core import data, networks
 from snnbd_core.attacks import Dynamic, Federated, Optimised, TimeSliced
 from snnbd_core.attacks.federated import average
 from snnbd_core.attacks.surrogate import surrogate
+from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import SurrogateGradient, Task
 from snnbd_core.neurons import LIF
+from snnbd_core.poisoning import poison
 from snnbd_core.triggers import EventPattern, Static, changed
 
 
@@ -69,6 +71,16 @@ def test_each_attacker_writes_its_own_slice_into_its_own_data(train):
         other = slice(2, 4) if number == 0 else slice(0, 2)
         assert torch.equal(frames[:, other], clean[:, other])
     assert not hasattr(parts[2], "poisoned_indices")
+
+
+def test_attackers_draw_their_samples_as_poison_does(train):
+    """And so not by the numbers that order the first epoch: all would come first in it."""
+    parts = Federated(clients=2, attackers=2)._parts(task(train, trigger=Static(), rate=0.25))
+    for part in parts:
+        drawn = poison(part.dataset, Static(), rate=0.25, target=0, seed=0).poisoned_indices
+        assert part.poisoned_indices.tolist() == drawn.tolist()
+        first = next(shuffled(len(part), len(drawn), seed=0, epoch=0))
+        assert set(part.poisoned_indices) != set(first)
 
 
 def test_the_union_of_the_slices_is_the_static_trigger():

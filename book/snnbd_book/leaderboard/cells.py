@@ -37,14 +37,11 @@ __all__ = [
 Fields = Mapping[str, Any]
 
 SETS: Mapping[str, Fields] = {
-    "digits-events": {"profile": "quick", "drawn": "with-order"},
-    "digits": {"profile": "quick", "drawn": "with-order", **IMAGES["quick"]},
-    "nmnist": {"profile": "sample", "drawn": "with-order"},
+    "digits-events": {"profile": "quick"},
+    "digits": {"profile": "quick", **IMAGES["quick"]},
+    "nmnist": {"profile": "sample"},
 }
-"""Data set -> the fields of its runs; nmnist are real recordings.
-
-Their poison is drawn with the order of training, as it was when the pairs were measured.
-"""
+"""Data set -> the fields of its runs; nmnist are real recordings."""
 
 KINDS: Mapping[str, str] = {
     "repair": "repair",

@@ -98,8 +98,8 @@ class Experiment(Checked):
         drawn: how the poisoned samples are drawn: "apart" from the order of training, as `poison`
             does by itself, or "with-order", by the numbers that order the first epoch too. The
             poisoned samples then come first in it; see the book's page on intervals. Where the
-            rate is 0 nothing is drawn, and the hash leaves it out. The federated rule ignores it
-            and draws by the numbers of the seed.
+            rate is 0 nothing is drawn, and the hash leaves it out. The federated rule always
+            draws apart.
         clean_label: whether only samples of the target class are poisoned, so that no label is
             changed; `include_target` then has no meaning.
         target: the attacker's class.
