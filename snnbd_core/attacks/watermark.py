@@ -46,9 +46,12 @@ class Watermark(Checked, Rule):
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set and the keys."""
-        net, keys = task.build(), self.of(task.clean)
-        both = as_set(ConcatDataset([task.poisoned, *[keys] * self.copies]))
-        return Trained(net, task.train(net, both))
+        net = task.build()
+        return Trained(net, task.train(net, self.added_to(task.poisoned)))
+
+    def added_to(self, samples: Any) -> SampleSet:
+        """A set of frames and behind it the keys, each `copies` times."""
+        return as_set(ConcatDataset([samples, *[self.of(samples)] * self.copies]))
 
     def of(self, like: Any) -> SampleSet:
         """The keys, of the shape and classes of a set of frames."""

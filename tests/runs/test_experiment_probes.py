@@ -13,6 +13,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import nn
+from torch.utils.data import ConcatDataset
 
 import snnbd_core as sb
 from snnbd_book.claims.expression import Expression
@@ -30,7 +31,7 @@ from snnbd_book.runs import (
 from snnbd_book.runs import test_sets as sets_of
 from snnbd_book.runs.read_out import ArgmaxReadOut
 from snnbd_book.sweeps.frame import to_frame
-from snnbd_core.attacks import Dynamic, Federated, GradientAttack, pgd
+from snnbd_core.attacks import Dynamic, Federated, GradientAttack, Watermark, pgd
 from snnbd_core.defenses import AntiBackdoorLearning, FineTuning, detectors
 from snnbd_core.defenses.detectors.verdict import LARGEST
 from snnbd_core.learning import as_sequence
@@ -123,6 +124,28 @@ def test_scores_of_a_training_set_are_of_samples_labelled_as_the_target(
     assert extra["attacked_scores"] == scores[data.poisoned_indices].tolist()
     rest = np.setdiff1d(np.flatnonzero(data.labels == 0), data.poisoned_indices)
     assert extra["clean_scores"] == scores[rest].tolist()
+
+
+@pytest.mark.parametrize("detector", [detectors.Voltage(), detectors.SpectralSignatures()])
+def test_of_a_watermark_the_keys_are_scored_beside_clean_samples(
+    results: Path, probing: Make, detector: Any
+) -> None:
+    mark = Watermark(keys=5, copies=2)
+    experiment = probing(detector, rule=mark, rate=0.0, trigger=None)
+    extra = run(experiment, device="cpu", progress=False).report.extra
+    net, given = network(experiment), resolve(experiment)
+    keys = mark.of(given.train)
+    assert keys.fingerprint == mark.of(given.test).fingerprint
+    if isinstance(detector, detectors.Voltage):
+        clean, tested = given.defender, given.test.subset(np.arange(min(60, len(given.test))))
+        plain, known = (detector.score(net, data, clean, **GIVEN) for data in (tested, keys))
+    else:
+        learnt = sb.data.as_set(ConcatDataset([given.train, keys, keys]))
+        scores = detector.score(net, learnt, **GIVEN)
+        plain, known = scores[: len(given.train)], scores[len(given.train) :]
+        assert len(known) == 10
+    assert extra["clean_scores"] == plain.tolist()
+    assert extra["attacked_scores"] == known.tolist()
 
 
 @pytest.mark.parametrize("bound", [0.0, 0.2])

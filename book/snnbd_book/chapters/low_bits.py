@@ -36,8 +36,8 @@ FLIPS = {
     "3 decays": BitFlips(what="decay", bit=7, number="fixed8"),
 }
 """One bit of each: a threshold of 1 becomes 1.25, a decay of 0.5 becomes 0."""
-TRAINED_SO = {"2 bits, trained so": {"rule": learning.RoundingAware(bits=2)}}
-"""For detectors of recordings: at 2 bits, rounding after the training breaks the network."""
+AWARE = learning.RoundingAware(bits=2)
+"""For detectors: at 2 bits, rounding after the training breaks networks on recordings."""
 _FEW_FLIPS = {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}
 
 REPAIRS = {"fine-tuning": FineTuning(), "fine-pruning": FinePruning()}
@@ -86,6 +86,15 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for name, one in OF_SETS.items()
         },
         "of_networks": _judged(spared, PATCHED, in_networks.cleanse(profile), SHIPPED),
+        "of_trained_so": {
+            "Neural Cleanse, images": _ten_each(
+                partial(spared, rule=AWARE), PATCHED, in_networks.cleanse(profile)
+            ),
+            **{
+                name: _ten_each(partial(held, rule=AWARE), static, judge)
+                for name, judge in in_networks.without_data(frames).items()
+            },
+        },
         "of_event_networks": {
             f"{name}, {bits}": groups
             for name, judge in in_networks.without_data(frames).items()
@@ -105,6 +114,11 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
                 "attacked": held(10, probe=one, **static),
             }
             for name, one in in_networks.without_data(frames).items()
+        },
+        "keys": {name: marked(probe=one) for name, one in {**OF_SETS, **OF_INPUTS}.items()},
+        "real_keys": {
+            name: real(held_out=HELD_OUT, rule=attacks.Watermark(), probe=one)
+            for name, one in {**OF_SETS, **OF_INPUTS}.items()
         },
         "real": {name: _each(real, SHIPPED, one) for name, one in ATTACKS.items()}
         | {
@@ -163,16 +177,18 @@ def _repaired(runs: Any, attacked: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 
 def _trained_so(runs: Any, attack: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: runs(**attack, **rule) for name, rule in TRAINED_SO.items()}
+    return {"2 bits, trained so": runs(rule=AWARE, **attack)}
 
 
 def _judged(
     runs: Any, attack: Mapping[str, Any], judge: Any, shipped: Mapping[str, Any]
 ) -> dict[str, Nested]:
-    """A detector on ten clean and ten attacked networks, by the bits of their weights."""
+    """Bits of the weights -> what a detector says of clean and of attacked networks."""
     return {
-        name: probed(
-            {"clean": runs(10, defence=one), "attacked": runs(10, defence=one, **attack)}, judge
-        )
-        for name, one in shipped.items()
+        name: _ten_each(partial(runs, defence=one), attack, judge) for name, one in shipped.items()
     }
+
+
+def _ten_each(runs: Any, attack: Mapping[str, Any], judge: Any) -> dict[str, Nested]:
+    """A detector on ten clean and ten attacked networks."""
+    return probed({"clean": runs(10), "attacked": runs(10, **attack)}, judge)

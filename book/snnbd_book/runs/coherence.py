@@ -44,14 +44,15 @@ def check_together(wanted: Experiment) -> None:
 
 def _check_probe(wanted: Experiment) -> None:
     kind = type(wanted.probe)
-    compares = (*detectors.INPUTS.values(), ArgmaxReadOut)
+    of_inputs = () if wanted.mark else detectors.INPUTS.values()
+    compares = (*of_inputs, ArgmaxReadOut)
     if kind in compares and wanted.trigger is None:
         raise ValueError(
             f"trigger=None with probe={wanted.probe!r}, which compares inputs without and with "
             f"one: allowed are {', '.join(parts.TRIGGERS)}"
         )
     if kind in detectors.TRAINING_SETS.values():
-        if wanted.rate == 0:
+        if wanted.rate == 0 and wanted.mark is None:
             raise ValueError(
                 f"rate=0 with probe={wanted.probe!r}, which looks for poisoned samples: "
                 "allowed is > 0"

@@ -7,6 +7,8 @@ a model                what the detector says, see `Verdict.figures`
 inputs                 scores of samples without a trigger, of all classes, and with it, of others
                        than the target; see `curves.scored`
 a training set         scores of samples labelled as the target, left alone and poisoned, likewise
+either, of a           scores of samples without a trigger and of the owner's keys, both of all
+`Watermark`            classes
 `ArgmaxReadOut`        the rates that argmax gives, which answers class 0 for a silent network
 anything else          what its ``measure(net, test, *, seed, device, steps)`` gives
 =====================  =============================================================================
@@ -27,7 +29,7 @@ from snnbd_core.poisoning import Triggered
 
 if TYPE_CHECKING:
     from snnbd_book.runs.resolving import Resolved
-    from snnbd_core.data.samples import StoredSet
+    from snnbd_core.data.samples import SampleSet
     from snnbd_core.poisoning import PoisonedDataset
     from snnbd_core.triggers import Trigger
 
@@ -64,10 +66,13 @@ def probed(
     if type(probe) in detectors.MODELS.values():
         verdict: detectors.Verdict = probe.inspect(net, defender, **settings)
         return verdict.figures()
+    mark = given.experiment.mark
     if type(probe) in detectors.INPUTS.values():
-        assert trigger is not None  # settings without one are refused
-        sets = _inputs(given.test, trigger, given.experiment.target)
+        sets = _inputs(given, trigger)
         return detectors.scored(*(probe.score(net, data, defender, **settings) for data in sets))
+    if type(probe) in detectors.TRAINING_SETS.values() and mark:
+        scores = probe.score(net, mark.added_to(given.lent), **settings)
+        return detectors.scored(*np.split(scores, [len(given.lent)]))
     if type(probe) in detectors.TRAINING_SETS.values():
         data = poisoned()
         return detectors.scored(*_by_poison(probe.score(net, data, **settings), data))
@@ -78,15 +83,19 @@ def probed(
     return figures
 
 
-def _inputs(test: StoredSet, trigger: Trigger, target: int) -> tuple[StoredSet, Triggered]:
+def _inputs(given: Resolved, trigger: Trigger | None) -> tuple[SampleSet, SampleSet]:
     """The first samples, of any class, and with the trigger the first of other classes.
 
     A detector in use meets clean inputs of the target class too, and some take them for triggered.
+    An owner's keys stand in the place of triggered samples.
     """
-    others = np.flatnonzero(np.asarray(test.labels) != target)
-    return test.subset(np.arange(len(test))[:INPUTS]), Triggered(
-        test.subset(others[:INPUTS]), trigger
-    )
+    test, mark = given.test, given.experiment.mark
+    first = test.subset(np.arange(len(test))[:INPUTS])
+    if mark:
+        return first, mark.of(test)
+    assert trigger is not None  # settings without one are refused
+    others = np.flatnonzero(np.asarray(test.labels) != given.experiment.target)
+    return first, Triggered(test.subset(others[:INPUTS]), trigger)
 
 
 def _by_poison(scores: np.ndarray, data: PoisonedDataset) -> tuple[np.ndarray, np.ndarray]:

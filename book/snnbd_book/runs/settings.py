@@ -15,6 +15,7 @@ from snnbd_book.runs import codec, parts, profiles, schema, twins
 from snnbd_book.runs.coherence import check_together
 from snnbd_book.runs.neuron import Neuron
 from snnbd_core import data, networks
+from snnbd_core.attacks import Watermark
 from snnbd_core.checks import (
     Checked,
     Count,
@@ -235,6 +236,11 @@ class Experiment(Checked):
     def attacks(self) -> bool:
         """Whether an attacker trains: with poisoned samples, or by a rule of their own."""
         return self.rate > 0 or self.rule.attacks
+
+    @property
+    def mark(self) -> Watermark | None:
+        """The rule that trains an owner's keys in, where nothing else is poisoned."""
+        return self.rule if isinstance(self.rule, Watermark) and self.rate == 0 else None
 
     @property
     def deployed_otherwise(self) -> bool:
