@@ -41,9 +41,7 @@ networks as shipped.
 
 The network is `quick-conv`, trained by surrogate gradient unless the attacker brings a rule. With
 the squares and BadNets 5 % of the training set are poisoned for repairs, 10 % for detectors of
-networks and of inputs, 2 % for those of training sets; the share is under *more*. Poison is drawn
-with the order of training here, which weak triggers suffer from ({{doc}}`intervals`); the chapters'
-runs of the same attacks are drawn apart from it, so that some figures differ from theirs. The floor
+networks and of inputs, 2 % for those of training sets; the share is under *more*. The floor
 of ABL is that of a clean network which ABL trained. BadSNN at 1.2 or 1.5 is shipped at that
 threshold, so detectors of networks have no area there: the clean networks are not shipped so.
 *Settings, no card*

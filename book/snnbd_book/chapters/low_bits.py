@@ -36,7 +36,9 @@ FLIPS = {
     "3 decays": BitFlips(what="decay", bit=7, number="fixed8"),
 }
 """One bit of each: a threshold of 1 becomes 1.25, a decay of 0.5 becomes 0."""
-AWARE = learning.RoundingAware(bits=2)
+TRAINED_SO: Mapping[str, Mapping[str, Any]] = {
+    "2 bits, trained so": {"rule": learning.RoundingAware(bits=2)}
+}
 """For detectors: at 2 bits, rounding after the training breaks networks on recordings."""
 _FEW_FLIPS = {name: FLIPS[name] for name in ("no bit", "1 threshold", "3 thresholds")}
 
@@ -86,15 +88,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for name, one in OF_SETS.items()
         },
         "of_networks": _judged(spared, PATCHED, in_networks.cleanse(profile), SHIPPED),
-        "of_trained_so": {
-            "Neural Cleanse, images": _ten_each(
-                partial(spared, rule=AWARE), PATCHED, in_networks.cleanse(profile)
-            ),
-            **{
-                name: _ten_each(partial(held, rule=AWARE), static, judge)
-                for name, judge in in_networks.without_data(frames).items()
-            },
-        },
         "of_event_networks": {
             f"{name}, {bits}": groups
             for name, judge in in_networks.without_data(frames).items()
@@ -177,18 +170,15 @@ def _repaired(runs: Any, attacked: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 
 def _trained_so(runs: Any, attack: Mapping[str, Any]) -> dict[str, Any]:
-    return {"2 bits, trained so": runs(rule=AWARE, **attack)}
+    return {name: runs(**attack, **rule) for name, rule in TRAINED_SO.items()}
 
 
 def _judged(
     runs: Any, attack: Mapping[str, Any], judge: Any, shipped: Mapping[str, Any]
 ) -> dict[str, Nested]:
     """Bits of the weights -> what a detector says of clean and of attacked networks."""
+    made = {name: {"defence": one} for name, one in shipped.items()} | TRAINED_SO
     return {
-        name: _ten_each(partial(runs, defence=one), attack, judge) for name, one in shipped.items()
+        name: probed({"clean": runs(10, **one), "attacked": runs(10, **one, **attack)}, judge)
+        for name, one in made.items()
     }
-
-
-def _ten_each(runs: Any, attack: Mapping[str, Any], judge: Any) -> dict[str, Nested]:
-    """A detector on ten clean and ten attacked networks."""
-    return probed({"clean": runs(10), "attacked": runs(10, **attack)}, judge)
