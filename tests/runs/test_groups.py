@@ -27,7 +27,7 @@ CHAPTERS = {
     "removing_backdoors": 563,
     "adversarial_robustness": 36,
     "triggers_in_time": 139,
-    "low_bits": 778,
+    "low_bits": 880,
 }
 
 
