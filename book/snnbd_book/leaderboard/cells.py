@@ -39,9 +39,13 @@ Fields = Mapping[str, Any]
 SETS: Mapping[str, Fields] = {
     "digits-events": {"profile": "quick"},
     "digits": {"profile": "quick", **IMAGES["quick"]},
-    "nmnist": {"profile": "sample"},
+    "nmnist": {"profile": "sample", "drawn": "with-order"},
 }
-"""Data set -> the fields of its runs; nmnist are real recordings."""
+"""Data set -> the fields of its runs.
+
+nmnist are real recordings, whose poison is drawn with the order of training, as it was when the
+pairs were measured.
+"""
 
 KINDS: Mapping[str, str] = {
     "repair": "repair",
@@ -105,6 +109,7 @@ def _on_events(profile: str) -> dict[str, Fields]:
         "trigger": attacks.TimeSliced(),
         "rate": 0.2,
         "rule": attacks.Federated(clients=6, attackers=2),
+        "drawn": "apart",  # by its rule, always
     }
     return {
         **removing.EVENT_ATTACKS,
