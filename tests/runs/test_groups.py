@@ -20,7 +20,7 @@ CHAPTERS = {
     "neuromorphic_triggers": 177,
     "stealthier_triggers": 227,
     "learning_rules": 219,
-    "badsnn": 1099,
+    "badsnn": 1117,
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,

@@ -219,10 +219,7 @@ def _settings(runs: Any) -> dict[str, dict[str, Nested]]:
 
 
 def _read_out(runs: Any) -> dict[str, Nested]:
-    """Both ways of reading an answer: setting -> target -> rule -> threshold.
-
-    With the large network BadSNN has target 0 alone, the class that argmax gives to silence.
-    """
+    """Both ways of reading an answer: setting -> target -> rule -> threshold."""
     settings = {"4 frames, large": REAL} | {f"{name}, small": one for name, one in SMALL.items()}
     return {
         setting: {
@@ -232,7 +229,6 @@ def _read_out(runs: Any) -> dict[str, Nested]:
                     for at in SHIPPED[1:]
                 }
                 for name, rule in RULES.items()
-                if fields is not REAL or name != "BadSNN" or target == 0
             }
             for target in TARGETS
         }

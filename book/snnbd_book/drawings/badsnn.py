@@ -89,7 +89,7 @@ def draw_read_out(
     panels = figure.subplots(1, len(rules), sharex=True, sharey=True)
     for axes, rule in zip(panels, rules, strict=True):
         for row, by_rule in enumerate(rows.values()):
-            for label, (name, mark, colour) in _READ.items() if rule in by_rule else ():
+            for label, (name, mark, colour) in _READ.items():
                 sample = Sample.of(by_rule[rule][at], name)
                 face = "none" if mark == "D" else None
                 draw_interval(
