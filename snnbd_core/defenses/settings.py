@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -17,10 +18,14 @@ from snnbd_core.defenses.repair import Repair
 
 __all__ = ["Mismatch", "RandomThreshold", "Reestimated"]
 
+_BATCH = 128  # most samples that are measured at once
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reestimated(Repair):
     """Batch norm's running statistics, measured again on clean samples; no weight is changed.
+
+    Samples beyond 128 are measured in parts of about one size; each value counts alike.
 
     Args:
         threshold: of all neurons while measuring; None leaves them.
@@ -42,14 +47,23 @@ class Reestimated(Repair):
                 "running statistics", "it has no batch norm with track_running_stats=True"
             )
         before = [(copy.deepcopy(norm.state_dict()), norm.momentum) for norm in norms]
+        seen = dict.fromkeys(norms, 0)
+
+        def weigh(norm: Any, inputs: Any) -> None:
+            """Gives a run its share of all values so far, so that each counts alike."""
+            seen[norm] += inputs[0].numel()
+            norm.momentum = inputs[0].numel() / seen[norm]
+
+        hooks = [norm.register_forward_pre_hook(weigh) for norm in norms]
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over the batches
             norm.train()
+        count = len(bench.data)
         with bench.at(self.threshold):
-            for sequence in bench.batches(bench.data):
-                bench.view(sequence)
-        for norm, (state, momentum) in zip(norms, before, strict=True):
+            for rows in np.array_split(np.arange(count), -(-count // _BATCH)):
+                bench(bench.data.batch(rows)[0])
+        for norm, hook, (state, momentum) in zip(norms, hooks, before, strict=True):
+            hook.remove()
             norm.momentum = momentum
             if not norm.num_batches_tracked:  # it did not run
                 norm.load_state_dict(state)

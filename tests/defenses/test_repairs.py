@@ -27,7 +27,8 @@ from snnbd_core.defenses.pruning import all_but_lowest
 from snnbd_core.defenses.unlearning import moved
 from snnbd_core.learning import Task
 from snnbd_core.metrics import Rate
-from snnbd_core.networks.layers import Residual
+from snnbd_core.networks import Network
+from snnbd_core.networks.layers import Folded, Residual
 from snnbd_core.neurons import spiking_layers
 from snnbd_core.triggers import Patch
 from snnbd_core.view import NotVisible, View, override
@@ -175,6 +176,25 @@ def test_batch_norm_is_measured_on_the_clean_samples(spiking):
         values = convolution(batch).transpose(0, 1).flatten(1)
     torch.testing.assert_close(norm.running_mean, values.mean(dim=1))
     torch.testing.assert_close(norm.running_var, values.var(dim=1), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_each_of_129_samples_counts_alike_in_batch_norm_whatever_their_order(frames):
+    """One batch holds 128; none holds a single value, of which there is no variance."""
+    generator = torch.Generator().manual_seed(0)
+    given = torch.rand(129, frames, 1, 1, 4, generator=generator)
+    given[-1] += 5
+    labels = torch.arange(129) % 2
+    torch.manual_seed(0)
+    layers = [nn.Flatten(), nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 2)]
+    net = Network([Folded(*layers), sb.LIF()], (1, 1, 4), 2, voters=1)
+    wanted = layers[1](given.flatten(0, 1).flatten(1)).mean(dim=0).detach()
+    for order in (1, -1):
+        clean = list(zip(given, labels.tolist(), strict=True))[::order]
+        norm = _of_kind(D.Reestimated().repair(net, clean, device="cpu"), nn.BatchNorm1d)[0]
+        torch.testing.assert_close(norm.running_mean, wanted)
+        assert norm.momentum == 0.1
+        assert not norm._forward_pre_hooks
 
 
 def test_mismatch_multiplies_the_threshold_in_force(spiking):
