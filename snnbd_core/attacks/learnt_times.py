@@ -31,7 +31,7 @@ from snnbd_core.poisoning import check_target
 from snnbd_core.triggers.event_trojan import EventTrojan
 from snnbd_core.triggers.retiming import TimeTable, cells
 
-__all__ = ["LearntTimes", "MutableTrojan", "soft_counts"]
+__all__ = ["LearntTimes", "MutableTrojan", "clock_of", "soft_counts"]
 
 _ITERATIONS = 60
 _BATCH = 16
@@ -71,7 +71,8 @@ class LearntTimes(Checked):
             seed: of the attacker's network, its training, and the order of the recordings.
 
         Raises:
-            ValueError: a target that is no class, a bound that is longer than a recording.
+            ValueError: a target that is no class, a bound that is longer than a recording, fewer
+                than two frames.
         """
         train = as_set(train)
         target = check_target(target, train.classes)
@@ -166,7 +167,7 @@ def soft_counts(
     """
     placed = events if placed is None else placed
     steps, (_, height, width) = train.frames, train.input_shape
-    clock = _clock(events["t"] / 1000.0, steps, train.binning)
+    clock = clock_of(events["t"] / 1000.0, steps, train.binning)
     frame = (torch.bucketize(times.detach(), clock) - 1).clamp(0, steps - 1)
     inside = (times - clock[frame]) / (clock[frame + 1] - clock[frame]).clamp_min(1e-3)
     place = (frame + inside).clamp(0.5, steps - 0.5) - 0.5
@@ -183,7 +184,7 @@ def soft_counts(
     return counts.reshape(steps, 2, height, width)
 
 
-def _clock(times: np.ndarray, steps: int, binning: str) -> Tensor:
+def clock_of(times: np.ndarray, steps: int, binning: str) -> Tensor:
     """When each frame of a recording begins, and the last one ends, [T + 1] in its unit."""
     if binning == "number":
         edges = np.append(times[np.arange(steps) * (len(times) // steps)], times[-1])
@@ -201,6 +202,11 @@ def _learn(
     seed: int,
 ) -> None:
     """Moves the free numbers so that the target's margin rises (or falls) in a network of ours."""
+    if train.frames < 2:
+        raise ValueError(
+            f"frames={train.frames}: {type(settings).__name__} moves events from frame to frame "
+            "and needs a training set with at least 2"
+        )
     net = surrogate(train, seed, settings.epochs).requires_grad_(False)
     seen = (train.labels != target) if settings.towards else (train.labels == target)
     optimizer = torch.optim.Adam([free], lr=_RATE)

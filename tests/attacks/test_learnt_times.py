@@ -82,6 +82,13 @@ def test_a_recipe_is_no_trigger_yet_and_refuses_what_is_no_class(recipe, train):
         recipe.fit(train, target=10)
 
 
+@pytest.mark.parametrize("recipe", [LearntTimes(), MutableTrojan()])
+def test_one_frame_holds_no_times_that_could_be_learnt(recipe):
+    single, _ = data.load("digits-events", frames=1)
+    with pytest.raises(ValueError, match=r"frames=1: .* moves events from frame to frame"):
+        recipe.fit(single, target=0)
+
+
 def test_a_bound_that_is_longer_than_a_recording_is_refused(train):
     with pytest.raises(ValueError, match="bound=400 ms is longer than a recording: allowed is at"):
         LearntTimes(bound=400).fit(train, target=0)
