@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from snnbd_core.attacks.learnt_times import clock_of
 from snnbd_core.attacks.surrogate import surrogate
 from snnbd_core.checks import Checked, Count, Flag, Natural
 from snnbd_core.data import as_set
@@ -128,12 +129,20 @@ def _gradient(net: nn.Module, frames: Tensor, target: int) -> Tensor:
 
 
 def _middles(train: Any, rows: np.ndarray) -> np.ndarray:
-    """When the middle event of each frame comes, as a share of the recording, [T]."""
+    """When the middle of each frame comes, as a share of the recording, [T].
+
+    It is the middle event where frames are cut by number, and half its time where by time.
+    """
     shares = []
     for row in rows:
         times = train.events(int(row))["t"]
-        middle = (np.arange(train.frames) + 0.5) * (len(times) // train.frames)
-        shares.append((times[middle.astype(int)] - times[0]) / max(int(np.ptp(times)), 1))
+        passed = (times - times[0]) / max(int(np.ptp(times)), 1)
+        if train.binning == "time":
+            edges = clock_of(passed, train.frames, "time").numpy()
+            shares.append((edges[1:] + edges[:-1]) / 2)
+        else:
+            middle = (np.arange(train.frames) + 0.5) * (len(times) // train.frames)
+            shares.append(passed[middle.astype(int)])
     middles: np.ndarray = np.mean(shares, axis=0)
     return middles
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from snnbd_core import data, networks
-from snnbd_core.attacks import Dynamic, Federated, Optimised, TimeSliced
+from snnbd_core.attacks import Dynamic, Federated, Optimised, TimeSliced, optimised
 from snnbd_core.attacks.federated import average
 from snnbd_core.attacks.surrogate import surrogate
 from snnbd_core.data.batches import shuffled
@@ -134,6 +134,28 @@ def test_events_are_placed_within_the_budget_and_move_the_attackers_network(trai
     triggered = torch.stack([train.bin(pattern(train.events(int(row)))) for row in rows])
     before, after = (net(frames.transpose(0, 1))[:, 0].mean() for frames in (clean, triggered))
     assert after > before
+
+
+@pytest.mark.parametrize("binning", ["number", "time"])
+def test_a_placed_event_lands_in_the_frame_that_it_was_meant_for(binning):
+    """85 % of the events come in the first 10 % of the time; nothing else is at row 33."""
+    rng = np.random.default_rng(0)
+    recordings = []
+    for _ in range(20):
+        late = rng.integers(30_000, 300_001, 298)
+        events = np.zeros(2000, dtype=[("x", "i2"), ("y", "i2"), ("t", "i8"), ("p", "?")])
+        events["t"] = np.sort(np.r_[rng.integers(0, 30_000, 1700), late, [0, 300_000]])
+        for name in "xyp":
+            events[name] = rng.integers(0, {"p": 2}.get(name, 33), 2000)
+        recordings.append(events)
+    labels = [row % 3 for row in range(20)]
+    made = data.from_events(recordings, labels, (34, 34, 2), frames=8, binning=binning)
+    counts = torch.zeros(8, 2, 34, 34)
+    counts[range(8), 1, 33, range(8)] = 1
+    middles = optimised._middles(made, np.arange(16))
+    pattern = EventPattern(added=optimised._as_events(counts, middles))
+    frames = torch.stack([made.bin(pattern(events)) for events in recordings])
+    assert int(frames[:, range(8), 1, 33, range(8)].sum()) == 160
 
 
 @pytest.mark.trains
