@@ -41,8 +41,8 @@ def write_nir(
         dt: length of a step in seconds, by which decays become time constants.
 
     Raises:
-        ValueError: what NIR has no node for, as encoders and guards, or neurons that reset in
-            different ways or never.
+        ValueError: what NIR has no node for, as encoders, guards, and modules or hooks on neurons;
+            or neurons that reset in different ways or never.
     """
     import nir
 
@@ -64,6 +64,9 @@ def _graph(net: nn.Module, input_shape: Shape | None) -> Graph:
     guards = [name for name in net.state_dict() if "guard_" in name]
     if guards:
         raise ValueError(f"net holds {guards[0]}: NIR has no node for what repairs put on layers")
+    for name, part in net.named_modules():
+        if isinstance(part, LIF):
+            _check_bare(name, part)
     if isinstance(net, Adapted) and isinstance(net.net, Graph):
         return net.net
     if isinstance(net, nn.Sequential) and input_shape is not None:
@@ -77,6 +80,19 @@ def _graph(net: nn.Module, input_shape: Shape | None) -> Graph:
     for layer in folded(net).layers:
         end = _append(graph, layer, end)
     return graph
+
+
+def _check_bare(name: str, neurons: LIF) -> None:
+    """ValueError where something on a layer of neurons changes what it gives."""
+    own = ["feedback"] if isinstance(neurons, SynapticLIF) else []
+    put = [child for child, _ in neurons.named_children() if child not in own]
+    hooks = [*neurons._forward_pre_hooks.values(), *neurons._forward_hooks.values()]
+    put += [getattr(hook, "__qualname__", repr(hook)) for hook in hooks]
+    if put:
+        raise ValueError(
+            f"the neurons {name!r} hold {put[0]}: NIR has no node for what is put on layers; "
+            "write the network without it"
+        )
 
 
 def _append(graph: Graph, layer: nn.Module, source: str) -> str:

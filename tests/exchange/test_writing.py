@@ -176,6 +176,21 @@ def test_masks_and_bounds_of_a_repair_are_not_lost_in_silence(tmp_path):
         write_nir(net, tmp_path / "net.nir")
 
 
+def test_a_trojan_in_a_neuron_is_refused_and_no_file_is_written(tmp_path):
+    """Read back, the neuron would be without it."""
+    net = sb.deployment.NeuronTrojan().apply(lively("quick-conv", sb.LIF))
+    with pytest.raises(ValueError, match=r"neurons 'layers.5' hold trojan: NIR has no node for"):
+        write_nir(net, tmp_path / "net.nir")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_hook_on_neurons_is_refused_too(tmp_path):
+    net = lively("quick-conv", sb.LIF)
+    next(iter(sb.neurons.spiking_layers(net))).register_forward_hook(lambda *_: None)
+    with pytest.raises(ValueError, match=r"hold .*<lambda>: NIR has no node for what is put on"):
+        write_nir(net, tmp_path / "net.nir")
+
+
 def test_a_pruned_network_read_from_a_file_is_written_with_its_zeros(tmp_path):
     path = written(tmp_path, dense(lif(5), lif(3)))
     net = read_nir(path, dt=DT, reset="zero")
