@@ -76,6 +76,7 @@ class Within(nn.Module):
 
     def __init__(self, values: Tensor, bits: int) -> None:
         super().__init__()
+        self.bits = bits
         largest = values.abs().flatten(1).amax(dim=1).reshape(-1, *[1] * (values.dim() - 1))
         room = _INSIDE * largest / (2 ** (bits - 1) - 1)
         room = torch.where(values.abs() < 0.999 * largest, room, torch.zeros_like(room))
@@ -83,3 +84,6 @@ class Within(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         return torch.clamp(weight, self.low.to(weight), self.high.to(weight))
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"

@@ -46,6 +46,9 @@ class QCFS(nn.ReLU):
         rounded = scaled + (torch.floor(scaled + 0.5) - scaled).detach()
         return self.limit * (rounded / self.levels).clamp(0, 1)
 
+    def extra_repr(self) -> str:
+        return f"levels={self.levels}"
+
 
 class TimeMean(nn.Module):
     """The mean over time, in every step: what is left when a network does not look at time."""

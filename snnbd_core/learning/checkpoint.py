@@ -17,7 +17,7 @@ from torch import nn
 
 from snnbd_core.files import write_atomically
 from snnbd_core.learning.history import History
-from snnbd_core.neurons import spiking_layers
+from snnbd_core.neurons import LIF, spiking_layers
 
 __all__ = ["FORMAT", "Checkpoint", "Stateful", "loss_identity", "network_identity"]
 
@@ -127,9 +127,14 @@ def loss_identity(loss: Any) -> str | None:
 
 
 def network_identity(net: nn.Module) -> str:
-    """A hash of structure, weights' shapes and neuron settings, not of the weights themselves."""
-    parts = [(name, type(part).__name__) for name, part in net.named_modules()]
+    """A hash of structure, weights' shapes and settings, and of what is frozen; not of weights."""
+    parts = [
+        # what neurons tell of themselves may be learnt; their settings follow
+        (name, type(part).__name__, "" if isinstance(part, LIF) else part.extra_repr())
+        for name, part in net.named_modules()
+    ]
     digest = hashlib.sha256(repr(parts).encode())
+    digest.update(repr([(name, p.requires_grad) for name, p in net.named_parameters()]).encode())
     digest.update(repr([(name, tuple(p.shape)) for name, p in net.state_dict().items()]).encode())
     for layer in spiking_layers(net):
         digest.update(repr(layer.rule).encode())

@@ -64,6 +64,9 @@ class Rounding(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         return rounded(weight, self.bits)
 
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
+
 
 @contextmanager
 def parametrized(net: nn.Module, kind: Callable[[Tensor], nn.Module]) -> Iterator[None]:

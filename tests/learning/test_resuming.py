@@ -155,3 +155,25 @@ def test_a_loss_that_is_a_function_is_trained_without_a_checkpoint(fitted, tmp_p
 
     fitted(Own(), tmp_path / "run.checkpoint")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        (attacks.FrozenReadout, {"layers": 1}, {"layers": 2}),
+        (learning.ANN, {"levels": 2}, {"levels": 16}),
+        (learning.RoundingAware, {"bits": 2}, {"bits": 8}),
+        (attacks.WakesRounded, {"bits": 2}, {"bits": 8}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_rule_of_other_settings_leaves_the_checkpoint_alone(kind, one, other, fitted, tmp_path):
+    """And it trains as it does without a checkpoint."""
+    kept = {"activation": "qcfs"} if kind is learning.ANN else {}
+    path = tmp_path / "run.checkpoint"
+    fitted(kind(**one, **kept), path)
+    whole, _ = fitted(kind(**other, **kept))
+    with pytest.warns(UserWarning, match="belongs to another run: its network"):
+        second, _ = fitted(kind(**other, **kept), path)
+    (_, _, wanted), (_, _, weights) = told(whole), told(second)
+    assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
