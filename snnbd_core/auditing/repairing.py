@@ -37,6 +37,7 @@ def repaired(
     Raises:
         ValueError: an unknown name, or as the repair.
         NotVisible: a network that does not show what the repair needs.
+        FloatingPointError: a repair whose training diverges.
     """
     checks.choice("name", name, REPAIRS)
     with frozen(net, as_set(clean), device=device, steps=steps, seed=seed) as bench:
@@ -63,7 +64,7 @@ def tried(case: Case, name: str | None) -> Part:
                 net = _repaired(short.bench, each)
             with case.asking(net) as other:
                 rows.append((each, other.right(other.answers()), led(other)))
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, ArithmeticError) as error:
             notes.append(f"{each}: {error}")
     if short.cut:
         notes.append(f"Repairs are given the first {short.bench.data.frames} steps.")

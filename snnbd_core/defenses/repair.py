@@ -45,6 +45,7 @@ class Repair(Checked):
             ValueError: weights that are not finite, a class without a sample, samples of another
                 shape than the network's, a device that is not here, steps below 1.
             NotVisible: a network that does not show what the repair needs.
+            FloatingPointError: a repair whose training diverges.
         """
         return self._repaired(
             self._bench(net, clean_samples, seed=seed, device=device, steps=steps)

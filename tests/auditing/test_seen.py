@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import snnbd_core as sb
-from snnbd_core.auditing import detecting
+from snnbd_core.auditing import detecting, repairing
 from snnbd_core.auditing.floors import Known, floors, judged
 from snnbd_core.auditing.migration import migrated, rounded
 from snnbd_core.auditing.network import against, carded
@@ -168,6 +168,28 @@ def test_what_a_move_does_not_show_stands_in_its_row_with_the_reason():
     assert why.startswith("read with dt times 0.5, read with dt times 2: cannot be seen, Synaptic")
     assert "neurons without a synapse" in why
     assert any(note.startswith("Resets and steps are tried on its own") for note in part.notes)
+
+
+class Loud(nn.Module):
+    """A network whose logits are so large that their squared error is infinite."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.input_shape, self.classes = net, net.input_shape, net.classes
+
+    def forward(self, sequence):
+        return self.net(sequence) * 1e20
+
+
+def test_a_repair_that_diverges_is_told_and_the_audit_goes_on():
+    known = made(frames=True)
+    known.net = Loud(known.net)
+    part = repairing.tried(known.case, "FineTuning")
+    assert [row[0] for row in part.tables[0].rows] == ["nothing"]
+    (note,) = part.notes
+    assert note.startswith("FineTuning: the training loss became inf")
+    with pytest.raises(FloatingPointError, match="the training loss became inf"):
+        sb.auditing.repaired(known.net, known.clean, "FineTuning", device="cpu")
 
 
 def test_a_move_that_has_no_time_is_told_too():
