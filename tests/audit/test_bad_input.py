@@ -374,11 +374,12 @@ def test_a_fault_of_the_program_is_no_verdict(
     assert not Path("report").exists()
 
 
+@pytest.mark.parametrize("kind", [ValueError, FloatingPointError])
 def test_a_repair_that_fails_leaves_no_report(
-    invoked: Invoke, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+    kind: type[Exception], invoked: Invoke, asked: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: Any, **__: Any) -> None:
-        raise ValueError("nothing can be repaired")
+        raise kind("nothing can be repaired")
 
     monkeypatch.setattr(auditing, "repaired", fails, raising=False)
     refused(invoked("net.nir", *READ, *DATA, "--repair", "FineTuning"), "nothing can be repaired")

@@ -156,7 +156,7 @@ def told(console: Console) -> Iterator[Console]:
     except ModuleNotFoundError as error:
         typer.secho(f"{error}; this needs: pip install -e '.[exchange]'", err=True)
         raise typer.Exit(ERROR) from error
-    except (ValueError, OSError, NotVisible) as error:
+    except (ValueError, OSError, NotVisible, FloatingPointError) as error:
         typer.secho(_line(error), err=True, fg=typer.colors.RED)
         raise typer.Exit(ERROR) from error
     except Exception as error:  # status 1 would say "suspicious"
