@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core import checks
+from snnbd_core import checks, guards
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
 from snnbd_core.data.samples import SampleSet
 from snnbd_core.view import Layer, View, evaluating, fixed, override
 
-__all__ = ["Bench", "check_clean", "copied", "frozen", "taken"]
+__all__ = ["Bench", "check_clean", "copied", "covered", "frozen", "taken"]
 
 _BATCH = 128
 
@@ -61,6 +61,11 @@ class Bench:
         """Samples and labels of some rows on the device, or of all."""
         batch, labels = self.data.batch(np.arange(len(self.data)) if rows is None else rows)
         return batch.to(self.device), labels.to(self.device)
+
+    @property
+    def few(self) -> Tensor:
+        """The first samples, at most 8, as the network reads them."""
+        return self.sequence(self.data.batch(np.arange(min(8, len(self.data))))[0])
 
     def batches(self, data: SampleSet | Tensor) -> Iterator[Tensor]:
         """All samples of a set or batch, 128 at a time, as sequences [T, B, C, H, W]."""
@@ -149,20 +154,36 @@ def check_clean(net: nn.Module, clean: Any) -> SampleSet:
     """The clean samples as a set of this library, if a defence can work with them.
 
     Raises:
-        ValueError: no samples, a class without one, samples of another shape than the network's.
+        ValueError: no samples, samples of another shape than the network's.
     """
     clean = taken(clean)
     if clean is None or not len(clean):
         raise ValueError("clean_samples is empty: this defence needs some of every class")
-    missing = sorted(set(range(clean.classes)) - {int(label) for label in clean.labels})
-    if missing:
-        raise ValueError(f"clean_samples has none of class {missing[0]}: allowed is every class")
     shape = getattr(net, "input_shape", None) or clean.input_shape
     if tuple(clean.input_shape) != tuple(shape):
         raise ValueError(
             f"clean_samples have shape {tuple(clean.input_shape)}, the network reads {tuple(shape)}"
         )
     return clean
+
+
+def covered(bench: Bench) -> Bench:
+    """The bench, if it has samples of every class.
+
+    Classes are those of the set and of the network: its own number, or that of its logits.
+
+    Raises:
+        ValueError: a class without a sample.
+    """
+    classes = getattr(bench.net, "classes", None)
+    if not isinstance(classes, int):
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), guards.undrawn(bench.net):
+            classes = bench.view(bench.few).shape[1]
+    wanted = range(max(classes, bench.data.classes))
+    missing = sorted(set(wanted) - {int(label) for label in bench.data.labels})
+    if missing:
+        raise ValueError(f"clean_samples has none of class {missing[0]}: allowed is every class")
+    return bench
 
 
 def _bench(net: nn.Module, data: Any, place: torch.device, steps: int, seed: int) -> Bench:
@@ -172,5 +193,5 @@ def _bench(net: nn.Module, data: Any, place: torch.device, steps: int, seed: int
     like = as_sequence(data.batch(np.arange(1))[0], max(2, steps))
     bench = Bench(View(net, like), data, place, steps, seed)
     with torch.random.fork_rng(devices=[]):
-        bench.view.check_steady(bench.sequence(data.batch(np.arange(min(8, len(data))))[0]))
+        bench.view.check_steady(bench.few)
     return bench

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from snnbd_core.checks import Checked
-from snnbd_core.defenses.bench import Bench, check_clean, copied, taken
+from snnbd_core.defenses.bench import Bench, check_clean, copied, covered, taken
 from snnbd_core.learning import train
 
 __all__ = ["Repair", "tuned"]
@@ -57,7 +57,9 @@ class Repair(Checked):
 
     def _bench(self, net: nn.Module, clean: Any, **settings: Any) -> Bench:
         """A copy of the network, with the samples as a set of this library."""
-        return copied(net, taken(clean) if self.data_free else check_clean(net, clean), **settings)
+        if self.data_free:
+            return copied(net, taken(clean), **settings)
+        return covered(copied(net, check_clean(net, clean), **settings))
 
 
 def tuned(bench: Bench, epochs: int, learning_rate: float, **settings: Any) -> nn.Module:

@@ -1,5 +1,7 @@
 """Networks that people bring are worked with as they are, or the reason why not is named."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +11,7 @@ from torch.utils.data import TensorDataset
 import snnbd_core as sb
 from snnbd_core import defenses
 from snnbd_core.defenses import detectors
+from snnbd_core.defenses.bench import covered, frozen
 from snnbd_core.metrics.activity import measure
 
 STEPS, CLASSES = 3, 3
@@ -107,6 +110,33 @@ def test_a_network_that_cuts_gradients_is_not_called_clean():
     ):
         with pytest.raises(sb.NotVisible, match="a gradient down to its input"):
             detector.inspect(seeded(Cut), data(), **GIVEN)
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+@pytest.mark.parametrize("told", [False, True])
+def test_a_class_that_the_network_knows_and_samples_do_not_is_named(told, missing):
+    """The last one too: a list of samples knows no larger class than its largest label."""
+    net = seeded(Net)
+    if told:
+        net.classes = CLASSES
+    fewer = [(sample, int(label)) for sample, label in data() if label != missing]
+    for asked in (
+        lambda: defenses.FinePruning(epochs=0).repair(net, fewer, **GIVEN),
+        lambda: detectors.NeuralCleanse(iterations=1).inspect(net, fewer, **GIVEN),
+        lambda: detectors.Strip(overlays=2).score(net, data(), fewer, **GIVEN),
+    ):
+        with pytest.raises(ValueError, match=f"clean_samples has none of class {missing}: allowed"):
+            asked()
+    defenses.Mismatch().repair(net, fewer, **GIVEN)  # looks at no sample
+
+
+def test_asking_for_the_classes_draws_nothing_from_a_network():
+    net = seeded(Net)
+    noisy = defenses.RandomThreshold(low=0.5, high=1.5).repair(net, data(), **GIVEN)
+    sequence = torch.rand(STEPS, 5, 2, 2, 2)
+    with frozen(noisy, sb.data.as_set(data()), **GIVEN) as bench:
+        wanted = copy.deepcopy(noisy)(sequence)
+        assert torch.equal(covered(bench).net(sequence), wanted)
 
 
 def test_operations_on_weights_that_are_not_seen_are_not_counted_as_none():

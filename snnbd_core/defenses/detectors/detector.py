@@ -6,7 +6,8 @@ evaluation mode on the device, and are afterwards as and where they were.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from snnbd_core.checks import Checked
-from snnbd_core.defenses.bench import Bench, check_clean, frozen, taken
+from snnbd_core.defenses.bench import Bench, check_clean, covered, frozen, taken
 from snnbd_core.defenses.detectors.features import features
 from snnbd_core.defenses.detectors.verdict import Verdict
 
@@ -58,9 +59,12 @@ class ModelDetector(Checked):
         """The answer about the network of a bench."""
         raise NotImplementedError  # each detector has its own
 
-    def _bench(self, net: nn.Module, clean: Any, **settings: Any) -> AbstractContextManager[Bench]:
+    @contextmanager
+    def _bench(self, net: nn.Module, clean: Any, **settings: Any) -> Iterator[Bench]:
         """The block in which the network is looked at, with the samples as a set."""
-        return frozen(net, taken(clean) if self.data_free else check_clean(net, clean), **settings)
+        data = taken(clean) if self.data_free else check_clean(net, clean)
+        with frozen(net, data, **settings) as bench:
+            yield bench if self.data_free else covered(bench)
 
 
 class InputDetector(Checked):
@@ -89,7 +93,7 @@ class InputDetector(Checked):
                 f"{tuple(clean.input_shape)}: they are laid beside each other"
             )
         with frozen(net, clean, device=device, steps=steps, seed=seed) as bench, torch.no_grad():
-            return self._scores(bench, data)
+            return self._scores(covered(bench), data)
 
     def _scores(self, bench: Bench, data: Any) -> np.ndarray:
         """Scores of inputs, beside the bench's clean samples."""
