@@ -25,13 +25,15 @@ class BitFlips(Change):
     A threshold may become 0, negative or infinite, as it would in a device.
 
     Args:
-        what: "threshold" or "decay".
+        what: "threshold" or "decay", which is the potential's.
         bit: which one, 0 being the lowest.
         number: "float32", or "fixed8" as `fixed_point` writes it in 8 bits.
         layers: so many spiking layers, from the network's first on; None is all.
 
     Raises:
         ValueError: a bit that the number does not have; when applied, more layers than there are.
+        NotVisible: when applied, neurons that hold no tensor of it, as snnTorch's Lapicque of its
+            decay.
     """
 
     what: Literal["threshold", "decay"] = "threshold"
@@ -46,10 +48,10 @@ class BitFlips(Change):
             raise ValueError(f"bit={self.bit} is none of {self.number}: allowed is {allowed}")
 
     def _repaired(self, bench: Bench) -> nn.Module:
-        found = list(held(bench, "threshold" if self.what == "threshold" else "beta"))
+        found = list(held(bench, self.what))
         if self.layers is not None and self.layers > len(found):
             raise ValueError(f"layers={self.layers}: the network has {len(found)} spiking layers")
-        for values in found[: self.layers]:
+        for values, *_ in found[: self.layers]:
             values.copy_(flipped(values.float(), self.bit, self.number))
         return bench.net
 

@@ -32,22 +32,29 @@ class Change(Repair):
         return self.repair(net, None, device="cpu")
 
 
-def held(bench: Bench, name: str) -> Iterator[Tensor]:
-    """The tensor of each spiking layer that holds its "threshold" or "beta", to be written to.
+def held(bench: Bench, what: str) -> Iterator[list[Tensor]]:
+    """The tensors of each spiking layer that hold its "threshold" or "decay", to be written to.
 
-    Layers come in the order of the network's modules.
+    Of decays the potential's comes first, and then a synapse's. Layers come in the order of the
+    network's modules.
 
     Raises:
-        NotVisible: no spiking layer, or neurons that hold no such tensor.
+        NotVisible: no spiking layer, or neurons that no such tensor acts on.
     """
     if not bench.view.spiking:
-        raise bench.view.blind(f"a {name}", "it has no spiking layer")
+        raise bench.view.blind(f"a {what}", "it has no spiking layer")
     for module, adapter in bench.view.neurons:
-        values = getattr(module, name, None)
-        if not isinstance(values, Tensor):
+        names = adapter.decays(module) if what == "decay" else ("threshold",)
+        if not names or not all(isinstance(getattr(module, name, None), Tensor) for name in names):
             needed = "needed are neurons that hold it as a tensor, as LIF and snnTorch's Leaky do"
-            raise adapter.blind(module, f"a {name} to write", needed)
-        if name in module._buffers:  # layers may share one
-            values = values.clone()
-            setattr(module, name, values)
-        yield values.data
+            raise adapter.blind(module, f"a {what} to write", needed)
+        yield [_own(module, name) for name in names]
+
+
+def _own(module: nn.Module, name: str) -> Tensor:
+    """A tensor of a module that no other shares any more."""
+    values: Tensor = getattr(module, name)
+    if name in module._buffers:
+        values = values.clone()
+        setattr(module, name, values)
+    return values.data

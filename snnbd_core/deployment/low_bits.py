@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 import torch
@@ -21,8 +22,12 @@ class LowBits(Change):
 
     Args:
         weights: bits of each weight, see `snnbd_core.learning.rounded`.
-        settings: bits of thresholds and decays, see `fixed_point`; None leaves them, and so do
-            neurons that get others at inference.
+        settings: bits of thresholds and decays, of synapses too, see `fixed_point`; None leaves
+            them, and so do neurons that get others at inference.
+
+    Raises:
+        NotVisible: when applied with `settings`, neurons that hold no tensor of one, as snnTorch's
+            Lapicque of its decay.
     """
 
     again: ClassVar[bool] = True
@@ -34,8 +39,8 @@ class LowBits(Change):
     def _repaired(self, bench: Bench) -> nn.Module:
         with in_bits(bench.net, self.weights):
             pass
-        for name in ("threshold", "beta") if self.settings is not None else ():
-            for values in held(bench, name):
+        for what in ("threshold", "decay") if self.settings is not None else ():
+            for values in chain.from_iterable(held(bench, what)):
                 code, step = fixed_point(values, self.settings or 1)
                 values.copy_(code * step)
         return bench.net

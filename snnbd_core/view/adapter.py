@@ -129,6 +129,10 @@ class Adapter:
         """Likewise for another decay."""
         return {}
 
+    def decays(self, module: Any) -> tuple[str, ...]:
+        """Names of the tensors that hold its decays, where it has them: first the potential's."""
+        return ("beta",)
+
     def reset(self, module: Any) -> None:
         """Forgets the state that a run has left in the module."""
 

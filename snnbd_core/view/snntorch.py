@@ -57,6 +57,12 @@ class SnnTorch(Adapter):
             return {"C": module.time_step / (module.R * (1 - value))}
         return {"beta": value}
 
+    def decays(self, module: Any) -> tuple[str, ...]:
+        kind = self._kind(module)
+        if kind in ("Lapicque", "Alpha"):  # the circuit decays, and no potential of its own
+            return ()
+        return ("beta", "alpha") if kind in ("Synaptic", "RSynaptic") else ("beta",)
+
     def reset(self, module: nn.Module) -> None:
         emptied(module, *STATES)
 

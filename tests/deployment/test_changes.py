@@ -31,6 +31,7 @@ from snnbd_core.deployment import (
 from snnbd_core.deployment.neuron_trojan import Latch
 from snnbd_core.learning import RoundingAware, Task, rounded
 from tests.learning.toy import Toy
+from tests.view.builders import load
 
 NEURON = partial(sb.LIF, 0.7, 0.2)
 CHANGES = (LowBits(weights=4), BitFlips(), NeuronTrojan(layer=1, awake=True))
@@ -174,9 +175,41 @@ def test_a_change_needs_spiking_neurons(change: LowBits) -> None:
 
 def test_neurons_that_hold_no_decay_are_not_visible() -> None:
     net = sb.networks.build("quick-conv", (2, 6, 6), 3, sb.ParametricLIF, seed=0)
-    with pytest.raises(sb.NotVisible, match="a beta to write"):
+    with pytest.raises(sb.NotVisible, match="a decay to write"):
         LowBits().apply(net)
     LowBits(settings=None).apply(net)
+
+
+def neurons_of_snntorch(kind: str, **settings: Any) -> nn.Module:
+    """A network that reads [T, B, 4] with a layer of snnTorch's neurons."""
+    snntorch = load("snntorch")
+    neuron = getattr(snntorch, kind)(init_hidden=True, **settings)
+    return sb.adapt(nn.Sequential(nn.Linear(4, 4), neuron, nn.Linear(4, 2)), layout="step")
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("Lapicque", {"R": 5.0, "C": 2.0}), ("Alpha", {"alpha": 0.9, "beta": 0.8})],
+)
+def test_a_decay_that_no_tensor_holds_is_not_visible(kind: str, settings: dict[str, float]) -> None:
+    """The beta beside Lapicque's circuit does nothing, and that of Alpha is a synapse's."""
+    net = neurons_of_snntorch(kind, **settings)
+    for change in (BitFlips(what="decay", bit=22), LowBits()):
+        with pytest.raises(sb.NotVisible, match=f"{kind} of snntorch does not show a decay to wri"):
+            change.apply(net)
+    LowBits(settings=None).apply(net)
+    (changed,) = sb.view(BitFlips().apply(net)).settings().values()
+    assert changed.threshold is not None and float(changed.threshold) == 1.25
+
+
+def test_the_decay_of_a_synapse_is_rounded_and_that_of_the_potential_flipped() -> None:
+    """0.9 and 0.65 in steps of 1/4 are 0.75 (the largest of 2 bits) and 0.75."""
+    net = neurons_of_snntorch("Synaptic", alpha=0.9, beta=0.65)
+    neuron = LowBits(settings=2).apply(net).net[1]  # type: ignore[index,union-attr]
+    assert (float(neuron.alpha), float(neuron.beta)) == (0.75, 0.75)
+    neuron = BitFlips(what="decay", bit=22).apply(net).net[1]  # type: ignore[index,union-attr]
+    wanted = flipped(torch.tensor(0.65), 22)
+    assert (float(neuron.alpha), float(neuron.beta)) == (pytest.approx(0.9), float(wanted))
 
 
 @pytest.mark.parametrize("bit", range(32))
