@@ -17,6 +17,7 @@ from snnbd_core.auditing.case import Case, led, unjudged
 from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.auditing.resetting import resetting, stepping
 from snnbd_core.exchange import read_nir, write_nir
+from snnbd_core.guards import Guard
 from snnbd_core.metrics import Rate
 from snnbd_core.view import Adapted
 
@@ -61,12 +62,12 @@ def _told(right: Cell) -> str:
 def rounded(net: nn.Module, bits: int) -> nn.Module:
     """A copy whose weights are whole multiples of their largest / (2^(bits - 1) - 1), per tensor.
 
-    Biases and batch norm stay: chips hold them in wider numbers.
+    Biases and batch norm stay: chips hold them in wider numbers. So do guards.
     """
     other, most = copy.deepcopy(net), 2 ** (bits - 1) - 1
     with torch.no_grad():
-        for weight in other.parameters():
-            if weight.dim() > 1 and bool(weight.any()):
+        for name, weight in other.named_parameters():
+            if weight.dim() > 1 and Guard.named(name) is None and bool(weight.any()):
                 unit = weight.abs().max() / most
                 weight.copy_((weight / unit).round() * unit)
     return other

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from snnbd_core.auditing.case import Case, unjudged
 from snnbd_core.auditing.parts import Cell, Part, Table
+from snnbd_core.guards import Guard
 from snnbd_core.metrics import NO_PREDICTION, Rate
 from snnbd_core.view import View
 
@@ -40,7 +41,11 @@ def carded(view: View) -> dict[str, Any]:
     return {
         "input_shape": list(view.input_shape),
         "classes": view.classes,
-        "weights": sum(weight.numel() for weight in view.net.parameters()),
+        "weights": sum(
+            weight.numel()
+            for name, weight in view.net.named_parameters()
+            if Guard.named(name) is None
+        ),
         "layers": layers,
     }
 

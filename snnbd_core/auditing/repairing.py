@@ -13,6 +13,7 @@ from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.data import as_set
 from snnbd_core.defenses import REPAIRS
 from snnbd_core.defenses.bench import Bench, frozen
+from snnbd_core.guards import Guard
 
 __all__ = ["TITLE", "TRIED", "repaired", "tried"]
 
@@ -45,7 +46,9 @@ def repaired(
 
 
 def _repaired(bench: Bench, name: str) -> nn.Module:
-    free = copy.deepcopy(bench.net).requires_grad_()  # looked at, weights are fixed
+    free = copy.deepcopy(bench.net)
+    for path, weight in free.named_parameters():  # looked at, weights are fixed
+        weight.requires_grad_(Guard.named(path) is None)
     given: dict[str, Any] = {"seed": bench.seed, "steps": bench.steps}
     return REPAIRS[name]().repair(free, bench.data, device=str(bench.device), **given)
 

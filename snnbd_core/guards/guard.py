@@ -38,8 +38,8 @@ class Guard:
 
     @classmethod
     def named(cls, name: str) -> Guard | None:
-        """The guard that a buffer belongs to; None for other buffers."""
-        found = re.fullmatch(PATTERN, name)
+        """The guard that a buffer, or a parameter, of this path belongs to; None for others."""
+        found = re.fullmatch(PATTERN, name.rpartition(".")[2])
         if found is None:
             return None
         kind, axes, use, uses = found.groups()

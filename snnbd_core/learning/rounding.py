@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 
 from snnbd_core import checks
 from snnbd_core.checks import Checked
+from snnbd_core.guards import Guard
 from snnbd_core.learning.task import Rule, Task, Trained
 
 __all__ = ["Bits", "RoundingAware", "check_bits", "in_bits", "parametrized", "rounded"]
@@ -72,13 +73,13 @@ class Rounding(nn.Module):
 def parametrized(net: nn.Module, kind: Callable[[Tensor], nn.Module]) -> Iterator[None]:
     """A block in which a network runs on what `kind(weight)` makes of each weight.
 
-    Afterwards that is its own weight. Weights are those with at least two axes.
+    Afterwards that is its own weight. Weights are those with at least two axes, guards are none.
     """
     found = [
         (module, name)
         for module in net.modules()
         for name, weight in module.named_parameters(recurse=False)
-        if weight.dim() > 1
+        if weight.dim() > 1 and Guard.named(name) is None
     ]
     with ExitStack() as after:
         for module, name in found:

@@ -16,7 +16,16 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 import snnbd_core as sb
 from snnbd_book.runs import Experiment
-from snnbd_core.defenses import REPAIRS, FinePruning, FineTuning, Repair
+from snnbd_core.auditing import migration
+from snnbd_core.auditing.network import carded
+from snnbd_core.defenses import (
+    REPAIRS,
+    FinePruning,
+    FineTuning,
+    Mismatch,
+    RandomThreshold,
+    Repair,
+)
 from snnbd_core.defenses.detectors import HyperParameters, card
 from snnbd_core.deployment import (
     BitFlips,
@@ -31,7 +40,7 @@ from snnbd_core.deployment import (
 from snnbd_core.deployment.neuron_trojan import Latch
 from snnbd_core.learning import RoundingAware, Task, rounded
 from tests.learning.toy import Toy
-from tests.view.builders import load
+from tests.view.builders import frames, load, matched
 
 NEURON = partial(sb.LIF, 0.7, 0.2)
 CHANGES = (LowBits(weights=4), BitFlips(), NeuronTrojan(layer=1, awake=True))
@@ -210,6 +219,24 @@ def test_the_decay_of_a_synapse_is_rounded_and_that_of_the_potential_flipped() -
     neuron = BitFlips(what="decay", bit=22).apply(net).net[1]  # type: ignore[index,union-attr]
     wanted = flipped(torch.tensor(0.65), 22)
     assert (float(neuron.alpha), float(neuron.beta)) == (pytest.approx(0.9), float(wanted))
+
+
+@pytest.mark.parametrize("guard", [Mismatch(std=0.3), RandomThreshold()], ids=repr)
+def test_guards_of_sinabs_are_no_weights_though_they_are_parameters(guard: Repair) -> None:
+    plain = matched("sinabs").eval()
+    net = guard.repair(plain, None, device="cpu")
+    guards = {name: value for name, value in net.named_parameters() if "guard_" in name}
+    assert len(guards) == 2
+    samples = [(frame, row % 4) for row, frame in enumerate(frames(batch=8).transpose(0, 1))]
+    for other in (
+        LowBits(weights=2, settings=None).apply(net),
+        migration.rounded(net, 2),
+        sb.auditing.repaired(net, samples, "FineTuning", device="cpu"),
+    ):
+        state = other.state_dict()
+        assert all(torch.equal(state[name], value) for name, value in guards.items())
+        assert not torch.equal(state["net.net.0.weight"], net.state_dict()["net.net.0.weight"])
+    assert carded(sb.view(net))["weights"] == carded(sb.view(plain))["weights"]
 
 
 @pytest.mark.parametrize("bit", range(32))
