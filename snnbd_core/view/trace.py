@@ -78,6 +78,21 @@ class Weights:
     norm: nn.Module | None
     feeds: int | None
 
+    @property
+    def matrix(self) -> Tensor:
+        """The weight [out, in, ...], with 0 between channels of two groups."""
+        layer: Any = self.module
+        groups = getattr(layer, "groups", 1)
+        blocks: Tensor = layer.weight.detach().unflatten(0, (groups, -1))
+        if getattr(layer, "transposed", False):  # whose weight is [in, out of a group, ...]
+            blocks = blocks.transpose(1, 2)
+        if groups == 1:
+            return blocks[0]
+        each, (_, outputs, inputs, *places) = torch.arange(groups), blocks.shape
+        spread = blocks.new_zeros(groups, outputs, groups, inputs, *places)
+        spread[each, :, each] = blocks
+        return spread.flatten(2, 3).flatten(0, 1)
+
 
 @dataclass(frozen=True)
 class Trace:

@@ -191,7 +191,8 @@ class View:
         channels as `in`, the last the read-out's neurons as `out`.
 
         Raises:
-            NotVisible: a network that is not one chain of layers, such as one with shortcuts.
+            NotVisible: a network that is not one chain of layers, such as one with shortcuts, or
+                one with a layer that takes other channels than the layer before gives.
         """
         recurrent = next((layer for layer in self.layers if layer.inner), None)
         if recurrent is not None:
@@ -202,8 +203,12 @@ class View:
             raise self.blind("one chain of layers", f"it has {counts} of neurons")
         found, channels = [], None
         for layer in self.weights:
-            weight: Tensor = layer.module.weight.detach()  # type: ignore[operator]  # a layer with weights
-            channels = weight.shape[1] if channels is None else channels
+            weight = layer.matrix
+            inputs, image = weight.shape[1], weight.dim() > 2
+            channels = inputs if channels is None else channels
+            if inputs % channels or (image and inputs != channels):
+                counts = f"it takes {inputs} channels and is given {channels} by the layer before"
+                raise NotVisible("one chain of layers", layer.name, counts)
             found.append(weight.reshape(len(weight), channels, -1).norm(dim=2))
             channels = len(weight)
         return found

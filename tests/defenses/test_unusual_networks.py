@@ -13,6 +13,8 @@ from snnbd_core import defenses
 from snnbd_core.defenses import detectors
 from snnbd_core.defenses.bench import covered, frozen
 from snnbd_core.metrics.activity import measure
+from snnbd_core.networks import Network
+from snnbd_core.networks.layers import Folded
 
 STEPS, CLASSES = 3, 3
 GIVEN = {"seed": 0, "device": "cpu", "steps": STEPS}
@@ -58,6 +60,15 @@ class Packed(nn.Module):
 def seeded(kind, *given):
     torch.manual_seed(0)
     return kind(*given)
+
+
+def chain(second, channels=8):
+    """Convolutions from 2 channels to 8 and to so many, and a vote."""
+    torch.manual_seed(0)
+    last = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10 * CLASSES)
+    layers = [(nn.Conv2d(2, 8, 3, padding=1),), (second,), last]
+    parts = [part for layer in layers for part in (Folded(*layer), sb.LIF(0.5, 0.3))]
+    return Network(parts, (2, 2, 2), CLASSES).eval()
 
 
 def data():
@@ -155,3 +166,53 @@ def test_a_clamped_network_can_be_trained_on(suspected):
     before = repaired.first.weight.clone()
     sb.learning.train(repaired, data(), epochs=1, progress=False)
     assert not torch.equal(repaired.first.weight, before)
+
+
+def test_connections_of_grouped_convolutions_are_blocks_and_0_elsewhere():
+    grouped = nn.Conv2d(8, 12, 2, groups=4)
+    found = sb.view(chain(grouped, 12)).connections()[1]
+    norms = grouped.weight.detach().flatten(2).norm(dim=2)  # [12, 2]: of the filter's own group
+    wanted = torch.zeros(12, 8)
+    for out in range(12):
+        group = out // 3
+        wanted[out, 2 * group : 2 * group + 2] = norms[out]
+    torch.testing.assert_close(found, wanted)
+
+
+def test_connections_of_transposed_convolutions_have_their_outputs_first():
+    for groups in (1, 2):
+        convolution = nn.ConvTranspose2d(8, 6, 2, groups=groups)
+        found = sb.view(chain(convolution, 6)).connections()[1]
+        pixel = torch.eye(8).reshape(8, 8, 1, 1)  # one input channel at a time
+        with torch.no_grad():
+            reached = nn.functional.conv_transpose2d(pixel, convolution.weight, groups=groups)
+        torch.testing.assert_close(found, reached.flatten(2).norm(dim=2).T)
+
+
+def test_suspicious_channels_of_a_depthwise_network_are_chosen_by_what_leaves_them():
+    depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+    net = chain(depthwise)
+    scores = defenses.SuspiciousNeurons(epochs=0).choose(net, data(), **GIVEN).scores
+    assert [len(score) for score in scores] == [8, 8]
+    with torch.no_grad():
+        depthwise.weight[5] *= 100
+    heavier = defenses.SuspiciousNeurons(epochs=0).choose(net, data(), **GIVEN).scores
+    assert int(heavier[0].argmax()) == 5
+
+
+def test_layers_that_take_more_than_the_layer_before_gives_are_no_chain():
+    class Joined(nn.Module):
+        input_shape = (2, 2, 2)
+
+        def __init__(self):
+            super().__init__()
+            self.first, self.hidden = Folded(nn.Conv2d(2, 4, 1)), sb.LIF(0.5, 0.3)
+            self.second, self.last = Folded(nn.Conv2d(8, 4, 1)), sb.LIF(0.5, 0.3)
+            self.readout = Folded(nn.Flatten(), nn.Linear(16, CLASSES))
+
+        def forward(self, sequence):
+            spikes = self.hidden(self.first(sequence))
+            return self.readout(self.last(self.second(torch.cat([spikes, spikes], 2)))).mean(0)
+
+    with pytest.raises(sb.NotVisible, match="second.0 does not show one chain.* takes 8 channels"):
+        sb.view(seeded(Joined)).connections()
