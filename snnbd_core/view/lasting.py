@@ -21,8 +21,8 @@ __all__ = ["prune"]
 def prune(view: View, keep: Sequence[Tensor]) -> None:
     """Silences channels: their incoming weights become 0.
 
-    Where channels are fed by more than weights, as behind a shortcut, a mask is held in the
-    network instead, see `snnbd_core.guards`.
+    Where channels are fed by more than weights, as behind a shortcut, or their weights act
+    elsewhere too, a mask is held in the network instead, see `snnbd_core.guards`.
 
     Args:
         view: of the network.
@@ -52,19 +52,36 @@ def _silenced(view: View, number: int, layer: Layer, gone: Tensor) -> bool:
     ]
     if layer.uses > 1 or not tensors or any(len(tensor) != len(gone) for tensor in tensors):
         return False
+    if any(id(tensor) in _elsewhere(view, number) for tensor in tensors):
+        return False
+    fed = _current(view, layer)
     held = [tensor.clone() for tensor in tensors]
     for tensor in tensors:
         tensor[gone] = 0
-    # with all earlier neurons driven: what still arrives comes by another way, as a shortcut
-    driven = dict.fromkeys(view.layers[: view.layers.index(layer)], _drive)
-    reading = watch(view.net, [layer], "current", driven)
-    with torch.random.fork_rng(devices=[]), reading as seen:
-        view(sample(view.net, view.like))
-    if not bool(seen[0][:, :, gone].any()):
+    left = _current(view, layer)
+    # what still arrives comes by a shortcut; what others lost had come through the channel's weights
+    same = torch.allclose(left[:, :, ~gone], fed[:, :, ~gone])
+    if same and not bool(left[:, :, gone].any()):
         return True
     for tensor, values in zip(tensors, held, strict=True):
         tensor.copy_(values)
     return False
+
+
+def _elsewhere(view: View, number: int) -> set[int]:
+    """Ids of the parameters of layers with weights that feed other neurons, or the logits."""
+    others = [weights for weights in view.weights if weights.feeds != number]
+    modules = [module for one in others for module in (one.module, one.norm) if module is not None]
+    return {id(parameter) for module in modules for parameter in module.parameters()}
+
+
+def _current(view: View, layer: Layer) -> Tensor:
+    """What a layer gets while all earlier neurons are driven."""
+    driven = dict.fromkeys(view.layers[: view.layers.index(layer)], _drive)
+    reading = watch(view.net, [layer], "current", driven)
+    with torch.random.fork_rng(devices=[]), reading as seen:
+        view(sample(view.net, view.like))
+    return seen[0]
 
 
 def _drive(current: Tensor, now: slice) -> Tensor:

@@ -11,6 +11,8 @@ from torch import nn
 
 from snnbd_core import guards
 from snnbd_core.guards import noise
+from snnbd_core.networks.layers import Folded
+from snnbd_core.neurons import LIF
 from snnbd_core.view import NotVisible, View, adapt
 
 from .builders import KINDS, RECTIFIED, SPIKING, STEPS, copy_weights, frames, load, matched
@@ -135,6 +137,61 @@ def test_pruned_channels_get_no_current_and_the_others_keep_theirs(kind, batch_n
     assert not any("guard" in name for name in net.state_dict())  # the weights alone do it
     with pytest.raises(ValueError, match="would lose all"):
         seen.prune([torch.zeros(CHANNELS, dtype=torch.bool), keep[1]])
+
+
+class Between(nn.Module):
+    """Two layers of neurons with 4 channels, and what lies before each of them."""
+
+    input_shape = (4, 6, 6)
+
+    def __init__(self, first, second):
+        super().__init__()
+        self.first, self.second = Folded(*first), Folded(*second)
+        self.a, self.b = LIF(0.5, 0.3), LIF(0.5, 0.1)
+        self.last = Folded(nn.Flatten(), nn.Linear(144, 3))
+
+    def forward(self, x):
+        return self.last(self.b(self.second(self.a(self.first(x))))).mean(0)
+
+
+def between(kind):
+    torch.manual_seed(0)
+    same, norm = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+    nn.init.uniform_(norm.weight, 0.5, 1.5)
+    tied = nn.Conv2d(4, 4, 3, padding=1)
+    tied.weight = same.weight
+    first, second = {
+        "one convolution twice": ([same], [same]),
+        "one weight in two convolutions": ([same], [tied]),
+        "one norm twice": ([same, norm], [nn.Conv2d(4, 4, 1), norm]),
+        "depthwise before pointwise": ([nn.Conv2d(4, 4, 1, groups=4), nn.Conv2d(4, 4, 1)], [same]),
+    }[kind]
+    return Between(first, second).eval()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "one convolution twice",
+        "one weight in two convolutions",
+        "one norm twice",
+        "depthwise before pointwise",
+    ],
+)
+def test_pruning_leaves_what_the_weights_of_a_channel_do_elsewhere(kind):
+    sequence = torch.rand(4, 5, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+    for number in (0, 1):
+        keep = [torch.ones(4, dtype=torch.bool), torch.ones(4, dtype=torch.bool)]
+        keep[number][2] = False
+        net = between(kind)
+        seen = View(net)
+        with torch.no_grad():
+            before = seen(sequence)
+            with seen.gated([one.float() for one in keep]):
+                wanted = seen(sequence)
+            seen.prune(keep)
+            assert torch.equal(seen(sequence), wanted)
+        assert not torch.equal(before, wanted)
 
 
 def guarded(kind):
