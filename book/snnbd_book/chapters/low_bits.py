@@ -177,7 +177,7 @@ def _judged(
     runs: Any, attack: Mapping[str, Any], judge: Any, shipped: Mapping[str, Any]
 ) -> dict[str, Nested]:
     """Bits of the weights -> what a detector says of clean and of attacked networks."""
-    made = {name: {"defence": one} for name, one in shipped.items()} | TRAINED_SO
+    made = {**{name: {"defence": one} for name, one in shipped.items()}, **TRAINED_SO}
     return {
         name: probed({"clean": runs(10, **one), "attacked": runs(10, **one, **attack)}, judge)
         for name, one in made.items()
