@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from snnbd_core.view import ADAPTERS, Adapter, adapter_of
-from snnbd_core.view.trace import weighs
 
 __all__ = ["Activity", "fan_out", "measure"]
 
@@ -64,7 +64,7 @@ def measure(net: nn.Module) -> Iterator[Activity]:
         hooks += _counting_spikes(activity, seen)
     counted: set[nn.Module] = {module for module in neurons if isinstance(module, _COUNTED)}
     idle = set(counted)
-    if any(weighs(module) for module in neurons if module not in seen and module not in counted):
+    if any(_weighs(module) and module not in seen for module in neurons):
         activity.synops = None
     else:
         hooks += _counting_synops(activity, counted, idle)
@@ -109,6 +109,15 @@ def _operations(module: Any, inputs: Tensor, maps: dict[tuple[Any, ...], Tensor]
         maps[key] = fan_out(module, *size).to(inputs.device)
     per_pixel = _events(inputs).sum(dim=tuple(range(inputs.dim() - len(size))))
     return _total(per_pixel * maps[key])
+
+
+def _weighs(module: nn.Module) -> bool:
+    """Whether a module holds weights of its own that are not counted and not known to be none."""
+    counted = isinstance(module, _COUNTED)
+    norms = _BatchNorm | nn.LayerNorm | nn.GroupNorm | nn.PReLU
+    own = next(module.parameters(recurse=False), None)
+    packed = callable(getattr(module, "weight", None))  # a quantised layer gives them by a method
+    return packed or (own is not None and not counted and not isinstance(module, norms))
 
 
 def fan_out(convolution: nn.Conv1d | nn.Conv2d, *size: int) -> Tensor:

@@ -59,7 +59,7 @@ def _silenced(view: View, number: int, layer: Layer, gone: Tensor) -> bool:
     for tensor in tensors:
         tensor[gone] = 0
     left = _current(view, layer)
-    # what still arrives comes by a shortcut; what others lose came through the channel's weights
+    # what still arrives comes by a shortcut; what others lost had come through the channel's weights
     same = torch.allclose(left[:, :, ~gone], fed[:, :, ~gone])
     if same and not bool(left[:, :, gone].any()):
         return True

@@ -22,10 +22,9 @@ from snnbd_core.view.blocks import hooked
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.libraries import adapter_of
 
-__all__ = ["Layer", "Trace", "Weights", "sample", "traced", "weighs"]
+__all__ = ["Layer", "Trace", "Weights", "sample", "traced"]
 
 _WEIGHTED = (_ConvNd, nn.Linear, _BatchNorm)
-_NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.PReLU)
 
 
 @dataclass(frozen=True)
@@ -97,17 +96,12 @@ class Weights:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a run showed: layers in the order in which they run, and the number of logits.
-
-    `loose` names modules whose weights may act behind the last neurons, unseen: it has not run, or
-    is not over when those run.
-    """
+    """What a run showed: layers in the order in which they run, and the number of logits."""
 
     layers: tuple[Layer, ...]
     weights: tuple[Weights, ...]
     input_shape: tuple[int, ...]
     classes: int
-    loose: tuple[str, ...] = ()
 
 
 @dataclass
@@ -128,13 +122,12 @@ def traced(net: nn.Module, sequence: Tensor, run: Callable[[Tensor], Tensor]) ->
     inner = {part for neuron in neurons for part in neuron.modules() if part is not neuron}
     weighted = (m for m in net.modules() if isinstance(m, _WEIGHTED) and m not in inner)
     watched = dict.fromkeys((*neurons, *weighted))
-    others = [m for m in net.modules() if m not in watched and m not in inner and weighs(m, 2)]
     # samples alike and frames that differ: the order of the rows [T * B] shows
     brighter = 1 + torch.arange(len(sequence), device=sequence.device) / len(sequence)
     alike = sequence[:, :1] * brighter.reshape(-1, 1, *[1] * (sequence.dim() - 2))
     sequence = alike.expand_as(sequence).contiguous()
     steps, batch = sequence.shape[:2]
-    calls, logits = _calls((*watched, *others), run, sequence)
+    calls, logits = _calls(watched, run, sequence)
     counted = Counter(call.module for call in calls)
     unsure = any(adapter.axes(module) is None for module, adapter in neurons.items())
     longer = _longer(watched, run, sequence) if unsure else {}
@@ -143,15 +136,14 @@ def traced(net: nn.Module, sequence: Tensor, run: Callable[[Tensor], Tensor]) ->
     layers: list[Layer] = []
     weights: list[tuple[_Call, str, int]] = []
     norms: dict[int, nn.Module] = {}
-    last = -1
-    for place, call in enumerate(calls):
+    for call in calls:
         module, use = call.module, seen[call.module]
         seen[module] += 1
         again = longer.get(module, [])
         stepwise = call.given.shape[0] == batch and steps > 1 and counted[module] % steps == 0
         stepwise = stepwise and len(again) != counted[module]
         uses = counted[module] // steps if stepwise else counted[module]
-        if use >= uses or module not in watched:
+        if use >= uses:
             continue  # a later time step
         name = names[module] + (f"#{use + 1}" if use else "")
         if module in neurons:
@@ -159,7 +151,6 @@ def traced(net: nn.Module, sequence: Tensor, run: Callable[[Tensor], Tensor]) ->
             axes = adapter.axes(module) or _axes(call.given, steps, batch, again[:1])
             shape = tuple(call.gave.shape[2 if axes in ("time", "batch") else 1 :])
             layers.append(Layer(name, module, adapter, axes, use, uses, shape))
-            last = place
         elif isinstance(module, _BatchNorm):
             norms[call.given.data_ptr()] = module
         else:
@@ -170,22 +161,7 @@ def traced(net: nn.Module, sequence: Tensor, run: Callable[[Tensor], Tensor]) ->
         )
         for call, name, at in weights
     )
-    ran = [call.module for at, call in enumerate(calls) if at <= last or call.module in watched]
-    over = {part for module in ran for part in module.modules()}
-    loose = tuple(
-        name or type(module).__name__
-        for module, name in names.items()
-        if module not in over and weighs(module, 2)
-    )
-    return Trace(tuple(layers), chain, tuple(sequence.shape[2:]), logits.shape[1], loose)
-
-
-def weighs(module: nn.Module, axes: int = 0) -> bool:
-    """Whether a module holds weights of its own, of so many axes or more, that are no norm's."""
-    if callable(getattr(module, "weight", None)):  # a quantised layer gives them by a method
-        return True
-    own = any(weight.dim() >= axes for weight in module.parameters(recurse=False))
-    return own and not isinstance(module, _NORMS)
+    return Trace(tuple(layers), chain, tuple(sequence.shape[2:]), logits.shape[1])
 
 
 def _calls(
@@ -195,8 +171,7 @@ def _calls(
     calls: list[_Call] = []
 
     def note(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        gave = output[0] if isinstance(output, tuple) else output
-        calls.append(_Call(module, inputs[0] if inputs else gave, gave))
+        calls.append(_Call(module, inputs[0], output[0] if isinstance(output, tuple) else output))
 
     with hooked(watched, note), torch.no_grad(), torch.random.fork_rng(devices=[]):
         return calls, run(sequence)

@@ -129,16 +129,10 @@ class View:
 
     @property
     def readout(self) -> Layer | None:
-        """The layer whose neurons are the classes; None where the last layer is linear.
-
-        Raises:
-            NotVisible: weights may act behind the last neurons that are seen.
-        """
-        if not self.layers or any(last.feeds is None for last in self.weights[-1:]):
+        """The layer whose neurons are the classes; None where the last layer is linear."""
+        last = self.trace.weights[-1] if self.trace.weights else None
+        if not self.layers or (last is not None and last.feeds is None):
             return None
-        if self.trace.loose:
-            needed = f"weights of {self.trace.loose[0]} may act last: call an nn.Linear for them"
-            raise self.blind("which neurons are the classes'", needed)
         return self.layers[-1]
 
     @property
@@ -146,7 +140,7 @@ class View:
         """The layers of neurons before the read-out.
 
         Raises:
-            NotVisible: there is none, or which is the read-out is not seen.
+            NotVisible: there is none.
         """
         found = self.layers if self.readout is None else self.layers[:-1]
         if not found:
@@ -162,7 +156,7 @@ class View:
         potential is its logits, and [1, B, classes] is given. Gradients reach the sequence.
 
         Raises:
-            NotVisible: a network that does not spike, or whose read-out is not seen.
+            NotVisible: a network that does not spike.
         """
         if not self.spiking:
             raise self.blind("a membrane potential", "needed are spiking neurons")
@@ -197,7 +191,8 @@ class View:
         channels as `in`, the last the read-out's neurons as `out`.
 
         Raises:
-            NotVisible: a network that is not one chain of layers, such as with shortcuts or joins.
+            NotVisible: a network that is not one chain of layers, such as one with shortcuts, or
+                one with a layer that takes other channels than the layer before gives.
         """
         recurrent = next((layer for layer in self.layers if layer.inner), None)
         if recurrent is not None:
@@ -206,11 +201,13 @@ class View:
         if len(self.weights) != len(self.hidden) + 1:
             counts = f"{len(self.weights)} layers with weights and {len(self.hidden)} hidden layers"
             raise self.blind("one chain of layers", f"it has {counts} of neurons")
-        found, channels = [], self.weights[0].matrix.shape[1]
+        found, channels = [], None
         for layer in self.weights:
             weight = layer.matrix
-            if weight.shape[1] % channels or (weight.dim() > 2 and weight.shape[1] != channels):
-                counts = f"it takes {weight.shape[1]} channels and is given {channels}"
+            inputs, image = weight.shape[1], weight.dim() > 2
+            channels = inputs if channels is None else channels
+            if inputs % channels or (image and inputs != channels):
+                counts = f"it takes {inputs} channels and is given {channels} by the layer before"
                 raise NotVisible("one chain of layers", layer.name, counts)
             found.append(weight.reshape(len(weight), channels, -1).norm(dim=2))
             channels = len(weight)

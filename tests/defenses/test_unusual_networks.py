@@ -113,75 +113,6 @@ def test_frozen_weights_are_named_where_they_are_to_be_trained():
         defenses.AttentionDistillation(epochs=1).repair(frozen, data(), **GIVEN)
 
 
-class Functional(nn.Module):
-    """Hidden neurons, and a read-out in weights that no module is called for."""
-
-    input_shape = (2, 2, 2)
-
-    def __init__(self, last=None):
-        super().__init__()
-        self.first, self.hidden = nn.Linear(8, 30), sb.LIF(0.5, 0.3)
-        self.last = last or nn.Parameter(torch.randn(CLASSES, 30))
-
-    def spikes(self, sequence):
-        return self.hidden(self.first(sequence.flatten(2)))
-
-    def forward(self, sequence):
-        return functional.linear(self.spikes(sequence), self.last).mean(0)
-
-
-class Uncalled(Functional):
-    def __init__(self):
-        super().__init__(nn.Linear(30, CLASSES))
-
-    def forward(self, sequence):
-        return functional.linear(self.spikes(sequence), self.last.weight).mean(0)
-
-
-class Own(nn.Module):
-    """A dense layer of somebody's own."""
-
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        self.matrix = nn.Parameter(torch.randn(inputs, outputs))
-
-    def forward(self, rows):
-        return rows @ self.matrix
-
-
-class Stepwise(Functional):
-    """Its own dense layer has run in all steps but one when the neurons run for the last time."""
-
-    def __init__(self):
-        super().__init__(Own(30, CLASSES))
-        self.hidden = nn.ReLU()
-
-    def forward(self, sequence):
-        return sum(self.last(self.hidden(self.first(step.flatten(1)))) for step in sequence)
-
-
-@pytest.mark.parametrize("kind", [Functional, Uncalled, Stepwise])
-def test_hidden_neurons_are_not_taken_for_the_classes_where_the_readout_is_not_seen(kind):
-    net = seeded(kind)
-    view = sb.view(net, torch.rand(STEPS, 1, 2, 2, 2))
-    where = "(last|Functional) may act last"
-    for look in (lambda: view.readout, lambda: view.hidden):
-        with pytest.raises(sb.NotVisible, match=f"which neurons are the classes': .*{where}"):
-            look()
-    if view.spiking:
-        with pytest.raises(sb.NotVisible, match=where):
-            detectors.PotentialMargins(iterations=2, inputs=2).inspect(net, data(), **GIVEN)
-    scores = detectors.Strip(overlays=2).score(net, data(), data(), **GIVEN)  # needs logits alone
-    assert len(scores) == 12
-
-
-def test_weights_that_are_used_before_the_last_neurons_hide_no_readout():
-    net = Network([Folded(nn.Flatten(), Own(8, 6)), sb.LIF(), Own(6, 30), sb.LIF()], (2, 2, 2), 3)
-    view = sb.view(net)
-    assert view.readout is view.layers[1]
-    assert [layer.name for layer in view.hidden] == ["layers.1"]
-
-
 def test_a_network_that_cuts_gradients_is_not_called_clean():
     for detector in (
         detectors.NeuralCleanse(iterations=2, samples=4),
@@ -283,5 +214,5 @@ def test_layers_that_take_more_than_the_layer_before_gives_are_no_chain():
             spikes = self.hidden(self.first(sequence))
             return self.readout(self.last(self.second(torch.cat([spikes, spikes], 2)))).mean(0)
 
-    with pytest.raises(sb.NotVisible, match=r"second.0 does not show one chain.* takes 8 channels"):
+    with pytest.raises(sb.NotVisible, match="second.0 does not show one chain.* takes 8 channels"):
         sb.view(seeded(Joined)).connections()

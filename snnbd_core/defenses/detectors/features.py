@@ -86,10 +86,7 @@ def sharpness(view: View, sequence: Tensor) -> float:
     over the largest on the first 8 samples of a sequence [T, B, C, H, W]; those of ReLU, which are
     trained to be votes, by 10.
     """
-    try:
-        readout = view.readout
-    except NotVisible:  # its logits alone say
-        readout = None
+    readout = view.readout
     if readout is not None and not readout.adapter.spikes:
         return _SHARP
     return _SHARP / max(1.0, float(view(sequence[:, :FEW]).abs().max()))
