@@ -182,7 +182,10 @@ def covered(bench: Bench) -> Bench:
     wanted = range(max(classes, bench.data.classes))
     missing = sorted(set(wanted) - {int(label) for label in bench.data.labels})
     if missing:
-        raise ValueError(f"clean_samples has none of class {missing[0]}: allowed is every class")
+        raise ValueError(
+            f"clean_samples has none of class {missing[0]}, and the network answers {classes} "
+            "classes: allowed is every class"
+        )
     return bench
 
 

@@ -49,12 +49,13 @@ class Reestimated(Repair):
         before = [(copy.deepcopy(norm.state_dict()), norm.momentum) for norm in norms]
         seen = dict.fromkeys(norms, 0)
 
-        def weigh(norm: Any, inputs: Any) -> None:
+        def weigh(norm: Any, inputs: Any, named: Any) -> None:
             """Gives a run its share of all values so far, so that each counts alike."""
-            seen[norm] += inputs[0].numel()
-            norm.momentum = inputs[0].numel() / seen[norm]
+            values = (inputs[0] if inputs else named["input"]).numel()
+            seen[norm] += values
+            norm.momentum = values / seen[norm]
 
-        hooks = [norm.register_forward_pre_hook(weigh) for norm in norms]
+        hooks = [norm.register_forward_pre_hook(weigh, with_kwargs=True) for norm in norms]
         for norm in norms:
             norm.reset_running_stats()
             norm.train()

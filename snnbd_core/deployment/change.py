@@ -54,7 +54,8 @@ def held(bench: Bench, what: str) -> Iterator[list[Tensor]]:
 def _own(module: nn.Module, name: str) -> Tensor:
     """A tensor of a module that no other shares any more."""
     values: Tensor = getattr(module, name)
-    if name in module._buffers:
-        values = values.clone()
-        setattr(module, name, values)
-    return values.data
+    own = values.detach().clone()
+    if isinstance(values, nn.Parameter):
+        own = nn.Parameter(own, requires_grad=values.requires_grad)
+    setattr(module, name, own)
+    return own.data

@@ -83,7 +83,7 @@ def _graph(net: nn.Module, input_shape: Shape | None) -> Graph:
 
 
 def _check_bare(name: str, neurons: LIF) -> None:
-    """ValueError where something on a layer of neurons changes what it gives."""
+    """ValueError where a module or hook is put on neurons, which might change what they give."""
     own = ["feedback"] if isinstance(neurons, SynapticLIF) else []
     put = [child for child, _ in neurons.named_children() if child not in own]
     hooks = [*neurons._forward_pre_hooks.values(), *neurons._forward_hooks.values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import re
 import time
 import warnings
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from torch import nn
 
 from snnbd_core.files import write_atomically
 from snnbd_core.learning.history import History
-from snnbd_core.neurons import LIF, spiking_layers
+from snnbd_core.neurons import spiking_layers
+from snnbd_core.view.libraries import adapter_of
 
 __all__ = ["FORMAT", "Checkpoint", "Stateful", "loss_identity", "network_identity"]
 
@@ -126,13 +128,17 @@ def loss_identity(loss: Any) -> str | None:
     return repr(loss) if is_dataclass(loss) else None
 
 
+def _told(part: nn.Module) -> str:
+    """What a module tells of its settings; nothing of neurons, who may tell what they learnt."""
+    adapter = adapter_of(part)
+    if adapter is not None and adapter.spikes:
+        return ""
+    return re.sub(r"0x[0-9a-f]+", "", part.extra_repr())  # an address is another in each process
+
+
 def network_identity(net: nn.Module) -> str:
     """A hash of structure, weights' shapes and settings, and of what is frozen; not of weights."""
-    parts = [
-        # what neurons tell of themselves may be learnt; their settings follow
-        (name, type(part).__name__, "" if isinstance(part, LIF) else part.extra_repr())
-        for name, part in net.named_modules()
-    ]
+    parts = [(name, type(part).__name__, _told(part)) for name, part in net.named_modules()]
     digest = hashlib.sha256(repr(parts).encode())
     digest.update(repr([(name, p.requires_grad) for name, p in net.named_parameters()]).encode())
     digest.update(repr([(name, tuple(p.shape)) for name, p in net.state_dict().items()]).encode())

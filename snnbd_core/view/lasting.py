@@ -52,16 +52,16 @@ def _silenced(view: View, number: int, layer: Layer, gone: Tensor) -> bool:
     ]
     if layer.uses > 1 or not tensors or any(len(tensor) != len(gone) for tensor in tensors):
         return False
-    if any(id(tensor) in _elsewhere(view, number) for tensor in tensors):
+    elsewhere = _elsewhere(view, number)
+    if any(id(tensor) in elsewhere for tensor in tensors):
         return False
-    fed = _current(view, layer)
-    held = [tensor.clone() for tensor in tensors]
+    wanted, held = _seen(view, layer, gone), [tensor.clone() for tensor in tensors]
     for tensor in tensors:
         tensor[gone] = 0
-    left = _current(view, layer)
-    # what still arrives comes by a shortcut; what others lost had come through the channel's weights
-    same = torch.allclose(left[:, :, ~gone], fed[:, :, ~gone])
-    if same and not bool(left[:, :, gone].any()):
+    own, *behind = _seen(view, layer)
+    # what still arrives comes by a shortcut; what others lose came through the channel's weights
+    same = torch.allclose(own[:, :, ~gone], wanted[0][:, :, ~gone])
+    if same and not bool(own[:, :, gone].any()) and all(map(torch.allclose, behind, wanted[1:])):
         return True
     for tensor, values in zip(tensors, held, strict=True):
         tensor.copy_(values)
@@ -75,13 +75,20 @@ def _elsewhere(view: View, number: int) -> set[int]:
     return {id(parameter) for module in modules for parameter in module.parameters()}
 
 
-def _current(view: View, layer: Layer) -> Tensor:
-    """What a layer gets while all earlier neurons are driven."""
-    driven = dict.fromkeys(view.layers[: view.layers.index(layer)], _drive)
-    reading = watch(view.net, [layer], "current", driven)
+def _seen(view: View, layer: Layer, quiet: Tensor | None = None) -> list[Tensor]:
+    """Currents from a layer on, and the logits, while all earlier neurons are driven.
+
+    `quiet` are channels of the layer, [C], that get a current far below any threshold.
+    """
+
+    at = view.layers.index(layer)
+    edits = dict.fromkeys(view.layers[:at], _drive)
+    if quiet is not None:
+        edits[layer] = lambda current, now: current.index_fill(2, quiet.nonzero()[:, 0], -1e3)
+    reading = watch(view.net, view.layers[at:], "current", edits)
     with torch.random.fork_rng(devices=[]), reading as seen:
-        view(sample(view.net, view.like))
-    return seen[0]
+        logits = view(sample(view.net, view.like))
+    return [*seen, logits]
 
 
 def _drive(current: Tensor, now: slice) -> Tensor:

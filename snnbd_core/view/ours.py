@@ -26,6 +26,9 @@ class Ours(Adapter):
     def axes(self, module: nn.Module) -> str:
         return "time"
 
+    def decays(self, module: nn.Module) -> tuple[str, ...]:
+        return ("beta", "alpha") if hasattr(module, "alpha") else ("beta",)
+
     def recording(self, module: Any) -> dict[str, Any]:
         forward = module.forward
 

@@ -214,5 +214,5 @@ def test_layers_that_take_more_than_the_layer_before_gives_are_no_chain():
             spikes = self.hidden(self.first(sequence))
             return self.readout(self.last(self.second(torch.cat([spikes, spikes], 2)))).mean(0)
 
-    with pytest.raises(sb.NotVisible, match="second.0 does not show one chain.* takes 8 channels"):
+    with pytest.raises(sb.NotVisible, match=r"second.0 does not show one chain.* takes 8 channels"):
         sb.view(seeded(Joined)).connections()

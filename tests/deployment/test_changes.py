@@ -38,6 +38,7 @@ from snnbd_core.deployment import (
     flipped,
 )
 from snnbd_core.deployment.neuron_trojan import Latch
+from snnbd_core.exchange.membranes import SynapticLIF
 from snnbd_core.learning import RoundingAware, Task, rounded
 from tests.learning.toy import Toy
 from tests.view.builders import frames, load, matched
@@ -214,11 +215,30 @@ def test_a_decay_that_no_tensor_holds_is_not_visible(kind: str, settings: dict[s
 def test_the_decay_of_a_synapse_is_rounded_and_that_of_the_potential_flipped() -> None:
     """0.9 and 0.65 in steps of 1/4 are 0.75 (the largest of 2 bits) and 0.75."""
     net = neurons_of_snntorch("Synaptic", alpha=0.9, beta=0.65)
-    neuron = LowBits(settings=2).apply(net).net[1]  # type: ignore[index,union-attr]
+    neuron = LowBits(settings=2).apply(net).net[1]
     assert (float(neuron.alpha), float(neuron.beta)) == (0.75, 0.75)
-    neuron = BitFlips(what="decay", bit=22).apply(net).net[1]  # type: ignore[index,union-attr]
+    neuron = BitFlips(what="decay", bit=22).apply(net).net[1]
     wanted = flipped(torch.tensor(0.65), 22)
     assert (float(neuron.alpha), float(neuron.beta)) == (pytest.approx(0.9), float(wanted))
+
+
+def test_the_decay_of_our_own_synapses_is_rounded_too() -> None:
+    beta, one, none, alpha = map(torch.tensor, (0.65, 1.0, 0.0, 0.9))
+    synapse = SynapticLIF(beta, one, one, none, alpha, reset="zero", update="nir")
+    net = sb.adapt(nn.Sequential(nn.Flatten(2), nn.Linear(4, 3), synapse), input_shape=(1, 2, 2))
+    neuron = LowBits(settings=2).apply(net).net[2]
+    assert (float(neuron.alpha), float(neuron.beta)) == (0.75, 0.75)
+
+
+def test_a_threshold_that_two_layers_share_is_flipped_once_in_each() -> None:
+    net = nn.Sequential(nn.Flatten(2), nn.Linear(4, 4), sb.LIF(), nn.Linear(4, 3), sb.LIF())
+    shared = nn.Parameter(torch.tensor(1.0))
+    for place in (2, 4):
+        del net[place].threshold
+        net[place].threshold = shared
+    changed = BitFlips(bit=21).apply(sb.adapt(net, input_shape=(1, 2, 2)))
+    for place in (2, 4):
+        assert changed.net[place].threshold.item() == 1.25
 
 
 @pytest.mark.parametrize("guard", [Mismatch(std=0.3), RandomThreshold()], ids=repr)

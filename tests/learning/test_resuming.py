@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.data import TensorDataset
 
 from snnbd_book.runs import parts
@@ -16,6 +17,7 @@ from snnbd_core.attacks.dynamic import _Best
 from snnbd_core.data import as_set
 from snnbd_core.defenses.abl import AntiBackdoorLearning
 from snnbd_core.learning import Task, loop
+from snnbd_core.learning.checkpoint import network_identity
 from snnbd_core.neurons import LIF
 from snnbd_core.poisoning import poison
 from snnbd_core.triggers import Static
@@ -177,3 +179,13 @@ def test_a_rule_of_other_settings_leaves_the_checkpoint_alone(kind, one, other, 
         second, _ = fitted(kind(**other, **kept), path)
     (_, _, wanted), (_, _, weights) = told(whole), told(second)
     assert all(torch.equal(weights[name], wanted[name]) for name in wanted)
+
+
+def test_what_neurons_have_learnt_makes_no_other_run():
+    """SpikingJelly's print the time constant that they learn."""
+    neurons = pytest.importorskip("spikingjelly.activation_based.neuron")
+    net = nn.Sequential(nn.Linear(2, 2), neurons.ParametricLIFNode())
+    before, told_before = network_identity(net), net[1].extra_repr()
+    nn.init.ones_(net[1].w)
+    assert net[1].extra_repr() != told_before
+    assert network_identity(net) == before

@@ -146,6 +146,7 @@ def test_of_a_watermark_the_keys_are_scored_beside_clean_samples(
         assert len(known) == 10
     assert extra["clean_scores"] == plain.tolist()
     assert extra["attacked_scores"] == known.tolist()
+    assert dataclasses.replace(experiment, trigger=Static(), probe=None).mark is None
 
 
 @pytest.mark.parametrize("bound", [0.0, 0.2])

@@ -154,12 +154,26 @@ class Between(nn.Module):
         return self.last(self.b(self.second(self.a(self.first(x))))).mean(0)
 
 
+class Around(Between):
+    """The same with a shortcut, which runs before all of it."""
+
+    def __init__(self, around, first, second):
+        super().__init__(first, second)
+        self.around = Folded(*around)
+
+    def forward(self, x):
+        past = self.around(x)
+        return self.last(self.b(self.second(self.a(self.first(x))) + past)).mean(0)
+
+
 def between(kind):
     torch.manual_seed(0)
     same, norm = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
     nn.init.uniform_(norm.weight, 0.5, 1.5)
     tied = nn.Conv2d(4, 4, 3, padding=1)
     tied.weight = same.weight
+    if kind == "a shortcut before the body":
+        return Around([tied], [nn.Conv2d(4, 4, 1)], [nn.Conv2d(4, 4, 1)]).eval()
     first, second = {
         "one convolution twice": ([same], [same]),
         "one weight in two convolutions": ([same], [tied]),
@@ -176,6 +190,7 @@ def between(kind):
         "one weight in two convolutions",
         "one norm twice",
         "depthwise before pointwise",
+        "a shortcut before the body",
     ],
 )
 def test_pruning_leaves_what_the_weights_of_a_channel_do_elsewhere(kind):

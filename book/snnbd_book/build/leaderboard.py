@@ -43,12 +43,12 @@ The network is `quick-conv`, trained by surrogate gradient unless the attacker b
 the squares and BadNets 5 % of the training set are poisoned for repairs, 10 % for detectors of
 networks and of inputs, 2 % for those of training sets; the share is under *more*. On real
 recordings poison is drawn with the order of training, which weak triggers suffer from
-({{doc}}`intervals`); only that of *time-sliced* is drawn apart, as everywhere else. The floor of
-ABL is that of a clean network which ABL trained. BadSNN at 1.2 or 1.5 is shipped at that threshold,
-so detectors of networks have no area there: the clean networks are not shipped so. *Settings, no
-card* compares the layers of a network with each other; with a card it finds BadSNN
-({{doc}}`../notebooks/07_a_backdoor_in_the_network`). Seconds are those of a whole run, training
-included, on the machine of its record.
+({{doc}}`intervals`); that of *time-sliced* alone is drawn apart, as all poison on simulated
+recordings and images is. The floor of ABL is that of a clean network which ABL trained. BadSNN at
+1.2 or 1.5 is shipped at that threshold, so detectors of networks have no area there: the clean
+networks are not shipped so. *Settings, no card* compares the layers of a network with each other;
+with a card it finds BadSNN ({{doc}}`../notebooks/07_a_backdoor_in_the_network`). Seconds are those
+of a whole run, training included, on the machine of its record.
 
 `snnbd leaderboard` prints these tables, and `snnbd leaderboard add my_attack.py` measures an attack
 of your own against all of these defences ({{doc}}`../notebooks/11_add_your_own`). It executes your

@@ -239,8 +239,8 @@ class Experiment(Checked):
 
     @property
     def mark(self) -> Watermark | None:
-        """The rule that trains an owner's keys in, where nothing else is poisoned."""
-        return self.rule if isinstance(self.rule, Watermark) and self.rate == 0 else None
+        """The rule that trains an owner's keys in, where there is no trigger beside them."""
+        return self.rule if isinstance(self.rule, Watermark) and self.trigger is None else None
 
     @property
     def deployed_otherwise(self) -> bool:
