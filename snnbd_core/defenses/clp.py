@@ -15,6 +15,7 @@ from snnbd_core.checks import Positive
 from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.pruning import Choice, Pruning
 from snnbd_core.view import NotVisible
+from snnbd_core.view.trace import blocks
 
 __all__ = ["ChannelLipschitz", "lipschitz_bounds"]
 
@@ -71,9 +72,7 @@ def lipschitz_bounds(convolution: Any, norm: Any) -> Tensor:
 
     Of any convolution of torch's, transposed too, and the batch norm behind it.
     """
-    kernels = convolution.weight
-    if convolution.transposed:  # whose weight is [inputs, outputs of a group, ...]
-        kernels = kernels.unflatten(0, (convolution.groups, -1)).transpose(1, 2).flatten(0, 1)
+    kernels = blocks(convolution).flatten(0, 1)
     largest: Tensor = torch.linalg.matrix_norm(kernels.flatten(2), ord=2)
     gamma = torch.ones_like(largest) if norm.weight is None else norm.weight
     return largest * (gamma / (norm.running_var + norm.eps).sqrt()).abs()

@@ -80,7 +80,6 @@ def _seen(view: View, layer: Layer, quiet: Tensor | None = None) -> list[Tensor]
 
     `quiet` are channels of the layer, [C], that get a current far below any threshold.
     """
-
     at = view.layers.index(layer)
     edits = dict.fromkeys(view.layers[:at], _drive)
     if quiet is not None:

@@ -22,7 +22,7 @@ from snnbd_core.view.blocks import hooked
 from snnbd_core.view.errors import NotVisible
 from snnbd_core.view.libraries import adapter_of
 
-__all__ = ["Layer", "Trace", "Weights", "sample", "traced"]
+__all__ = ["Layer", "Trace", "Weights", "blocks", "sample", "traced"]
 
 _WEIGHTED = (_ConvNd, nn.Linear, _BatchNorm)
 
@@ -81,17 +81,20 @@ class Weights:
     @property
     def matrix(self) -> Tensor:
         """The weight [out, in, ...], with 0 between channels of two groups."""
-        layer: Any = self.module
-        groups = getattr(layer, "groups", 1)
-        blocks: Tensor = layer.weight.detach().unflatten(0, (groups, -1))
-        if getattr(layer, "transposed", False):  # whose weight is [in, out of a group, ...]
-            blocks = blocks.transpose(1, 2)
+        found = blocks(self.module).detach()
+        groups, outputs, inputs, *places = found.shape
         if groups == 1:
-            return blocks[0]
-        each, (_, outputs, inputs, *places) = torch.arange(groups), blocks.shape
-        spread = blocks.new_zeros(groups, outputs, groups, inputs, *places)
-        spread[each, :, each] = blocks
+            return found[0]
+        spread = found.new_zeros(groups, outputs, groups, inputs, *places)
+        spread[torch.arange(groups), :, torch.arange(groups)] = found
         return spread.flatten(2, 3).flatten(0, 1)
+
+
+def blocks(layer: Any) -> Tensor:
+    """The weight of a linear layer or convolution, by its groups: [groups, out, in, ...]."""
+    found: Tensor = layer.weight.unflatten(0, (getattr(layer, "groups", 1), -1))
+    # a transposed convolution's is [in, out of a group, ...]
+    return found.transpose(1, 2) if getattr(layer, "transposed", False) else found
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from snnbd_book.runs import Experiment, Neuron, schema
 from snnbd_book.runs.codec import canonical
 from snnbd_book.runs.parts import PROBES, TRIGGERS
 from snnbd_book.runs.profiles import PROFILES
+from snnbd_core.attacks import Federated
 from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.defenses import REPAIRS, detectors
 from snnbd_core.defenses.detectors import NoiseResponse, Strip
@@ -153,7 +154,8 @@ def test_a_rounded_repair_of_a_record_is_a_repair_and_a_rounding_with_its_hash(
     name: str, first: bool
 ) -> None:
     before = {"kind": "RoundedRepair", "repair_by": name, "weights": 4, "rounded_first": first}
-    values = Experiment(held_out=10, drawn="with-order").to_dict() | {"defence": before}
+    attack = {"trigger": Static(), "rate": 0.1, "drawn": "with-order"}
+    values = Experiment(held_out=10, **attack).to_dict() | {"defence": before}
     made = Experiment.from_dict(schema.migrated(values, 4))
     rounding = {"change": LowBits(weights=4), "changed_first": first}
     assert made.defence == Shipped(repair_by=REPAIRS[name](), **rounding)
@@ -327,8 +329,10 @@ def test_a_profile_sets_the_sizes_and_nothing_else(profile: str) -> None:
 def test_how_poison_is_drawn_is_in_the_hash_only_where_some_is_drawn() -> None:
     clean = Experiment.for_profile("quick")
     dual = dataclasses.replace(clean, rule=DualSpike(), trigger=Power())
-    for nothing in (clean, dual):
+    shared = dataclasses.replace(clean, rule=Federated(), trigger=Static(), rate=0.1)
+    for nothing in (clean, dual, shared):  # the federated rule has a draw of its own
         assert dataclasses.replace(nothing, drawn="with-order").hash == nothing.hash
+        assert dataclasses.replace(nothing, drawn="with-order") == nothing
     poisoned = dataclasses.replace(clean, trigger=Moving(), rate=0.1)
     assert dataclasses.replace(poisoned, drawn="with-order").hash != poisoned.hash
 

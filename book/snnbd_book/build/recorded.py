@@ -61,11 +61,10 @@ def _part(part: Any) -> str:
 def _others(experiment: Experiment) -> str:
     """What else differs from the profile, "rate=0.1, target=3"."""
     usual = Experiment.for_profile(experiment.profile)
-    unsaid = {*_SHOWN_FIRST, "seed", "profile"} | (set() if experiment.rate else {"drawn"})
     return ", ".join(
         f"{name}={_value(value)}"
         for name, value in _changed(experiment, usual)
-        if name not in unsaid
+        if name not in (*_SHOWN_FIRST, "seed", "profile")
     )
 
 

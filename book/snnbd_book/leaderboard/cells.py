@@ -109,7 +109,6 @@ def _on_events(profile: str) -> dict[str, Fields]:
         "trigger": attacks.TimeSliced(),
         "rate": 0.2,
         "rule": attacks.Federated(clients=6, attackers=2),
-        "drawn": "apart",  # by its rule, always
     }
     return {
         **removing.EVENT_ATTACKS,

@@ -15,7 +15,7 @@ from snnbd_book.runs import codec, parts, profiles, schema, twins
 from snnbd_book.runs.coherence import check_together
 from snnbd_book.runs.neuron import Neuron
 from snnbd_core import data, networks
-from snnbd_core.attacks import Watermark
+from snnbd_core.attacks import Federated, Watermark
 from snnbd_core.checks import (
     Checked,
     Count,
@@ -99,8 +99,8 @@ class Experiment(Checked):
         drawn: how the poisoned samples are drawn: "apart" from the order of training, as `poison`
             does by itself, or "with-order", by the numbers that order the first epoch too. The
             poisoned samples then come first in it; see the book's page on intervals. Where the
-            rate is 0 nothing is drawn, and the hash leaves it out. The federated rule always
-            draws apart.
+            rate is 0 nothing is drawn, and the federated rule always draws apart: both have "apart"
+            here, whatever is given.
         clean_label: whether only samples of the target class are poisoned, so that no label is
             changed; `include_target` then has no meaning.
         target: the attacker's class.
@@ -149,6 +149,8 @@ class Experiment(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.rate == 0 or isinstance(self.rule, Federated):
+            object.__setattr__(self, "drawn", "apart")
         check_together(self)
 
     @classmethod

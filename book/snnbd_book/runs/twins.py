@@ -22,7 +22,6 @@ def clean_twin(experiment: Experiment) -> Experiment:
         rate=0.0,
         target=0,
         include_target=True,
-        drawn="apart",
         clean_label=False,
     )
 
