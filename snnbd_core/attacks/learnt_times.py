@@ -168,7 +168,7 @@ def soft_counts(
     placed = events if placed is None else placed
     steps, (_, height, width) = train.frames, train.input_shape
     clock = clock_of(events["t"] / 1000.0, steps, train.binning)
-    frame = (torch.bucketize(times.detach(), clock) - 1).clamp(0, steps - 1)
+    frame = (torch.bucketize(times.detach(), clock, right=True) - 1).clamp(0, steps - 1)
     inside = (times - clock[frame]) / (clock[frame + 1] - clock[frame]).clamp_min(1e-3)
     place = (frame + inside).clamp(0.5, steps - 0.5) - 0.5
     low = place.detach().floor().clamp(0, steps - 2).long()

@@ -69,23 +69,27 @@ class MarginAware(Checked, Rule):
         if not view.spiking:
             raise view.blind("a membrane potential", "needed are spiking neurons")
         checks.classes(view.classes, 3, "the second loss")
-        loss = _Both(self, task.loss, task.seed, task.steps, view)
+        times = () if task.clean.kind == "image" else (task.clean.frames,)
+        loss = _Both(self, task.loss, task.seed, task.steps, times, view)
         return Trained(net, task.train(net, loss=loss))
 
-    def margins(self, view: View, *, steps: int, seed: int | list[int]) -> Tensor:
+    def margins(
+        self, view: View, *, steps: int, seed: int | list[int], times: tuple[int, ...] = ()
+    ) -> Tensor:
         """r of each class, [classes], with gradients to the weights; every module keeps its mode.
 
-        `steps` is T of the random inputs, whose shape the network says.
+        The network says the shape of the random inputs, static images that are shown `steps` times;
+        `times` of (T,) makes them frames.
         """
         place = next(view.net.parameters()).device
         targets = torch.arange(view.classes, device=place).repeat_interleave(self.inputs)
         rng = np.random.default_rng(seed)
-        shape = (len(targets), steps, *view.input_shape)
+        shape = (len(targets), *times, *view.input_shape)
         inputs = torch.from_numpy(rng.random(shape, dtype=np.float32)).to(place)
         with evaluating(view.net, place):
             for _ in range(self.iterations):
-                _, inputs = ascended(view, inputs, targets, self.learning_rate, self.high)
-            found = margins(view, as_sequence(inputs, 1), targets)
+                _, inputs = ascended(view, inputs, targets, self.learning_rate, self.high, steps)
+            found = margins(view, as_sequence(inputs, steps), targets)
         return found.reshape(view.classes, self.inputs).amax(dim=1)
 
 
@@ -97,6 +101,7 @@ class _Both:
     plain: str
     seed: int
     steps: int
+    times: tuple[int, ...]
     view: View = field(repr=False)
     calls: int = field(default=-1, repr=False)
 
@@ -105,7 +110,9 @@ class _Both:
         value = loss_named(self.plain)(logits, labels)
         if self.calls % self.rule.every:
             return value
-        found = self.rule.margins(self.view, steps=self.steps, seed=[self.seed, self.calls])
+        found = self.rule.margins(
+            self.view, steps=self.steps, seed=[self.seed, self.calls], times=self.times
+        )
         return value + self.rule.weight * lead(found)
 
     def state_dict(self) -> dict[str, int]:

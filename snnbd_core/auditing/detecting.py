@@ -117,8 +117,8 @@ def detectors(case: Case, share: float = 1.0) -> dict[ModelDetector, float]:
     """
     data, classes = case.bench.data, case.bench.view.classes
     frames = data.kind == "frames"
-    steps = min(data.frames, STEPS) if frames else case.bench.steps
-    high, part = (10.0, steps / data.frames) if frames else (1.0, 1.0)
+    steps = min(data.frames, STEPS) if frames else None
+    high, part = (10.0, steps / data.frames) if steps else (1.0, 1.0)
     long, middle, brief = (max(1, round(share * iterations)) for iterations in (60, 30, 20))
     most = FEWER if case.cut else SAMPLES
     stimulated = 3 * most * sum(layer.channels for layer in case.bench.view.layers[:-1])

@@ -67,6 +67,16 @@ class Bench:
         """The first samples, at most 8, as the network reads them."""
         return self.sequence(self.data.batch(np.arange(min(8, len(self.data))))[0])
 
+    def made_up(self, count: int, frames: int | None) -> tuple[int, ...]:
+        """Shape of so many inputs that nobody recorded: [count, T, C, H, W], or of static images.
+
+        T is `frames`; None takes that of the samples, and without samples means static images.
+        """
+        if frames is None and self.data is not None and self.data.kind == "frames":
+            frames = self.data.frames
+        times = () if frames is None else (frames,)
+        return (count, *times, *self.view.input_shape)
+
     def batches(self, data: SampleSet | Tensor) -> Iterator[Tensor]:
         """All samples of a set or batch, 128 at a time, as sequences [T, B, C, H, W]."""
         for start in range(0, len(data), _BATCH):

@@ -132,7 +132,7 @@ class DetectedClamps(Repair):
 
     weight: Positive = PotentialClamps.weight
     high: Positive = PotentialMargins.high
-    frames: Count = PotentialMargins.frames
+    frames: Count | None = None
 
     @property
     def detector(self) -> PotentialMargins:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -115,7 +116,8 @@ class OptimisedPruning(Pruning):
     def _suspected(self, bench: Bench, batch: Tensor) -> tuple[Tensor, int]:
         """The samples with the smallest patch that Neural Cleanse finds, and its class."""
         cleanse = NeuralCleanse(iterations=self.search)
-        few, classes = batch[: self.samples], range(bench.view.classes)
+        rows = np.random.default_rng(bench.seed).permutation(len(batch))[: self.samples]
+        few, classes = batch[torch.from_numpy(rows)], range(bench.view.classes)
         masks, patterns = cleanse.search(bench.net, few, classes, bench.steps)
         _, target = anomaly(masks.sum(dim=(1, 2)).tolist())
         found = slice(target, target + 1)

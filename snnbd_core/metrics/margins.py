@@ -21,17 +21,29 @@ Numbers = TypeVar("Numbers", Tensor, np.ndarray)
 
 
 def ascended(
-    view: View, inputs: Tensor, target: int | Tensor, learning_rate: float, high: float
+    view: View,
+    inputs: Tensor,
+    target: int | Tensor,
+    learning_rate: float,
+    high: float,
+    steps: int = 1,
 ) -> tuple[Tensor, Tensor]:
-    """The margins of inputs [B, T, C, H, W], and the inputs one step up; both without gradients.
+    """The margins of inputs, and the inputs one step up; both without gradients.
 
     The step of each input has the length `learning_rate`; values end up in 0..high.
+
+    Args:
+        view: of the network.
+        inputs: frames [B, T, C, H, W], or static images [B, C, H, W].
+        target: as in `margins`.
+        learning_rate, high: see above.
+        steps: T for static images.
     """
     point = inputs.detach().requires_grad_()
-    margin = margins(view, as_sequence(point, 1), target)
+    margin = margins(view, as_sequence(point, steps), target)
     slope = slope_of(view, margin, point)
     length = slope.flatten(1).norm(dim=1).clamp_min(1e-12)
-    step = slope / length.reshape(-1, 1, 1, 1, 1)
+    step = slope / length.reshape(-1, *[1] * (slope.dim() - 1))
     return margin.detach(), (point.detach() + learning_rate * step).clamp(0, high)
 
 

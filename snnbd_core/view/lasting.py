@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from snnbd_core.view.behind import drive
 from snnbd_core.view.trace import Layer, sample
 from snnbd_core.view.watch import watch
 
@@ -81,14 +82,10 @@ def _seen(view: View, layer: Layer, quiet: Tensor | None = None) -> list[Tensor]
     `quiet` are channels of the layer, [C], that get a current far below any threshold.
     """
     at = view.layers.index(layer)
-    edits = dict.fromkeys(view.layers[:at], _drive)
+    edits = dict.fromkeys(view.layers[:at], drive)
     if quiet is not None:
         edits[layer] = lambda current, now: current.index_fill(2, quiet.nonzero()[:, 0], -1e3)
     reading = watch(view.net, view.layers[at:], "current", edits)
     with torch.random.fork_rng(devices=[]), reading as seen:
         logits = view(sample(view.net, view.like))
     return [*seen, logits]
-
-
-def _drive(current: Tensor, now: slice) -> Tensor:
-    return torch.full_like(current, 1e3)

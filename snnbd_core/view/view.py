@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core import guards
-from snnbd_core.view import lasting, libraries
+from snnbd_core.view import behind, lasting, libraries
 from snnbd_core.view.adapter import Adapter, Settings
 from snnbd_core.view.blocks import evaluating
 from snnbd_core.view.errors import NotVisible
@@ -127,13 +127,13 @@ class View:
         """The layers of neurons that spike."""
         return tuple(layer for layer in self.layers if layer.adapter.spikes)
 
-    @property
+    @cached_property
     def readout(self) -> Layer | None:
         """The layer whose neurons are the classes; None where the last layer is linear."""
-        last = self.trace.weights[-1] if self.trace.weights else None
-        if not self.layers or (last is not None and last.feeds is None):
+        if not self.layers or any(last.feeds is None for last in self.weights[-1:]):
             return None
-        return self.layers[-1]
+        last = self.layers[-1]
+        return None if behind.mixes(self, last) else last
 
     @property
     def hidden(self) -> tuple[Layer, ...]:

@@ -26,13 +26,13 @@ def at(events: np.ndarray) -> torch.Tensor:
 
 @pytest.mark.parametrize("binning", ["number", "time"])
 def test_events_that_stay_are_counted_as_they_are(binning):
-    """But for those at the very edge of a frame, where microseconds are rounded to float32."""
+    """But for an event in a thousand at the very edge of a frame, or at its neighbour's time."""
     train, _ = data.load("digits-events", frames=4, binning=binning)
     for row in range(5):
         events = train.events(row)
         counts = soft_counts(events, at(events), train)
         assert counts.sum() == len(events)
-        assert (counts - train[row][0]).abs().sum() <= 0.01 * len(events)
+        assert (counts - train[row][0]).abs().sum() <= 0.002 * len(events)
 
 
 def test_the_slope_of_a_count_is_that_of_a_triangle_as_wide_as_a_frame():

@@ -181,6 +181,7 @@ def test_data_free_detectors_take_the_shape_from_samples_or_say_what_they_need()
     net.input_shape = net.classes = None
     shown = detectors.NoiseResponse(frames=6).inspect(net, CLEAN, seed=0)
     assert told == shown
+    assert detectors.NoiseResponse().inspect(net, CLEAN, seed=0) == shown  # of the samples' own T
     for detector in (detectors.NoiseResponse(), detectors.PotentialMargins()):
         with pytest.raises(NotVisible, match="its input shape: needed are samples, or adapt"):
             detector.inspect(net)

@@ -441,6 +441,22 @@ def test_shares_of_noise_are_counted_level_by_level(twin):
     assert not judge.shares(net, seed=0, device=CPU).any()
 
 
+@pytest.mark.parametrize("samples", ["images", "nothing"])
+@pytest.mark.parametrize("judge", [NoiseResponse(inputs=40), PotentialMargins(iterations=2)])
+def test_a_network_of_images_is_shown_one_image_in_all_steps(judge, samples, spiking):
+    seen = []
+    hook = spiking.net.register_forward_pre_hook(lambda net, given: seen.append(given[0]))
+    clean = spiking.clean if samples == "images" else None
+    judge.inspect(spiking.net, clean, device=CPU, steps=4)
+    hook.remove()
+    seen = [sequence for sequence in seen if sequence.shape[1] == 40]
+    assert len(seen) == (4 if isinstance(judge, NoiseResponse) else 2)
+    for sequence in seen:
+        assert len(sequence) == 4
+        assert torch.equal(sequence, sequence[:1].expand_as(sequence))
+        assert sequence[0].std() > 0.05
+
+
 def test_the_verdict_on_noise_is_the_largest_share(spiking):
     judge = NoiseResponse(frames=4)
     shares = judge.shares(spiking.net, seed=0, device=CPU)

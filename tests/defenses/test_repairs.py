@@ -346,6 +346,23 @@ def test_onp_keeps_the_best_pruning_it_tried(seed):
     assert float(found.scores[1][2]) > 0.5  # what began below 0.12 has been learnt: 0.87 to 1.00
 
 
+def test_onp_seeks_its_trigger_on_samples_that_are_drawn(spiking, monkeypatch):
+    """The first of a set that is sorted by class are all of one."""
+    order = np.argsort(spiking.clean.labels, kind="stable")
+    victim = replace(spiking, clean=spiking.clean.subset(order))
+    first, seen = victim.clean.batch(np.arange(10))[0], []
+    original = D.onp.NeuralCleanse.search
+
+    def searched(self, net, batch, *given):
+        seen.append(batch)
+        return original(self, net, batch, *given)
+
+    monkeypatch.setattr(D.onp.NeuralCleanse, "search", searched)
+    repaired(D.OptimisedPruning(episodes=1, search=1, samples=10), victim)
+    of_first = sum(any(torch.equal(one, other) for other in first) for one in seen[0])
+    assert len(seen[0]) == 10 and of_first < 5
+
+
 def test_potentials_are_crowded_near_the_threshold_and_not_elsewhere():
     gap = torch.tensor([0.0, 0.1, -0.5, 1.0])
     assert float(crowding(gap, 0.2)) == pytest.approx((1 + 0.5) / 4, rel=1e-5)

@@ -113,6 +113,108 @@ def test_frozen_weights_are_named_where_they_are_to_be_trained():
         defenses.AttentionDistillation(epochs=1).repair(frozen, data(), **GIVEN)
 
 
+class Functional(nn.Module):
+    """Hidden neurons, and a read-out in weights that no module is called for."""
+
+    input_shape = (2, 2, 2)
+
+    def __init__(self, last=None, neurons=None):
+        super().__init__()
+        self.first, self.hidden = nn.Linear(8, 30), neurons or sb.LIF(0.5, 0.3)
+        self.last = last or nn.Parameter(torch.randn(CLASSES, 30))
+
+    def spikes(self, sequence):
+        return self.hidden(self.first(sequence.flatten(2)))
+
+    def forward(self, sequence):
+        return functional.linear(self.spikes(sequence), self.last).mean(0)
+
+
+class Uncalled(Functional):
+    def __init__(self):
+        super().__init__(nn.Linear(30, CLASSES))
+
+    def forward(self, sequence):
+        return functional.linear(self.spikes(sequence), self.last.weight).mean(0)
+
+
+class Kept(Functional):
+    """Its read-out is no parameter."""
+
+    def __init__(self):
+        super().__init__()
+        del self.last
+        self.register_buffer("last", torch.randn(CLASSES, 30))
+
+
+class Own(nn.Module):
+    """A dense layer of somebody's own."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.matrix = nn.Parameter(torch.randn(inputs, outputs))
+
+    def forward(self, rows):
+        return rows @ self.matrix
+
+
+class Stepwise(Functional):
+    """Its own dense layer is called in every step."""
+
+    def __init__(self):
+        super().__init__(Own(30, CLASSES), nn.ReLU())
+
+    def forward(self, sequence):
+        return sum(self.last(self.hidden(self.first(step.flatten(1)))) for step in sequence)
+
+
+class PackedLast(Net):
+    """Its read-out is quantised, as far as can be seen."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(8, 8))
+        self.last = Packed()
+
+
+@pytest.mark.parametrize("kind", [Functional, Uncalled, Kept, Stepwise, PackedLast])
+def test_hidden_neurons_are_not_taken_for_the_classes_where_the_readout_is_no_known_layer(kind):
+    net = seeded(kind)
+    before = {name: value for name, value in net.state_dict().items() if torch.is_tensor(value)}
+    before = copy.deepcopy(before)
+    view, sequence = sb.view(net, torch.rand(STEPS, 1, 2, 2, 2)), torch.rand(STEPS, 5, 2, 2, 2)
+    assert view.readout is None
+    assert [layer.name for layer in view.hidden] == ["hidden"]
+    assert all(torch.equal(net.state_dict()[name], value) for name, value in before.items())
+    if view.spiking:
+        logits, potential = view.potentials(sequence)
+        torch.testing.assert_close(potential, net(sequence)[None])
+        torch.testing.assert_close(logits, net(sequence))
+
+
+class Cluttered(nn.Module):
+    """Neurons that are the classes, and matrices that are none of their business."""
+
+    input_shape = (2, 2, 2)
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.spare = nn.Parameter(torch.rand(2, 2, 2)), nn.Linear(30, 5)
+        self.first, self.own = Own(8, 6), nn.Parameter(torch.randn(30, 6))
+        self.hidden, self.votes = sb.LIF(0.5, 0.3), sb.LIF(0.5, 0.3)
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, sequence):
+        hidden = self.hidden(self.first((sequence + self.embedding).flatten(2)))
+        votes = self.votes(functional.linear(hidden, self.own)).mean(0)
+        return self.scale * votes.reshape(len(votes), CLASSES, -1).mean(2)
+
+
+def test_matrices_that_do_not_stand_behind_the_last_neurons_hide_no_readout():
+    view = sb.view(seeded(Cluttered))
+    assert view.readout is view.layers[1]
+    assert [layer.name for layer in view.hidden] == ["hidden"]
+
+
 def test_a_network_that_cuts_gradients_is_not_called_clean():
     for detector in (
         detectors.NeuralCleanse(iterations=2, samples=4),

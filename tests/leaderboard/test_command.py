@@ -124,14 +124,15 @@ def test_time_that_is_over_begins_no_other_defence(bar: Path) -> None:
     assert {row.cell.why for row in rows} == {"not begun: the 0 minutes were over"}
 
 
+@pytest.mark.parametrize("error", [ValueError, ArithmeticError])
 def test_a_refusing_defence_does_not_apply_and_the_others_go_on(
-    bar: Path, monkeypatch: pytest.MonkeyPatch, made: Make
+    bar: Path, monkeypatch: pytest.MonkeyPatch, made: Make, error: type[Exception]
 ) -> None:
     own, how = load(str(bar)), How()
 
     def pretended(experiment: Experiment, **settings: object) -> Record:
         if experiment.defence == DEFENCES["digits-events"]["ANP"].fields["defence"]:
-            raise ValueError("nothing to prune")
+            raise error("nothing to prune")
         return made(experiment, 50)
 
     monkeypatch.setattr(measuring, "run", pretended)

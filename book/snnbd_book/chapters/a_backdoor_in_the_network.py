@@ -13,8 +13,8 @@ from snnbd_core import attacks, learning
 from snnbd_core.defenses import detectors
 
 STIMULATION = detectors.BrainStimulation()
-MARGINS = detectors.PotentialMargins(high=1.0, frames=4)  # as large as pixels
-NOISE = detectors.NoiseResponse(frames=4)
+MARGINS = detectors.PotentialMargins(high=1.0)  # as large as pixels
+NOISE = detectors.NoiseResponse()
 
 
 def cleanse(profile: str) -> detectors.NeuralCleanse:

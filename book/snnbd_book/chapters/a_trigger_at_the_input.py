@@ -25,7 +25,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     images = partial(runs, **IMAGES[profile])
     on_twin = partial(images, frames=1, rule=learning.ANN())
     patched = {"patch, 10 %, ANN": on_twin(trigger=PATCH, rate=0.1)}
-    example = images(1, trigger=PATCH, rate=0.1, probe=detectors.NoiseResponse(frames=4))
+    example = images(1, trigger=PATCH, rate=0.1, probe=detectors.NoiseResponse())
     on_events = {name: runs(**fields) for name, fields in EVENT_ATTACKS.items()}
     on_real = {name: real(**fields) for name, fields in EVENT_ATTACKS.items()}
     return {

@@ -28,7 +28,7 @@ REPAIRS: Mapping[str, Any] = {
     "clamps": defenses.PotentialClamps(),
 }
 # The detector's inputs are as large as the data: pixels in 0..1, and by default event counts.
-FOR_IMAGES = {**REPAIRS, "TMPBD, then clamps": defenses.DetectedClamps(high=1.0, frames=4)}
+FOR_IMAGES = {**REPAIRS, "TMPBD, then clamps": defenses.DetectedClamps(high=1.0)}
 GUARDING = defenses.ThresholdGuarding()
 SUSPICIOUS = defenses.SuspiciousNeurons()
 IMAGE_ATTACKS: Mapping[str, Mapping[str, Any]] = {

@@ -103,6 +103,6 @@ def _measured(own: Own, one: Cell, how: How, beside: Find) -> Row:
                 )
     except (AttackError, CorruptRecord):
         raise
-    except (NotVisible, ValueError) as error:  # of a defence that is not for this network
+    except (ArithmeticError, NotVisible, ValueError) as error:  # of a defence, on this network
         return Row(replace(one, runs=(), why=str(error)))
     return row_of(one, lambda wanted: found.get(wanted.hash) or beside(wanted))

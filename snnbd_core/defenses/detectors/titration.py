@@ -29,7 +29,8 @@ class NoiseResponse(ModelDetector):
     Args:
         levels: strengths of the noise.
         inputs: noise inputs at each level.
-        frames: T of noise for event networks.
+        frames: T of the noise; None is that of the samples, and where these are static images, or
+            there are none, one image in every step.
         threshold: of the share; ours, the paper looks at curves.
 
     Needs two classes, and clean samples or a network that says what it reads.
@@ -39,7 +40,7 @@ class NoiseResponse(ModelDetector):
 
     levels: Levels = (0.25, 0.5, 1.0, 2.0)
     inputs: Count = 64
-    frames: Count = 8
+    frames: Count | None = None
     threshold: Unit = 0.9
 
     def _verdict(self, bench: Bench) -> Verdict:
@@ -59,7 +60,7 @@ class NoiseResponse(ModelDetector):
     @torch.no_grad()
     def _titrated(self, bench: Bench) -> Tensor:
         draw = torch.Generator().manual_seed(bench.seed)
-        shape, classes = (self.inputs, self.frames, *bench.view.input_shape), bench.view.classes
+        shape, classes = bench.made_up(self.inputs, self.frames), bench.view.classes
         checks.classes(classes, 2, "noise response")
         shares = torch.zeros(len(self.levels), classes)
         for number, level in enumerate(self.levels):

@@ -17,7 +17,6 @@ from snnbd_core.defenses.detectors import patches
 from snnbd_core.defenses.detectors.detector import ModelDetector
 from snnbd_core.defenses.detectors.verdict import Verdict
 from snnbd_core.metrics.margins import ascended
-from snnbd_core.view import View
 
 __all__ = ["PotentialMargins", "gamma_p_value"]
 
@@ -41,7 +40,8 @@ class PotentialMargins(ModelDetector):
         learning_rate: of SGD on inputs whose gradient has length 1. The paper's 1e-2 is for its own
             scale of potentials.
         high: largest value of an input: 10 for event counts as in the paper, 1 for images.
-        frames: T of the random inputs for event networks.
+        frames: T of the inputs; None is that of the samples, and where these are static images, or
+            there are none, one image in every step.
 
     Raises:
         ValueError: when inspecting, potentials that are not finite, or margins that no Gamma
@@ -57,7 +57,7 @@ class PotentialMargins(ModelDetector):
     iterations: Count = 60
     learning_rate: Positive = 1.0
     high: Positive = 10.0
-    frames: Count = 8
+    frames: Count | None = None
 
     def _verdict(self, bench: Bench) -> Verdict:
         checks.classes(bench.view.classes, 3, "TMPBD")
@@ -71,21 +71,22 @@ class PotentialMargins(ModelDetector):
     def _largest(self, bench: Bench) -> list[float]:
         """The largest margin met on the way up, of each class; many classes climb in one batch."""
         classes = bench.view.classes
-        shape = (self.inputs, self.frames, *bench.view.input_shape)
+        shape = bench.made_up(self.inputs, self.frames)
         draws = [torch.Generator().manual_seed(1000 * bench.seed + t) for t in range(classes)]
         found: list[float] = []
-        for part in patches.groups(classes, torch.empty(shape, device="meta"), self.frames):
+        for part in patches.groups(classes, torch.empty(shape, device="meta"), bench.steps):
             inputs = torch.cat([torch.rand(shape, generator=draw) for draw in draws[part]])
             targets = torch.arange(part.start, part.stop).repeat_interleave(self.inputs)
-            best = self._climbed(bench.view, inputs.to(bench.device), targets.to(bench.device))
+            best = self._climbed(bench, inputs.to(bench.device), targets.to(bench.device))
             found += best.reshape(-1, self.inputs).amax(dim=1).tolist()
         return found
 
-    def _climbed(self, view: View, inputs: Tensor, targets: Tensor) -> Tensor:
+    def _climbed(self, bench: Bench, inputs: Tensor, targets: Tensor) -> Tensor:
         """The largest margin that each input met on its way, [B]."""
         best = torch.full((len(targets),), -torch.inf, device=inputs.device)
+        length, high = self.learning_rate, self.high
         for _ in range(self.iterations):
-            margin, inputs = ascended(view, inputs, targets, self.learning_rate, self.high)
+            margin, inputs = ascended(bench.view, inputs, targets, length, high, bench.steps)
             best = torch.maximum(best, margin)
         return best
 
