@@ -32,7 +32,7 @@ def mixes(view: View, layer: Layer) -> bool:
     stands behind it. Asked are matrices that are used by function or in modules of somebody's own,
     and quantised layers, which hold theirs packed.
     """
-    known = [each.module for each in (*view.layers, *view.weights)]
+    known = [*(each.module for each in view.layers), *(each.module for each in view.weights)]
     held = {id(each) for module in known for each in (*module.parameters(), *module.buffers())}
     net, loose = view.net, list[Any]()
     for module in net.modules():
