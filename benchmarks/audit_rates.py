@@ -75,8 +75,7 @@ Case = tuple[str, str, Experiment, str]  # group, attack, run, form
 
 def cases(only: str) -> Iterator[Case]:
     """All networks that are to be audited, those of each group in turn."""
-    # drawn as in the committed result
-    make = partial(Experiment.for_profile, "quick", drawn="with-order")
+    make = partial(Experiment.for_profile, "quick")
     for group, rows in _groups().items():
         for attack, seed, form, fields in rows if only in ("all", group) else ():
             yield group, attack, make(seed=seed, **fields), form
