@@ -86,7 +86,8 @@ class OptimisedPruning(Pruning):
 
     Args:
         episodes, learning_rate: of the graph network.
-        search, samples: iterations of the search for a trigger, and clean samples used in it.
+        search, samples: iterations of the search for a trigger, and clean samples used in it: the
+            first of them, or drawn ones where these lack a class.
     """
 
     rounds: ClassVar[str] = "{search} iterations for each class, {episodes} episodes"
@@ -116,12 +117,20 @@ class OptimisedPruning(Pruning):
     def _suspected(self, bench: Bench, batch: Tensor) -> tuple[Tensor, int]:
         """The samples with the smallest patch that Neural Cleanse finds, and its class."""
         cleanse = NeuralCleanse(iterations=self.search)
-        rows = np.random.default_rng(bench.seed).permutation(len(batch))[: self.samples]
-        few, classes = batch[torch.from_numpy(rows)], range(bench.view.classes)
+        few, classes = batch[self._few(bench)], range(bench.view.classes)
         masks, patterns = cleanse.search(bench.net, few, classes, bench.steps)
         _, target = anomaly(masks.sum(dim=(1, 2)).tolist())
         found = slice(target, target + 1)
         return stamped(batch, masks[found], patterns[found]), target
+
+    def _few(self, bench: Bench) -> Tensor:
+        """The first rows if they hold a sample of every class, else as many that are drawn."""
+        labels = torch.as_tensor(bench.data.labels)
+        rows = torch.arange(min(self.samples, len(labels)))
+        if len(labels[rows].unique()) == len(labels.unique()):
+            return rows
+        drawn = np.random.default_rng(bench.seed).permutation(len(labels))
+        return torch.from_numpy(drawn[: len(rows)])
 
     def _search(
         self, nodes: list[Tensor], edges: list[Tensor], reward_of: Callable[[list[Tensor]], float]
