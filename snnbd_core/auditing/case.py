@@ -57,6 +57,12 @@ class Case:
     def __post_init__(self) -> None:
         self.truth = np.asarray(self.bench.data.labels)
 
+    @cached_property
+    def outside(self) -> str:
+        """Where images lie that leave 0..1, on which known triggers and our records are; or ""."""
+        low, high = self.bench.samples()[0].aminmax() if self.bench.data.kind == "image" else (0, 1)
+        return "" if low >= 0 and high <= 1 else f"Images lie in {low:.4g}..{high:.4g}"
+
     @torch.no_grad()
     def answers(self, change: Change | None = None, rows: np.ndarray | None = None) -> np.ndarray:
         """Answers [N] to the clean samples, or some of them, each batch changed."""

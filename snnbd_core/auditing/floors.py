@@ -71,6 +71,9 @@ def judged(case: Case) -> Finding:
     """The part; the strongest trigger is left with the case."""
     if case.bench.data.kind == "frames" and case.bench.view.input_shape[0] != 2:
         return Finding(nothing("floors", TITLE, "Known triggers need frames of two polarities."))
+    if case.outside:
+        needed = "known triggers need 0..1: give them so, and let the network normalise them"
+        return Finding(nothing("floors", TITLE, f"{case.outside}, {needed}."))
     return scored(case, "floors", TITLE, ASSUMES, floors)
 
 
@@ -97,6 +100,8 @@ def floors(case: Case) -> Score:
     if len(which) < most:
         notes.append(f"Densities are tried on {len(which)} samples: the time holds no more.")
     score, surely, words = 0.0, 0.0, "No known trigger leads anything to a class"
+    if not thinned:
+        words = "No known trigger could be put on these samples"
     for thin in thinned:
         if not case.fits(len(which)):
             notes.append(f"{_LATE} densities were tried.")
@@ -115,7 +120,8 @@ def floors(case: Case) -> Score:
     caption = "The strongest known triggers on samples that are neither of the class nor given it"
     tables = (Table(caption, columns, tuple(rows)),)
     found = None if case.strongest is None else case.strongest[1]
-    whole = len(which) == most and not any(note.startswith(_LATE) for note in notes)
+    late = any(note.startswith(_LATE) for note in notes)
+    whole = bool(rows) and len(which) == most and not late
     return Score(score, found, words, tables, tuple(notes), whole, surely)
 
 

@@ -112,6 +112,20 @@ def test_frames_without_polarities_have_no_floors():
     assert judged(known.case).part.notes == ("Known triggers need frames of two polarities.",)
 
 
+def test_images_that_triggers_cannot_be_put_on_clear_no_network():
+    """A backdoor of which nothing is seen: its network reads normalised images."""
+    known = made(frames=False).planted(3)
+    images, labels = known.clean.batch(np.arange(len(known.clean)))
+    known.clean = sb.data.as_set([(2 * x - 1, int(y)) for x, y in zip(images, labels, strict=True)])
+    found = judged(known.case)
+    assert (found.p, found.part.status) == (None, "unjudged")
+    (note,) = found.part.notes
+    assert note.startswith("Images lie in -1..") and "let the network normalise them" in note
+    found = detecting.judged(known.case)
+    assert (found.p, found.part.status) == (None, "unjudged")
+    assert found.part.notes[-1].endswith("of images in 0..1, are no measure.")
+
+
 def test_rounded_weights_are_multiples_of_a_unit():
     net = nn.Linear(4, 1)
     net.weight.data = torch.tensor([[-1.4, 0.31, 0.09, 0.7]])
