@@ -37,7 +37,7 @@ from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, sc
 from snnbd_core.networks import seeded
 from snnbd_core.poisoning import check_target
 from snnbd_core.triggers.images import image_sides
-from snnbd_core.view import fixed, override
+from snnbd_core.view import evaluating, fixed, override
 
 __all__ = ["ALPHAS", "Generated", "Noise"]
 
@@ -155,7 +155,7 @@ class Generated(Checked):
         neurons = (
             nullcontext() if self.threshold is None else override(net, threshold=self.threshold)
         )
-        with fixed(net), seeded(seed), neurons:
+        with evaluating(net), fixed(net), seeded(seed), neurons:
             generator = self._untrained(train.input_shape).to(place)
             wanted = self._wanted(net, images, target, steps)
 

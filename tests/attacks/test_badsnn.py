@@ -209,6 +209,18 @@ def test_a_generator_is_fitted_against_a_network_given_or_its_own(digits):
     assert settings.fit(train, target=1)(images).shape == images.shape
 
 
+def test_a_network_that_was_left_training_is_attacked_as_it_answers_and_not_changed(digits):
+    train = digits[0].subset(np.arange(100))
+    net = task(train).build().eval()
+    settings = Generated(epochs=1, samples=20, iterations=2)
+    images, _ = train.batch(np.arange(4))
+    wanted = settings.fit(train, target=1, net=net)(images)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    assert torch.equal(settings.fit(train, target=1, net=net.train())(images), wanted)
+    assert net.training
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+
+
 def test_sweep_gives_one_report_for_each_threshold_and_leaves_the_network(digits):
     train, test = digits
     net = task(train).build().eval()
