@@ -179,6 +179,18 @@ def test_a_dynamic_trigger_is_fitted_as_it_is_learnt(train):
         Dynamic().fit(train, target=10)
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.uint8])
+def test_a_perturbation_of_arrays_is_that_of_tensors(kind):
+    trigger = Dynamic()._untrained((2, 34, 34))
+    counts = np.random.default_rng(0).integers(0, 3, (5, 4, 2, 34, 34)).astype(kind)[::-1]
+    counts.setflags(write=False)
+    changed_counts = trigger(counts)
+    assert isinstance(changed_counts, np.ndarray)
+    wanted = trigger(torch.from_numpy(counts.astype(np.float32)))
+    assert np.array_equal(changed_counts, wanted.numpy())
+    assert torch.equal(trigger(torch.from_numpy(counts.copy())), wanted)
+
+
 def test_settings_from_numpy_and_torch_are_those_of_python():
     given = np.float32(0.1), torch.tensor(3), np.int64(2)
     assert Dynamic(gamma=given[0]) == Dynamic(gamma=0.1)
