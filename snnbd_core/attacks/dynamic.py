@@ -158,9 +158,14 @@ class Dynamic(Checked):
                 sees (1 unless given).
 
         Raises:
-            ValueError: a target that is no class, settings out of range.
+            ValueError: a set that is not of frames with two polarities, a target that is no class,
+                settings out of range.
         """
         train = as_set(train)
+        if train.kind != "frames" or train.input_shape[0] != 2:
+            raise ValueError(
+                f"train={train!r}: Dynamic changes frames [T, 2, H, W]; for images use Generated"
+            )
         target = check_target(target, train.classes)
         net = net or networks.build("quick-conv", train.input_shape, train.classes, seed=seed)
         settings = {"rate": 1.0, "epochs": 10, **settings}

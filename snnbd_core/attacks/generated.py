@@ -143,10 +143,14 @@ class Generated(Checked):
             steps: T.
 
         Raises:
-            ValueError: a target that is no class, a network without spiking layers where
-                `threshold` is given.
+            ValueError: a set that is not of images, a target that is no class, a network without
+                spiking layers where `threshold` is given.
         """
         train = as_set(train)
+        if train.kind != "image":
+            raise ValueError(
+                f"train={train!r}: Generated changes images [C, H, W]; for event frames use Dynamic"
+            )
         target = check_target(target, train.classes)
         net = surrogate(train, seed, 5, steps) if net is None else net
         rows = np.random.default_rng([seed, 3]).permutation(len(train))[: self.samples]

@@ -221,6 +221,12 @@ def test_a_network_that_was_left_training_is_attacked_as_it_answers_and_not_chan
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
 
 
+def test_a_generator_is_fitted_to_images_alone():
+    frames = [(torch.zeros(4, 2, 8, 8), number % 2) for number in range(4)]
+    with pytest.raises(ValueError, match=r"Generated changes images .* for event frames use D"):
+        Generated().fit(frames, target=0)
+
+
 def test_sweep_gives_one_report_for_each_threshold_and_leaves_the_network(digits):
     train, test = digits
     net = task(train).build().eval()
