@@ -18,7 +18,7 @@ from snnbd_core.data.batches import shuffled
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
 from snnbd_core.learning.surrogate_gradient import loss_named
-from snnbd_core.neurons import spiking_layers
+from snnbd_core.neurons import LIF, spiking_layers
 from snnbd_core.view import View, override
 from snnbd_core.view.ours import Ours
 
@@ -52,7 +52,8 @@ class DualSpike(Checked, Rule):
 
     Raises:
         ValueError: "mixed" with two passes; when trained, more malicious samples than the target
-            class has, or a network without spiking layers.
+            class has, a network without spiking layers, or "mixed" with a threshold, or a decay
+            that `beta` replaces, of each neuron's own.
         NotVisible: when trained, "mixed" with another library's neurons and batch norm.
     """
 
@@ -96,8 +97,11 @@ class DualSpike(Checked, Rule):
 
     def _fitting(self, seen: View) -> DualSpike:
         """Two passes in place of one for neurons of other libraries, where no batch norm mixes."""
+        if self.batch_norm != "mixed":
+            return self
         others = [each for each in seen.neurons if not isinstance(each[1], Ours)]
-        if self.batch_norm != "mixed" or not others:
+        if not others:
+            _check_one_a_layer(self, seen.net)
             return self
         if any(isinstance(module, _BatchNorm) for module in seen.net.modules()):
             module, adapter = others[0]
@@ -122,6 +126,20 @@ def target_samples(data: Any, target: int, share: float, seed: int) -> Any:
             f"{len(of_target)}: allowed is up to {len(of_target) / len(data):.4f}"
         )
     return data.subset(np.random.default_rng([seed, 2]).permutation(of_target)[:count])
+
+
+def _check_one_a_layer(rule: DualSpike, net: nn.Module) -> None:
+    """Raises ValueError for settings of each neuron, which leave no room for each sample's."""
+    for name, layer in net.named_modules():
+        if not isinstance(layer, LIF):
+            continue
+        held = {"threshold": layer.threshold} | ({"beta": layer.decay()} if rule.beta else {})
+        for setting, value in held.items():
+            if value.numel() > 1:
+                raise ValueError(
+                    f"layer {name} has a {setting} of shape {list(value.shape)}: "
+                    "batch_norm='mixed' takes one for a whole layer; use 'separate'"
+                )
 
 
 def _pairs(rule: DualSpike, task: Task, malicious: int, epoch: int) -> list[Pair]:
@@ -189,7 +207,7 @@ def _both(rule: DualSpike, net: nn.Module, first: int, second: int) -> Iterator[
     def joined(nominal: Tensor, bad: float) -> Tensor:
         ones = torch.ones(first, 1, device=nominal.device)
         malicious = torch.full_like(ones[:1], bad).expand(second, 1)
-        return torch.cat((ones * nominal.detach(), malicious))
+        return torch.cat((ones * nominal.reshape(()), malicious))
 
     with ExitStack() as stack:
         for layer in spiking_layers(net):

@@ -69,8 +69,8 @@ class Perturbation(nn.Module):
         return self.gamma * grown[..., :height, :width]
 
     @torch.no_grad()
-    def forward(self, frames: Tensor) -> Tensor:
-        """Triggered frames for frames [..., T, 2, H, W].
+    def forward(self, frames: Any) -> Any:
+        """Triggered frames, float32, for frames [..., T, 2, H, W] (torch or NumPy).
 
         Raises:
             ValueError: frames of another size than the auto-encoder was trained for.
@@ -81,11 +81,13 @@ class Perturbation(nn.Module):
                 f"frames of {height}x{width} pixels do not fit an auto-encoder for "
                 f"{self.input_shape[1]}x{self.input_shape[2]}"
             )
-        batch = frames.reshape(-1, *frames.shape[-4:]).transpose(0, 1)
+        given = frames if isinstance(frames, Tensor) else torch.from_numpy(frames.astype("float32"))
+        batch = given.float().reshape(-1, *frames.shape[-4:]).transpose(0, 1)
         out = batch + self.change(batch)
         if self.rounded:
             out = out.round().clamp_min(0)
-        return out.transpose(0, 1).reshape(frames.shape)
+        out = out.transpose(0, 1).reshape(frames.shape)
+        return out if isinstance(frames, Tensor) else out.numpy()
 
 
 def _neuron() -> IF:
@@ -156,9 +158,14 @@ class Dynamic(Checked):
                 sees (1 unless given).
 
         Raises:
-            ValueError: a target that is no class, settings out of range.
+            ValueError: a set that is not of frames with two polarities, a target that is no class,
+                settings out of range.
         """
         train = as_set(train)
+        if train.kind != "frames" or train.input_shape[0] != 2:
+            raise ValueError(
+                f"train={train!r}: Dynamic changes frames [T, 2, H, W]; for images use Generated"
+            )
         target = check_target(target, train.classes)
         net = net or networks.build("quick-conv", train.input_shape, train.classes, seed=seed)
         settings = {"rate": 1.0, "epochs": 10, **settings}

@@ -37,7 +37,7 @@ from snnbd_core.learning.loop import Step, answers_of, epochs_of, mixed_seed, sc
 from snnbd_core.networks import seeded
 from snnbd_core.poisoning import check_target
 from snnbd_core.triggers.images import image_sides
-from snnbd_core.view import fixed, override
+from snnbd_core.view import evaluating, fixed, override
 
 __all__ = ["ALPHAS", "Generated", "Noise"]
 
@@ -143,10 +143,14 @@ class Generated(Checked):
             steps: T.
 
         Raises:
-            ValueError: a target that is no class, a network without spiking layers where
-                `threshold` is given.
+            ValueError: a set that is not of images, a target that is no class, a network without
+                spiking layers where `threshold` is given.
         """
         train = as_set(train)
+        if train.kind != "image":
+            raise ValueError(
+                f"train={train!r}: Generated changes images [C, H, W]; for event frames use Dynamic"
+            )
         target = check_target(target, train.classes)
         net = surrogate(train, seed, 5, steps) if net is None else net
         rows = np.random.default_rng([seed, 3]).permutation(len(train))[: self.samples]
@@ -155,7 +159,7 @@ class Generated(Checked):
         neurons = (
             nullcontext() if self.threshold is None else override(net, threshold=self.threshold)
         )
-        with fixed(net), seeded(seed), neurons:
+        with evaluating(net), fixed(net), seeded(seed), neurons:
             generator = self._untrained(train.input_shape).to(place)
             wanted = self._wanted(net, images, target, steps)
 

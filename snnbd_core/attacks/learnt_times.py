@@ -22,9 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.attacks.surrogate import surrogate
+from snnbd_core.attacks.surrogate import recorded, surrogate
 from snnbd_core.checks import Checked, Count, Flag, Positive
-from snnbd_core.data import as_set
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
 from snnbd_core.poisoning import check_target
@@ -71,10 +70,10 @@ class LearntTimes(Checked):
             seed: of the attacker's network, its training, and the order of the recordings.
 
         Raises:
-            ValueError: a target that is no class, a bound that is longer than a recording, fewer
-                than two frames.
+            ValueError: a set without recordings or whose binning is not known, a target that is no
+                class, a bound that is longer than a recording, fewer than two frames.
         """
-        train = as_set(train)
+        train = recorded(train, self)
         target = check_target(target, train.classes)
         lengths = [np.ptp(train.events(row)["t"]) / 1000 for row in range(min(64, len(train)))]
         if self.bound > min(lengths):
@@ -128,7 +127,7 @@ class MutableTrojan(Checked):
 
     def fit(self, train: Any, *, target: int, seed: int = 0) -> EventTrojan:
         """The trigger for a target class; arguments and errors as for `LearntTimes.fit`."""
-        train = as_set(train)
+        train = recorded(train, self)
         target = check_target(target, train.classes)
         built = EventTrojan(
             side=self.side,

@@ -22,9 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from snnbd_core.attacks.learnt_times import clock_of
-from snnbd_core.attacks.surrogate import surrogate
+from snnbd_core.attacks.surrogate import recorded, surrogate
 from snnbd_core.checks import Checked, Count, Flag, Natural
-from snnbd_core.data import as_set
 from snnbd_core.learning import as_sequence
 from snnbd_core.learning.loop import answers_of
 from snnbd_core.poisoning import check_target
@@ -69,10 +68,11 @@ class Optimised(Checked):
             seed: of the attacker's network, its training, and which recordings are looked at.
 
         Raises:
-            ValueError: a target that is no class, or a budget that `per_pixel` and the refractory
-                period do not leave room for on the sensor.
+            ValueError: a set without recordings or whose binning is not known, a target that is no
+                class, or a budget that `per_pixel` and the refractory period do not leave room for
+                on the sensor.
         """
-        train = as_set(train)
+        train = recorded(train, self)
         target = check_target(target, train.classes)
         width, height, _ = train.sensor_size
         room = 2 * width * height * self.per_pixel

@@ -1,4 +1,4 @@
-"""A network that the attacker trains, for triggers that need the gradients of a network."""
+"""What triggers share that need the gradients of a network: it, and the recordings they move."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ from typing import Any
 from torch import nn
 
 from snnbd_core import networks
+from snnbd_core.data import as_set
 from snnbd_core.learning import train
 
-__all__ = ["surrogate"]
+__all__ = ["recorded", "surrogate"]
+
+
+def recorded(train: Any, recipe: Any) -> Any:
+    """The set, see `as_set`; ValueError unless it has recordings, cut by number or by time."""
+    train = as_set(train)
+    if "events" not in train.spaces or not hasattr(train, "binning"):
+        raise ValueError(
+            f"train={train!r}: {type(recipe).__name__} places events in recordings and must know "
+            "how they are cut to frames: make the set by sb.data.from_events"
+        )
+    return train
 
 
 def surrogate(data: Any, seed: int, epochs: int, steps: int = 4) -> nn.Module:

@@ -27,7 +27,7 @@ from snnbd_core.checks import Checked, Count, Positive
 from snnbd_core.data import IMAGES, as_set
 from snnbd_core.data.batches import as_sequence
 from snnbd_core.learning import surrogate_gradient
-from snnbd_core.learning.ann import ANN, Activation, Reads, TimeMean, reading, with_neurons
+from snnbd_core.learning.ann import ANN, QCFS, Activation, Reads, TimeMean, reading, with_neurons
 from snnbd_core.learning.history import History
 from snnbd_core.learning.scaling import (
     DROPOUTS,
@@ -49,7 +49,8 @@ NORMALISATIONS = ("max", "percentile")
 _percentile = checks.fitting(lambda x: 0 < x <= 100, "in (0, 100]")
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 _SHAPED = (nn.Flatten, nn.Identity, nn.Sequential, Folded, Residual, Gain, TimeMean)
-_ALLOWED = (nn.Conv2d, nn.Linear, nn.ReLU, *NORMS, *DROPOUTS, *_POOLS, *_SHAPED)
+_ALLOWED = (nn.Conv2d, nn.Linear, nn.ReLU, QCFS, *NORMS, *DROPOUTS, *_POOLS, *_SHAPED)
+_FORWARDS = {kind.forward for kind in _ALLOWED}
 
 
 class HalfStart(IF):
@@ -232,10 +233,11 @@ def _check(ann: nn.Module, calibration: Any) -> None:
         named = f"layer {name} ({type(layer).__name__})"
         if isinstance(layer, LIF):
             raise ValueError(f"{named} spikes already: the network must be an ANN with ReLU")
-        if name and not isinstance(layer, _ALLOWED):
+        known = isinstance(layer, _ALLOWED) and type(layer).forward in _FORWARDS
+        if name and not known:
             raise ValueError(
                 f"{named} cannot be converted: allowed are Conv2d, Linear, BatchNorm, ReLU, "
-                "pooling, dropout, Flatten"
+                "pooling, dropout, Flatten, none with a forward of its own"
             )
         if isinstance(layer, NORMS) and layer.running_mean is None:
             raise ValueError(f"{named} has no running statistics to fold")

@@ -16,6 +16,7 @@ from snnbd_core.data.batches import as_sequence
 from snnbd_core.learning.ann import QCFS
 from snnbd_core.networks import Network
 from snnbd_core.networks.layers import Folded, Gain, Residual, SharedDropout
+from snnbd_core.view import evaluating
 
 __all__ = ["DROPOUTS", "NORMS", "activations", "folded", "network_of", "rescale"]
 
@@ -63,10 +64,11 @@ def network_of(ann: nn.Module, input_shape: Shape) -> Network:
         else:
             layers.append(Folded(part))
     device = next(ann.parameters()).device
-    outputs = ann(torch.zeros(1, *input_shape, device=device)).shape
+    with evaluating(ann):
+        outputs = ann(torch.zeros(1, *input_shape, device=device)).shape
     if len(outputs) != 2:
         raise ValueError(f"ann gives {list(outputs)} for one image: allowed is [1, classes]")
-    return Network(layers, input_shape, outputs[1], voters=1).train(ann.training)
+    return Network(layers, input_shape, outputs[1], voters=1)
 
 
 def _flat(parent: nn.Sequential) -> Iterator[nn.Module]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from snnbd_core.data import as_set
 from snnbd_core.poisoning import Triggered
 
 __all__ = ["Stealth", "measure", "psnr", "rate_change", "score", "ssim_frames", "van_rossum"]
@@ -36,7 +37,7 @@ class Stealth:
         rate_change: largest relative change of the number of events among the frames.
         van_rossum: distance of the pixels' spike trains, see `van_rossum`.
         nearest: distance to the nearest clean sample, over that of clean samples to theirs; 1 is
-            as far as clean samples are from each other.
+            as far as clean samples are from each other, NaN where those are 0 apart.
     """
 
     ssim_frames: float
@@ -69,7 +70,7 @@ def measure(clean: Any, triggered: Any, others: Any) -> Stealth:
         changed=_mean(np.abs(a - b).sum() for a, b in pairs),
         rate_change=_mean(rate_change(a, b) for a, b in pairs),
         van_rossum=_mean(van_rossum(a, b) for a, b in pairs),
-        nearest=_nearest(after, rest) / _nearest(before, rest),
+        nearest=_nearest(after, rest) / (_nearest(before, rest) or math.nan),
         **_common(before, after),
     )
 
@@ -81,10 +82,11 @@ def score(test: Any, trigger: Any, others: Any) -> dict[str, float]:
     and ``l2``. LPIPS is not among them: its weights are a download of their own.
 
     Args:
-        test: the set; 16 samples are compared, as in Sneaky Spikes.
+        test: the set, anybody's (see `as_set`); 16 samples are compared, as in Sneaky Spikes.
         trigger: what is put into them.
         others: a set of clean samples, of which the first 200 are the neighbours.
     """
+    test, others = as_set(test), as_set(others)
     rows = np.arange(min(_SAMPLES, len(test)))
     clean, _ = test.batch(rows)
     triggered, _ = Triggered(test, trigger).batch(rows)

@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from snnbd_core import data, networks
-from snnbd_core.attacks import Dynamic, Federated, Optimised, TimeSliced, optimised
+from snnbd_core.attacks import (
+    Dynamic,
+    Federated,
+    LearntTimes,
+    MutableTrojan,
+    Optimised,
+    TimeSliced,
+    optimised,
+)
 from snnbd_core.attacks.federated import average
 from snnbd_core.attacks.surrogate import surrogate
 from snnbd_core.data.batches import shuffled
@@ -177,6 +185,54 @@ def test_a_dynamic_trigger_is_fitted_as_it_is_learnt(train):
     assert own(frames).shape == frames.shape
     with pytest.raises(ValueError, match="target=10 is not a class"):
         Dynamic().fit(train, target=10)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.uint8])
+def test_a_perturbation_of_arrays_is_that_of_tensors(kind):
+    trigger = Dynamic()._untrained((2, 34, 34))
+    counts = np.random.default_rng(0).integers(0, 3, (5, 4, 2, 34, 34)).astype(kind)[::-1]
+    counts.setflags(write=False)
+    changed_counts = trigger(counts)
+    assert isinstance(changed_counts, np.ndarray)
+    wanted = trigger(torch.from_numpy(counts.astype(np.float32)))
+    assert np.array_equal(changed_counts, wanted.numpy())
+    assert torch.equal(trigger(torch.from_numpy(counts.copy())), wanted)
+
+
+class Own:
+    """Somebody's recordings of a rule of their own."""
+
+    labels = np.array([0, 1])
+
+    def __init__(self, events) -> None:
+        self.recording = events
+
+    def __len__(self) -> int:
+        return 2
+
+    def batch(self, rows):
+        return torch.zeros(len(rows), 4, 2, 34, 34), self.labels[np.asarray(rows)]
+
+    def events(self, row):
+        return self.recording
+
+    def bin(self, events):
+        return torch.zeros(4, 2, 34, 34)
+
+
+@pytest.mark.parametrize("recipe", [Optimised(), LearntTimes(), MutableTrojan()])
+def test_events_are_placed_in_recordings_whose_binning_is_known(recipe, train):
+    for wrong in (data.load("digits")[0], Own(train.events(0))):
+        name = type(recipe).__name__
+        with pytest.raises(ValueError, match=f"{name} places events in rec.* by sb.data.from_ev"):
+            recipe.fit(wrong, target=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (4, 1, 8, 8)])
+def test_a_perturbation_is_learnt_on_frames_of_two_polarities_alone(shape):
+    samples = [(torch.zeros(shape), number % 2) for number in range(4)]
+    with pytest.raises(ValueError, match=r"Dynamic changes frames \[T, 2, H, W\]; for images use"):
+        Dynamic().fit(samples, target=0)
 
 
 def test_settings_from_numpy_and_torch_are_those_of_python():

@@ -71,6 +71,50 @@ def test_both_halves_in_one_pass_are_the_two_passes(digits):
 
 
 @pytest.mark.parametrize(
+    "neuron",
+    [
+        lambda: sb.LIF(threshold=0.1, learn_threshold=True, learn_beta=True),
+        lambda: sb.ParametricLIF(threshold=torch.tensor([0.1]), learn_threshold=True),
+    ],
+)
+def test_neurons_learn_in_one_pass_what_they_learn_in_two(digits, neuron):
+    train, _ = digits
+    net = task(train).build(neuron).eval()
+    batch, labels = train.batch(np.arange(12))
+    first, second = (batch[:8], labels[:8]), (batch[8:], labels[8:])
+    learnt = [weight for layer in sb.neurons.spiking_layers(net) for weight in layer.parameters()]
+    gradients = []
+    for how in ("mixed", "frozen"):
+        rule = DualSpike(threshold=0.2, beta=0.5, batch_norm=how)
+        halves = dual_spike._forward(rule, net, first, second, task(train))
+        loss = sum(half.square().sum() for half in halves)
+        gradients.append(torch.autograd.grad(loss, learnt))
+        net.eval()
+    assert all(bool(gradient.any()) for gradient in gradients[1])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"threshold": torch.ones(16, 1, 1)},
+            r"layer neuron has a threshold of shape \[16, 1, 1\]",
+        ),
+        ({"beta": torch.full((16, 1, 1), 0.5)}, r"layer neuron has a beta of shape \[16, 1, 1\]"),
+    ],
+)
+def test_halves_are_not_mixed_where_each_neuron_has_its_own_setting(digits, settings, message):
+    train = digits[0].subset(np.arange(100))
+    net = nn.Sequential()
+    net.neuron = sb.LIF(**settings)
+    with pytest.raises(ValueError, match=message + ".*'mixed' takes one .*; use 'separate'"):
+        DualSpike(beta=0.5).fit(task(train, build=lambda: net))
+    dual_spike._check_one_a_layer(DualSpike(), nn.Sequential(sb.LIF(torch.full((16, 1, 1), 0.5))))
+
+
+@pytest.mark.parametrize(
     ("schedule", "after"),
     [
         ("joint", []),
@@ -163,6 +207,24 @@ def test_a_generator_is_fitted_against_a_network_given_or_its_own(digits):
     again = settings.fit(train, target=1, seed=2, net=net, steps=4)
     assert torch.equal(fitted(images), again(images))
     assert settings.fit(train, target=1)(images).shape == images.shape
+
+
+def test_a_network_that_was_left_training_is_attacked_as_it_answers_and_not_changed(digits):
+    train = digits[0].subset(np.arange(100))
+    net = task(train).build().eval()
+    settings = Generated(epochs=1, samples=20, iterations=2)
+    images, _ = train.batch(np.arange(4))
+    wanted = settings.fit(train, target=1, net=net)(images)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    assert torch.equal(settings.fit(train, target=1, net=net.train())(images), wanted)
+    assert net.training
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+
+
+def test_a_generator_is_fitted_to_images_alone():
+    frames = [(torch.zeros(4, 2, 8, 8), number % 2) for number in range(4)]
+    with pytest.raises(ValueError, match=r"Generated changes images .* for event frames use D"):
+        Generated().fit(frames, target=0)
 
 
 def test_sweep_gives_one_report_for_each_threshold_and_leaves_the_network(digits):

@@ -100,6 +100,13 @@ def test_independent_components_part_a_cluster_that_principal_ones_do_not_show()
     assert np.isfinite(ActivationClustering(reduction="independent")._judged(flat, 0)).all()
 
 
+@pytest.mark.parametrize("first", [[0.5] * 6, [0, 0, 0.25, -0.25, 0, 0]])
+def test_independent_components_are_found_beside_a_first_neuron_without_part_in_them(first):
+    rows = np.c_[first, [9, 9, 0, 0, 0, 0], np.zeros(6)]
+    scores = ActivationClustering(components=1, reduction="independent")._judged(rows, 0)
+    assert scores.tolist() == pytest.approx([2 / 3] * 2 + [1 / 3] * 4)
+
+
 def test_a_network_that_no_patch_moves_is_not_accused(spiking):
     with sb.override(spiking.net, threshold=1e6):
         verdict = inspect(NeuralCleanse(iterations=2), spiking)

@@ -133,6 +133,27 @@ def test_batch_norm_is_folded_into_convolutions_and_dense_layers():
     assert all(torch.equal(before[name], value) for name, value in ann.state_dict().items())
 
 
+def test_an_ann_that_was_left_training_is_converted_as_it_is_and_not_changed():
+    dense = (nn.Linear(16, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    ann = seeded(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1), nn.ReLU(), nn.Flatten(), *dense)
+    wanted = answers(convert(ann, Images()))
+    ann.train()[1].eval()
+    before = {name: value.clone() for name, value in ann.state_dict().items()}
+    assert torch.equal(answers(convert(ann, Images())), wanted)
+    assert all(torch.equal(before[name], value) for name, value in ann.state_dict().items())
+    assert [layer.training for layer in ann] == [True, False, *[True] * 6]
+
+
+class Squared(nn.ReLU):
+    def forward(self, current: Tensor) -> Tensor:
+        return super().forward(current) ** 2
+
+
+class Doubled(nn.Linear):
+    def forward(self, current: Tensor) -> Tensor:
+        return 2 * super().forward(current)
+
+
 class Shortcut(nn.Sequential):
     """Not the chain of its layers."""
 
@@ -154,6 +175,14 @@ class Shortcut(nn.Sequential):
         (
             nn.Sequential(nn.Flatten(), nn.Linear(16, 3), nn.Sigmoid()),
             r"layer 2 \(Sigmoid\) cannot be converted",
+        ),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(16, 9), Squared(), nn.Linear(9, 3)),
+            r"layer 2 \(Squared\) cannot be converted: .* none with a forward of its own",
+        ),
+        (
+            nn.Sequential(nn.Flatten(), Doubled(16, 9), nn.ReLU(), nn.Linear(9, 3)),
+            r"layer 1 \(Doubled\) cannot be converted",
         ),
         (nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), "has no ReLU: nothing would spike"),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), r"ann gives \[1, 2, 2, 2\] for one image"),

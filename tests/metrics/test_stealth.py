@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from snnbd_core.metrics import stealth
@@ -56,6 +57,17 @@ def test_the_nearest_clean_sample_is_found():
     triggered = clean.copy()
     triggered[0, 0, 0, 0, 0] += 3  # 6 away
     assert stealth.measure(clean, triggered, rest).nearest == pytest.approx(2)
+
+
+@pytest.mark.parametrize("rest", [counts(0), np.zeros((3, 4, 2, 20, 20))])
+def test_clean_samples_that_are_0_apart_have_no_nearest_score_and_all_others(rest):
+    triggered = rest + 1
+    score = stealth.measure(rest, triggered, rest)
+    assert math.isnan(score.nearest)
+    assert (score.changed, score.l2) == (3200, pytest.approx(math.sqrt(3200)))
+    samples = [(torch.from_numpy(frames), 0) for frames in rest]
+    shown = stealth.score(samples, Static(size=0.2), samples)
+    assert set(shown) == set(vars(score)) - {"nearest"}
 
 
 @pytest.mark.parametrize(

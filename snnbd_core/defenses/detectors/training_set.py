@@ -75,15 +75,20 @@ class ActivationClustering(SetDetector):
 
 def _independent(rows: np.ndarray, few: int, seed: int) -> np.ndarray:
     """Independent components of rows [N, at most `few`], float64."""
-    from sklearn.decomposition import FastICA
+    from sklearn.decomposition import PCA, FastICA
     from sklearn.exceptions import ConvergenceWarning
 
     rank = int(np.linalg.matrix_rank(rows - rows.mean(axis=0)))
     model = FastICA(min(few, rank), whiten="unit-variance", random_state=seed)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
         # Features of few samples: components that are not quite found still tell clusters apart.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return np.asarray(model.fit_transform(rows.astype(np.float64)))
+        try:
+            return np.asarray(model.fit_transform(rows.astype(np.float64)))
+        except ValueError:  # its whitening divides by the first neuron's part, which can be 0
+            white = PCA(min(few, rank), whiten=True, random_state=seed)
+            model.set_params(whiten=False, n_components=None)
+            return np.asarray(model.fit_transform(white.fit_transform(rows.astype(np.float64))))
 
 
 def outlying(rows: np.ndarray) -> np.ndarray:
