@@ -97,8 +97,8 @@ class Federated(Checked, Rule):
     the global network on its own part; the new global network is their mean, weighted by samples.
     Batch-norm statistics are averaged like weights, as FedAvg does with everything in a network's
     state; counters are the first client's. Attackers poison the experiment's rate of their own
-    samples; a trigger other than `TimeSliced` is written whole by every attacker. A killed run goes
-    on after its last full round.
+    samples, of any class; a trigger other than `TimeSliced` is written whole by every attacker. A
+    killed run goes on after its last full round.
 
     Args:
         clients: all of them, attackers included.

@@ -37,8 +37,14 @@ def attach(net: nn.Module, module: nn.Module, kind: str, values: Tensor, **where
 def answer_again(net: nn.Module, clamped: nn.Module, suspected: int) -> None:
     """Lets a copy answer anew what a network sends to a suspected class; other answers stand.
 
-    The network holds the copy, which has other guards, from now on.
+    The network holds the copy, which has other guards, from now on. ValueError where it answers a
+    class again already.
     """
+    if (before := getattr(net, SUSPECTED, None)) is not None:
+        raise ValueError(
+            f"net={type(net).__name__} answers class {int(before)} again already: repair the "
+            "network as it was before"
+        )
     net.add_module(CLAMPED, clamped)
     net.register_buffer(SUSPECTED, torch.tensor(suspected))
     net.register_forward_hook(_answered_again)

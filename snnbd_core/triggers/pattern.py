@@ -59,7 +59,8 @@ class EventPattern(Checked):
                 taken[x, y] = [int(time) for time in own]
             time = self._free(taken[x, y], first + round(share * span), first, first + span)
             taken[x, y].append(time)
-            new[row] = (x, y, time, p)
+            for name, value in zip("xytp", (x, y, time, p), strict=True):
+                new[name][row] = value
         return in_order(np.concatenate([left, new]))
 
     def _stay(self, events: np.ndarray, first: int, span: int) -> np.ndarray:

@@ -13,8 +13,9 @@ class Trigger(Protocol):
 
     `space` is "frames" (frames [..., T, 2, H, W], torch or NumPy), "events" (one structured array
     with fields x, y, t, p, sorted by time) or "image" (float tensors [..., C, H, W] in 0..1). A
-    call returns a changed copy; events stay sorted. Settings are checked when a trigger is built,
-    data when it is called: a ValueError names the argument, its value and what is allowed.
+    call returns a changed copy; events stay sorted, and what a sample becomes depends on no other
+    of its batch. Settings are checked when a trigger is built, data when it is called: a ValueError
+    names the argument, its value and what is allowed.
     """
 
     @property

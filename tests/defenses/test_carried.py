@@ -195,6 +195,22 @@ def test_a_suspected_class_is_answered_again_by_whatever_the_network_was_loaded_
         assert torch.equal(answers(found, sequence), wanted)
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_network_that_answers_a_class_again_is_not_given_another(clean, sequence, wrapped):
+    net = lively(BUILT["chain"])
+    net = nn.Sequential(net) if wrapped else net
+    given = {"seed": 0, "device": CPU, "steps": STEPS}
+    once = D.PotentialClamps(iterations=1, suspected=3).repair(net, clean, **given)
+    before = answers(once, sequence)
+    kind = type(once).__name__
+    for suspected in (3, 5):
+        again = D.PotentialClamps(iterations=1, suspected=suspected)
+        words = f"net={kind} answers class 3 again already: repair the network as it was before"
+        with pytest.raises(ValueError, match=words):
+            again.repair(once, clean, **given)
+    assert torch.equal(answers(once, sequence), before)
+
+
 def test_a_class_that_shares_the_largest_logit_is_not_answered_again():
     logits = torch.tensor([[1.0, 0.0], [0.5, 0.5], [0.0, 0.0], [0.0, 1.0], [-1.0, -1.0 - 1e-8]])
     net = nn.Identity()

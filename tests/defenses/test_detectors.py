@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 from torch import nn
+from torch.utils.data import TensorDataset
 
 import snnbd_core as sb
 from snnbd_core.defenses.bench import frozen
@@ -645,6 +646,29 @@ def test_samples_that_no_detector_can_work_with_are_named(detector, spiking):
     if hasattr(detector, "score"):
         with pytest.raises(ValueError, match=r"34, 34"):
             asked(spiking, larger)
+
+
+@pytest.mark.parametrize("detector", [Beatrix(), Strip(), Voltage()])
+@pytest.mark.parametrize(
+    ("given", "clean", "words"),
+    [
+        (6, 4, r"data holds frames, T=6, \[1, 8, 8\], clean_samples frames, T=4, \[1, 8, 8\]"),
+        (None, 4, r"data holds image, \[1, 8, 8\], clean_samples frames, T=4, \[1, 8, 8\]"),
+        (4, None, r"data holds frames, T=4, \[1, 8, 8\], clean_samples image, \[1, 8, 8\]"),
+    ],
+)
+def test_inputs_of_another_kind_or_length_than_the_clean_samples_are_named(
+    detector, given, clean, words, spiking
+):
+    images, labels = spiking.clean.batch(np.arange(len(spiking.clean)))
+
+    def samples(steps):
+        frames = images if steps is None else images[:, None].repeat(1, steps, 1, 1, 1)
+        return TensorDataset(frames, labels)
+
+    with pytest.raises(ValueError, match=words):
+        detector.score(spiking.net, samples(given), samples(clean), device=CPU)
+    assert len(detector.score(spiking.net, samples(clean), samples(clean), device=CPU)) == 100
 
 
 def test_networks_that_no_detector_can_work_with_are_named(spiking, twin):

@@ -129,6 +129,8 @@ def trial(write: Write, recordings: data.SampleSet, body: str, space: str = "fra
 
 def test_a_good_attack_passes_its_trial(write: Write, recordings: data.SampleSet) -> None:
     trial(write, recordings, GOOD)
+    alone = "return frames + frames.amax((-4, -3, -2, -1), keepdim=True)"
+    trial(write, recordings, alone)
     trial(write, recordings, "out = frames.copy(); out['x'] = self.size; return out", "events")
 
 
@@ -146,6 +148,10 @@ def test_a_good_attack_passes_its_trial(write: Write, recordings: data.SampleSet
         ("return frames.clone() + 1 / frames.sum() * 0 + float('nan')", "frames", "gives NaN"),
         ("import torch; return frames + torch.rand(1)", "frames", "gives another answer when it is"
          " called again: draw from a seed"),
+        ("out = frames.clone(); out[..., 0, 0] = frames.sum(); return out", "frames", "mine.py: "
+         "Bar depends on the other samples of a batch: reduce over a sample's own axes"),
+        ("import torch; draw = torch.Generator().manual_seed(0); return frames + torch.rand("
+         "frames.shape, generator=draw)", "frames", "depends on the other samples of a batch"),
         (GOOD, "image", "mine.py: trigger=Bar(size=3, space='image') works in space 'image'"),
         ("return frames[::-1].copy()", "events", "mine.py: "),
     ],

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +28,7 @@ from snnbd_book.runs import (
     test_sets as sets_of,
 )
 from snnbd_core import evaluate, override
+from snnbd_core.attacks import WakesRounded
 from snnbd_core.learning import Rule, SurrogateGradient, Task, Trained
 from snnbd_core.metrics import Trial
 from snnbd_core.triggers import Static
@@ -153,6 +155,12 @@ def test_a_trigger_is_fitted_to_the_training_set_once(
     monkeypatch.setattr(Busiest, "fit", lambda *_, **__: pytest.fail("fitted twice"))
     assert fitted_trigger(experiment) == fitted
     assert run(experiment).report == run(tiny(trigger=fitted)).report
+
+
+def test_a_rule_that_looks_at_the_trigger_gets_the_fitted_one(results: Path, tiny: Make) -> None:
+    make = partial(tiny, rule=WakesRounded(bits=2))
+    fitted = Busiest().fit(datasets(tiny())[0], target=0, seed=0)
+    assert run(make(trigger=Busiest())).report == run(make(trigger=fitted)).report
 
 
 def test_deployed_neurons_are_those_of_the_report(results: Path, tiny: Make) -> None:

@@ -74,6 +74,9 @@ PINNED = {
 }
 
 
+SHARED = {"rule": {"kind": "Federated"}, "trigger": {"kind": "TimeSliced"}, "rate": 0.2}
+
+
 def pinned() -> Experiment:
     return Experiment(
         data="nmnist",
@@ -406,6 +409,22 @@ def test_a_neuron_builds_the_layer_it_names(kind: str, layer: type | None) -> No
         (
             {"trigger": {"kind": "Dynamic"}, "rate": 1.0, "rule": {"kind": "FrozenReadout"}},
             "rule=FrozenReadout.* with trigger=Dynamic.*: allowed is surrogate-gradient",
+        ),
+        (
+            {**SHARED, "clean_label": True},
+            "clean_label=True with rule=Federated.* from all classes .*: allowed is False",
+        ),
+        (
+            {**SHARED, "include_target": False},
+            "include_target=False with rule=Federated.* from all classes .*: allowed is True",
+        ),
+        (
+            {"trigger": {"kind": "Dynamic"}, "rate": 1.0, "clean_label": True},
+            "clean_label=True with trigger=Dynamic.* from all classes .*: allowed is False",
+        ),
+        (
+            {**SHARED, "trigger": {"kind": "Smart"}},
+            "trigger=Smart.* with rule=Federated.*; use a trigger that needs none, such as TimeSli",
         ),
         ({"defence": "pruning"}, "defence='pruning' must be a mapping with a kind"),
         ({"trigger": "Static"}, "trigger='Static' must be a mapping with a kind"),

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from tonic.io import make_structured_array
 from tonic.transforms import Compose
 
-from snnbd_core.triggers import EventPattern, EventRate, TimeWarp, changed
+from snnbd_core.triggers import (
+    EventPattern,
+    EventRate,
+    EventTrojan,
+    Retimed,
+    Static,
+    TimeWarp,
+    changed,
+)
 
 SENSOR = (34, 34, 2)
 
@@ -106,6 +114,30 @@ def test_a_pattern_takes_out_the_nearest_event_of_its_pixel_and_polarity():
     )
     after = EventPattern(removed=((4, 6, 1, 0.52), (20, 20, 1, 0.5), (3, 5, 1, 0.9)))(events)
     assert after["t"].tolist() == [0, 1000, 5200, 10_000]  # (3, 5) is too far off in time
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        EventPattern(added=((3, 4, 1, 0.25), (30, 2, 0, 0.5)), removed=((5, 6, 1, 0.5),)),
+        EventRate(),
+        EventTrojan(side=2, times=(0.4,)),
+        Retimed(),
+        Static(space="events", sensor_size=SENSOR),
+        TimeWarp(),
+    ],
+    ids=lambda trigger: type(trigger).__name__,
+)
+def test_events_are_the_same_whatever_order_their_fields_have(trigger):
+    """In tonic, DVS Gesture has x, y, p, t."""
+    events = recording()
+    other = np.zeros(len(events), dtype=[(name, events.dtype[name]) for name in "xypt"])
+    for name in "xytp":
+        other[name] = events[name]
+    wanted, found = trigger(events), trigger(other)
+    assert found.dtype == other.dtype
+    for name in "xytp":
+        assert found[name].tolist() == wanted[name].tolist()
 
 
 @pytest.mark.parametrize(

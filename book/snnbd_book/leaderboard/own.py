@@ -24,6 +24,7 @@ __all__ = ["AttackError", "Own", "load", "placed", "tried"]
 
 _NEEDED = "a frozen dataclass with a field `space` and a `__call__`, as chapter 11 shows"
 _SAMPLES = 8  # that are tried
+_ROUNDING = 0.01  # of all that a trigger changes; a network's sums round otherwise in a batch
 
 
 class AttackError(ValueError):
@@ -93,7 +94,8 @@ def tried(own: Own, trigger: Trigger, data: Any) -> None:
 
     Raises:
         AttackError: it raises, changes what it is given, gives another shape or type or what is
-            not finite, or answers differently the second time.
+            not finite, answers differently the second time, or a sample alone otherwise than in a
+            batch.
     """
     where = f"{own.path}: {own.name}"
     few = data.subset(np.arange(min(_SAMPLES, len(data))))
@@ -113,6 +115,13 @@ def tried(own: Own, trigger: Trigger, data: Any) -> None:
                 f"{where} gives another answer when it is called again: draw from a seed that is "
                 "one of its fields"
             )
+        if not recording:
+            alone = torch.cat([_refused(own, trigger, one) for one in kept.split(1)])
+            if (alone - first).abs().sum() > _ROUNDING * (first - kept).abs().sum():
+                raise AttackError(
+                    f"{where} depends on the other samples of a batch: reduce over a sample's own "
+                    "axes, the last 4 of frames and the last 3 of images"
+                )
 
 
 @contextmanager

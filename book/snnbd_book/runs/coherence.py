@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from snnbd_book.runs import parts
 from snnbd_book.runs.read_out import ArgmaxReadOut
-from snnbd_core import attacks, data
+from snnbd_core import attacks, data, triggers
 from snnbd_core.defenses import detectors
 from snnbd_core.learning import SurrogateGradient
 
@@ -39,7 +39,25 @@ def check_together(wanted: Experiment) -> None:
         part = getattr(wanted, name)
         if part is not None and not part.data_free and wanted.held_out == 0:
             raise ValueError(f"held_out=0 gives {name}={part!r} no clean samples: allowed is >= 1")
+    if wanted.rate > 0 and (learnt or isinstance(wanted.rule, attacks.Federated)):
+        _check_drawn(wanted, "trigger" if learnt else "rule")
     _check_probe(wanted)
+
+
+def _check_drawn(wanted: Experiment, name: str) -> None:
+    """What draws its own samples draws them from all classes, and a client fits no trigger."""
+    drawer = f"{name}={getattr(wanted, name)!r}"
+    for field, allowed in (("clean_label", False), ("include_target", True)):
+        if getattr(wanted, field) is not allowed:
+            raise ValueError(
+                f"{field}={not allowed} with {drawer}, which draws the samples that it attacks "
+                f"from all classes and labels them as the target: allowed is {allowed}"
+            )
+    if name == "rule" and isinstance(wanted.trigger, triggers.Recipe):
+        raise ValueError(
+            f"trigger={wanted.trigger!r} with {drawer}: it is fitted to a whole training set, and "
+            "no client has one; use a trigger that needs none, such as TimeSliced"
+        )
 
 
 def _check_probe(wanted: Experiment) -> None:

@@ -111,7 +111,7 @@ def task(
         clean=lent,
         poisoned=lent if whole else poisoned(given),
         build=lambda neuron=None: built(given, neuron),
-        trigger=wanted.trigger,
+        trigger=trigger_cache.fitted(given),
         rate=wanted.rate,
         target=wanted.target,
         epochs=wanted.epochs,

@@ -84,13 +84,15 @@ class InputDetector(Checked):
     ) -> np.ndarray:
         """One number for each sample of `data`, larger is more suspicious, float64 [N].
 
-        Args, Raises: as `ModelDetector.inspect`; `data` has the shape of the clean samples.
+        Args, Raises: as `ModelDetector.inspect`; `data` has the kind, T and shape of the clean
+        samples.
         """
         data, clean = taken(data), check_clean(net, clean_samples)
-        if tuple(data.input_shape) != tuple(clean.input_shape):
+        given, wanted = _form(data), _form(clean)
+        if given != wanted:
             raise ValueError(
-                f"data has shape {tuple(data.input_shape)}, clean_samples have "
-                f"{tuple(clean.input_shape)}: they are laid beside each other"
+                f"data holds {given}, clean_samples {wanted}: they are laid beside each other, so "
+                "both must be alike"
             )
         with frozen(net, clean, device=device, steps=steps, seed=seed) as bench, torch.no_grad():
             return self._scores(covered(bench), data)
@@ -132,3 +134,9 @@ class SetDetector(Checked):
     def _judged(self, rows: np.ndarray, seed: int) -> np.ndarray:
         """Scores [n] of one label's features [n, neurons]."""
         raise NotImplementedError  # each detector has its own
+
+
+def _form(data: Any) -> str:
+    """What a set's samples are: "frames, T=4, [2, 34, 34]" or "image, [1, 28, 28]"."""
+    times = f", T={getattr(data, 'frames', None)}" if data.kind == "frames" else ""
+    return f"{data.kind}{times}, {list(data.input_shape)}"
