@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable, Iterable
 from itertools import product
@@ -34,12 +33,6 @@ def hashes(runs: Iterable[Experiment]) -> list[str]:
     return [one.hash for one in runs]
 
 
-def drawn_alike(data: str, runs: Iterable[Experiment]) -> list[str]:
-    """A chapter's runs with poison drawn as the set's pairs have it."""
-    drawn = SETS[data].get("drawn", "apart")
-    return hashes(dataclasses.replace(one, drawn=drawn) for one in runs)
-
-
 @pytest.mark.parametrize("data", SETS)
 def test_every_attack_meets_every_defence_once(data: str) -> None:
     pairs = [(one.attack, one.defence) for one in cells(data) if one.attack != NOBODY]
@@ -50,14 +43,14 @@ def test_every_attack_meets_every_defence_once(data: str) -> None:
 def test_the_runs_of_a_pair_are_those_of_the_chapters() -> None:
     repaired = removing_backdoors.grid("quick", 0)["events"]["static"]
     one = found("digits-events", "static", "fine-tuning")
-    assert hashes(one.runs) == drawn_alike(one.data, repaired["fine-tuning"])
-    assert hashes(one.before) == drawn_alike(one.data, repaired["nothing"])
+    assert hashes(one.runs) == hashes(repaired["fine-tuning"])
+    assert hashes(one.before) == hashes(repaired["nothing"])
     scored = a_trigger_at_the_input.grid("sample", 0)["of_inputs"]["Beatrix"]["moving"]
     one = found("nmnist", "moving", "Beatrix")
-    assert hashes(one.runs) == drawn_alike(one.data, scored)
+    assert hashes(one.runs) == hashes(scored)
     detected = triggers_in_time.grid("quick", 0)["detected"]["SPECTRE"]
     one = found("digits-events", "learnt times, 20 ms", "SPECTRE")
-    assert hashes(one.runs) == drawn_alike(one.data, detected)
+    assert hashes(one.runs) == hashes(detected)
 
 
 def test_a_repair_has_success_accuracy_and_rating_before_and_after(made: Make) -> None:
@@ -158,8 +151,8 @@ def test_a_repair_of_what_is_rounded_later_gets_the_network_as_it_was_shipped() 
     repaired = low_bits.grid("quick", 0)["repaired"]["wakes rounded"]
     one = found("digits", "wakes at 4 bits", "fine-pruning")
     after = repaired["fine-pruning, then rounded"]["4 bits"]
-    assert hashes(one.runs) == drawn_alike(one.data, after)
-    assert hashes(one.before) == drawn_alike(one.data, repaired["rounded"]["4 bits"])
+    assert hashes(one.runs) == hashes(after)
+    assert hashes(one.before) == hashes(repaired["rounded"]["4 bits"])
 
 
 @pytest.mark.parametrize("data", SETS)

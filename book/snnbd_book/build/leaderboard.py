@@ -8,7 +8,7 @@ from pathlib import Path
 from snnbd_book.build import records as files
 from snnbd_book.claims import Sample
 from snnbd_book.claims.pages import breakable
-from snnbd_book.leaderboard import SETS, Row, cells, committed, row_of
+from snnbd_book.leaderboard import SETS, WITH_ORDER, Row, cells, committed, row_of
 from snnbd_book.leaderboard.rows import MISSING
 from snnbd_book.runs import Record
 
@@ -41,11 +41,10 @@ networks as shipped.
 
 The network is `quick-conv`, trained by surrogate gradient unless the attacker brings a rule. With
 the squares and BadNets 5 % of the training set are poisoned for repairs, 10 % for detectors of
-networks and of inputs, 2 % for those of training sets; the share is under *more*. On real
-recordings poison is drawn with the order of training, which weak triggers suffer from
-({{doc}}`intervals`); that of *time-sliced* alone is drawn apart, as all poison on simulated
-recordings and images is. The floor of ABL is that of a clean network which ABL trained. BadSNN at
-1.2 or 1.5 is shipped at that threshold, so detectors of networks have no area there: the clean
+networks and of inputs, 2 % for those of training sets; the share is under *more*. Poison is drawn
+apart from the order of training ({{doc}}`intervals`), but for attacks that wait to be measured anew
+on real recordings: {earlier}. The floor of ABL is that of a clean network which ABL trained. BadSNN
+at 1.2 or 1.5 is shipped at that threshold, so detectors of networks have no area there: the clean
 networks are not shipped so. *Settings, no card* compares the layers of a network with each other;
 with a card it finds BadSNN ({{doc}}`../notebooks/07_a_backdoor_in_the_network`). Seconds are those
 of a whole run, training included, on the machine of its record.
@@ -99,7 +98,9 @@ def page(rows: dict[str, list[Row]]) -> str:
     measured = sum(bool(row.records) for row in every)
     missing = sum(row.note == MISSING for row in every)
     other = len(every) - measured - missing
-    head = _HEAD.format(all=len(every), measured=measured, missing=missing, other=other)
+    earlier = ", ".join(f"*{name}*" for name in WITH_ORDER["nmnist"])
+    counts = {"all": len(every), "measured": measured, "missing": missing, "other": other}
+    head = _HEAD.format(**counts, earlier=earlier)
     return head + "\n".join(_of_set(data, of_set) for data, of_set in rows.items())
 
 
