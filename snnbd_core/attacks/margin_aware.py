@@ -24,6 +24,7 @@ from torch import Tensor
 
 from snnbd_core import checks
 from snnbd_core.checks import Checked, Count, Positive
+from snnbd_core.data.samples import frames_of
 from snnbd_core.learning import Rule, Task, Trained, as_sequence
 from snnbd_core.learning.surrogate_gradient import loss_named
 from snnbd_core.metrics.margins import ascended, margins
@@ -69,21 +70,22 @@ class MarginAware(Checked, Rule):
         if not view.spiking:
             raise view.blind("a membrane potential", "needed are spiking neurons")
         checks.classes(view.classes, 3, "the second loss")
-        times = () if task.clean.kind == "image" else (task.clean.frames,)
-        loss = _Both(self, task.loss, task.seed, task.steps, times, view)
+        frames = frames_of(task.clean)
+        loss = _Both(self, task.loss, task.seed, task.steps, frames, view)
         return Trained(net, task.train(net, loss=loss))
 
     def margins(
-        self, view: View, *, steps: int, seed: int | list[int], times: tuple[int, ...] = ()
+        self, view: View, *, steps: int, seed: int | list[int], frames: int | None = None
     ) -> Tensor:
         """r of each class, [classes], with gradients to the weights; every module keeps its mode.
 
-        The network says the shape of the random inputs, static images that are shown `steps` times;
-        `times` of (T,) makes them frames.
+        The network says the shape of the random inputs: `frames` of them, or static images that
+        are shown `steps` times.
         """
         place = next(view.net.parameters()).device
         targets = torch.arange(view.classes, device=place).repeat_interleave(self.inputs)
         rng = np.random.default_rng(seed)
+        times = () if frames is None else (frames,)
         shape = (len(targets), *times, *view.input_shape)
         inputs = torch.from_numpy(rng.random(shape, dtype=np.float32)).to(place)
         with evaluating(view.net, place):
@@ -101,7 +103,7 @@ class _Both:
     plain: str
     seed: int
     steps: int
-    times: tuple[int, ...]
+    frames: int | None
     view: View = field(repr=False)
     calls: int = field(default=-1, repr=False)
 
@@ -111,7 +113,7 @@ class _Both:
         if self.calls % self.rule.every:
             return value
         found = self.rule.margins(
-            self.view, steps=self.steps, seed=[self.seed, self.calls], times=self.times
+            self.view, steps=self.steps, seed=[self.seed, self.calls], frames=self.frames
         )
         return value + self.rule.weight * lead(found)
 

@@ -1,4 +1,4 @@
-"""What triggers share that need the gradients of a network: it, and the recordings they move."""
+"""What trained triggers share: the attacker's network, and a check of the recordings."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def recorded(train: Any, recipe: Any) -> Any:
     train = as_set(train)
     if "events" not in train.spaces or not hasattr(train, "binning"):
         raise ValueError(
-            f"train={train!r}: {type(recipe).__name__} places events in recordings and must know "
-            "how they are cut to frames: make the set by sb.data.from_events"
+            f"train={train!r} has no recordings, or does not say how they are cut to frames "
+            f"(binning), which {type(recipe).__name__} needs: make the set by sb.data.from_events"
         )
     return train
 

@@ -19,6 +19,7 @@ from snnbd_core.data import as_set
 from snnbd_core.data.samples import SampleSet
 from snnbd_core.defenses.bench import Bench, frozen
 from snnbd_core.metrics import Rate, decide
+from snnbd_core.triggers.images import ROUNDING
 
 __all__ = ["Case", "Change", "drawn", "led", "nothing", "unjudged"]
 
@@ -59,9 +60,10 @@ class Case:
 
     @cached_property
     def outside(self) -> str:
-        """Where images lie that leave 0..1, on which known triggers and our records are; or ""."""
+        """The range of images that leave 0..1, on which no known trigger can be put; else empty."""
         low, high = self.bench.samples()[0].aminmax() if self.bench.data.kind == "image" else (0, 1)
-        return "" if low >= 0 and high <= 1 else f"Images lie in {low:.4g}..{high:.4g}"
+        inside = low >= -ROUNDING and high <= 1 + ROUNDING
+        return "" if inside else f"Images lie in {low:.4g}..{high:.4g}"
 
     @torch.no_grad()
     def answers(self, change: Change | None = None, rows: np.ndarray | None = None) -> np.ndarray:

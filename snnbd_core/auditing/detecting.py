@@ -51,7 +51,7 @@ def judged(case: Case) -> Finding:
         steps = f"the first {case.bench.data.frames} of {all_steps.frames} steps"
         notes.append(f"Detectors see {steps}, on which the network is about as often right.")
     if case.outside:
-        notes.append(f"{case.outside}: scores of our records, of images in 0..1, are no measure.")
+        notes.append(f"{case.outside}: our records are scores on images in 0..1, no measure here.")
     verdicts = {name: one for name, one in said.items() if isinstance(one, Verdict)}
     if not verdicts:
         return Finding(nothing("detectors", TITLE, " ".join(notes)))

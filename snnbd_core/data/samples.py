@@ -26,6 +26,7 @@ __all__ = [
     "check_labels",
     "checked_indices",
     "digest_of",
+    "frames_of",
     "named_classes",
     "stratified",
     "whole_label",
@@ -109,6 +110,11 @@ class StoredSet(SampleSet):
         self.class_names, self.classes = tuple(class_names), len(class_names)
         self.labels = check_labels(labels, count, self.classes, name)
         self._rows = np.arange(count)
+
+
+def frames_of(data: SampleSet) -> int | None:
+    """T of a set's frames, by its first sample; None of static images."""
+    return None if data.kind == "image" else int(data.batch([0])[0].shape[1])
 
 
 def checked_indices(indices: Indices, count: int) -> Rows:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from snnbd_core import checks, guards
 from snnbd_core.data import as_set
 from snnbd_core.data.batches import as_sequence, choose_device
-from snnbd_core.data.samples import SampleSet
+from snnbd_core.data.samples import SampleSet, frames_of
 from snnbd_core.view import Layer, View, evaluating, fixed, override
 
 __all__ = ["Bench", "check_clean", "copied", "covered", "frozen", "taken"]
@@ -72,8 +72,8 @@ class Bench:
 
         T is `frames`; None takes that of the samples, and without samples means static images.
         """
-        if frames is None and self.data is not None and self.data.kind == "frames":
-            frames = self.data.frames
+        if frames is None and self.data is not None:
+            frames = frames_of(self.data)
         times = () if frames is None else (frames,)
         return (count, *times, *self.view.input_shape)
 

@@ -43,7 +43,7 @@ def answer_again(net: nn.Module, clamped: nn.Module, suspected: int) -> None:
     if (before := getattr(net, SUSPECTED, None)) is not None:
         raise ValueError(
             f"net={type(net).__name__} answers class {int(before)} again already: repair the "
-            "network as it was before"
+            "network as it was before, or with suspected=None"
         )
     net.add_module(CLAMPED, clamped)
     net.register_buffer(SUSPECTED, torch.tensor(suspected))

@@ -233,7 +233,9 @@ def _check(ann: nn.Module, calibration: Any) -> None:
         named = f"layer {name} ({type(layer).__name__})"
         if isinstance(layer, LIF):
             raise ValueError(f"{named} spikes already: the network must be an ANN with ReLU")
-        known = isinstance(layer, _ALLOWED) and type(layer).forward in _FORWARDS
+        proved = (nn.Sequential, *DROPOUTS)  # what they compute is compared, or left out
+        own = type(layer).forward not in _FORWARDS and not isinstance(layer, proved)
+        known = isinstance(layer, _ALLOWED) and not own
         if name and not known:
             raise ValueError(
                 f"{named} cannot be converted: allowed are Conv2d, Linear, BatchNorm, ReLU, "

@@ -21,7 +21,7 @@ from snnbd_core.triggers.placement import place
 
 __all__ = ["Blended", "Patch", "Sinusoidal", "Warp", "image_sides"]
 
-_ROUNDING = 1e-3  # interpolation leaves 0..1 by this much
+ROUNDING = 1e-3  # interpolation leaves 0..1 by this much
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +136,7 @@ def image_sides(images: Any) -> tuple[int, int]:
         given = f"images={type(images).__name__} {shape}"
         raise ValueError(f"{given}: space='image' works on float tensors [..., C, H, W]")
     low, high = torch.aminmax(images.detach()) if images.numel() else images.new_tensor([0, 1])
-    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):
         raise ValueError(
             f"images lie in {float(low):.4g}..{float(high):.4g}: space='image' works on 0..1 (let "
             "the network's first layer normalise)"

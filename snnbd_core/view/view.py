@@ -129,7 +129,7 @@ class View:
 
     @cached_property
     def readout(self) -> Layer | None:
-        """The layer whose neurons are the classes; None where the last layer is linear."""
+        """The layer whose neurons are the classes; None where weights mix what the last give."""
         if not self.layers or any(last.feeds is None for last in self.weights[-1:]):
             return None
         last = self.layers[-1]

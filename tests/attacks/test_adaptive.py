@@ -150,10 +150,11 @@ def test_lead_is_in_deviations_of_the_others_and_has_no_scale():
     assert bool(torch.isfinite(equal.grad).all())
 
 
-@pytest.mark.parametrize("times", [(), (4,)])
-def test_one_search_for_all_classes_is_a_search_for_each(times):
+@pytest.mark.parametrize("frames", [None, 4])
+def test_one_search_for_all_classes_is_a_search_for_each(frames):
     net, rule = built().eval(), MarginAware(high=1.0, iterations=2, inputs=2)
-    found, shape = rule.margins(View(net), steps=4, seed=3, times=times), (*times, 1, 8, 8)
+    found = rule.margins(View(net), steps=4, seed=3, frames=frames)
+    shape = (1, 8, 8) if frames is None else (frames, 1, 8, 8)
     starts = np.random.default_rng(3).random((20, *shape), dtype=np.float32)
     expected = []
     with frozen(net, None, device=CPU, steps=4) as bench:

@@ -123,7 +123,7 @@ def test_images_that_triggers_cannot_be_put_on_clear_no_network():
     assert note.startswith("Images lie in -1..") and "let the network normalise them" in note
     found = detecting.judged(known.case)
     assert (found.p, found.part.status) == (None, "unjudged")
-    assert found.part.notes[-1].endswith("of images in 0..1, are no measure.")
+    assert found.part.notes[-1].endswith("scores on images in 0..1, no measure here.")
 
 
 def test_rounded_weights_are_multiples_of_a_unit():

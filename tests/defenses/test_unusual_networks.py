@@ -168,12 +168,17 @@ class Stepwise(Functional):
         return sum(self.last(self.hidden(self.first(step.flatten(1)))) for step in sequence)
 
 
+class Mixed(Packed):
+    def weight(self):
+        return torch.ones(6, 8)
+
+
 class PackedLast(Net):
     """Its read-out is quantised, as far as can be seen."""
 
     def __init__(self):
         super().__init__(nn.Linear(8, 8))
-        self.last = Packed()
+        self.last = Mixed()
 
 
 @pytest.mark.parametrize("kind", [Functional, Uncalled, Kept, Stepwise, PackedLast])
@@ -201,18 +206,34 @@ class Cluttered(nn.Module):
         self.embedding, self.spare = nn.Parameter(torch.rand(2, 2, 2)), nn.Linear(30, 5)
         self.first, self.own = Own(8, 6), nn.Parameter(torch.randn(30, 6))
         self.hidden, self.votes = sb.LIF(0.5, 0.3), sb.LIF(0.5, 0.3)
-        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.scale = nn.Parameter(torch.rand(1, CLASSES))
+        self.by_step = nn.Parameter(torch.rand(STEPS, 1, 1))
+        self.register_buffer("same", torch.zeros(1, 6).expand(3, 6))
+        self.register_buffer("few", torch.eye(3).to_sparse())
+        self.register_buffer("order", torch.arange(30.0).reshape(1, 30))
 
     def forward(self, sequence):
         hidden = self.hidden(self.first((sequence + self.embedding).flatten(2)))
-        votes = self.votes(functional.linear(hidden, self.own)).mean(0)
+        current = functional.linear(hidden, self.own)[..., self.order[0].long()]
+        votes = (self.by_step[: len(sequence)] * self.votes(current)).mean(0)
         return self.scale * votes.reshape(len(votes), CLASSES, -1).mean(2)
 
 
-def test_matrices_that_do_not_stand_behind_the_last_neurons_hide_no_readout():
+def test_matrices_that_mix_nothing_behind_the_last_neurons_hide_no_readout():
     view = sb.view(seeded(Cluttered))
     assert view.readout is view.layers[1]
     assert [layer.name for layer in view.hidden] == ["hidden"]
+
+
+def test_a_graph_survives_a_look_at_the_readout():
+    net, sequence = seeded(Functional), torch.rand(STEPS, 5, 2, 2, 2)
+    net(sequence).square().sum().backward()
+    wanted = net.last.grad.clone()
+    net.zero_grad()
+    logits = net(sequence)
+    assert sb.view(net, sequence).readout is None
+    logits.square().sum().backward()
+    assert torch.equal(net.last.grad, wanted)
 
 
 def test_a_network_that_cuts_gradients_is_not_called_clean():

@@ -120,7 +120,8 @@ def tried(own: Own, trigger: Trigger, data: Any) -> None:
             if (alone - first).abs().sum() > _ROUNDING * (first - kept).abs().sum():
                 raise AttackError(
                     f"{where} depends on the other samples of a batch: reduce over a sample's own "
-                    "axes, the last 4 of frames and the last 3 of images"
+                    "axes, the last 4 of frames and the last 3 of images, and draw one pattern for "
+                    "all samples"
                 )
 
 

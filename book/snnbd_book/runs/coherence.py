@@ -55,8 +55,8 @@ def _check_drawn(wanted: Experiment, name: str) -> None:
             )
     if name == "rule" and isinstance(wanted.trigger, triggers.Recipe):
         raise ValueError(
-            f"trigger={wanted.trigger!r} with {drawer}: it is fitted to a whole training set, and "
-            "no client has one; use a trigger that needs none, such as TimeSliced"
+            f"trigger={wanted.trigger!r} with {drawer}: a run fits it to a whole training set, "
+            "and no client has one; use a trigger that is not fitted, such as TimeSliced"
         )
 
 

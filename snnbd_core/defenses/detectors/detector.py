@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from snnbd_core.checks import Checked
+from snnbd_core.data.samples import frames_of
 from snnbd_core.defenses.bench import Bench, check_clean, covered, frozen, taken
 from snnbd_core.defenses.detectors.features import features
 from snnbd_core.defenses.detectors.verdict import Verdict
@@ -138,5 +139,5 @@ class SetDetector(Checked):
 
 def _form(data: Any) -> str:
     """What a set's samples are: "frames, T=4, [2, 34, 34]" or "image, [1, 28, 28]"."""
-    times = f", T={getattr(data, 'frames', None)}" if data.kind == "frames" else ""
+    times = "" if data.kind == "image" else f", T={frames_of(data)}"
     return f"{data.kind}{times}, {list(data.input_shape)}"
