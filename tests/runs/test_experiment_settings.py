@@ -424,7 +424,7 @@ def test_a_neuron_builds_the_layer_it_names(kind: str, layer: type | None) -> No
         ),
         (
             {**SHARED, "trigger": {"kind": "Smart"}},
-            "trigger=Smart.* with rule=Federated.*; use a trigger that needs none, such as TimeSli",
+            "trigger=Smart.* with rule=Federated.*; use a trigger that is not fitted, such as",
         ),
         ({"defence": "pruning"}, "defence='pruning' must be a mapping with a kind"),
         ({"trigger": "Static"}, "trigger='Static' must be a mapping with a kind"),
