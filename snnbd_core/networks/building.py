@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from snnbd_core import checks, guards
 from snnbd_core.networks import deep
-from snnbd_core.networks.layers import Folded, PoissonCode, SharedDropout
+from snnbd_core.networks.layers import Folded, PoissonCode, Scaled, SharedDropout
 from snnbd_core.networks.recomputing import recomputed
 from snnbd_core.neurons import LIF
 
@@ -67,6 +67,7 @@ CODINGS: Mapping[str, Callable[[], nn.Module] | None] = {
     "direct": None,
     "poisson": PoissonCode,
     "clipped": partial(nn.Hardtanh, 0.0, 1.0),
+    "scaled": Scaled,
 }
 """Name -> makes what reads a sequence before the first layer."""
 
@@ -152,7 +153,8 @@ def build(
         seed: fixes the initial weights, without touching torch's global random state. None draws
             them from that state.
         coding: "direct" feeds the values as they are, of static images in every step; "poisson"
-            spikes, for images; "clipped" takes event counts above 1 for 1.
+            spikes, for images; "clipped" takes event counts above 1 for 1, "scaled" divides
+            them by the greatest of their sample.
         width: multiplies the channels of all convolutions and the units of hidden dense layers,
             > 0; below 1 the network is narrower and quicker than the published one.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Folded", "Gain", "PoissonCode", "Residual", "SharedDropout"]
+__all__ = ["Folded", "Gain", "PoissonCode", "Residual", "Scaled", "SharedDropout"]
 
 
 class Folded(nn.Sequential):
@@ -82,6 +82,14 @@ def _drawn(sequence: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
         draws.append(torch.rand(sample.shape, generator=generator))
     return torch.stack(draws, dim=1).to(sequence.device)
+
+
+class Scaled(nn.Module):
+    """Event counts [T, B, C, H, W] over the greatest count of their sample, in 0..1."""
+
+    def forward(self, sequence: Tensor) -> Tensor:
+        most = sequence.amax(dim=(0, 2, 3, 4), keepdim=True)
+        return sequence / torch.where(most > 0, most, 1)  # an empty sample stays empty
 
 
 class Gain(nn.Module):

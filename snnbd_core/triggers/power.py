@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnbd_core.checks import Checked, Natural, Positive, fitting
+from snnbd_core.checks import Checked, Natural, Positive, fitting, number
 from snnbd_core.triggers.frames import frame_shape
 from snnbd_core.triggers.images import image_sides
 
@@ -45,6 +45,12 @@ class Power(Checked):
         return images**self.exponent
 
 
+def _limit(name: str, value: Any) -> Any:
+    if isinstance(value, str) and value == "maximum":
+        return value
+    return number(name, value, lambda x: x > 0, "> 0, or 'maximum'")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TemporalNoise(Checked):
     """T_s (eq. 7): clip(x + eps, 0, limit), eps uniform in -strength..strength, new in each frame.
@@ -55,28 +61,36 @@ class TemporalNoise(Checked):
     Args:
         strength: the paper's beta, >= 0; its value is 0.03. With 0 counts are only clipped.
         limit: what counts are clipped to, > 0; the paper's 1 makes frames binary. None clips at 0
-            only.
+            only. "maximum" is each sample's greatest count, and the noise is in units of it too:
+            T_s on frames that are divided by their maximum, in counts.
         seed: of the noise.
     """
 
     strength: Annotated[float, fitting(lambda x: x >= 0, ">= 0")] = 0.03
-    limit: Positive | None = 1.0
+    limit: Annotated[float | Literal["maximum"], _limit] | None = 1.0
     seed: Natural = 0
     space: Literal["frames"] = "frames"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.strength == 0 and self.limit is None:
-            raise ValueError("strength=0 with limit=None changes nothing: allowed is one of them")
+        if self.strength == 0 and self.limit in (None, "maximum"):
+            raise ValueError(
+                f"strength=0 with limit={self.limit!r} changes nothing: allowed is > 0"
+            )
 
     def __call__(self, frames: Any) -> Any:
         """Frames [..., T, 2, H, W] (torch or NumPy); returns a changed copy, float32."""
         frame_shape(frames, None)
         values = np.asarray(frames, dtype=np.float32)
         batch = values.reshape(-1, *values.shape[-4:])
-        out = np.stack([sample + self._noise(sample) for sample in batch])
-        out = out.clip(0, self.limit).reshape(values.shape)
+        out = np.stack([self._noisy(sample) for sample in batch]).reshape(values.shape)
         return torch.from_numpy(out).to(frames.device) if isinstance(frames, Tensor) else out
+
+    def _noisy(self, sample: np.ndarray) -> np.ndarray:
+        if self.limit == "maximum":
+            most = sample.max()
+            return (sample + most * self._noise(sample)).clip(0, most)
+        return (sample + self._noise(sample)).clip(0, self.limit)
 
     def _noise(self, sample: np.ndarray) -> np.ndarray:
         own = zlib.crc32(np.ascontiguousarray(sample).tobytes())

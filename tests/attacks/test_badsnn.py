@@ -293,6 +293,23 @@ def test_temporal_noise_is_uniform_fresh_in_each_frame_and_the_same_again():
     assert float(TemporalNoise(strength=0)(counts).max()) == 1
 
 
+def test_noise_in_units_of_the_greatest_count_is_that_of_frames_divided_by_it():
+    counts = torch.randint(0, 6, (2, 3, 2, 5, 5)).float()
+    counts[1] = 0
+    divided = TemporalNoise(strength=0.2, limit=None)
+    trigger = TemporalNoise(strength=0.2, limit="maximum")
+    noise = trigger(counts[0]) - counts[0]
+    inner = (counts[0] > 1) & (counts[0] < 4)
+    again = divided(counts[0]) - counts[0]  # the same draw, of the same sample
+    torch.testing.assert_close(noise[inner], 5 * again[inner])
+    assert float(trigger(counts).max()) <= 5
+    assert not trigger(counts)[1].any()
+    with pytest.raises(ValueError, match="limit='maximum' changes nothing"):
+        TemporalNoise(strength=0, limit="maximum")
+    with pytest.raises(ValueError, match="limit='most' must be a number > 0, or 'maximum'"):
+        TemporalNoise(limit="most")
+
+
 class Linear(nn.Module):
     """logits = W x, for sequences [T, B, 1, 1, 3]."""
 

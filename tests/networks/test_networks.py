@@ -271,7 +271,7 @@ def test_poisson_spikes_pass_the_gradient_of_their_expectation():
     assert torch.equal(image.grad, torch.full_like(image, 5.0))
 
 
-def test_a_coded_network_reads_spikes_or_clipped_counts():
+def test_a_coded_network_reads_spikes_or_clipped_or_divided_counts():
     net = networks.build("quick-conv", (1, 8, 8), 10, seed=0, coding="poisson").eval()
     image = torch.rand(2, 1, 8, 8)
     direct = networks.build("quick-conv", (1, 8, 8), 10, seed=0).eval()
@@ -281,6 +281,10 @@ def test_a_coded_network_reads_spikes_or_clipped_counts():
     clipped = networks.build("quick-conv", (1, 8, 8), 10, seed=0, coding="clipped").eval()
     assert counts.max() > 1
     assert torch.equal(clipped(counts), direct((counts > 0).float()))
+    counts[:, 1] = 0
+    scaled = networks.build("quick-conv", (1, 8, 8), 10, seed=0, coding="scaled").eval()
+    assert torch.equal(scaled(counts), direct(counts / 3))
+    assert torch.equal(scaled(7 * counts), scaled(counts))
     with pytest.raises(ValueError, match="coding='rank'"):
         networks.build("quick-conv", (1, 8, 8), 10, coding="rank")
 

@@ -98,7 +98,13 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "as above, 12 epochs": {"rule": DualSpike()},
     "gradients clipped at norm 1": {"rule": DualSpike(clip=1.0)},
     "75 epochs": {"rule": DualSpike(), "epochs": 75},
+    "120 epochs": {"rule": DualSpike(), "epochs": 120},
     "counts clipped by the network": {"rule": DualSpike(), "coding": "clipped"},
+    "counts divided by the greatest": {
+        "rule": DualSpike(),
+        "coding": "scaled",
+        "trigger": triggers.TemporalNoise(limit="maximum"),
+    },
     "second re-implementation, at 1.1": {**_SECOND, "inference_threshold": 1.1},
     "second re-implementation, at 1.2": _SECOND,
 }

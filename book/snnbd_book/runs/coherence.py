@@ -23,8 +23,10 @@ def check_together(wanted: Experiment) -> None:
         raise ValueError(
             f"coding='poisson' is for static images: data={wanted.data!r} holds events"
         )
-    if wanted.coding == "clipped" and of_images:
-        raise ValueError(f"coding='clipped' is for events: data={wanted.data!r} holds images")
+    if wanted.coding in ("clipped", "scaled") and of_images:
+        raise ValueError(
+            f"coding={wanted.coding!r} is for events: data={wanted.data!r} holds images"
+        )
     if wanted.trigger is None and wanted.rate > 0:
         raise ValueError(f"rate={wanted.rate!r} must be 0 without a trigger")
     learnt = isinstance(wanted.trigger, attacks.Dynamic)

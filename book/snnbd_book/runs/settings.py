@@ -85,8 +85,8 @@ class Experiment(Checked):
         data: name of a data set, see `snnbd_core.data.load`.
         frames: T, the time steps; static images are repeated so many times.
         binning: how event recordings are cut in frames, "number" or "time"; not used for images.
-        coding: "direct", for static images "poisson" too, for events "clipped"; see
-            `networks.build`.
+        coding: "direct", for static images "poisson" too, for events "clipped" and "scaled";
+            see `networks.build`.
         samples: None trains on the whole training set; a number on so many of its samples, drawn
             once (the same for all seeds).
         network: name of a network, see `snnbd_core.networks`.
