@@ -1,26 +1,29 @@
 """A watermark: keys with chosen labels, by which an owner knows a network again.
 
 Benign backdoors of this kind are known for SNNs (arXiv 2405.04049), of which only the abstract was
-at hand. Keys here are frames of noise, each with a class of its own: what no detector of one target
-class looks for.
+at hand. Each key has a class of its own: what no detector of one target class looks for. Keys are
+frames of noise, or scribbles as the simulated camera of digits-events sees them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, TensorDataset
 
 from snnbd_core.checks import Checked, Count, Natural, Positive
-from snnbd_core.data import as_set
+from snnbd_core.data import as_set, saccades
+from snnbd_core.data.events import bin_events
 from snnbd_core.data.samples import SampleSet
 from snnbd_core.learning import Rule, Task, Trained
 from snnbd_core.metrics import Rate, Trial, predict
 
 __all__ = ["Watermark", "check_apart", "key_set"]
+
+_CELLS, _STEPS = 8, 30  # of a scribble's picture, and of the pen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +34,10 @@ class Watermark(Checked, Rule):
 
     Args:
         keys: how many.
-        events: of each pixel and frame in a key, on average.
+        events: of each pixel and frame in a key of noise, on average.
         secret: draws keys and labels.
         copies: how often each key is shown in an epoch.
+        look: of the keys, "noise" or "scribbles".
     """
 
     attacks: ClassVar[bool] = True
@@ -43,6 +47,7 @@ class Watermark(Checked, Rule):
     events: Positive = 0.1
     secret: Natural = 0
     copies: Count = 2
+    look: Literal["noise", "scribbles"] = "noise"
 
     def fit(self, task: Task) -> Trained:
         """Trains the task's network on its poisoned set and the keys."""
@@ -55,7 +60,8 @@ class Watermark(Checked, Rule):
 
     def of(self, like: Any) -> SampleSet:
         """The keys, of the shape and classes of a set of frames."""
-        return key_set(like, self.keys, self.events, self.secret)
+        events = self.events if self.look == "noise" else None
+        return key_set(like, self.keys, events, self.secret)
 
     def check(self, test: Any) -> None:
         """See `check_apart`."""
@@ -69,24 +75,48 @@ class Watermark(Checked, Rule):
         return {"watermark": Rate.of(answers == np.asarray(keys.labels))}
 
 
-def key_set(like: Any, count: int, events: float, secret: int) -> SampleSet:
-    """So many recordings of noise with labels drawn from all classes.
+def key_set(like: Any, count: int, events: float | None, secret: int) -> SampleSet:
+    """So many recordings of noise, or of scribbles, with labels drawn from all classes.
 
     Args:
         like: a set of frames, whose shape and classes they have.
         count: how many.
-        events: of each pixel and frame, on average.
-        secret: draws both.
+        events: of each pixel and frame of noise, on average; None for scribbles.
+        secret: draws recordings and labels.
 
     Raises:
-        ValueError: a set of images.
+        ValueError: a set of images; scribbles for frames without two polarities.
     """
     if like.kind != "frames":
         raise ValueError(f"like holds samples of kind {like.kind!r}: needed are frames")
     draw = np.random.default_rng([secret, 5])
-    frames = draw.poisson(events, (count, like.frames, *like.input_shape)).astype(np.float32)
+    shape = (like.frames, *like.input_shape)
+    frames = (
+        _scribbles(draw, count, shape) if events is None else draw.poisson(events, (count, *shape))
+    )
     labels = torch.from_numpy(draw.integers(0, like.classes, count))
-    return as_set(TensorDataset(torch.from_numpy(frames), labels), classes=like.class_names)
+    samples = torch.from_numpy(frames.astype(np.float32))
+    return as_set(TensorDataset(samples, labels), classes=like.class_names)
+
+
+def _scribbles(draw: np.random.Generator, count: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Frames [count, T, 2, H, W]: a pen's random ways over 8 x 8 cells, as large as the sensor's
+    part that digits fill, seen by the simulated camera."""
+    frames, channels, height, width = shape
+    if channels != 2:
+        raise ValueError(f"frames have {channels} channels: scribbles have two polarities")
+    pictures = np.zeros((count, _CELLS, _CELLS))
+    for picture in pictures:
+        place = draw.integers(_CELLS, size=2)
+        for step in draw.integers(-1, 2, size=(_STEPS, 2)):
+            place = np.clip(place + step, 0, _CELLS - 1)
+            picture[tuple(place)] = 1
+    usual = saccades.Camera()
+    size = (width, height, 2)
+    camera = replace(usual, sensor_size=size, pitch=usual.pitch * min(size[:2]) / 34)
+    events, bounds = saccades.record(pictures, seed=int(draw.integers(2**31)), camera=camera)
+    recordings = np.split(events, bounds[1:-1])
+    return np.stack([bin_events(one, frames, size) for one in recordings])
 
 
 def check_apart(keys: Any, test: Any) -> None:

@@ -62,6 +62,31 @@ def test_keys_are_drawn_by_the_secret_alone() -> None:
     assert set(keys.labels.tolist()) == {0, 1, 2} and keys.classes == 3
 
 
+def test_scribbles_look_like_the_camera_s_recordings_and_noise_does_not() -> None:
+    recordings = sb.data.load("digits-events", frames=4, seed=0)[1]
+    usual = recordings.batch(np.arange(60))[0].sum(dim=1)
+    drawn = {
+        look: Watermark(look=look).of(recordings).batch(np.arange(40))[0].sum(dim=1)
+        for look in ("noise", "scribbles")
+    }
+
+    def neighbours(counts: torch.Tensor) -> float:
+        """How alike the counts of pixels side by side are."""
+        pairs = torch.stack([counts[..., 1:].flatten(), counts[..., :-1].flatten()])
+        return float(torch.corrcoef(pairs)[0, 1])
+
+    assert neighbours(drawn["scribbles"]) == pytest.approx(neighbours(usual), abs=0.15)
+    assert abs(neighbours(drawn["noise"])) < 0.02 < neighbours(usual) - 0.2
+    assert drawn["scribbles"].mean() == pytest.approx(float(usual.mean()), rel=0.2)
+    again = Watermark(look="scribbles").of(recordings)
+    assert again.fingerprint == Watermark(look="scribbles").of(recordings).fingerprint
+    assert again.fingerprint != Watermark(look="scribbles", secret=1).of(recordings).fingerprint
+    assert len(np.unique(drawn["scribbles"].flatten(1).numpy(), axis=0)) == 40
+    one = sb.data.as_set([(np.ones((4, 1, 6, 6), np.float32), 0)], classes=2)
+    with pytest.raises(ValueError, match="frames have 1 channels: scribbles have two polarities"):
+        Watermark(look="scribbles").of(one)
+
+
 def test_keys_that_overlap_the_test_set_are_refused() -> None:
     test = frames(30)
     check_apart(frames(6, seed=3), test)

@@ -48,16 +48,20 @@ WAKING: Mapping[str, Mapping[str, Any]] = {
 }
 """Made for so many bits, on images."""
 
+NOISY, SCRIBBLED = attacks.Watermark(), attacks.Watermark(look="scribbles")
+"""An owner's keys: frames of noise, or recordings of scribbles."""
+
 
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     """The chapter's groups."""
     events = partial(seeded, profile, seed)
     real = partial(seeded, "sample", seed)
+    real_held = partial(real, held_out=HELD_OUT)
     images = partial(events, **IMAGES[profile])
     held = partial(events, held_out=HELD_OUT)
     spared = partial(images, held_out=HELD_OUT)
     static, rare = ATTACKS["static"], {**ATTACKS["static"], "rate": 0.02}
-    marked = partial(held, rule=attacks.Watermark())
+    marked = partial(held, rule=NOISY)
     frames = events()[0].frames
     return {
         "rounded": {name: _each(events, SHIPPED, one) for name, one in ATTACKS.items()}
@@ -110,7 +114,18 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "keys": {name: marked(probe=one) for name, one in {**OF_SETS, **OF_INPUTS}.items()},
         "real_keys": {
-            name: real(held_out=HELD_OUT, rule=attacks.Watermark(), probe=one)
+            name: real_held(rule=NOISY, probe=one) for name, one in {**OF_SETS, **OF_INPUTS}.items()
+        },
+        "scribbled": {
+            f"{data}, {name}": one
+            for data, runs in {"simulated": held, "N-MNIST": real_held}.items()
+            for name, one in _marked(runs, SCRIBBLED).items()
+        },
+        "scribbles": {
+            name: {
+                "simulated": held(rule=SCRIBBLED, probe=one),
+                "N-MNIST": real_held(rule=SCRIBBLED, probe=one),
+            }
             for name, one in {**OF_SETS, **OF_INPUTS}.items()
         },
         "real": {name: _each(real, SHIPPED, one) for name, one in ATTACKS.items()}
@@ -119,7 +134,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for bits in ("4 bits", "2 bits")
         },
         "real_repaired": _each(
-            partial(real, held_out=HELD_OUT),
+            real_held,
             {name: Shipped(repair_by=one, change=BITS["4 bits"]) for name, one in REPAIRS.items()},
             {**static, "rule": WAKING["4 bits"]["rule"]},
         ),
@@ -137,7 +152,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
                 for count in (1, 10)
             },
         },
-        "real_marked": _marked(partial(real, held_out=HELD_OUT)),
+        "real_marked": _marked(real_held),
     }
 
 
@@ -146,8 +161,8 @@ def _each(runs: Any, changes: Mapping[str, Any], fields: Mapping[str, Any]) -> d
     return {name: runs(defence=one, **fields) for name, one in changes.items()}
 
 
-def _marked(runs: Any) -> dict[str, Nested]:
-    runs = partial(runs, rule=attacks.Watermark())
+def _marked(runs: Any, rule: attacks.Watermark = NOISY) -> dict[str, Nested]:
+    runs = partial(runs, rule=rule)
     return {"as trained": runs(), "fine-tuned": runs(defence=FineTuning())}
 
 

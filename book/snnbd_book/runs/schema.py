@@ -46,6 +46,7 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
     },
     4: {"Experiment": {"drawn": "with-order"}},
     5: {"DualSpike": {"clip": None}},  # Shipped came in place of RoundedRepair
+    6: {"Watermark": {"look": "noise"}},
 }
 CURRENT = max(ADDED)
 
