@@ -7,6 +7,7 @@ whatever library a number came from.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import math
@@ -20,6 +21,7 @@ import torch
 from torch import nn
 
 T = TypeVar("T")
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def plain(value: Any) -> Any:
@@ -154,6 +156,18 @@ def finite(net: nn.Module, done: str) -> None:
             wrong = "are not finite"
         if wrong is not None:
             raise ValueError(f"nothing can be {done}: the weights {name} {wrong}")
+
+
+def copied(net: Module) -> Module:
+    """A deep copy; ValueError for weights computed from others, which torch cannot copy."""
+    try:
+        return copy.deepcopy(net)
+    except RuntimeError as error:
+        raise ValueError(
+            f"net={type(net).__name__} cannot be copied: weights are computed from others, as "
+            "torch.nn.utils.prune and weight_norm leave them; prune.remove or remove_weight_norm "
+            "makes them weights"
+        ) from error
 
 
 def trainable(net: nn.Module) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from snnbd_core import checks
 from snnbd_core.auditing.case import Case, led, unjudged
 from snnbd_core.auditing.parts import Cell, Part, Table
 from snnbd_core.auditing.resetting import resetting, stepping
@@ -64,7 +64,7 @@ def rounded(net: nn.Module, bits: int) -> nn.Module:
 
     Biases and batch norm stay: chips hold them in wider numbers. So do guards.
     """
-    other, most = copy.deepcopy(net), 2 ** (bits - 1) - 1
+    other, most = checks.copied(net), 2 ** (bits - 1) - 1
     with torch.no_grad():
         for name, weight in other.named_parameters():
             if weight.dim() > 1 and Guard.named(name) is None and bool(weight.any()):

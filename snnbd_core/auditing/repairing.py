@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from torch import nn
@@ -46,7 +45,7 @@ def repaired(
 
 
 def _repaired(bench: Bench, name: str) -> nn.Module:
-    free = copy.deepcopy(bench.net)
+    free = checks.copied(bench.net)
     for path, weight in free.named_parameters():  # looked at, weights are fixed
         weight.requires_grad_(Guard.named(path) is None)
     given: dict[str, Any] = {"seed": bench.seed, "steps": bench.steps}

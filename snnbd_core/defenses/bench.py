@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -112,7 +111,7 @@ class Bench:
     def copied(self) -> Bench:
         """The same with a copy of the network."""
         self.view.reset()  # state that hangs on a graph cannot be copied
-        return replace(self, view=View(copy.deepcopy(self.net), self.view.like))
+        return replace(self, view=View(checks.copied(self.net), self.view.like))
 
 
 def copied(
@@ -122,7 +121,7 @@ def copied(
     checks.finite(net, "repaired")
     place, view = choose_device(device), View(net)
     view.reset()
-    return _bench(copy.deepcopy(view.net).to(place).eval(), data, place, steps, seed)
+    return _bench(checks.copied(view.net).to(place).eval(), data, place, steps, seed)
 
 
 @contextmanager

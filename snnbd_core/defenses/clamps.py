@@ -59,6 +59,8 @@ class PotentialClamps(Repair):
 
     def _repaired(self, bench: Bench) -> nn.Module:
         """Clamped for sequences of as many steps as the samples have."""
+        if self.suspected is not None:
+            guards.answers_once(bench.net)
         clamped = bench.copied()
         for layer, bounds in zip(clamped.view.hidden, self._learnt(bench.copied()), strict=True):
             clamped.view.guard(layer, "bound", bounds)

@@ -41,8 +41,8 @@ def write_nir(
         dt: length of a step in seconds, by which decays become time constants.
 
     Raises:
-        ValueError: what NIR has no node for, as encoders, guards, and modules or hooks on neurons;
-            or neurons that reset in different ways or never.
+        ValueError: what NIR has no node for, as encoders, guards, hooks, and modules on neurons; or
+            neurons that reset in different ways or never.
     """
     import nir
 
@@ -65,8 +65,7 @@ def _graph(net: nn.Module, input_shape: Shape | None) -> Graph:
     if guards:
         raise ValueError(f"net holds {guards[0]}: NIR has no node for what repairs put on layers")
     for name, part in net.named_modules():
-        if isinstance(part, LIF):
-            _check_bare(name, part)
+        _check_bare(name, part)
     if isinstance(net, Adapted) and isinstance(net.net, Graph):
         return net.net
     if isinstance(net, nn.Sequential) and input_shape is not None:
@@ -82,16 +81,18 @@ def _graph(net: nn.Module, input_shape: Shape | None) -> Graph:
     return graph
 
 
-def _check_bare(name: str, neurons: LIF) -> None:
-    """ValueError where a module or hook is put on neurons, which might change what they give."""
-    own = ["feedback"] if isinstance(neurons, SynapticLIF) else []
-    put = [child for child, _ in neurons.named_children() if child not in own]
-    hooks = [*neurons._forward_pre_hooks.values(), *neurons._forward_hooks.values()]
-    put += [getattr(hook, "__qualname__", repr(hook)) for hook in hooks]
+def _check_bare(name: str, part: nn.Module) -> None:
+    """ValueError for a hook on a module, or a module on neurons, which might change what it gives."""
+    own = ["feedback"] if isinstance(part, SynapticLIF) else []
+    children = [child for child, _ in part.named_children() if child not in own]
+    put = children if isinstance(part, LIF) else []
+    hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()]
+    put += [getattr(hook, "__qualname__", type(hook).__qualname__) for hook in hooks]
     if put:
         raise ValueError(
-            f"the neurons {name!r} hold {put[0]}: NIR has no node for what is put on layers; "
-            "write the network without it"
+            f"{name or 'the network'!r} ({type(part).__name__}) holds {put[0]}: NIR has no node "
+            "for what is put on layers; write the network without it (torch.nn.utils.prune.remove "
+            "makes pruning part of the weights)"
         )
 
 

@@ -25,13 +25,14 @@ networks of this library take it as it is, any other after `prepare(net, state)`
 from __future__ import annotations
 
 from snnbd_core.guards.guard import AXES, KINDS, Guard, bounded, folded, gated, noise, unfolded
-from snnbd_core.guards.holding import answer_again, attach, prepare, steps, undrawn
+from snnbd_core.guards.holding import answer_again, answers_once, attach, prepare, steps, undrawn
 
 __all__ = [
     "AXES",
     "KINDS",
     "Guard",
     "answer_again",
+    "answers_once",
     "attach",
     "bounded",
     "folded",

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from snnbd_core.guards.guard import PREFIX, Guard
 
-__all__ = ["answer_again", "attach", "prepare", "steps", "undrawn"]
+__all__ = ["answer_again", "answers_once", "attach", "prepare", "steps", "undrawn"]
 
 SUSPECTED, CLAMPED = f"{PREFIX}suspected", f"{PREFIX}clamped"
 
@@ -37,17 +37,21 @@ def attach(net: nn.Module, module: nn.Module, kind: str, values: Tensor, **where
 def answer_again(net: nn.Module, clamped: nn.Module, suspected: int) -> None:
     """Lets a copy answer anew what a network sends to a suspected class; other answers stand.
 
-    The network holds the copy, which has other guards, from now on. ValueError where it answers a
-    class again already.
+    The network holds the copy, which has other guards, from now on. ValueError as `answers_once`.
     """
+    answers_once(net)
+    net.add_module(CLAMPED, clamped)
+    net.register_buffer(SUSPECTED, torch.tensor(suspected))
+    net.register_forward_hook(_answered_again)
+
+
+def answers_once(net: nn.Module) -> None:
+    """Raises ValueError where a network answers a class again already."""
     if (before := getattr(net, SUSPECTED, None)) is not None:
         raise ValueError(
             f"net={type(net).__name__} answers class {int(before)} again already: repair the "
             "network as it was before, or with suspected=None"
         )
-    net.add_module(CLAMPED, clamped)
-    net.register_buffer(SUSPECTED, torch.tensor(suspected))
-    net.register_forward_hook(_answered_again)
 
 
 def _answered_again(net: Any, inputs: tuple[Any, ...], logits: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.checks import Checked, Count
+from snnbd_core.checks import Checked, Count, copied
 from snnbd_core.learning.task import Rule, Task, Trained
 from snnbd_core.neurons import LIF
 
@@ -88,7 +87,7 @@ def with_neurons(net: Net, neuron: Callable[[], nn.Module]) -> Net:
 
     `neuron` makes one, and is called for each use of an activation that is used several times.
     """
-    return replaced(copy.deepcopy(net), neuron)
+    return replaced(copied(net), neuron)
 
 
 def replaced(net: Net, neuron: Callable[[], nn.Module]) -> Net:

@@ -14,7 +14,6 @@ Max-pooling passes on the largest spike of its window in each step, as in Spikin
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -257,7 +256,7 @@ def _check(ann: nn.Module, calibration: Any) -> None:
 
 def _check_same(ann: nn.Module, net: Network, calibration: Any, steps: int) -> None:
     """Raises ValueError unless the chain of layers that was read answers as the ANN does."""
-    ann = copy.deepcopy(ann).eval()
+    ann = checks.copied(ann).eval()
     batch, _ = calibration.batch(np.arange(min(16, len(calibration))))
     sequence = as_sequence(batch.to(next(net.parameters()).device), steps)
     if isinstance(ann, Network):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
+from snnbd_core.checks import copied
 from snnbd_core.data.batches import as_sequence
 from snnbd_core.learning.ann import QCFS
 from snnbd_core.networks import Network
@@ -32,7 +33,7 @@ def folded(net: Network) -> Network:
     A module or a weight that is used several times has a copy for each use, so that each can be
     scaled by itself. A batch norm that follows no layer of weights is a ValueError.
     """
-    out = copy.deepcopy(net).eval()
+    out = copied(net).eval()
     _separate(out, set())
     for parent in list(out.modules()):
         if isinstance(parent, Folded):

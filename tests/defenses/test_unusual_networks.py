@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils import prune
 from torch.utils.data import TensorDataset
 
 import snnbd_core as sb
 from snnbd_core import defenses
 from snnbd_core.defenses import detectors
 from snnbd_core.defenses.bench import covered, frozen
+from snnbd_core.learning.ann import with_neurons
 from snnbd_core.metrics.activity import measure
 from snnbd_core.networks import Network
 from snnbd_core.networks.layers import Folded
@@ -101,6 +103,19 @@ def test_what_defences_cannot_work_with_is_named(net, message):
         defenses.Mismatch().repair(net, data(), **GIVEN)
     with pytest.raises(ValueError, match=message):
         detectors.Strip(overlays=2).score(net, data(), data(), **GIVEN)
+
+
+def test_weights_that_torch_cannot_copy_are_named_with_the_remedy():
+    net, samples = seeded(Net), data()
+    prune.l1_unstructured(net.first, "weight", 0.5)
+    for work in (
+        lambda: defenses.FineTuning(epochs=1).repair(net, samples, **GIVEN),
+        lambda: with_neurons(net, nn.ReLU),
+    ):
+        with pytest.raises(ValueError, match=r"net=Net cannot be copied: .*prune\.remove"):
+            work()
+    prune.remove(net.first, "weight")
+    defenses.FineTuning(epochs=1).repair(net, samples, **GIVEN)
 
 
 def test_frozen_weights_are_named_where_they_are_to_be_trained():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import snnbd_core as sb
 from snnbd_core.exchange import read_nir, write_nir
@@ -179,16 +180,30 @@ def test_masks_and_bounds_of_a_repair_are_not_lost_in_silence(tmp_path):
 def test_a_trojan_in_a_neuron_is_refused_and_no_file_is_written(tmp_path):
     """Read back, the neuron would be without it."""
     net = sb.deployment.NeuronTrojan().apply(lively("quick-conv", sb.LIF))
-    with pytest.raises(ValueError, match=r"neurons 'layers.5' hold trojan: NIR has no node for"):
+    with pytest.raises(ValueError, match=r"'layers.5' \(LIF\) holds trojan: NIR has no node"):
         write_nir(net, tmp_path / "net.nir")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_hook_on_neurons_is_refused_too(tmp_path):
+@pytest.mark.parametrize("kind", [sb.LIF, nn.Conv2d, sb.networks.Network])
+def test_a_hook_is_refused_too_wherever_it_is_put(tmp_path, kind):
     net = lively("quick-conv", sb.LIF)
-    next(iter(sb.neurons.spiking_layers(net))).register_forward_hook(lambda *_: None)
-    with pytest.raises(ValueError, match=r"hold .*<lambda>: NIR has no node for what is put on"):
+    put_on = next(module for module in net.modules() if isinstance(module, kind))
+    put_on.register_forward_hook(lambda *_: None)
+    with pytest.raises(ValueError, match=r"holds .*<lambda>: NIR has no node for what is put on"):
         write_nir(net, tmp_path / "net.nir")
+    assert not list(tmp_path.iterdir())
+
+
+def test_pruning_that_is_still_a_hook_is_refused_and_made_part_of_the_weights_written(tmp_path):
+    net, path = lively("quick-conv", sb.LIF), tmp_path / "net.nir"
+    last = [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
+    prune.l1_unstructured(last, "weight", 0.5)
+    with pytest.raises(ValueError, match=r"holds L1Unstructured: .*prune\.remove makes pruning"):
+        write_nir(net, path)
+    prune.remove(last, "weight")
+    x = torch.randint(0, 3, (4, 3, *net.input_shape)).float()
+    torch.testing.assert_close(read_nir(path, **write_nir(net, path)).eval()(x), net(x))
 
 
 def test_a_pruned_network_read_from_a_file_is_written_with_its_zeros(tmp_path):
