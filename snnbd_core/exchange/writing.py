@@ -82,7 +82,7 @@ def _graph(net: nn.Module, input_shape: Shape | None) -> Graph:
 
 
 def _check_bare(name: str, part: nn.Module) -> None:
-    """ValueError for a hook on a module, or a module on neurons, which might change what it gives."""
+    """ValueError for hooks on a module, or modules on neurons: they might change what it gives."""
     own = ["feedback"] if isinstance(part, SynapticLIF) else []
     children = [child for child, _ in part.named_children() if child not in own]
     put = children if isinstance(part, LIF) else []
