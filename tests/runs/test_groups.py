@@ -20,14 +20,14 @@ CHAPTERS = {
     "neuromorphic_triggers": 177,
     "stealthier_triggers": 227,
     "learning_rules": 219,
-    "badsnn": 1117,
+    "badsnn": 1123,
     "poison_in_the_data": 60,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
     "removing_backdoors": 563,
     "adversarial_robustness": 36,
     "triggers_in_time": 139,
-    "low_bits": 880,
+    "low_bits": 934,
 }
 
 
