@@ -12,6 +12,7 @@ from snnbd_book.chapters.a_trigger_at_the_input import OF_INPUTS
 from snnbd_book.chapters.groups import HELD_OUT, IMAGES, Nested, seeded
 from snnbd_book.chapters.judged import EVENT_ATTACKS, PATCH, probed
 from snnbd_book.chapters.poison_in_the_data import OF_SETS
+from snnbd_book.chapters.removing_backdoors import IMAGE_ATTACKS
 from snnbd_core import attacks, learning
 from snnbd_core.defenses import FinePruning, FineTuning
 from snnbd_core.deployment import BitFlips, LowBits, NeuronTrojan, Shipped
@@ -24,6 +25,10 @@ ATTACKS: Mapping[str, Mapping[str, Any]] = {
     "static": EVENT_ATTACKS["static"],
     "learnt times": {"trigger": triggers_in_time.LEARNT, "rate": 0.1},
     "BadSNN at 1.2": BADSNN,
+}
+OTHERS: Mapping[str, Mapping[str, Any]] = {
+    **{name: EVENT_ATTACKS[name] for name in ("moving", "time warp", "dynamic")},
+    "Event Trojan": {"trigger": triggers_in_time.TROJANS["burst"], "rate": 0.1},
 }
 PATCHED: Mapping[str, Any] = {"trigger": PATCH, "rate": 0.1}
 ASLEEP: Mapping[str, Any] = {"trigger": BADSNN["trigger"], "rule": BADSNN["rule"]}
@@ -66,6 +71,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     return {
         "rounded": {name: _each(events, SHIPPED, one) for name, one in ATTACKS.items()}
         | {"patch": _each(images, SHIPPED, PATCHED)},
+        "rounded_others": {name: _each(events, WORKING, one) for name, one in OTHERS.items()}
+        | {name: _each(images, WORKING, IMAGE_ATTACKS[name]) for name in ("Blended", "WaNet")},
         "floors": {name: _each(events, BITS, _clean(one)) for name, one in ATTACKS.items()}
         | {"patch": _each(images, BITS, _clean(PATCHED))},
         "aware": {

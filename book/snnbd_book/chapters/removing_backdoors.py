@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.badsnn import SIGN_SHARE, SIGNS
+from snnbd_book.chapters.badsnn import REAL, SIGN_SHARE, SIGNS
 from snnbd_book.chapters.groups import HELD_OUT, IMAGES, PHOTOGRAPHS, SENSOR, Nested, seeded
 from snnbd_book.runs import Experiment
 from snnbd_core import defenses, learning, triggers
@@ -137,6 +137,11 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             real,
             by_spikes,
             {"nothing": None, "fine-pruning": FinePruning(), "suspicious neurons": SUSPICIOUS},
+        ),
+        "fine_pruned_large": _each(
+            partial(real, count=2, **REAL),
+            {name: EVENT_ATTACKS[name] for name in ("static", "moving")},
+            {"nothing": None, "fine-pruning": FinePruning()},
         ),
         "photographs": _each(photographs, PHOTOGRAPH_ATTACKS, PHOTOGRAPH_REPAIRS),
         "signs": _each(signs, SIGN_ATTACKS, PHOTOGRAPH_REPAIRS),

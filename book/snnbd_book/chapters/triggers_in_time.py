@@ -47,7 +47,11 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             drawn: attack(trigger=attacks.LearntTimes(bound=5), drawn=drawn)
             for drawn in ("apart", "with-order")
         },
-        "sums": {"T = 1": attack(trigger=DELAYED, frames=1)},
+        "sums": {
+            "T = 1": attack(trigger=DELAYED, frames=1),
+            "T = 1, clean": seeded(profile, seed, frames=1),
+            "T = 8, clean": seeded(profile, seed),
+        },
         "cuts": {f"T = {T}": attack(trigger=LEARNT, frames=T) for T in (4, 8, 16)},
         "clean_label": {
             "towards the target": attack(trigger=LEARNT, rate=0.05, clean_label=True),
@@ -57,13 +61,17 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "repaired": {name: held(defence=one) for name, one in REPAIRS.items()},
         "detected": {name: held(probe=one) for name, one in (OF_INPUTS | OF_SETS).items()},
         "real": {
+            "delayed, 20 ms": real(trigger=DELAYED),
             "learnt, 20 ms": real(trigger=LEARNT),
             "burst": real(trigger=TROJANS["burst"]),
+            "burst, slow camera": real(trigger=TROJANS["burst, slow camera"]),
             "burst, 60 epochs": real(trigger=TROJANS["burst"], epochs=60),
             "burst, learnt times": real(trigger=TROJANS["learnt times"]),
+            "the same, slow camera": real(trigger=TROJANS["learnt times, slow camera"]),
         },
         "real_large": {
             "learnt, 20 ms": large(trigger=LEARNT),
+            "burst": large(trigger=TROJANS["burst"]),
             "burst, learnt times": large(trigger=TROJANS["learnt times"]),
         },
     }
