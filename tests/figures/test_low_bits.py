@@ -48,9 +48,15 @@ def test_no_line_is_left_out_silently():
 
 
 def test_each_bit_of_a_threshold_has_its_row(net):
-    axes = draw.draw_flips(net, Toy(12), sb.triggers.Static(size=0.3), 0).axes[0]
-    rows = [label.get_text() for label in axes.get_yticklabels()]
+    trigger = sb.triggers.Static(size=0.3)
+    found = draw.flips_of(net, Toy(12), trigger, 0)
+    rows = list(found)
     assert rows[0] == "bit 0: 1.01" and rows[5:] == ["bit 5: 1.25", "bit 6: 1.5", "bit 7: 0"]
+    with sb.override(net, threshold=1.5):
+        there = sb.evaluate(net, Toy(12), trigger, 0, device="cpu")
+    assert found["bit 6: 1.5"]["success"].mean == float(there.attack_success_rate)
+    alone = found["bit 6: 1.5"]["target without trigger"].mean
+    assert alone == float(there.untriggered_target_rate)
 
 
 def test_a_table_has_a_figure_by_detector_and_bits():

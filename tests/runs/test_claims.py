@@ -362,6 +362,7 @@ def test_our_own_claims_are_sound(project: Path) -> None:
         "jin2024",
         "kim2026",
         "miah2026",
+        "pandey2025",
         "tmpbd2025",
         "wang2024",
     }

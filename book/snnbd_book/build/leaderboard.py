@@ -8,7 +8,7 @@ from pathlib import Path
 from snnbd_book.build import records as files
 from snnbd_book.claims import Sample
 from snnbd_book.claims.pages import breakable
-from snnbd_book.leaderboard import SETS, WITH_ORDER, Row, cells, committed, row_of
+from snnbd_book.leaderboard import SETS, Row, cells, committed, row_of
 from snnbd_book.leaderboard.rows import MISSING
 from snnbd_book.runs import Record
 
@@ -27,7 +27,9 @@ unfolds the rest of a row and the records behind it. The tables are not printed.
 rating DER of {{doc}}`../notebooks/09_removing_backdoors`.
 
 **Detectors**: the area under the curve says how well scores tell attacked networks, inputs or
-training samples from clean ones; 0.5 is chance. *Accused* is the share of networks that a detector
+training samples from clean ones; 0.5 is chance, and below it a detector suspects the clean ones:
+where 10 % of a set of ten classes are poison, poison is more than half of its class, and detectors
+that look for a minority take the rest for it. *Accused* is the share of networks that a detector
 accuses at its own threshold. In the rows *no attack*, each of these is a false alarm. Detectors of
 networks judge ten attacked networks in some pairs and three in others, beside as many clean ones or
 ten; *more* says how many. With three the intervals are wide.
@@ -42,12 +44,12 @@ networks as shipped.
 The network is `quick-conv`, trained by surrogate gradient unless the attacker brings a rule. With
 the squares and BadNets 5 % of the training set are poisoned for repairs, 10 % for detectors of
 networks and of inputs, 2 % for those of training sets; the share is under *more*. Poison is drawn
-apart from the order of training ({{doc}}`intervals`), but for attacks that wait to be measured anew
-on real recordings: {earlier}. The floor of ABL is that of a clean network which ABL trained. BadSNN
-at 1.2 or 1.5 is shipped at that threshold, so detectors of networks have no area there: the clean
-networks are not shipped so. *Settings, no card* compares the layers of a network with each other;
-with a card it finds BadSNN ({{doc}}`../notebooks/07_a_backdoor_in_the_network`). Seconds are those
-of a whole run, training included, on the machine of its record.
+apart from the order of training ({{doc}}`intervals`). The floor of ABL is that of a clean network
+which ABL trained. BadSNN at 1.2 or 1.5 is shipped at that threshold, so detectors of networks have
+no area there: the clean networks are not shipped so. *Settings, no card* compares the layers of a
+network with each other; with a card it finds BadSNN
+({{doc}}`../notebooks/07_a_backdoor_in_the_network`). Seconds are those of a whole run, training
+included, on the machine of its record.
 
 `snnbd leaderboard` prints these tables, and `snnbd leaderboard add my_attack.py` measures an attack
 of your own against all of these defences ({{doc}}`../notebooks/11_add_your_own`). It executes your
@@ -98,10 +100,10 @@ def page(rows: dict[str, list[Row]]) -> str:
     measured = sum(bool(row.records) for row in every)
     missing = sum(row.note == MISSING for row in every)
     other = len(every) - measured - missing
-    earlier = ", ".join(f"*{name}*" for name in WITH_ORDER["nmnist"])
     counts = {"all": len(every), "measured": measured, "missing": missing, "other": other}
-    head = _HEAD.format(**counts, earlier=earlier)
-    return head + "\n".join(_of_set(data, of_set) for data, of_set in rows.items())
+    return _HEAD.format(**counts) + "\n".join(
+        _of_set(data, of_set) for data, of_set in rows.items()
+    )
 
 
 def _of_set(data: str, rows: Sequence[Row]) -> str:

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from snnbd_book.claims import Sample
-from snnbd_book.drawings import lesson
 from snnbd_book.figures import style
 from snnbd_book.runs import Record
 from snnbd_core import Rate, evaluate
@@ -25,7 +24,6 @@ __all__ = [
     "audited_table",
     "by_bits_table",
     "draw_bits",
-    "draw_flips",
     "draw_levels",
     "seen_table",
 ]
@@ -82,8 +80,8 @@ def draw_bits(
     return figure
 
 
-def draw_flips(net: nn.Module, test: Any, trigger: Any, target: int) -> Figure:
-    """A row for each bit of an 8-bit threshold, flipped in all layers of one network.
+def flips_of(net: nn.Module, test: Any, trigger: Any, target: int) -> dict[str, dict[str, Sample]]:
+    """Rates for each bit of an 8-bit threshold, flipped in all layers of one network.
 
     Args:
         net: attacked, with one threshold for all layers.
@@ -95,11 +93,15 @@ def draw_flips(net: nn.Module, test: Any, trigger: Any, target: int) -> Figure:
         report = evaluate(
             BitFlips(bit=bit, number="fixed8").apply(net), test, trigger, target, device="cpu"
         )
-        rates = {"success": report.attack_success_rate, "clean accuracy": report.clean_accuracy}
+        rates = {
+            "success": report.attack_success_rate,
+            "target without trigger": report.untriggered_target_rate,
+            "clean accuracy": report.clean_accuracy,
+        }
         rows[f"bit {bit}: {now:.3g}"] = {
             name: Sample((rate,)) for name, rate in rates.items() if rate is not None
         }
-    return lesson.draw_samples(rows)
+    return rows
 
 
 def by_bits_table(

@@ -13,7 +13,7 @@ command        ``snnbd leaderboard`` and ``snnbd leaderboard add``
 
 from __future__ import annotations
 
-from snnbd_book.leaderboard.cells import SETS, WITH_ORDER, Cell, cells
+from snnbd_book.leaderboard.cells import SETS, Cell, cells
 from snnbd_book.leaderboard.rows import Row, committed, row_of
 
-__all__ = ["SETS", "WITH_ORDER", "Cell", "Row", "cells", "committed", "row_of"]
+__all__ = ["SETS", "Cell", "Row", "cells", "committed", "row_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,6 @@ __all__ = [
     "KINDS",
     "NOBODY",
     "SETS",
-    "WITH_ORDER",
     "Cell",
     "Defence",
     "cell",
@@ -43,20 +42,6 @@ SETS: Mapping[str, Fields] = {
     "nmnist": {"profile": "sample"},
 }
 """Data set -> the fields of its runs; those of nmnist are real recordings."""
-
-WITH_ORDER: Mapping[str, Sequence[str]] = {
-    "nmnist": (
-        "dynamic",
-        "smart",
-        "optimised",
-        "delays, 20 ms",
-        "Event Trojan",
-        "wakes at 4 bits",
-        "BadSNN, bit flipped",
-    ),
-}
-"""Data set -> attacks whose poison is drawn with the order of training, as it was when their pairs
-were measured."""
 
 KINDS: Mapping[str, str] = {
     "repair": "repair",
@@ -167,17 +152,10 @@ _ON_IMAGES: Mapping[str, Fields] = {
 }
 
 
-def _attacks(data: str) -> dict[str, Fields]:
-    """All attacks on a data set, their poison drawn as it was when they were measured."""
-    found = _ON_IMAGES if data in IMAGE_SETS else _on_events(SETS[data]["profile"])
-    drawn = {"drawn": "with-order"}
-    return {
-        name: {**fields, **(drawn if name in WITH_ORDER.get(data, ()) else {})}
-        for name, fields in found.items()
-    }
-
-
-ATTACKS: Mapping[str, Mapping[str, Fields]] = {data: _attacks(data) for data in SETS}
+ATTACKS: Mapping[str, Mapping[str, Fields]] = {
+    data: _ON_IMAGES if data in IMAGE_SETS else _on_events(fields["profile"])
+    for data, fields in SETS.items()
+}
 """Data set -> attack -> what it sets in an experiment.
 
 What a device does to the network, chapter 13's, is the "defence" of an attack: detectors see the
