@@ -140,8 +140,12 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         ),
         "fine_pruned_large": _each(
             partial(real, count=2, **REAL),
-            {name: EVENT_ATTACKS[name] for name in ("static", "moving")},
-            {"nothing": None, "fine-pruning": FinePruning()},
+            {name: {**EVENT_ATTACKS[name], "rate": 0.1} for name in ("static", "moving")},
+            {
+                "nothing": None,
+                "fine-pruning": FinePruning(),
+                "fine-pruning at 0.001": FinePruning(learning_rate=REAL["learning_rate"]),
+            },
         ),
         "photographs": _each(photographs, PHOTOGRAPH_ATTACKS, PHOTOGRAPH_REPAIRS),
         "signs": _each(signs, SIGN_ATTACKS, PHOTOGRAPH_REPAIRS),
