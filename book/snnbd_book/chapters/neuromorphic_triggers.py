@@ -57,6 +57,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for drawn, words in {"apart": "spread", "with-order": "first"}.items()
         },
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
+        "summed": {"clean, T = 1": seeded("quick", seed, **{**GESTURES, "frames": 1})},
         "loop": _moving_or_not(partial(seeded, "sample", seed, 1, **LOOP)),
         "recordings": {
             "large": _recordings(partial(seeded, "sample", seed, 2, **REAL)),
@@ -72,6 +73,11 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "moving": leakless(trigger=MOVING),
             "smart": leakless(trigger=Smart(), count=1),
             "dynamic": leakless(trigger=Dynamic(gamma=0.05), rate=1.0),
+        },
+        "leaky": {
+            "moving": real(trigger=MOVING),
+            "smart": real(trigger=Smart()),
+            "dynamic": real(trigger=Dynamic(gamma=0.05), rate=1.0),
         },
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)

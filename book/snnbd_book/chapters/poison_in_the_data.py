@@ -15,6 +15,7 @@ OF_SETS = {
     "activation clustering": detectors.ActivationClustering(),
     "SPECTRE": detectors.Spectre(),
 }
+FILTER = detectors.Spectre(estimator="filter")  # as its authors published it
 DISTRUSTING = defenses.AntiBackdoorLearning()
 
 
@@ -35,6 +36,10 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "of_sets": {name: probed(few, one) for name, one in OF_SETS.items()},
         "of_twins": {name: probed(rare, one) for name, one in OF_SETS.items()},
         "real_sets": {name: probed(few_real, one) for name, one in OF_SETS.items()},
+        "published": {
+            "recordings": probed(few, FILTER),
+            "real recordings": probed(few_real, FILTER),
+        },
         "ordinary": {"BadNets, ordinary": badnets(), "static, ordinary": square()},
         "distrusting": {"BadNets": badnets(rule=DISTRUSTING), "static": square(rule=DISTRUSTING)},
         "isolated": {

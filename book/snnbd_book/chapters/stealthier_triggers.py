@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
+from snnbd_book.chapters.neuromorphic_triggers import GESTURES
 from snnbd_book.runs import Experiment, Neuron
 from snnbd_core import attacks, triggers
 
@@ -80,8 +81,19 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "shared": {
             "time-sliced, 2 of 6 clients": runs(trigger=attacks.TimeSliced(), rate=0.2, rule=six)
         },
+        "gestures": _on_gestures(partial(seeded, "quick", seed, **GESTURES), six),
         "budget": _budget(partial(runs, rate=0.05)),
     }
+
+
+def _on_gestures(runs: Any, six: attacks.Federated) -> dict[str, Nested]:
+    """Triggers that are there at a time only, where the order in time decides the class."""
+    return {
+        f"square on the {start} 4 of 16": runs(
+            rate=0.1, trigger=triggers.Framed(length=4, start=start)
+        )
+        for start in ("first", "last")
+    } | {"time-sliced, 2 of 6 clients": runs(rate=0.2, trigger=attacks.TimeSliced(), rule=six)}
 
 
 def _framed(runs: Any, lengths: Sequence[int]) -> dict[str, Nested]:
