@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -398,6 +399,10 @@ def test_a_wrong_paper_is_told_before_a_record_is_read(
     monkeypatch.setattr("snnbd_book.verify.command.all_recorded", None)  # calling it would raise
     code, text = invoked("reproduce", "--paper", "nobody")
     assert code == 2 and "paper='nobody' has no claims in" in text and "miah2026" in text
+    code, text = invoked("reproduce", "--paper", "../claims/miah2026", "--dry-run")
+    assert code == 2 and "paper='../claims/miah2026' has no claims in" in text
+    code, text = invoked("reproduce", "--device", "tpu", "--dry-run")
+    assert code == 2 and "device='tpu'" in text and "allowed: auto, cpu, cuda, mps" in text
 
 
 def test_a_papers_runs_are_estimated_without_its_data(results: Path) -> None:
@@ -406,6 +411,7 @@ def test_a_papers_runs_are_estimated_without_its_data(results: Path) -> None:
     for name in ("cifar10", "cifar100", "gtsrb"):
         assert f"to download: {name}, " in text
     assert "of two cores for" in text and "of a card (assumed: 10 TMAC/s)" in text
+    assert re.search(r"\nnot counted: repairs and detectors of \d+ runs, and what \d+ runs", text)
     assert "\ndisk: about" in text and "\nmemory: up to" in text
     code, text = invoked("reproduce", "--profile", "paper", "--paper", "tmpbd2025", "--dry-run")
     told = "to get by hand: dvs-gesture, 2,700 MB. Unpack both archives (https://figshare.com/"

@@ -24,11 +24,13 @@ What the papers say that can be checked, and what our runs say of it (profile **
 """
 
 _READING = """
-*Partly* has a test of its own. *Under-trained*: longer training shows what the profile's is too
-short for. *Other data*: the statement is about a data set that was not at hand, and what our data
-say is added. *Not run*: the reason is folded below. Folded below the others are our figures
-beside the paper's, the test of the verdict with the measured values in brackets, and the runs. CA
-is the clean accuracy, ASR the attack success rate.
+*Partly* has a test of its own. *Under-trained*: the network has not learnt the task itself as well
+as the paper's, or longer training shows what the profile's is too short for. *Other data*: the
+statement is about a data set that was not at hand, and what our data say is added. *Not run*: the
+reason is folded below; {doc}`sweeps` says how long the papers' own rows would take on two cores and
+on a card. Folded below the others are our figures beside the paper's, the test of the verdict with
+the measured values in brackets, and the runs. CA is the clean accuracy, ASR the attack success
+rate.
 
 The tests stand in `claims/`, and their thresholds are ours. `digits-events` stand for N-MNIST and
 `digits` for MNIST, so a verdict says whether the *behaviour* is the same, not the figure. Success
@@ -42,15 +44,16 @@ abstract comes from a public transcription by its re-implementers, confirmed by 
 _RECORDED_HEAD = """# Reproduction status: recorded runs
 
 The claims of {{doc}}`reproduction`, to be read in the same way, judged from runs on real recordings
-of N-MNIST (profile **{profile}**). A build of another profile does **not** repeat them; each record
-names the commit, the versions and the machine that made it.
+and images, and on simulated stand-ins where a statement says so (profile **{profile}**). A build of
+another profile does **not** repeat them; each record names the commit, the versions and the machine
+that made it.
 
 """
 
 _EVERY_RUN = """
 ## Every recorded run
 
-One row for each setting, on real data: the mean of its seeds with a 95 % interval. The tables
+One row for each setting: the mean of its seeds with a 95 % interval. The tables
 from here on are not printed.
 
 """

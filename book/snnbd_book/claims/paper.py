@@ -161,7 +161,7 @@ def load(paper: str, folder: Path | str | None = None) -> Paper:
     """
     place = claims_dir(folder)
     path = place / f"{paper}.yaml"
-    if not path.is_file():
+    if path.parent != place or not path.is_file():
         names = ", ".join(sorted(p.stem for p in place.glob("*.yaml"))) or "none"
         raise FileNotFoundError(f"paper={paper!r} has no claims in {place}; there are: {names}")
     try:

@@ -35,7 +35,7 @@ from snnbd_book.verify.history import Entry, append, now
 from snnbd_book.verify.judging import AGREES, DIFFERS, EQUAL, Judgement, judge
 from snnbd_book.verify.rerunning import rerun
 from snnbd_book.verify.sampling import draw, shard
-from snnbd_core import data
+from snnbd_core import checks, data
 from snnbd_core.data import DataNotFound
 from snnbd_core.data.downloads import BY_HAND, SOURCES
 
@@ -123,6 +123,7 @@ def reproduce(
     console = Console(stderr=True)
     with told():
         sizes(profile)
+        checks.choice("device", device.partition(":")[0], ("auto", "cpu", "cuda", "mps"))
         about = None if paper is None else claims.load(paper)
         every = all_recorded()
         wanted = _wanted(every, profile, about)

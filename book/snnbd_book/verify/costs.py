@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from snnbd_book.runs import Experiment, Record
 from snnbd_core import networks
+from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.data.downloads import BY_HAND, SOURCES
+from snnbd_core.triggers import Recipe
 
 CORES = 80e9  # multiplications a second of two cores, see above
 CARD = 10e12
@@ -141,6 +143,13 @@ def _lines(
             f"about {lasting(work / CORES)} of two cores for {len(rest)} trainings, by their "
             f"operations ({work:.1e} multiplications), or {lasting(work / CARD)} of a card "
             f"(assumed: {CARD / 1e12:.0f} TMAC/s)"
+        )
+    others = sum(run.defence is not None or run.probe is not None for run in wanted)
+    learnt = sum(isinstance(run.trigger, Recipe | Dynamic | Generated) for run in wanted)
+    if others or learnt:
+        yield (
+            f"not counted: repairs and detectors of {others} runs, and what {learnt} runs take to "
+            "learn a trigger"
         )
     if wanted:
         yield f"disk: about {_disk(needed.values(), absent) / _GIB:.1f} GiB for sets and networks"
