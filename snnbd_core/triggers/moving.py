@@ -33,8 +33,8 @@ class Moving(Square):
     x0 + 2 s + 2 (mirrored for right-hand corners), and no trigger in the last frame. "wrap" is
     what the paper's text says: two pixels to the right per frame, and columns that leave at the
     right edge come in again at the left; all frames carry it (the text gives no exception).
-    The poster's code has the same cycle some pixels off the edges, and writes channel 0 (OFF)
-    whatever the polarity; here the polarity is honoured, as in its Table 1.
+    The poster's code has the same cycle some pixels off the edges; until August 2022 it wrote
+    channel 0 (OFF) whatever the polarity, which is honoured here, as in its Table 1.
 
     Args:
         size, position, polarity, space, sensor_size, strength, rate, refractory, seed:
