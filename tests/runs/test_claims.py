@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +20,7 @@ from snnbd_book import claims
 from snnbd_book.chapters import command as judging
 from snnbd_book.claims import ClaimError, Judgement
 from snnbd_book.claims.verdict import NOT_RUN
+from snnbd_book.cli import app
 from snnbd_book.runs import Experiment, Record, commit, records_in, run
 from snnbd_book.runs.profiles import PROFILES
 from snnbd_core.metrics import Rate
@@ -311,6 +317,39 @@ def command(
         return result.exit_code, result.output
 
     return call
+
+
+@pytest.mark.slow
+def test_a_killed_reproduction_goes_on_and_ends_with_the_papers_figures_beside_ours(
+    results: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    toy: Callable[..., claims.Paper],
+) -> None:
+    toy()
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    wanted = ["reproduce", "--paper", "toy", "--device", "cpu"]
+    made = results / "reproduced"
+    code = f"from snnbd_book.cli import app; app({wanted!r})"
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    while not (first := list(records_in(made)) if made.is_dir() else []):
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = {record.key: record for record in first}
+    result = CliRunner().invoke(app, wanted)
+    assert result.exit_code == 0, result.output
+    after = {record.key: record for record in records_in(made)}
+    assert len(after) == 4 and before.items() <= after.items()
+    mean = sum(
+        record.report.clean_accuracy.value
+        for record in after.values()
+        if record.experiment.trigger is None
+    )
+    line = next(line for line in result.output.splitlines() if "CA 90.0 %" in line)
+    assert "reproduced" in line and f"CA {100 * mean / 2:.1f} %" in line
 
 
 def test_the_command_exits_with_1_when_a_claim_is_lost(
