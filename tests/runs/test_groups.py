@@ -17,17 +17,17 @@ from snnbd_book.chapters.groups import every, filled, seeded
 from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
-    "neuromorphic_triggers": 177,
-    "stealthier_triggers": 227,
+    "neuromorphic_triggers": 186,
+    "stealthier_triggers": 236,
     "learning_rules": 219,
     "badsnn": 1123,
-    "poison_in_the_data": 60,
+    "poison_in_the_data": 72,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
-    "removing_backdoors": 563,
+    "removing_backdoors": 575,
     "adversarial_robustness": 36,
-    "triggers_in_time": 139,
-    "low_bits": 934,
+    "triggers_in_time": 156,
+    "low_bits": 988,
 }
 
 
