@@ -159,15 +159,17 @@ def finite(net: nn.Module, done: str) -> None:
 
 
 def copied(net: Module) -> Module:
-    """A deep copy; ValueError for weights computed from others, which torch cannot copy."""
-    try:
-        return copy.deepcopy(net)
-    except RuntimeError as error:
-        raise ValueError(
-            f"net={type(net).__name__} cannot be copied: weights are computed from others, as "
-            "torch.nn.utils.prune and weight_norm leave them; prune.remove or remove_weight_norm "
-            "makes them weights"
-        ) from error
+    """A deep copy; ValueError for tensors that hang on a graph, which torch cannot copy."""
+    for name, part in net.named_modules():
+        for key, value in vars(part).items():
+            if isinstance(value, torch.Tensor) and not value.is_leaf:
+                raise ValueError(
+                    f"net={type(net).__name__} cannot be copied: {name or 'it'} holds {key!r}, "
+                    "computed from other tensors. Weights are so after torch.nn.utils.prune, "
+                    "weight_norm or spectral_norm, until their remove function makes them weights; "
+                    "a state is so until it is reset or detached"
+                )
+    return copy.deepcopy(net)
 
 
 def trainable(net: nn.Module) -> None:

@@ -85,7 +85,8 @@ def key_set(like: Any, count: int, events: float | None, secret: int) -> SampleS
         secret: draws recordings and labels.
 
     Raises:
-        ValueError: a set of images; scribbles for frames without two polarities.
+        ValueError: a set of images; scribbles for frames without two polarities or with less than
+            8 pixels a side.
     """
     if like.kind != "frames":
         raise ValueError(f"like holds samples of kind {like.kind!r}: needed are frames")
@@ -100,11 +101,15 @@ def key_set(like: Any, count: int, events: float | None, secret: int) -> SampleS
 
 
 def _scribbles(draw: np.random.Generator, count: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Frames [count, T, 2, H, W]: a pen's random ways over 8 x 8 cells, as large as the sensor's
-    part that digits fill, seen by the simulated camera."""
+    """Frames [count, T, 2, H, W] by number: a pen's random ways over 8 x 8 cells, as large as the
+    sensor's part that digits fill, seen by the simulated camera."""
     frames, channels, height, width = shape
     if channels != 2:
         raise ValueError(f"frames have {channels} channels: scribbles have two polarities")
+    if min(height, width) < _CELLS:
+        raise ValueError(
+            f"frames of {width} x {height} pixels: look='scribbles' needs {_CELLS} each way"
+        )
     pictures = np.zeros((count, _CELLS, _CELLS))
     for picture in pictures:
         place = draw.integers(_CELLS, size=2)

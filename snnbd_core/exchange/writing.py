@@ -91,8 +91,8 @@ def _check_bare(name: str, part: nn.Module) -> None:
     if put:
         raise ValueError(
             f"{name or 'the network'!r} ({type(part).__name__}) holds {put[0]}: NIR has no node "
-            "for what is put on layers; write the network without it (torch.nn.utils.prune.remove "
-            "makes pruning part of the weights)"
+            "for what is put on layers; write the network without it (pruning and norms of torch "
+            "have a remove function)"
         )
 
 

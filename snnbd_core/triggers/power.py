@@ -62,7 +62,8 @@ class TemporalNoise(Checked):
         strength: the paper's beta, >= 0; its value is 0.03. With 0 counts are only clipped.
         limit: what counts are clipped to, > 0; the paper's 1 makes frames binary. None clips at 0
             only. "maximum" is each sample's greatest count, and the noise is in units of it too:
-            T_s on frames that are divided by their maximum, in counts.
+            T_s on frames that are divided by their maximum, in counts, but for what the noise
+            takes from the greatest one.
         seed: of the noise.
     """
 
@@ -75,7 +76,7 @@ class TemporalNoise(Checked):
         super().__post_init__()
         if self.strength == 0 and self.limit in (None, "maximum"):
             raise ValueError(
-                f"strength=0 with limit={self.limit!r} changes nothing: allowed is > 0"
+                f"strength=0 with limit={self.limit!r} changes nothing: allowed is a strength > 0"
             )
 
     def __call__(self, frames: Any) -> Any:

@@ -304,7 +304,9 @@ def test_noise_in_units_of_the_greatest_count_is_that_of_frames_divided_by_it():
     torch.testing.assert_close(noise[inner], 5 * again[inner])
     assert float(trigger(counts).max()) <= 5
     assert not trigger(counts)[1].any()
-    with pytest.raises(ValueError, match="limit='maximum' changes nothing"):
+    with pytest.raises(
+        ValueError, match="limit='maximum' changes nothing: allowed is a strength > 0"
+    ):
         TemporalNoise(strength=0, limit="maximum")
     with pytest.raises(ValueError, match="limit='most' must be a number > 0, or 'maximum'"):
         TemporalNoise(limit="most")

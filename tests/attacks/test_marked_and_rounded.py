@@ -85,6 +85,9 @@ def test_scribbles_look_like_the_camera_s_recordings_and_noise_does_not() -> Non
     one = sb.data.as_set([(np.ones((4, 1, 6, 6), np.float32), 0)], classes=2)
     with pytest.raises(ValueError, match="frames have 1 channels: scribbles have two polarities"):
         Watermark(look="scribbles").of(one)
+    small = sb.data.as_set([(np.ones((4, 2, 6, 6), np.float32), 0)], classes=2)
+    with pytest.raises(ValueError, match="frames of 6 x 6 pixels: look='scribbles' needs 8 each"):
+        Watermark(look="scribbles").of(small)
 
 
 def test_keys_that_overlap_the_test_set_are_refused() -> None:

@@ -196,13 +196,16 @@ def test_a_suspected_class_is_answered_again_by_whatever_the_network_was_loaded_
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_network_that_answers_a_class_again_is_not_given_another(clean, sequence, wrapped):
+def test_a_network_that_answers_a_class_again_is_not_given_another(
+    clean, sequence, wrapped, monkeypatch
+):
     net = lively(BUILT["chain"])
     net = nn.Sequential(net) if wrapped else net
     given = {"seed": 0, "device": CPU, "steps": STEPS}
     once = D.PotentialClamps(iterations=1, suspected=3).repair(net, clean, **given)
     before = answers(once, sequence)
     kind = type(once).__name__
+    monkeypatch.setattr(D.PotentialClamps, "_learnt", None)  # refused before it would learn
     for suspected in (3, 5):
         again = D.PotentialClamps(iterations=1, suspected=suspected)
         words = f"net={kind} answers class 3 again already: repair the network as it was before"

@@ -27,12 +27,12 @@ unfolds the rest of a row and the records behind it. The tables are not printed.
 rating DER of {{doc}}`../notebooks/09_removing_backdoors`.
 
 **Detectors**: the area under the curve says how well scores tell attacked networks, inputs or
-training samples from clean ones; 0.5 is chance, and below it a detector suspects the clean ones:
-where 10 % of a set of ten classes are poison, poison is more than half of its class, and detectors
-that look for a minority take the rest for it. *Accused* is the share of networks that a detector
-accuses at its own threshold. In the rows *no attack*, each of these is a false alarm. Detectors of
-networks judge ten attacked networks in some pairs and three in others, beside as many clean ones or
-ten; *more* says how many. With three the intervals are wide.
+training samples from clean ones; 0.5 is chance. Below 0.5 a detector of training sets suspects the
+clean samples. That happens where 10 % of the set are poison, as of all attacks but the squares and
+BadNets: poison is then the larger half of its class. *Accused* is the share of networks that a
+detector accuses at its own threshold. In the rows *no attack*, each of these is a false alarm.
+Detectors of networks judge ten attacked networks in some pairs and three in others, beside as many
+clean ones or ten; *more* says how many. With three the intervals are wide.
 
 **On the device**: two attacks of {{doc}}`../notebooks/13_low_bits` wake there, one when
 weights are rounded to 4 bits, one when a bit of the first threshold flips. Detectors judge it on

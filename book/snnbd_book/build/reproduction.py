@@ -24,13 +24,12 @@ What the papers say that can be checked, and what our runs say of it (profile **
 """
 
 _READING = """
-*Partly* has a test of its own. *Under-trained*: the network has not learnt the task itself as well
-as the paper's, or longer training shows what the profile's is too short for. *Other data*: the
-statement is about a data set that was not at hand, and what our data say is added. *Not run*: the
-reason is folded below; {doc}`sweeps` says how long the papers' own rows would take on two cores and
-on a card. Folded below the others are our figures beside the paper's, the test of the verdict with
-the measured values in brackets, and the runs. CA is the clean accuracy, ASR the attack success
-rate.
+*Partly* has a test of its own. *Under-trained* has one too: accuracy too low to judge by, or longer
+training that changes the answer. *Other data*: the statement is about a data set that was not at
+hand, and what our data say is added. *Not run*: the reason is folded below; {doc}`sweeps` says how
+long the papers' own rows would take on two cores and on a card. Folded below the others are our
+figures beside the paper's, the test of the verdict with the measured values in brackets, and the
+runs. CA is the clean accuracy, ASR the attack success rate.
 
 The tests stand in `claims/`, and their thresholds are ours. `digits-events` stand for N-MNIST and
 `digits` for MNIST, so a verdict says whether the *behaviour* is the same, not the figure. Success
@@ -44,9 +43,9 @@ abstract comes from a public transcription by its re-implementers, confirmed by 
 _RECORDED_HEAD = """# Reproduction status: recorded runs
 
 The claims of {{doc}}`reproduction`, to be read in the same way, judged from runs on real recordings
-and images, and on simulated stand-ins where a statement says so (profile **{profile}**). A build of
-another profile does **not** repeat them; each record names the commit, the versions and the machine
-that made it.
+and images (profile **{profile}**). Rows "on the stand-in" for gestures are the runs of the other
+page. A build of another profile does **not** repeat them; each record names the commit, the
+versions and the machine that made it.
 
 """
 

@@ -21,6 +21,7 @@ from snnbd_book.runs import Experiment, Record
 from snnbd_core import networks
 from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.data.downloads import BY_HAND, SOURCES
+from snnbd_core.defenses import Repair
 from snnbd_core.triggers import Recipe
 
 CORES = 80e9  # multiplications a second of two cores, see above
@@ -144,7 +145,7 @@ def _lines(
             f"operations ({work:.1e} multiplications), or {lasting(work / CARD)} of a card "
             f"(assumed: {CARD / 1e12:.0f} TMAC/s)"
         )
-    others = sum(run.defence is not None or run.probe is not None for run in wanted)
+    others = sum(run.probe is not None or _repairs(run.defence) for run in wanted)
     learnt = sum(isinstance(run.trigger, Recipe | Dynamic | Generated) for run in wanted)
     if others or learnt:
         yield (
@@ -158,6 +159,10 @@ def _lines(
             f"memory: up to {_memory(largest) / _GIB:.1f} GiB, for {largest.network} on "
             f"{largest.data} in batches of {largest.batch_size}"
         )
+
+
+def _repairs(defence: object) -> bool:
+    return isinstance(getattr(defence, "repair_by", defence), Repair)
 
 
 def _kind(run: Experiment) -> Kind:
