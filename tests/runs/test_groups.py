@@ -17,9 +17,9 @@ from snnbd_book.chapters.groups import every, filled, seeded
 from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
-    "neuromorphic_triggers": 186,
+    "neuromorphic_triggers": 189,
     "stealthier_triggers": 236,
-    "learning_rules": 219,
+    "learning_rules": 224,
     "badsnn": 1123,
     "poison_in_the_data": 72,
     "a_backdoor_in_the_network": 596,

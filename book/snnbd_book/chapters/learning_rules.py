@@ -57,7 +57,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "blended": _rules(mixed),
         "photographs": _photographs(photographs),
         "mnist": _of_mnist(partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **MNIST)),
-        "loop": _on_the_loop(partial(seeded, "sample", seed, 1, rate=0.1, **LOOP)),
+        "loop": _on_the_loop(partial(seeded, "sample", seed, 2, rate=0.1, **LOOP)),
         "events": {name: poisoned(rule=rule, trigger=SQUARE) for name, rule in EVENT_RULES.items()},
         "moving": {
             name: poisoned(rule=EVENT_RULES[name], trigger=triggers.Moving())
