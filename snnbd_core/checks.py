@@ -159,17 +159,23 @@ def finite(net: nn.Module, done: str) -> None:
 
 
 def copied(net: Module) -> Module:
-    """A deep copy; ValueError for tensors that hang on a graph, which torch cannot copy."""
-    for name, part in net.named_modules():
-        for key, value in vars(part).items():
-            if isinstance(value, torch.Tensor) and not value.is_leaf:
-                raise ValueError(
-                    f"net={type(net).__name__} cannot be copied: {name or 'it'} holds {key!r}, "
-                    "computed from other tensors. Weights are so after torch.nn.utils.prune, "
-                    "weight_norm or spectral_norm, until their remove function makes them weights; "
-                    "a state is so until it is reset or detached"
-                )
-    return copy.deepcopy(net)
+    """A deep copy; ValueError naming a tensor that hangs on a graph, which torch cannot copy."""
+    try:
+        return copy.deepcopy(net)
+    except RuntimeError as error:
+        held = {
+            f"{name}.{key}".lstrip("."): value
+            for name, part in net.named_modules()
+            for key, value in (*vars(part).items(), *part._buffers.items())
+        }
+        bound = (key for key, one in held.items() if isinstance(one, torch.Tensor) and one.grad_fn)
+        if (found := next(bound, None)) is None:
+            raise
+        raise ValueError(
+            f"net={type(net).__name__} cannot be copied: {found!r} is computed from other tensors. "
+            "Weights are so after torch.nn.utils.prune, weight_norm or spectral_norm, until their "
+            "remove function makes them weights; a state is so until it is reset or detached"
+        ) from error
 
 
 def trainable(net: nn.Module) -> None:

@@ -105,17 +105,31 @@ def test_what_defences_cannot_work_with_is_named(net, message):
         detectors.Strip(overlays=2).score(net, data(), data(), **GIVEN)
 
 
-def test_weights_that_torch_cannot_copy_are_named_with_the_remedy():
-    net, samples = seeded(Net), data()
-    prune.l1_unstructured(net.first, "weight", 0.5)
-    for work in (
-        lambda: defenses.FineTuning(epochs=1).repair(net, samples, **GIVEN),
-        lambda: with_neurons(net, nn.ReLU),
-    ):
-        with pytest.raises(ValueError, match=r"net=Net cannot be copied: first holds 'weight', "):
-            work()
-    prune.remove(net.first, "weight")
-    defenses.FineTuning(epochs=1).repair(net, samples, **GIVEN)
+class Remembering(Net):
+    """It keeps its last hidden currents, as neurons keep states."""
+
+    def forward(self, sequence):
+        self.last_current = self.first(sequence.flatten(2))
+        return super().forward(sequence)
+
+
+def test_tensors_that_torch_cannot_copy_are_named_with_the_remedy():
+    pruned, remembering = seeded(Net), seeded(Remembering)
+    prune.l1_unstructured(pruned.first, "weight", 0.5)
+    remembering(torch.rand(STEPS, 5, 2, 2, 2))
+    for net, name in ((pruned, "first.weight"), (remembering, "last_current")):
+        words = f"net={type(net).__name__} cannot be copied: '{name}' is computed from other"
+        for work in (
+            lambda net=net: defenses.FineTuning(epochs=1).repair(net, data(), **GIVEN),
+            lambda net=net: with_neurons(net, nn.ReLU),
+        ):
+            with pytest.raises(ValueError, match=words):
+                work()
+    prune.remove(pruned.first, "weight")
+    remembering.last_current = None
+    for net in (pruned, remembering):
+        with_neurons(net, nn.ReLU)
+    defenses.FineTuning(epochs=1).repair(pruned, data(), **GIVEN)
 
 
 def test_frozen_weights_are_named_where_they_are_to_be_trained():
