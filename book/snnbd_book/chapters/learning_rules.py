@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from snnbd_book.chapters.groups import IMAGES, LOOP, PHOTOGRAPHS, Nested, seeded
+from snnbd_book.chapters.neuromorphic_triggers import GESTURES
 from snnbd_book.runs import Neuron
 from snnbd_core import learning, triggers
 
@@ -58,6 +59,12 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "photographs": _photographs(photographs),
         "mnist": _of_mnist(partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **MNIST)),
         "loop": _on_the_loop(partial(seeded, "sample", seed, 2, rate=0.1, **LOOP)),
+        "gestures": {
+            name: seeded(
+                "quick", seed, rate=0.1, trigger=SQUARE, rule=EVENT_RULES[name], **GESTURES
+            )
+            for name in ("LR_B", "LR_C, time mean", "LR_H, poisoned")
+        },
         "events": {name: poisoned(rule=rule, trigger=SQUARE) for name, rule in EVENT_RULES.items()},
         "moving": {
             name: poisoned(rule=EVENT_RULES[name], trigger=triggers.Moving())
