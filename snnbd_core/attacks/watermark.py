@@ -118,7 +118,8 @@ def _scribbles(draw: np.random.Generator, count: int, shape: tuple[int, ...]) ->
             picture[tuple(place)] = 1
     usual = saccades.Camera()
     size = (width, height, 2)
-    camera = replace(usual, sensor_size=size, pitch=usual.pitch * min(size[:2]) / 34)
+    pitch = usual.pitch * min(width, height) / min(usual.sensor_size[:2])
+    camera = replace(usual, sensor_size=size, pitch=pitch)
     events, bounds = saccades.record(pictures, seed=int(draw.integers(2**31)), camera=camera)
     recordings = np.split(events, bounds[1:-1])
     return np.stack([bin_events(one, frames, size) for one in recordings])

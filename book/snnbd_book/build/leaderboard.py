@@ -28,7 +28,7 @@ rating DER of {{doc}}`../notebooks/09_removing_backdoors`.
 
 **Detectors**: the area under the curve says how well scores tell attacked networks, inputs or
 training samples from clean ones; 0.5 is chance. Below 0.5 a detector of training sets suspects the
-clean samples. That happens where 10 % of the set are poison, as of all attacks but the squares and
+clean samples. That happens where 10 % of the set are poison, as in most attacks but the squares and
 BadNets: poison is then the larger half of its class. *Accused* is the share of networks that a
 detector accuses at its own threshold. In the rows *no attack*, each of these is a false alarm.
 Detectors of networks judge ten attacked networks in some pairs and three in others, beside as many
