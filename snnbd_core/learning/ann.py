@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from snnbd_core.checks import Checked, Count, copied
+from snnbd_core.checks import Checked, Count, Positive, copied
 from snnbd_core.learning.task import Rule, Task, Trained
 from snnbd_core.neurons import LIF
 
-__all__ = ["ANN", "QCFS", "TimeMean", "reading", "replaced", "with_neurons"]
+__all__ = ["ANN", "QCFS", "ReadOut", "TimeMean", "ending", "reading", "replaced", "with_neurons"]
 
 Net = TypeVar("Net", bound=nn.Module)
 
 Reads = Literal["frames", "mean"]
 Activation = Literal["relu", "qcfs"]
+ReadOut = Literal["relu", "linear"]
 
 
 class QCFS(nn.ReLU):
@@ -66,20 +67,28 @@ class ANN(Checked, Rule):
             the frames. For static images both are the same.
         activation: "relu", or "qcfs" for a network that is to be converted, see `QCFS`.
         levels: of QCFS.
+        read_out: "relu" has an activation wherever the network has neurons; "linear" has none
+            after the last weights. A ReLU there has no gradient once all its inputs are negative,
+            so at a high learning rate classes are lost for good.
+        learning_rate: of its training; None is the task's.
     """
 
     reads: Reads = "frames"
     activation: Activation = "relu"
     levels: Count = 8
+    read_out: ReadOut = "relu"
+    learning_rate: Positive | None = None
 
     def fit(self, task: Task) -> Trained:
         """Trains the twin on the task's poisoned set."""
+        if self.learning_rate is not None:
+            task = replace(task, learning_rate=self.learning_rate)
         return task.fitted(self.layout(task.build(nn.ReLU)))
 
     def layout(self, net: nn.Module) -> nn.Module:
         """A network with ReLU in place of its neurons, and the mean over time before it."""
         kind = nn.ReLU if self.activation == "relu" else partial(QCFS, self.levels)
-        return reading(with_neurons(net, kind), self.reads)
+        return reading(ending(with_neurons(net, kind), self.read_out), self.reads)
 
 
 def with_neurons(net: Net, neuron: Callable[[], nn.Module]) -> Net:
@@ -96,6 +105,22 @@ def replaced(net: Net, neuron: Callable[[], nn.Module]) -> Net:
         for name, child in list(parent._modules.items()):
             if isinstance(child, LIF | nn.ReLU):
                 setattr(parent, name, neuron())
+    return net
+
+
+def ending(net: Net, read_out: str) -> Net:
+    """The network itself, with "linear" without the activation that ends its layers.
+
+    Raises:
+        ValueError: "linear", and the last layer is no activation.
+    """
+    layers = net.get_submodule("layers")
+    assert isinstance(layers, nn.Sequential)
+    if read_out == "linear":
+        if not isinstance(layers[-1], LIF | nn.ReLU):
+            last = type(layers[-1]).__name__
+            raise ValueError(f"read_out='linear': the network ends with {last}, which is no neuron")
+        del layers[-1]
     return net
 
 

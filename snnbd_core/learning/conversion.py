@@ -26,7 +26,17 @@ from snnbd_core.checks import Checked, Count, Positive
 from snnbd_core.data import IMAGES, as_set
 from snnbd_core.data.batches import as_sequence
 from snnbd_core.learning import surrogate_gradient
-from snnbd_core.learning.ann import ANN, QCFS, Activation, Reads, TimeMean, reading, with_neurons
+from snnbd_core.learning.ann import (
+    ANN,
+    QCFS,
+    Activation,
+    ReadOut,
+    Reads,
+    TimeMean,
+    ending,
+    reading,
+    with_neurons,
+)
 from snnbd_core.learning.history import History
 from snnbd_core.learning.scaling import (
     DROPOUTS,
@@ -37,6 +47,7 @@ from snnbd_core.learning.scaling import (
     rescale,
 )
 from snnbd_core.learning.task import Rule, Task, Trained
+from snnbd_core.metrics.evaluation import predict
 from snnbd_core.metrics.migration_rates import compare
 from snnbd_core.networks import Network
 from snnbd_core.networks.layers import Folded, Gain, Residual
@@ -154,10 +165,13 @@ class Migrating(Checked, Rule):
     measure = staticmethod(compare)
 
     reads: Any
+    read_out: Any
+    ann_learning_rate: Any
 
     def ann(self) -> ANN:
         """The rule that trains the ANN."""
-        return ANN(reads=self.reads)
+        rate = self.ann_learning_rate
+        return ANN(reads=self.reads, read_out=self.read_out, learning_rate=rate)
 
     def source(self, experiment: Any) -> Any:
         """The ANN's experiment; for static images at one step, so that all T share it."""
@@ -167,7 +181,8 @@ class Migrating(Checked, Rule):
     def layout(self, net: nn.Module) -> nn.Module:
         """A network with batch norm folded and IF neurons, as `convert` gives it."""
         assert isinstance(net, Network)
-        return reading(with_neurons(folded(net.eval()), HalfStart), self.reads)
+        ended = ending(folded(net.eval()), self.read_out)
+        return reading(with_neurons(ended, HalfStart), self.reads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +192,8 @@ class Conversion(Migrating):
     Args:
         normalisation, percentile: as for `convert`.
         reads: what the ANN is trained on, see `ANN`; the SNN then gets the same.
-        activation, levels: of the ANN, see `ANN`.
+        activation, levels, read_out: of the ANN, see `ANN`.
+        ann_learning_rate: of the ANN's training; None is the task's.
     """
 
     normalisation: Literal["max", "percentile"] = "percentile"
@@ -185,18 +201,30 @@ class Conversion(Migrating):
     reads: Reads = "frames"
     activation: Activation = "relu"
     levels: Count = 8
+    read_out: ReadOut = "relu"
+    ann_learning_rate: Positive | None = None
 
     def ann(self) -> ANN:
         """The rule that trains the ANN."""
-        return ANN(reads=self.reads, activation=self.activation, levels=self.levels)
+        return replace(super().ann(), activation=self.activation, levels=self.levels)
 
     def fit(self, task: Task) -> Trained:
-        """Converts the task's source, calibrated on the training set it was trained on."""
+        """Converts the task's source, calibrated on the training set it was trained on.
+
+        Raises:
+            ValueError: as `converted`.
+        """
         return Trained(self.converted(task), History())
 
     def converted(self, task: Task) -> Network:
-        """The task's source as a spiking network."""
+        """The task's source as a spiking network.
+
+        Raises:
+            ValueError: a source that answers none of its training samples with one of their
+                classes, for so will the SNN; as `convert`.
+        """
         assert task.source is not None  # `source` names one
+        _check_answers(task.source, task)
         settings = {"normalisation": self.normalisation, "percentile": self.percentile}
         return converted(task.source.cpu(), task.poisoned, task.seed, **settings)
 
@@ -209,13 +237,15 @@ class Hybrid(Migrating):
         epochs, learning_rate: of the fine-tuning.
         data: "poisoned" fine-tunes on the set that the ANN was trained on, "clean" on the one
             before it was poisoned.
-        reads: as for `Conversion`.
+        reads, read_out, ann_learning_rate: as for `Conversion`.
     """
 
     epochs: Count = 5
     learning_rate: Positive = 5e-4
     data: Literal["poisoned", "clean"] = "poisoned"
     reads: Reads = "frames"
+    read_out: ReadOut = "relu"
+    ann_learning_rate: Positive | None = None
 
     def fit(self, task: Task) -> Trained:
         """Converts and fine-tunes."""
@@ -223,6 +253,18 @@ class Hybrid(Migrating):
         data = task.poisoned if self.data == "poisoned" else task.clean
         history = task.train(net, data, epochs=self.epochs, learning_rate=self.learning_rate)
         return Trained(net, history)
+
+
+def _check_answers(ann: nn.Module, task: Task) -> None:
+    data = as_set(task.poisoned)
+    answers = predict(ann, data, device=task.device, steps=1)
+    dead = sorted(set(np.asarray(data.labels).tolist()) - set(answers.tolist()))
+    if dead:
+        raise ValueError(
+            f"the ANN answers none of its {len(data)} training samples with "
+            f"class {', '.join(map(str, dead))}, so the SNN never will: train it at a lower rate "
+            f"(ann_learning_rate={task.learning_rate / 5:.1g}), longer, or with read_out='linear'"
+        )
 
 
 def _check(ann: nn.Module, calibration: Any) -> None:

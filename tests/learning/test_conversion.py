@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -276,6 +278,54 @@ def test_what_cannot_be_converted_is_named(ann, digits):
         convert(nn.Linear(2, 2), few)
 
 
+@pytest.mark.trains
+def test_a_linear_read_out_is_kept_by_the_conversion(digits):
+    """At 512 steps the largest difference of logits is 0.02 or less over seeds 0..3."""
+    ann = ANN(read_out="linear").fit(task(digits, epochs=2)).net
+    assert isinstance(ann.layers[-1], Folded)
+    assert isinstance(ann.layers[-1][-1], nn.Linear)
+    net = Conversion(read_out="linear").converted(task(digits, source=ann))
+    images, _ = digits[1].batch(np.arange(50))
+    with torch.no_grad():
+        exact = ann(images[None])
+        voted = net(images.expand(512, *images.shape))
+    assert exact.min() < -0.02  # what a ReLU at the end could not give
+    assert (voted - exact).abs().max() < 0.1
+
+
+def test_an_ann_is_trained_at_its_own_rate(digits):
+    """Cosine annealing begins at the rate that is asked for."""
+    own = ANN(learning_rate=2e-4).fit(task(digits, epochs=1)).history
+    assert own.learning_rate[0] == 2e-4
+    assert ANN().fit(task(digits, epochs=1)).history.learning_rate[0] == 2e-3
+
+
+def test_rules_give_their_ann_its_read_out_and_rate():
+    wanted = ANN(reads="mean", read_out="linear", learning_rate=1e-3)
+    settings = {"reads": "mean", "read_out": "linear", "ann_learning_rate": 1e-3}
+    assert Hybrid(**settings).ann() == wanted
+    quantised = Conversion(**settings, activation="qcfs", levels=4).ann()
+    assert quantised == replace(wanted, activation="qcfs", levels=4)
+
+
+@pytest.mark.parametrize("rule", [Conversion(), Hybrid(epochs=1)])
+def test_an_ann_that_never_answers_a_class_is_not_converted(ann, digits, rule):
+    lost = networks.build("quick-conv", (1, 8, 8), 10, nn.ReLU, seed=0)
+    lost.load_state_dict(ann.state_dict())
+    with torch.no_grad():
+        for name, values in lost.layers[-2].named_parameters():
+            values[30:40] = -1.0 if "bias" in name else 0.0  # the voters of class 3
+    message = r"none of its \d+ training samples with class 3, .* \(ann_learning_rate=0.0004\)"
+    with pytest.raises(ValueError, match=message):
+        rule.fit(task(digits, source=lost))
+
+
+def test_a_network_that_does_not_end_with_a_neuron_has_no_activation_to_leave_out():
+    net = networks.build("quick-conv", (1, 8, 8), 10, nn.ReLU, seed=0)
+    with pytest.raises(ValueError, match="read_out='linear': the network ends with Folded"):
+        ANN(read_out="linear").layout(ANN(read_out="linear").layout(net))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -285,6 +335,12 @@ def test_what_cannot_be_converted_is_named(ann, digits):
         (lambda: ANN(reads="sum"), "reads='sum' is unknown"),
         (lambda: ANN(activation="gelu"), "activation='gelu' is unknown; allowed: relu, qcfs"),
         (lambda: Conversion(activation="qcfs", levels=0), "levels=0 must be a whole number >= 1"),
+        (
+            lambda: Conversion(read_out="votes"),
+            "read_out='votes' is unknown; allowed: relu, linear",
+        ),
+        (lambda: ANN(learning_rate=0), "learning_rate=0 must be a number > 0"),
+        (lambda: Hybrid(ann_learning_rate=-1), "ann_learning_rate=-1 must be a number > 0"),
         (lambda: Hybrid(epochs=0), "epochs=0 must be a whole number >= 1"),
         (lambda: Hybrid(learning_rate=0), "learning_rate=0 must be a number > 0"),
         (lambda: Hybrid(data="test"), "data='test' is unknown; allowed: poisoned, clean"),

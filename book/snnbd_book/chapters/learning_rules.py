@@ -29,16 +29,27 @@ CONVERSIONS = {
     "maximum": learning.Conversion(normalisation="max"),
     "QCFS": learning.Conversion(activation="qcfs"),
 }
-EVENT_RULES = {
-    "ANN, frame by frame": learning.ANN(),
-    "ANN, time mean": learning.ANN(reads="mean"),
-    "LR_B": "surrogate-gradient",
-    "LR_C, frame by frame": learning.Conversion(),
-    "LR_C, time mean": learning.Conversion(reads="mean"),
-    "LR_H, poisoned": learning.Hybrid(reads="mean"),
-    "LR_H, clean": learning.Hybrid(reads="mean", data="clean"),
-    "DSR": D,
-}
+OWN: Mapping[str, Any] = {"read_out": "linear", "ann_learning_rate": 1e-3}
+"""Of the ANN on real recordings: at the spiking network's rate it loses classes."""
+
+
+def event_rules(**own: Any) -> dict[str, Any]:
+    """The rules on event recordings; `own` is what an ANN has of its own, see `OWN`."""
+    names = {"read_out": "read_out", "ann_learning_rate": "learning_rate"}
+    ann = partial(learning.ANN, **{names[name]: value for name, value in own.items()})
+    hybrid = partial(learning.Hybrid, reads="mean", **own)
+    return {
+        "ANN, frame by frame": ann(),
+        "ANN, time mean": ann(reads="mean"),
+        "LR_B": "surrogate-gradient",
+        "LR_C, frame by frame": learning.Conversion(**own),
+        "LR_C, time mean": learning.Conversion(reads="mean", **own),
+        "LR_H, poisoned": hybrid(),
+        "LR_H, clean": hybrid(data="clean"),
+        "DSR": D,
+    }
+
+
 OF_THE_MEAN = ("ANN, time mean", "LR_B", "LR_C, time mean", "LR_H, poisoned", "LR_H, clean")
 """The rules whose ANN reads the mean of the frames, and LR_B."""
 
@@ -49,6 +60,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     images = partial(poisoned, **{**IMAGES[profile], "frames": 8})
     photographs = partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **PHOTOGRAPHS)
     patched, mixed = partial(images, trigger=PATCH), partial(images, trigger=FAINT)
+    rules = event_rules(**({} if profile == "quick" else OWN))
     converted = {
         name: {T: patched(frames=T, rule=rule) for T in STEPS} for name, rule in CONVERSIONS.items()
     }
@@ -61,14 +73,14 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "loop": _on_the_loop(partial(seeded, "sample", seed, 2, rate=0.1, **LOOP)),
         "gestures": {
             name: seeded(
-                "quick", seed, rate=0.1, trigger=SQUARE, rule=EVENT_RULES[name], **GESTURES
+                "quick", seed, rate=0.1, trigger=SQUARE, rule=event_rules()[name], **GESTURES
             )
             for name in ("LR_B", "LR_C, time mean", "LR_H, poisoned")
         },
-        "events": {name: poisoned(rule=rule, trigger=SQUARE) for name, rule in EVENT_RULES.items()},
+        "twins": _twins(partial(seeded, "sample", seed, rate=0.1, trigger=SQUARE)),
+        "events": {name: poisoned(rule=rule, trigger=SQUARE) for name, rule in rules.items()},
         "moving": {
-            name: poisoned(rule=EVENT_RULES[name], trigger=triggers.Moving())
-            for name in OF_THE_MEAN
+            name: poisoned(rule=rules[name], trigger=triggers.Moving()) for name in OF_THE_MEAN
         },
         "rates": {
             name: {rate: patched(rate=rate, rule=rule) for rate in (0.001, 0.01, 0.1)}
@@ -109,7 +121,18 @@ def _photographs(images: Any) -> dict[str, Nested]:
 
 def _on_the_loop(recordings: Any) -> dict[str, Nested]:
     """The same rules as under the moving square, on the stand-in for CIFAR10-DVS."""
-    return {name: recordings(rule=EVENT_RULES[name], trigger=SQUARE) for name in OF_THE_MEAN}
+    return {name: recordings(rule=event_rules()[name], trigger=SQUARE) for name in OF_THE_MEAN}
+
+
+def _twins(recordings: Any) -> dict[str, Nested]:
+    """ANNs of real recordings: what their read-out and rate of learning cost."""
+    return {
+        f"{read_out}, rate {rate or 0.005:g}": recordings(
+            rule=learning.ANN(reads="mean", read_out=read_out, learning_rate=rate)
+        )
+        for read_out in ("relu", "linear")
+        for rate in (None, 1e-3)
+    }
 
 
 def _of_mnist(images: Any) -> dict[str, Nested]:

@@ -47,6 +47,11 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
     4: {"Experiment": {"drawn": "with-order"}},
     5: {"DualSpike": {"clip": None}},  # Shipped came in place of RoundedRepair
     6: {"Watermark": {"look": "noise"}},
+    7: {
+        "ANN": {"read_out": "relu", "learning_rate": None},
+        "Conversion": {"read_out": "relu", "ann_learning_rate": None},
+        "Hybrid": {"read_out": "relu", "ann_learning_rate": None},
+    },
 }
 CURRENT = max(ADDED)
 
