@@ -48,8 +48,8 @@ def test_the_runs_of_a_pair_are_those_of_the_chapters() -> None:
     scored = a_trigger_at_the_input.grid("sample", 0)["of_inputs"]["Beatrix"]["moving"]
     one = found("nmnist", "moving", "Beatrix")
     assert hashes(one.runs) == hashes(scored)
-    detected = triggers_in_time.grid("quick", 0)["detected"]["SPECTRE"]
-    one = found("digits-events", "learnt times, 20 ms", "SPECTRE")
+    detected = triggers_in_time.grid("quick", 0)["detected"]["SPECTRE, determinant"]
+    one = found("digits-events", "learnt times, 20 ms", "SPECTRE, determinant")
     assert hashes(one.runs) == hashes(detected)
 
 
@@ -121,9 +121,9 @@ def test_a_repair_whose_records_before_are_missing_has_no_rating(made: Make) -> 
 @pytest.mark.parametrize(
     ("data", "attack", "defence", "why"),
     [
-        ("digits-events", "BadSNN at 1.2", "SPECTRE", "looks for poisoned samples"),
-        ("digits-events", "dynamic", "SPECTRE", "changes it while it is learnt"),
-        ("digits-events", "time-sliced", "SPECTRE", "has one for each client"),
+        ("digits-events", "BadSNN at 1.2", "SPECTRE, determinant", "looks for poisoned samples"),
+        ("digits-events", "dynamic", "SPECTRE, determinant", "changes it while it is learnt"),
+        ("digits-events", "time-sliced", "SPECTRE, determinant", "has one for each client"),
         ("digits", "frozen read-out", "ABL", "the attacker trains (FrozenReadout)"),
         ("digits", "Blended", "STRIP, time", "static images have no frames to mix"),
         ("digits", "wakes at 4 bits", "ABL", "the attacker trains (WakesRounded)"),

@@ -19,7 +19,7 @@ from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 CHAPTERS = {
     "neuromorphic_triggers": 189,
     "stealthier_triggers": 236,
-    "learning_rules": 233,
+    "learning_rules": 254,
     "badsnn": 1123,
     "poison_in_the_data": 72,
     "a_backdoor_in_the_network": 596,

@@ -77,7 +77,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             )
             for name in ("LR_B", "LR_C, time mean", "LR_H, poisoned")
         },
-        "twins": _twins(partial(seeded, "sample", seed, rate=0.1, trigger=SQUARE)),
+        "real": _on_recordings(partial(seeded, "sample", seed, rate=0.1, trigger=SQUARE)),
         "events": {name: poisoned(rule=rule, trigger=SQUARE) for name, rule in rules.items()},
         "moving": {
             name: poisoned(rule=rules[name], trigger=triggers.Moving()) for name in OF_THE_MEAN
@@ -124,15 +124,19 @@ def _on_the_loop(recordings: Any) -> dict[str, Nested]:
     return {name: recordings(rule=event_rules()[name], trigger=SQUARE) for name in OF_THE_MEAN}
 
 
-def _twins(recordings: Any) -> dict[str, Nested]:
-    """ANNs of real recordings: what their read-out and rate of learning cost."""
-    return {
-        f"{read_out}, rate {rate or 0.005:g}": recordings(
-            rule=learning.ANN(reads="mean", read_out=read_out, learning_rate=rate)
+def _on_recordings(recordings: Any) -> dict[str, Nested]:
+    """ANNs with either read-out at two rates of learning, and what comes of the last of them."""
+    shared = recordings()[0].learning_rate
+    anns = {
+        f"ANN, {name}, {rate or shared:g}": learning.ANN(
+            reads="mean", read_out=read_out, learning_rate=rate
         )
-        for read_out in ("relu", "linear")
-        for rate in (None, 1e-3)
+        for rate in (None, OWN["ann_learning_rate"])
+        for name, read_out in {"ReLU at the end": "relu", "linear": "linear"}.items()
     }
+    rules = event_rules(**OWN)
+    converted = {name: rules[name] for name in ("LR_C, time mean", "LR_H, poisoned", "LR_H, clean")}
+    return {name: recordings(rule=rule) for name, rule in (anns | converted).items()}
 
 
 def _of_mnist(images: Any) -> dict[str, Nested]:

@@ -13,7 +13,7 @@ from snnbd_core.defenses import detectors
 OF_SETS = {
     "spectral signatures": detectors.SpectralSignatures(),
     "activation clustering": detectors.ActivationClustering(),
-    "SPECTRE": detectors.Spectre(),
+    "SPECTRE, determinant": detectors.Spectre(),  # our estimate of the clean spread
 }
 FILTER = detectors.Spectre(estimator="filter")  # as its authors published it
 DISTRUSTING = defenses.AntiBackdoorLearning()
