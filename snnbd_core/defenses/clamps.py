@@ -42,12 +42,18 @@ class PotentialClamps(Repair):
     on clean samples: they come down until clean samples feel them. What a trigger drives beyond
     that is cut.
 
+    The authors' NDSBM also cuts from below; this is their weaker variant "max", which cuts from
+    above only. Their clamps are on convolutions, here every hidden layer has some. Theirs start at
+    one large number, and c weighs Euclidean norms. Meanwhile their batch norm and dropout train,
+    and the clamped run goes on from the state of the unclamped one.
+
     Args:
-        weight: of the bounds' size (the paper's c).
+        weight: of the bounds' size (the paper's c, of other sizes).
         iterations: of Adam.
         learning_rate: of the bounds, as a share of where they start.
         suspected: the class that is answered again by the clamped copy, all others standing (the
-            paper's combined rule); None lets the clamped copy answer everything.
+            paper's combined rule); None lets the clamped copy answer everything. A tie is no
+            answer; in the authors' code it is the first class.
 
     Needs spiking layers.
     """
@@ -117,9 +123,9 @@ class DetectedClamps(Repair):
     """TMPBD + NDSBM: only a network that `PotentialMargins` accuses gets `PotentialClamps`.
 
     As in the paper (arXiv 2510.06629), inputs that the network sends to the class the detector
-    suspects are answered again by the clamped copy, and all other answers stand. That nothing at
-    all is done to a network that is not accused is our reading of it. A detector that is wrong
-    about a clean network costs accuracy; one that misses a backdoor leaves it whole.
+    suspects are answered again by the clamped copy, and all other answers stand. Nothing at all is
+    done to a network that is not accused, as in the authors' code. A detector that is wrong about
+    a clean network costs accuracy; one that misses a backdoor leaves it whole.
 
     Args:
         weight: of the clamps' size, see `PotentialClamps`.

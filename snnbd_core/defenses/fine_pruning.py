@@ -23,9 +23,13 @@ class FinePruning(Pruning):
     not at hand. Fine-tuning is by surrogate gradients, as in HS-FP; SS-FP has STDP too.
 
     In the last hidden layer the channels with the lowest rate on clean samples are silenced: what
-    is asleep on clean data may be awake for the trigger. "loud" prunes the ones with the largest
-    activation instead, in every hidden layer (Xu et al. 2020: adversarial and backdoor signals show
-    as large activations), by the largest rate over samples and places.
+    is asleep on clean data may be awake for the trigger. The authors' code prunes a late
+    convolution, ranked behind its max-pooling; the layer here may be dense, and is ranked before
+    pooling.
+
+    "loud" prunes the ones with the largest activation instead, in every hidden layer (Xu et al.
+    2020: adversarial and backdoor signals show as large activations), by the largest rate over
+    samples and places.
 
     Args:
         share: of the channels, rounded down.

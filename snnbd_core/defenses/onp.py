@@ -80,9 +80,9 @@ class OptimisedPruning(Pruning):
 
         share of clean samples right  -  share of triggered ones that go to the target.
 
-    What is simplified: the paper trains a deeper graph network with an actor and a critic. Its
-    reward was not at hand; ours takes trigger and target from a short search of Neural Cleanse on
-    the same clean samples. Needs one chain of layers.
+    What is simplified: the paper trains a deeper graph network with an actor and a critic. Neither
+    its reward nor its authors' code was at hand; our reward takes trigger and target from a short
+    search of Neural Cleanse on the same clean samples. Needs one chain of layers.
 
     Args:
         episodes, learning_rate: of the graph network.

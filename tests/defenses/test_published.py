@@ -22,12 +22,14 @@ import snnbd_core as sb
 from snnbd_core.defenses import (
     AdversarialPruning,
     ChannelLipschitz,
+    FinePruning,
+    PotentialClamps,
     TwoStage,
     UnlearnRecoverPrune,
     unlearning,
 )
 from snnbd_core.defenses.abl import AntiBackdoorLearning, held_back
-from snnbd_core.defenses.detectors import ActivationClustering
+from snnbd_core.defenses.detectors import ActivationClustering, NoiseResponse
 from snnbd_core.defenses.detectors.beatrix import deviations, gram
 from snnbd_core.defenses.detectors.neural_cleanse import anomaly
 from snnbd_core.defenses.detectors.spectre import SQUARES, projections, standing_out
@@ -41,6 +43,7 @@ from snnbd_core.metrics.margins import margins, slope_of
 from snnbd_core.view import View
 
 CLASSES, SAMPLES, SHAPE = 4, 60, (2, 10, 10)
+STEPS, WIDTH = 3, 4  # of the network for NDSBM
 PUBLISHED: dict[str, Any] = json.loads(
     (Path(__file__).parent / "published.json").read_text(encoding="utf-8")
 )
@@ -57,7 +60,7 @@ def drawn(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def network(norm: type[nn.BatchNorm2d] = nn.BatchNorm2d) -> nn.Sequential:
+def network(norm: type[nn.Module] = nn.BatchNorm2d) -> nn.Sequential:
     """Two convolutions with batch norm and ReLU and a dense layer, evaluating."""
     layers = OrderedDict[str, nn.Module](
         conv1=nn.Conv2d(2, 8, 3, padding=1, bias=False),
@@ -106,9 +109,9 @@ def votes() -> Tensor:
     return torch.from_numpy(3 * drawn(9, 25, 6))
 
 
-def adapted() -> nn.Module:
+def adapted(norm: type[nn.Module] = nn.BatchNorm2d) -> nn.Module:
     """The network as the library takes it: called at each of the time steps, here one."""
-    return sb.adapt(network(), layout="step", input_shape=SHAPE, classes=CLASSES)
+    return sb.adapt(network(norm), layout="step", input_shape=SHAPE, classes=CLASSES)
 
 
 @pytest.fixture
@@ -356,3 +359,182 @@ def test_tmpbds_verdicts_are_the_authors_though_their_distribution_begins_elsewh
     ours = gamma_p_value(theirs["margins"])
     assert (ours < 0.05) == (theirs["p"] < 0.05)
     assert ours != pytest.approx(theirs["p"], rel=1e-3)
+
+
+def lit() -> Any:
+    """Recordings of twenty lights that change place."""
+    draw = np.random.default_rng(22)
+    light = draw.exponential(size=(20, STEPS, 2, 4, 4)).repeat(8, 3).repeat(8, 4)
+    frames = torch.from_numpy(draw.poisson(light).astype(np.float32))
+    return sb.data.as_set(torch.utils.data.TensorDataset(frames, torch.arange(20) % CLASSES))
+
+
+def sequence() -> Tensor:
+    """All recordings as a network reads them."""
+    frames: Tensor = lit().batch(np.arange(20))[0].transpose(0, 1)
+    return frames
+
+
+def blocks() -> nn.Sequential:
+    """The authors' network for CIFAR10-DVS, small: four convolutions, four classes."""
+    from spikingjelly.activation_based import functional, layer, neuron
+
+    convolutions = [
+        part
+        for channels in (2, WIDTH, WIDTH, WIDTH)
+        for part in (
+            layer.Conv2d(channels, WIDTH, 3, padding=1, bias=False),
+            layer.BatchNorm2d(WIDTH, momentum=1.0),
+            neuron.LIFNode(detach_reset=True),
+            layer.MaxPool2d(2, 2),
+        )
+    ]
+    net = nn.Sequential(
+        *convolutions,
+        layer.Flatten(),
+        layer.Dropout(0.5),
+        layer.Linear(4 * WIDTH, 12),
+        neuron.LIFNode(detach_reset=True),
+        layer.Dropout(0.5),
+        layer.Linear(12, 10 * CLASSES),
+        neuron.LIFNode(detach_reset=True),
+        layer.VotingLayer(10),
+    )
+    functional.set_step_mode(net, "m")
+    with torch.no_grad():
+        for seed, weights in enumerate(net.parameters(), 30):
+            numbers = torch.from_numpy(drawn(seed, *weights.shape))
+            spread = 4 * weights[0].numel() ** -0.5 if weights.dim() > 1 else 0.4
+            weights.copy_(spread * numbers + float(weights.dim() == 1))
+        net(sequence())  # batch norm takes over what it sees
+    functional.reset_net(net)
+    return net.eval()
+
+
+def voters() -> nn.Module:
+    """The network as the library takes it."""
+    return sb.adapt(blocks(), layout="TBCHW", input_shape=(2, 32, 32), classes=CLASSES)
+
+
+def bounds() -> list[Tensor]:
+    """Tight ones for the convolutions, and one for the dense layer that it never reaches."""
+    tight = [torch.from_numpy(1.5 + np.abs(drawn(seed, STEPS, WIDTH))) for seed in range(23, 27)]
+    return [*tight, torch.full((STEPS, 12), 1e6)]
+
+
+def test_ndsbm_goes_down_the_authors_loss_where_they_clamp_from_above_only() -> None:
+    """Their own setting is a lower clamp beside the upper one, which gives another loss."""
+    pytest.importorskip("spikingjelly")
+    view, tight = sb.view(voters()), [bound.requires_grad_() for bound in bounds()]
+    wanted = view.potentials(sequence())[1].mean(dim=0).detach()
+    with view.bounded(tight):
+        loss = (view.potentials(sequence())[1].mean(dim=0) - wanted).square().mean()
+    slopes = torch.autograd.grad(loss, tight)
+    assert loss.item() == pytest.approx(given("ndsbm")["loss"], rel=1e-5)
+    for found, expected in zip(slopes[:4], given("ndsbm")["slopes"], strict=True):
+        torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-3, atol=1e-6)
+    assert loss.item() != pytest.approx(given("ndsbm")["from both sides"], rel=0.05)
+
+
+def test_ndsbm_learns_the_authors_bounds_where_both_start_alike_and_weigh_the_mean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Theirs start at one large number, and their weight is of Euclidean norms."""
+    pytest.importorskip("spikingjelly")
+    start = [torch.full_like(bound, 1.5) for bound in bounds()[:4]] + bounds()[4:]
+    monkeypatch.setattr("snnbd_core.defenses.clamps.largest_currents", lambda *_: start)
+    weight = 1e-3 * 1.5 * 5 * STEPS * WIDTH  # theirs is of the sum over currents, not of shares
+    repair = PotentialClamps(weight=weight, iterations=6, learning_rate=0.1 / 1.5)
+    found = repair.bounds(voters(), lit(), device="cpu", steps=STEPS)
+    for bound, expected in zip(found[:4], given("ndsbm")["learnt"], strict=True):
+        torch.testing.assert_close(bound, torch.tensor(expected), rtol=0, atol=1e-3)
+    euclidean = torch.tensor(given("ndsbm")["last layer by the norm"])
+    assert (found[3] - euclidean).abs().max() > 0.05
+
+
+def test_ndsbm_starts_both_runs_afresh_where_the_authors_goes_on_from_the_first() -> None:
+    """Their clamped run begins in the state that the unclamped one has left."""
+    pytest.importorskip("spikingjelly")
+    view, twice = sb.view(voters()), torch.cat([sequence(), sequence()])
+    potential = view.potentials(twice)[1]
+    first, second = potential[:STEPS].mean(dim=0), potential[STEPS:].mean(dim=0)
+    apart = (second - first).square().mean().item()
+    assert apart == pytest.approx(given("ndsbm")["unclamped"], rel=1e-5)
+    fresh = view.potentials(sequence())[1].mean(dim=0)
+    torch.testing.assert_close(fresh, first)
+
+
+@pytest.mark.parametrize("target", [0, 1])
+def test_ndsbm_answers_a_class_again_as_the_authors_code_does_but_for_ties(
+    target: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of classes that share the most votes the first is theirs; here that is no answer."""
+    pytest.importorskip("spikingjelly")
+    monkeypatch.setattr(PotentialClamps, "_learnt", lambda self, bench: bounds())
+    repair = PotentialClamps(suspected=target)
+    repaired = repair.repair(voters(), lit(), device="cpu", steps=STEPS)
+    with torch.no_grad():
+        before, after = voters()(sequence()), repaired(sequence())
+    alone = (before.topk(2).values.diff() < -1e-6)[:, 0]
+    expected = torch.tensor(given("ndsbm")["answers"][str(target)])
+    assert (~alone).any()
+    assert (expected != before.argmax(dim=1))[alone].any()
+    assert after.argmax(dim=1)[alone].tolist() == expected[alone].tolist()
+    torch.testing.assert_close(after[~alone], before[~alone])
+
+
+def test_fine_pruning_takes_the_authors_channels_and_leaves_what_theirs_leaves(clean: Any) -> None:
+    """Their network has no batch norm, so that a channel without weights is silent."""
+    repair, given_once = FinePruning(share=0.8, epochs=0), {"steps": 1, "device": "cpu"}
+    choice = repair.choose(adapted(nn.Identity), clean, **given_once)
+    order = choice.scores[-1].argsort(stable=True)
+    assert order.tolist() == given("fine-pruning")["order"]
+    silenced = (~choice.keep[-1]).nonzero()[:, 0]
+    assert sorted(order[:9].tolist()) == silenced.tolist()
+    repaired = repair.repair(adapted(nn.Identity), clean, **given_once)
+    with torch.no_grad():
+        logits = repaired(images()[0][None, :3])
+    torch.testing.assert_close(
+        logits, torch.tensor(given("fine-pruning")["logits"]), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_fine_pruning_ranks_before_pooling_where_the_authors_code_ranks_after_it(
+    clean: Any,
+) -> None:
+    """The means of places and of the largest of each four put some channels in another order."""
+    repair = FinePruning(share=0.8)
+    choice = repair.choose(adapted(nn.Identity), clean, steps=1, device="cpu")
+    behind = given("fine-pruning")["order behind pooling"]
+    assert choice.scores[-1].argsort(stable=True).tolist() != behind
+
+
+def test_fine_pruning_looks_at_the_last_hidden_layer_where_the_authors_take_a_convolution() -> None:
+    pytest.importorskip("spikingjelly")
+    choice = FinePruning(share=0.5).choose(voters(), lit(), steps=STEPS, device="cpu")
+    assert [int((~keep).sum()) for keep in choice.keep] == [0, 0, 0, 0, 6]  # of the dense layer
+
+
+def test_noise_response_gives_a_class_the_share_that_the_authors_code_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Here noise is uniform and every answer counts; there it is normal, and those that are
+    confident count of the answers that noise has changed.
+    """
+    drawn_otherwise, shape = torch.rand, (50, *SHAPE)
+    noise = torch.from_numpy(np.random.RandomState(0).standard_normal(shape)).float()
+
+    def drawn_so(*size: Any, **settings: Any) -> Tensor:
+        return noise if size == (shape,) else drawn_otherwise(*size, **settings)
+
+    monkeypatch.setattr("torch.rand", drawn_so)
+    levels = tuple(float(level) for level in given("noise-response")["changed"])
+    shares = NoiseResponse(levels=levels, inputs=50).shares(adapted(), steps=1, device="cpu")
+    changed = torch.tensor(list(given("noise-response")["changed"].values()))
+    torch.testing.assert_close(shares, 1 - changed / 50)
+    assert all(
+        confident < among
+        for confident, among in zip(
+            given("noise-response")["confident"], changed[:, 0].tolist(), strict=True
+        )
+    )

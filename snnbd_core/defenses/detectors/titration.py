@@ -26,6 +26,9 @@ class NoiseResponse(ModelDetector):
     target with confidence. A share above the threshold is an alarm. Silent and tied answers count
     for no class.
 
+    Code for the TrojAI contest, the first author's by its header, differs: it adds normal noise to
+    images, and counts the confident ones of the answers that noise has changed.
+
     Args:
         levels: strengths of the noise.
         inputs: noise inputs at each level.
