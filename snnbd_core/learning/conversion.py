@@ -24,43 +24,20 @@ from torch import Tensor, nn
 from snnbd_core import checks
 from snnbd_core.checks import Checked, Count, Positive
 from snnbd_core.data import IMAGES, as_set
-from snnbd_core.data.batches import as_sequence
 from snnbd_core.learning import surrogate_gradient
-from snnbd_core.learning.ann import (
-    ANN,
-    QCFS,
-    Activation,
-    ReadOut,
-    Reads,
-    TimeMean,
-    ending,
-    reading,
-    with_neurons,
-)
+from snnbd_core.learning.ann import ANN, Activation, ReadOut, Reads, ending, reading, with_neurons
+from snnbd_core.learning.convertible import check_answers, check_layers, check_same
 from snnbd_core.learning.history import History
-from snnbd_core.learning.scaling import (
-    DROPOUTS,
-    NORMS,
-    activations,
-    folded,
-    network_of,
-    rescale,
-)
+from snnbd_core.learning.scaling import activations, folded, network_of, rescale
 from snnbd_core.learning.task import Rule, Task, Trained
-from snnbd_core.metrics.evaluation import predict
 from snnbd_core.metrics.migration_rates import compare
 from snnbd_core.networks import Network
-from snnbd_core.networks.layers import Folded, Gain, Residual
-from snnbd_core.neurons import IF, LIF
+from snnbd_core.neurons import IF
 
 __all__ = ["Conversion", "HalfStart", "Hybrid", "Migrating", "convert", "converted", "hybrid"]
 
 NORMALISATIONS = ("max", "percentile")
 _percentile = checks.fitting(lambda x: 0 < x <= 100, "in (0, 100]")
-_POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-_SHAPED = (nn.Flatten, nn.Identity, nn.Sequential, Folded, Residual, Gain, TimeMean)
-_ALLOWED = (nn.Conv2d, nn.Linear, nn.ReLU, QCFS, *NORMS, *DROPOUTS, *_POOLS, *_SHAPED)
-_FORWARDS = {kind.forward for kind in _ALLOWED}
 
 
 class HalfStart(IF):
@@ -108,9 +85,9 @@ def convert(
     percentile = _percentile("percentile", percentile)
     steps = checks.whole("steps", steps, 1)
     calibration = as_set(calibration)
-    _check(ann, calibration)
+    check_layers(ann, calibration)
     net = folded(network_of(ann, tuple(calibration.input_shape)))
-    _check_same(ann, net, calibration, steps)
+    check_same(ann, net, calibration, steps)
     share = 1.0 if normalisation == "max" else percentile / 100
     rescale(net, activations(net, calibration, share, steps))
     out = with_neurons(net, HalfStart)
@@ -224,7 +201,7 @@ class Conversion(Migrating):
                 classes, for so will the SNN; as `convert`.
         """
         assert task.source is not None  # `source` names one
-        _check_answers(task.source, task)
+        check_answers(task.source, task)
         settings = {"normalisation": self.normalisation, "percentile": self.percentile}
         return converted(task.source.cpu(), task.poisoned, task.seed, **settings)
 
@@ -253,61 +230,3 @@ class Hybrid(Migrating):
         data = task.poisoned if self.data == "poisoned" else task.clean
         history = task.train(net, data, epochs=self.epochs, learning_rate=self.learning_rate)
         return Trained(net, history)
-
-
-def _check_answers(ann: nn.Module, task: Task) -> None:
-    data = as_set(task.poisoned)
-    answers = predict(ann, data, device=task.device, steps=1)
-    dead = sorted(set(np.asarray(data.labels).tolist()) - set(answers.tolist()))
-    if dead:
-        raise ValueError(
-            f"the ANN answers none of its {len(data)} training samples with "
-            f"class {', '.join(map(str, dead))}, so the SNN never will: train it at a lower rate "
-            f"(ann_learning_rate={task.learning_rate / 5:.1g}), longer, or with read_out='linear'"
-        )
-
-
-def _check(ann: nn.Module, calibration: Any) -> None:
-    if not isinstance(ann, Network | nn.Sequential):
-        raise ValueError(f"ann={type(ann).__name__} must be a Network or an nn.Sequential")
-    for name, layer in (ann.layers if isinstance(ann, Network) else ann).named_modules():
-        named = f"layer {name} ({type(layer).__name__})"
-        if isinstance(layer, LIF):
-            raise ValueError(f"{named} spikes already: the network must be an ANN with ReLU")
-        proved = (nn.Sequential, *DROPOUTS)  # what they compute is compared, or left out
-        own = type(layer).forward not in _FORWARDS and not isinstance(layer, proved)
-        known = isinstance(layer, _ALLOWED) and not own
-        if name and not known:
-            raise ValueError(
-                f"{named} cannot be converted: allowed are Conv2d, Linear, BatchNorm, ReLU, "
-                "pooling, dropout, Flatten, none with a forward of its own"
-            )
-        if isinstance(layer, NORMS) and layer.running_mean is None:
-            raise ValueError(f"{named} has no running statistics to fold")
-    if not any(isinstance(layer, nn.ReLU) for layer in ann.modules()):
-        raise ValueError(f"ann={type(ann).__name__} has no ReLU: nothing would spike")
-    for name, weight in ann.named_parameters():
-        if not bool(torch.isfinite(weight).all()):
-            raise ValueError(f"the weights {name} are not finite: train the ANN again")
-    if not len(calibration):
-        raise ValueError("calibration is empty: at least one sample is needed")
-    shape = tuple(calibration.input_shape)
-    if isinstance(ann, Network) and shape != tuple(ann.input_shape):
-        raise ValueError(f"calibration has samples of shape {shape}: allowed is {ann.input_shape}")
-
-
-def _check_same(ann: nn.Module, net: Network, calibration: Any, steps: int) -> None:
-    """Raises ValueError unless the chain of layers that was read answers as the ANN does."""
-    ann = checks.copied(ann).eval()
-    batch, _ = calibration.batch(np.arange(min(16, len(calibration))))
-    sequence = as_sequence(batch.to(next(net.parameters()).device), steps)
-    if isinstance(ann, Network):
-        wanted: Tensor = ann(sequence)
-    else:
-        wanted = torch.stack([ann(frames) for frames in sequence]).mean(dim=0)
-    # QCFS jumps where rounding differs, so not every value need be the same
-    if not (net(sequence) - wanted).abs().mean() <= 0.01 * wanted.abs().mean():
-        raise ValueError(
-            f"ann={type(ann).__name__} does not answer as the chain of its layers does, so these "
-            "cannot be converted: allowed are networks without a forward or hooks of their own"
-        )

@@ -11,6 +11,7 @@ from snnbd_book.chapters.groups import IMAGES, LOOP, PHOTOGRAPHS, Nested, seeded
 from snnbd_book.chapters.neuromorphic_triggers import GESTURES
 from snnbd_book.runs import Neuron
 from snnbd_core import learning, triggers
+from snnbd_core.learning.ann import ReadOut
 
 C, H, D = learning.Conversion(), learning.Hybrid(), learning.SpikeRepresentation()
 H_CLEAN = learning.Hybrid(data="clean")
@@ -127,12 +128,13 @@ def _on_the_loop(recordings: Any) -> dict[str, Nested]:
 def _on_recordings(recordings: Any) -> dict[str, Nested]:
     """ANNs with either read-out at two rates of learning, and what comes of the last of them."""
     shared = recordings()[0].learning_rate
+    ends: dict[str, ReadOut] = {"ReLU at the end": "relu", "linear": "linear"}
     anns = {
         f"ANN, {name}, {rate or shared:g}": learning.ANN(
-            reads="mean", read_out=read_out, learning_rate=rate
+            reads="mean", read_out=end, learning_rate=rate
         )
         for rate in (None, OWN["ann_learning_rate"])
-        for name, read_out in {"ReLU at the end": "relu", "linear": "linear"}.items()
+        for name, end in ends.items()
     }
     rules = event_rules(**OWN)
     converted = {name: rules[name] for name in ("LR_C, time mean", "LR_H, poisoned", "LR_H, clean")}

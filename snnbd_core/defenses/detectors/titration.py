@@ -26,8 +26,8 @@ class NoiseResponse(ModelDetector):
     target with confidence. A share above the threshold is an alarm. Silent and tied answers count
     for no class.
 
-    Code for the TrojAI contest, the first author's by its header, differs: it adds normal noise to
-    images, and counts the confident ones of the answers that noise has changed.
+    The authors' code was not at hand. A titration published for the TrojAI contest (utrerf/TrojAI)
+    adds normal noise to images, and counts the confident ones of the answers that noise changed.
 
     Args:
         levels: strengths of the noise.
