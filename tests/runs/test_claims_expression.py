@@ -182,7 +182,7 @@ def test_any_text_is_an_expression_or_an_error(text: str) -> None:
         ("mean(a.clean_accuracy)", "must be a comparison"),
         ("0.5", "must be a comparison"),
         ("mean(a.accuracy) > 0.5", "a.accuracy is no figure; allowed .* clean_accuracy"),
-        ("1 < 2" + " and 1 < 2" * 200, "at most 1000 characters"),
+        ("1 < 2" + " and 1 < 2" * 200, "at most 2000 characters"),
     ],
 )
 def test_an_error_says_what_is_wrong(text: str, message: str) -> None:

@@ -54,7 +54,7 @@ from snnbd_book.claims.sample import Sample
 Groups = Mapping[str, Any]
 """Name -> records of the seeds of one setting, or a mapping of names to such."""
 
-_LONGEST = 1000
+_LONGEST = 2000
 
 
 @dataclass(frozen=True)
