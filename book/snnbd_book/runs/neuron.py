@@ -23,9 +23,10 @@ class Neuron:
 
     The defaults are the papers' (Abad et al. 2022, 2024; Fang et al. 2021) as far as a LIF has
     them: a decay of one half, threshold 1, hard reset in the step of the spike, the atan surrogate
-    and a detached reset. The input is not decayed, and the papers' is: by SpikingJelly's default a LIF
-    takes one half of it here. A batch norm before the neuron takes up that factor; dense layers have
-    none, and must learn weights twice as large. Runs with the papers' settings have `decay_input`.
+    and a detached reset. The input is not decayed, and the papers' is: by SpikingJelly's default a
+    LIF takes one half of it here. A batch norm before the neuron takes up that factor; the dense
+    layers have none, and must learn weights twice as large. Claims on the papers' own data have
+    `decay_input`.
 
     Attributes:
         kind: "LIF", "IF" or "ParametricLIF".
