@@ -59,7 +59,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
         "summed": {"clean, T = 1": seeded("quick", seed, **{**GESTURES, "frames": 1})},
-        "loop": _moving_or_not(partial(seeded, "sample", seed, 2, **LOOP)),
+        "loop": _moving_or_not(partial(seeded, "sample", seed, **LOOP)),
         "recordings": {
             "large": _recordings(partial(seeded, "sample", seed, 2, **REAL)),
             "small": _recordings(partial(seeded, "sample", seed, frames=REAL["frames"])),
