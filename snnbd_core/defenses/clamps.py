@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from itertools import product
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from snnbd_core.defenses.detectors.tmpbd import PotentialMargins
 from snnbd_core.defenses.repair import Repair
 from snnbd_core.view import View
 
-__all__ = ["DetectedClamps", "PotentialClamps", "largest_currents"]
+__all__ = ["DetectedClamps", "PotentialClamps", "largest_currents", "smallest_currents"]
+
+Sides = Literal["above", "both"]
 
 
 class Whole(nn.Module):
@@ -33,21 +36,25 @@ class Whole(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class PotentialClamps(Repair):
-    """Upper bounds on the currents of hidden layers, per channel and time step.
+    """Bounds on the currents of hidden layers, per channel and time step.
 
     Weights are frozen. Bounds u start at the largest clean current and minimise
 
-        MSE(last layer's mean potential, clamped, to unclamped)  +  weight * mean |u| / u_start
+        MSE(last layer's mean potential, clamped, to unclamped)  +  weight * mean |u| / |u_start|
 
     on clean samples: they come down until clean samples feel them. What a trigger drives beyond
-    that is cut.
+    that is cut. With sides="both" there are lower bounds, too, which start at the smallest clean
+    current and come up; a second mean of the same form is theirs. Where two bounds cross, the upper
+    one holds. A start is 1e-3 away from 0 at least, so that a lower bound of a channel without
+    negative currents stays next to 0.
 
-    The authors' NDSBM also cuts from below; this is their weaker variant "max", which cuts from
-    above only. Their clamps are on convolutions, here every hidden layer has some. Theirs start at
-    one large number, and c weighs Euclidean norms. Meanwhile their batch norm and dropout train,
-    and the clamped run goes on from the state of the unclamped one.
+    The authors' NDSBM cuts from below and above, as sides="both" does; sides="above" is their
+    weaker variant "max". Either way, their clamps are on convolutions, here every hidden layer has
+    some. Theirs start at one large number each, and c weighs Euclidean norms. Meanwhile their batch
+    norm and dropout train, and the clamped run goes on from the state of the unclamped one.
 
     Args:
+        sides: from which currents are cut, "above" or "both".
         weight: of the bounds' size (the paper's c, of other sizes).
         iterations: of Adam.
         learning_rate: of the bounds, as a share of where they start.
@@ -58,6 +65,7 @@ class PotentialClamps(Repair):
     Needs spiking layers.
     """
 
+    sides: Sides = "above"
     weight: Positive = 0.1
     iterations: Count = 60
     learning_rate: Positive = 0.05
@@ -68,8 +76,9 @@ class PotentialClamps(Repair):
         if self.suspected is not None:
             guards.answers_once(bench.net)
         clamped = bench.copied()
-        for layer, bounds in zip(clamped.view.hidden, self._learnt(bench.copied()), strict=True):
-            clamped.view.guard(layer, "bound", bounds)
+        places = product(("bound", "floor")[: self._sides], clamped.view.hidden)
+        for (kind, layer), bounds in zip(places, self._learnt(bench.copied()), strict=True):
+            clamped.view.guard(layer, kind, bounds)
         if self.suspected is None:
             return clamped.net
         whole = Whole(bench.net).eval() if isinstance(bench.net, nn.Sequential) else bench.net
@@ -77,8 +86,15 @@ class PotentialClamps(Repair):
         return whole
 
     def bounds(self, net: nn.Module, clean_samples: Any, **settings: Any) -> list[Tensor]:
-        """The learnt bounds of each hidden layer's currents, [T, C]; arguments as `repair`'s."""
+        """The learnt bounds of each hidden layer's currents, [T, C]; arguments as `repair`'s.
+
+        With sides="both" the lower ones of all layers follow the upper ones.
+        """
         return self._learnt(self._bench(net, clean_samples, **settings))
+
+    @property
+    def _sides(self) -> int:
+        return 2 if self.sides == "both" else 1
 
     def _learnt(self, bench: Bench) -> list[Tensor]:
         """The bounds, learnt on at most 256 samples."""
@@ -86,16 +102,19 @@ class PotentialClamps(Repair):
         rows = np.random.default_rng(bench.seed).permutation(len(bench.data))[:256]
         sequence = bench.sequence(bench.samples(rows)[0])
         start = largest_currents(bench.net, sequence)
+        layers = len(start)
+        if self.sides == "both":
+            start = start + smallest_currents(bench.net, sequence)
         with torch.no_grad():
             wanted = _mean_potential(bench, sequence)
         shares = [torch.ones_like(largest, requires_grad=True) for largest in start]
         optimizer = torch.optim.Adam(shares, lr=self.learning_rate)
         for _ in range(self.iterations):
             bounds = [share * first for share, first in zip(shares, start, strict=True)]
-            with bench.view.bounded(bounds):
+            with bench.view.bounded(bounds[:layers], bounds[layers:]):
                 potential = _mean_potential(bench, sequence)
             size = torch.stack([share.abs().mean() for share in shares]).mean()
-            loss = (potential - wanted).square().mean() + self.weight * size
+            loss = (potential - wanted).square().mean() + self.weight * self._sides * size
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             optimizer.step()
@@ -112,10 +131,21 @@ def largest_currents(net: nn.Module, sequence: Tensor) -> list[Tensor]:
 
     The network is in evaluation mode, the sequence [T, B, C, H, W].
     """
+    return [current.amax(dim=2).clamp_min(1e-3) for current in _currents(net, sequence)]
+
+
+@torch.no_grad()
+def smallest_currents(net: nn.Module, sequence: Tensor) -> list[Tensor]:
+    """Smallest current over samples and places, -1e-3 at most; else as `largest_currents`."""
+    return [current.amin(dim=2).clamp_max(-1e-3) for current in _currents(net, sequence)]
+
+
+def _currents(net: nn.Module, sequence: Tensor) -> list[Tensor]:
+    """Currents of samples and places, [T, C, B * H * W] for each hidden layer."""
     view = View(net, sequence)
     with view.read(view.hidden, "current") as seen:
         view(sequence)
-    return [current.transpose(1, 2).flatten(2).amax(dim=2).clamp_min(1e-3) for current in seen]
+    return [current.transpose(1, 2).flatten(2) for current in seen]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +158,7 @@ class DetectedClamps(Repair):
     a clean network costs accuracy; one that misses a backdoor leaves it whole.
 
     Args:
-        weight: of the clamps' size, see `PotentialClamps`.
+        weight, sides: of the clamps, see `PotentialClamps`.
         high, frames: of the detector's inputs, see `PotentialMargins`.
 
     Needs spiking layers.
@@ -141,6 +171,7 @@ class DetectedClamps(Repair):
     weight: Positive = PotentialClamps.weight
     high: Positive = PotentialMargins.high
     frames: Count | None = None
+    sides: Sides = PotentialClamps.sides
 
     @property
     def detector(self) -> PotentialMargins:
@@ -153,4 +184,5 @@ class DetectedClamps(Repair):
         )
         if not verdict.backdoored:
             return bench.net
-        return PotentialClamps(weight=self.weight, suspected=verdict.target)._repaired(bench)
+        clamps = PotentialClamps(sides=self.sides, weight=self.weight, suspected=verdict.target)
+        return clamps._repaired(bench)

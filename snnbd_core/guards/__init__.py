@@ -8,6 +8,8 @@ kind      values       what becomes of the module
 ========  ===========  =====================================================================
 gate      [C]          its current is multiplied channel by channel; 0 silences
 bound     [T, C]       its current is cut at an upper bound of each step and channel
+floor     [T, C]       its current is cut at a lower bound of each step and channel; where the
+                       two bounds cross, the upper one holds
 factor    [...]        its thresholds are multiplied neuron by neuron
 noise     [3]          its thresholds are multiplied by a number drawn in low..high for each
                        sample, anew at each run; see `noise`
@@ -24,7 +26,17 @@ networks of this library take it as it is, any other after `prepare(net, state)`
 
 from __future__ import annotations
 
-from snnbd_core.guards.guard import AXES, KINDS, Guard, bounded, folded, gated, noise, unfolded
+from snnbd_core.guards.guard import (
+    AXES,
+    KINDS,
+    Guard,
+    bounded,
+    folded,
+    gated,
+    noise,
+    raised,
+    unfolded,
+)
 from snnbd_core.guards.holding import answer_again, answers_once, attach, prepare, steps, undrawn
 
 __all__ = [
@@ -39,6 +51,7 @@ __all__ = [
     "gated",
     "noise",
     "prepare",
+    "raised",
     "steps",
     "undrawn",
     "unfolded",

@@ -8,12 +8,23 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AXES", "KINDS", "PREFIX", "Guard", "bounded", "folded", "gated", "noise", "unfolded"]
+__all__ = [
+    "AXES",
+    "KINDS",
+    "PREFIX",
+    "Guard",
+    "bounded",
+    "folded",
+    "gated",
+    "noise",
+    "raised",
+    "unfolded",
+]
 
 # How values of one call of a layer lie in time: [T, B, C, ...], [B, T, C, ...], [T * B, C, ...],
 # [B * T, C, ...], and [B, C, ...] in each of T calls.
 AXES = ("time", "batch", "folded", "folded-batch", "step")
-KINDS = ("gate", "bound", "factor", "noise", "scale")
+KINDS = ("gate", "bound", "floor", "factor", "noise", "scale")
 PREFIX = "guard_"
 PATTERN = f"{PREFIX}({'|'.join(KINDS)})(?:_({'|'.join(AXES)}))?(?:_([0-9]+)of([0-9]+))?"
 
@@ -62,6 +73,9 @@ class Guard:
         if use != self.use or self.kind == "scale":
             return None
         current, values = inputs[0], getattr(module, self.name)
+        if self.kind == "floor":  # the upper bound holds where the two cross, in whatever order
+            above = getattr(module, self.name.replace("floor", "bound", 1), values)
+            values = torch.minimum(values, above)
         if self.kind in ("factor", "noise"):
             factor = values if self.kind == "factor" else self._drawn(module, values, current, step)
             return self._other_threshold(module, factor.to(current), inputs)
@@ -83,7 +97,8 @@ class Guard:
             return folded(gated(unfolded(current, self.axes, 1), values), self.axes)
         self._check_steps(current, len(values))
         bounds = values[step % len(values), None] if self.axes == "step" else values
-        return folded(bounded(unfolded(current, self.axes, len(values)), bounds), self.axes)
+        cut = bounded if self.kind == "bound" else raised
+        return folded(cut(unfolded(current, self.axes, len(values)), bounds), self.axes)
 
     def _check_steps(self, current: Tensor, bounds: int) -> None:
         """Raises ValueError for a run of other steps than there are bounds."""
@@ -173,3 +188,9 @@ def bounded(current: Tensor, bounds: Tensor) -> Tensor:
     """A current [T, B, C, ...] with its channels cut at upper bounds [T, C]."""
     shape = (len(bounds), 1, -1, *[1] * (current.dim() - 3))
     return torch.minimum(current, bounds.to(current).reshape(shape))
+
+
+def raised(current: Tensor, bounds: Tensor) -> Tensor:
+    """A current [T, B, C, ...] with its channels cut at lower bounds [T, C]."""
+    shape = (len(bounds), 1, -1, *[1] * (current.dim() - 3))
+    return torch.maximum(current, bounds.to(current).reshape(shape))

@@ -22,7 +22,8 @@ SUSPECTED, CLAMPED = f"{PREFIX}suspected", f"{PREFIX}clamped"
 def attach(net: nn.Module, module: nn.Module, kind: str, values: Tensor, **where: Any) -> None:
     """Puts a guard on a layer of a network, or on any module for "scale"; see `snnbd_core.guards`.
 
-    It stands beside those of other kinds. Of two bounds the lower holds, other kinds multiply.
+    It stands beside those of other kinds. Of two bounds the lower holds, of two floors the
+    higher, other kinds multiply.
     """
     guard = Guard(kind, **where)
     before = getattr(module, guard.name, None)
@@ -30,7 +31,7 @@ def attach(net: nn.Module, module: nn.Module, kind: str, values: Tensor, **where
     if before is None:
         _install(module, guard, values.detach().clone())
         return
-    together = {"bound": torch.minimum}.get(kind, torch.mul)
+    together = {"bound": torch.minimum, "floor": torch.maximum}.get(kind, torch.mul)
     _set(module, guard.name, values if kind == "noise" else together(before, values))
 
 
@@ -151,6 +152,6 @@ def steps(net: nn.Module) -> int | None:
         len(values)
         for module in net.modules()
         for name, values in (*module._buffers.items(), *module._parameters.items())
-        if name.startswith(f"{PREFIX}bound") and values is not None
+        if name.startswith((f"{PREFIX}bound", f"{PREFIX}floor")) and values is not None
     )
     return next(bounds, None)

@@ -36,9 +36,9 @@ class Smart(Overwriting):
     training set, and the least (or most) common polarity in it are measured once by `fit` and then
     fixed for test data too, and so is the walk, the same in all recordings. The authors' code
     measures again on the test set, which an attacker at inference cannot do; that is
-    `fit(test_set, ...)`. It also draws another walk for the test set; then the attack is at the
-    floor, 1 to 3 %. And it compares polarities by the pixels that hold exactly one event, where
-    the events are counted here: on N-MNIST that is OFF there and ON here.
+    `fit(test_set, ...)`. It also draws another walk for the test set; on most of these the attack
+    is at the floor (chapter 3). And it compares polarities by the pixels that hold exactly one
+    event, where the events are counted here: on N-MNIST that is OFF there and ON here.
 
     Args:
         size, strength: as for `Static`.

@@ -257,14 +257,16 @@ class View:
         gates = {layer: partial(gate, value=v, offset=o) for layer, v, o in rows if v is not None}
         return self.edited(gates)
 
-    def bounded(self, bounds: Sequence[Tensor]) -> Reading:
-        """A block that cuts the currents of hidden layers at upper bounds [T, C]."""
+    def bounded(self, bounds: Sequence[Tensor], lower: Sequence[Tensor] = ()) -> Reading:
+        """A block that cuts the currents of hidden layers at upper, and lower, bounds [T, C]."""
 
-        def cut(current: Tensor, now: slice, *, bound: Tensor) -> Tensor:
-            return guards.bounded(current, bound[now])
+        def cut(current: Tensor, now: slice, *, high: Tensor, low: Tensor | None) -> Tensor:
+            current = current if low is None else guards.raised(current, low[now])
+            return guards.bounded(current, high[now])
 
-        pairs = zip(self.hidden, bounds, strict=True)
-        return self.edited({layer: partial(cut, bound=bound) for layer, bound in pairs})
+        lows: Sequence[Tensor | None] = lower or [None] * len(bounds)
+        rows = zip(self.hidden, bounds, lows, strict=True)
+        return self.edited({layer: partial(cut, high=high, low=low) for layer, high, low in rows})
 
     def settings(self) -> dict[str, Settings]:
         """What the neurons of each spiking module are set to now, by its name; needs no run."""

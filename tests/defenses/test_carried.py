@@ -195,6 +195,32 @@ def test_a_suspected_class_is_answered_again_by_whatever_the_network_was_loaded_
         assert torch.equal(answers(found, sequence), wanted)
 
 
+@pytest.mark.trains
+@pytest.mark.parametrize("kind", ["chain", "residual"])
+@pytest.mark.parametrize("suspected", [None, 0])
+def test_clamps_from_both_sides_come_back_in_every_way(kind, suspected, clean, sequence, tmp_path):
+    files = pytest.importorskip("safetensors.torch")
+    net, settings = lively(BUILT[kind]), {"iterations": 10, "weight": 100.0}
+    given = {"seed": 0, "device": CPU, "steps": STEPS}
+    fixed = D.PotentialClamps(sides="both", suspected=suspected, **settings).repair(
+        net, clean, **given
+    )
+    files.save_file(fixed.state_dict(), tmp_path / "net.safetensors")
+    fresh = BUILT[kind](seed=9)
+    fresh.load_state_dict(files.load_file(tmp_path / "net.safetensors"))
+    wanted = answers(fixed, sequence)
+    ways = (copy.deepcopy(fixed), saved(fixed), by_state_dict(fixed, BUILT[kind](seed=9)))
+    for copied in (*ways, fresh.eval()):
+        assert torch.equal(answers(copied, sequence), wanted)
+    names = list(fixed.state_dict())
+    floors = [name for name in names if name.endswith("guard_floor")]
+    assert len(floors) == len([name for name in names if name.endswith("guard_bound")]) > 0
+    above = D.PotentialClamps(suspected=suspected, **settings).repair(net, clean, **given)
+    assert not any("floor" in name for name in above.state_dict())
+    if suspected is None:
+        assert not torch.equal(answers(above, sequence), wanted)
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_network_that_answers_a_class_again_is_not_given_another(
     clean, sequence, wrapped, monkeypatch
@@ -228,11 +254,12 @@ def test_clamps_are_for_the_steps_they_were_learnt_on(clean):
     fixed = D.PotentialClamps(iterations=1).repair(net, clean, seed=0, device=CPU, steps=STEPS)
     with pytest.raises(ValueError, match="runs T=7 steps: allowed is T=4"):
         fixed(torch.rand(7, 2, 1, 8, 8))
-    stepwise = matched("snntorch", classes=4)
-    view = View(stepwise, frames())
-    view.guard(view.hidden[0], "bound", torch.ones(6, 8))
-    with pytest.raises(ValueError, match="runs T=5 steps: allowed is T=6"):
-        stepwise(frames(steps=5))
+    for kind in ("bound", "floor"):
+        stepwise = matched("snntorch", classes=4)
+        view = View(stepwise, frames())
+        view.guard(view.hidden[0], kind, torch.ones(6, 8))
+        with pytest.raises(ValueError, match="runs T=5 steps: allowed is T=6"):
+            stepwise(frames(steps=5))
 
 
 def test_random_thresholds_are_drawn_anew_at_each_run_and_alike_in_each_copy(clean, sequence):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -422,18 +424,37 @@ def bounds() -> list[Tensor]:
     return [*tight, torch.full((STEPS, 12), 1e6)]
 
 
+def felt(upper: list[Tensor], lower: Sequence[Tensor] = ()) -> Tensor:
+    """What clamps do to the mean potential."""
+    view = sb.view(voters())
+    wanted = view.potentials(sequence())[1].mean(dim=0).detach()
+    with view.bounded(upper, lower):
+        return (view.potentials(sequence())[1].mean(dim=0) - wanted).square().mean()
+
+
 def test_ndsbm_goes_down_the_authors_loss_where_they_clamp_from_above_only() -> None:
     """Their own setting is a lower clamp beside the upper one, which gives another loss."""
     pytest.importorskip("spikingjelly")
-    view, tight = sb.view(voters()), [bound.requires_grad_() for bound in bounds()]
-    wanted = view.potentials(sequence())[1].mean(dim=0).detach()
-    with view.bounded(tight):
-        loss = (view.potentials(sequence())[1].mean(dim=0) - wanted).square().mean()
+    tight = [bound.requires_grad_() for bound in bounds()]
+    loss = felt(tight)
     slopes = torch.autograd.grad(loss, tight)
     assert loss.item() == pytest.approx(given("ndsbm")["loss"], rel=1e-5)
     for found, expected in zip(slopes[:4], given("ndsbm")["slopes"], strict=True):
         torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-3, atol=1e-6)
-    assert loss.item() != pytest.approx(given("ndsbm")["from both sides"], rel=0.05)
+    assert loss.item() != pytest.approx(given("ndsbm")["both"]["loss"], rel=0.05)
+
+
+def test_ndsbm_goes_down_the_authors_loss_where_both_clamp_from_both_sides() -> None:
+    pytest.importorskip("spikingjelly")
+    upper = [bound.requires_grad_() for bound in bounds()]
+    lower = [(-0.3 * bound).detach().requires_grad_() for bound in bounds()]
+    loss, expected = felt(upper, lower), given("ndsbm")["both"]
+    slopes = torch.autograd.grad(loss, [*upper[:4], *lower[:4]])
+    assert loss.item() == pytest.approx(expected["loss"], rel=1e-5)
+    assert all(slope.any() for slope in slopes)
+    theirs = [*expected["slopes above"], *expected["slopes below"]]
+    for found, slope in zip(slopes, theirs, strict=True):
+        torch.testing.assert_close(found, torch.tensor(slope), rtol=1e-3, atol=1e-6)
 
 
 def test_ndsbm_learns_the_authors_bounds_where_both_start_alike_and_weigh_the_mean(
@@ -450,6 +471,23 @@ def test_ndsbm_learns_the_authors_bounds_where_both_start_alike_and_weigh_the_me
         torch.testing.assert_close(bound, torch.tensor(expected), rtol=0, atol=1e-3)
     euclidean = torch.tensor(given("ndsbm")["last layer by the norm"])
     assert (found[3] - euclidean).abs().max() > 0.05
+
+
+def test_ndsbm_learns_the_authors_bounds_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weight is of each side as theirs is: two sums, not the mean of both."""
+    pytest.importorskip("spikingjelly")
+    start = [torch.full_like(bound, 1.5) for bound in bounds()[:4]] + bounds()[4:]
+    clamps = "snnbd_core.defenses.clamps"
+    monkeypatch.setattr(f"{clamps}.largest_currents", lambda *_: start)
+    monkeypatch.setattr(f"{clamps}.smallest_currents", lambda *_: [-bound for bound in start])
+    weight = 1e-5 * 1.5 * 5 * STEPS * WIDTH
+    repair = PotentialClamps(sides="both", weight=weight, iterations=6, learning_rate=0.1 / 1.5)
+    found, both = repair.bounds(voters(), lit(), device="cpu", steps=STEPS), given("ndsbm")["both"]
+    expected = [*both["learnt above"], *both["learnt below"]]
+    for bound, theirs in zip([*found[:4], *found[5:9]], expected, strict=True):
+        torch.testing.assert_close(bound, torch.tensor(theirs), rtol=0, atol=2e-3)
+    above = replace(repair, sides="above").bounds(voters(), lit(), device="cpu", steps=STEPS)
+    assert (found[0] - above[0]).abs().max() > 0.05  # they learn together
 
 
 def test_ndsbm_starts_both_runs_afresh_where_the_authors_goes_on_from_the_first() -> None:

@@ -16,7 +16,7 @@ from snnbd_book import runs
 from snnbd_core import defenses as D  # noqa: N812 - short, as it opens most lines
 from snnbd_core.defenses.abl import held_back
 from snnbd_core.defenses.bench import frozen
-from snnbd_core.defenses.clamps import largest_currents
+from snnbd_core.defenses.clamps import largest_currents, smallest_currents
 from snnbd_core.defenses.clp import lipschitz_bounds
 from snnbd_core.defenses.detectors import PotentialMargins, Verdict
 from snnbd_core.defenses.fine_pruning import suspiciousness
@@ -241,9 +241,24 @@ def test_clamps_cut_what_clean_samples_never_reach(spiking):
     assert torch.equal(ours[other], theirs[other])
 
 
-@pytest.mark.parametrize("accused", [True, False])
+def test_lower_clamps_start_at_the_smallest_clean_current_and_come_up(spiking):
+    given = {"seed": 0, "device": CPU, "steps": spiking.steps}
+    batch, _ = spiking.clean.batch(np.arange(len(spiking.clean)))
+    sequence = batch.expand(spiking.steps, *batch.shape)
+    repair = partial(D.PotentialClamps, iterations=1, sides="both")
+    start = largest_currents(spiking.net, sequence) + smallest_currents(spiking.net, sequence)
+    first = repair(learning_rate=1e-6).bounds(spiking.net, spiking.clean, **given)
+    for bound, current in zip(first, start, strict=True):
+        torch.testing.assert_close(bound, current, rtol=1e-4, atol=1e-7)
+    later = repair(weight=100.0).bounds(spiking.net, spiking.clean, **given)
+    for bound, current in zip(later, start, strict=True):
+        torch.testing.assert_close(bound, 0.95 * current, rtol=1e-2, atol=1e-7)
+    assert all((bound <= -1e-3).all() for bound in smallest_currents(spiking.net, sequence))
+
+
+@pytest.mark.parametrize(("accused", "sides"), [(True, "above"), (True, "both"), (False, "above")])
 def test_clamps_after_detection_are_those_of_the_accused_class_or_none(
-    accused, spiking, monkeypatch
+    accused, sides, spiking, monkeypatch
 ):
     asked = []
 
@@ -252,11 +267,13 @@ def test_clamps_after_detection_are_those_of_the_accused_class_or_none(
         return Verdict(accused, 3, 0.5, 0.95)
 
     monkeypatch.setattr(PotentialMargins, "inspect", inspect)
-    found = repaired(D.DetectedClamps(weight=0.5, high=1.0, frames=4), spiking, seed=2)
+    clamps = D.DetectedClamps(weight=0.5, high=1.0, frames=4, sides=sides)
+    found = repaired(clamps, spiking, seed=2)
     assert asked == [(PotentialMargins(high=1.0, frames=4), 2, 4)]
     wanted = spiking.net
     if accused:
-        wanted = repaired(D.PotentialClamps(weight=0.5, suspected=3), spiking, seed=2)
+        alone = D.PotentialClamps(weight=0.5, suspected=3, sides=sides)
+        wanted = repaired(alone, spiking, seed=2)
     batch, _ = spiking.test.batch(np.arange(200))
     sequence = batch.expand(4, *batch.shape)
     with torch.no_grad():
@@ -624,7 +641,12 @@ def test_networks_without_what_a_repair_needs_are_refused(twin, spiking):
         (lambda: D.ThresholdGuarding(margin=0), "margin=0"),
         (lambda: D.AntiBackdoorLearning(isolated=0), "isolated=0"),
         (lambda: D.PotentialClamps(weight=0), "weight=0"),
+        (
+            lambda: D.PotentialClamps(sides="below"),
+            "sides='below' is unknown; allowed: above",
+        ),
         (lambda: D.DetectedClamps(weight=0), "weight=0"),
+        (lambda: D.DetectedClamps(sides=2), "sides=2 is unknown; allowed: above, both"),
         (lambda: D.DetectedClamps(high=-1.0), r"high=-1\.0"),
         (lambda: D.DetectedClamps(frames=0), "frames=0"),
         (lambda: D.Mismatch(std=-0.1), r"std=-0\.1"),

@@ -169,11 +169,14 @@ def test_what_the_format_cannot_hold_is_refused(tmp_path, net, words):
     assert not (tmp_path / "net.nir").exists()
 
 
-def test_masks_and_bounds_of_a_repair_are_not_lost_in_silence(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("gate", (16,)), ("bound", (4, 16)), ("floor", (4, 16))]
+)
+def test_masks_and_bounds_of_a_repair_are_not_lost_in_silence(tmp_path, kind, shape):
     net = lively("quick-conv", sb.LIF)
     seen = sb.view(net)
-    seen.guard(seen.layers[0], "gate", torch.zeros(16))
-    with pytest.raises(ValueError, match="guard_gate"):
+    seen.guard(seen.layers[0], kind, torch.zeros(shape))
+    with pytest.raises(ValueError, match=f"guard_{kind}"):
         write_nir(net, tmp_path / "net.nir")
 
 

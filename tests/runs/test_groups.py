@@ -24,7 +24,7 @@ CHAPTERS = {
     "poison_in_the_data": 72,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
-    "removing_backdoors": 575,
+    "removing_backdoors": 590,
     "adversarial_robustness": 36,
     "triggers_in_time": 156,
     "low_bits": 988,

@@ -26,6 +26,11 @@ def bounds():
     return 0.2 + 0.8 * torch.rand(STEPS, CHANNELS, generator=torch.Generator().manual_seed(0))
 
 
+def floors():
+    """[T, C], below the bounds."""
+    return 0.5 * bounds()
+
+
 def unfolded(layer, current):
     return guards.unfolded(current, layer.axes, STEPS)
 
@@ -77,6 +82,55 @@ def test_a_bound_cuts_each_step_and_channel(kind):
         assert torch.equal(logits, wanted)
         assert torch.equal(net(sequence), wanted)
     assert not torch.equal(wanted, free)
+
+
+@pytest.mark.parametrize("bound_first", [False, True])
+@pytest.mark.parametrize("kind", [one for one in KINDS if one != "relu"])
+def test_a_floor_cuts_each_step_and_channel_from_below_beside_a_bound(kind, bound_first):
+    net, sequence = matched(kind, "rate").eval(), frames()
+    before, _ = currents_and_logits(net, sequence)
+    high, low = 4 * bounds(), floors()
+    limit, floor = (one.reshape(STEPS, 1, CHANNELS, 1, 1) for one in (high, low))
+    seen, far = View(net), torch.full((STEPS, 32), 1e3)
+    with torch.no_grad(), seen.bounded([high, far]):
+        above = seen(sequence)
+    with torch.no_grad(), seen.bounded([high, far], [low, -far]):
+        wanted = seen(sequence)
+    guard = [("floor", low), ("bound", high)]
+    for name, values in reversed(guard) if bound_first else guard:
+        seen.guard(seen.layers[0], name, values)
+    for _ in range(2):
+        after, logits = currents_and_logits(net, sequence)
+        assert torch.equal(after, torch.clamp(before, floor, limit))
+        assert torch.equal(logits, wanted)
+    assert not torch.equal(wanted, above)
+
+
+@pytest.mark.parametrize("bound_first", [False, True])
+@pytest.mark.parametrize("kind", ["own", "snntorch", "sinabs"])
+def test_the_bound_holds_where_a_floor_is_above_it(kind, bound_first):
+    net, sequence = matched(kind, "rate").eval(), frames()
+    seen = View(net)
+    crossed = bounds() + torch.linspace(-0.3, 0.3, CHANNELS)
+    guard = [("floor", crossed), ("bound", bounds())]
+    before, _ = currents_and_logits(net, sequence)
+    for name, values in reversed(guard) if bound_first else guard:
+        seen.guard(seen.layers[0], name, values)
+    after, _ = currents_and_logits(net, sequence)
+    limit, floor = (one.reshape(STEPS, 1, CHANNELS, 1, 1) for one in (bounds(), crossed))
+    assert torch.equal(after, torch.clamp(before, floor, limit))  # PyTorch's too
+
+
+def test_of_two_floors_the_higher_holds():
+    net, sequence = matched("own", "rate").eval(), frames()
+    before, _ = currents_and_logits(net, sequence)
+    seen = View(net)
+    for floor in (floors(), floors().flip(0)):
+        seen.guard(seen.layers[0], "floor", floor)
+    after, _ = currents_and_logits(net, sequence)
+    higher = torch.maximum(floors(), floors().flip(0)).reshape(STEPS, 1, CHANNELS, 1, 1)
+    assert torch.equal(after, torch.maximum(before, higher))
+    assert guards.steps(net) == STEPS
 
 
 @pytest.mark.parametrize("kind", SPIKING)
@@ -209,11 +263,13 @@ def test_pruning_leaves_what_the_weights_of_a_channel_do_elsewhere(kind):
         assert not torch.equal(before, wanted)
 
 
-def guarded(kind):
+def guarded(kind, floor=True):
     net = matched(kind, "rate", seed=1).eval()
     seen = View(net)
     if kind != "relu":
         seen.guard(seen.layers[0], "bound", bounds())
+        if floor:
+            seen.guard(seen.layers[0], "floor", floors())
     seen.guard(seen.layers[1], "gate", torch.linspace(0, 1, 32))
     if kind not in RECTIFIED:
         seen.guard(seen.layers[0], "factor", torch.tensor(0.5))
@@ -240,6 +296,8 @@ def test_a_guarded_network_answers_alike_after_every_way_of_carrying_it(kind):
     net = guarded(kind)
     wanted = answers(net)
     assert not torch.equal(wanted, answers(matched(kind, "rate", seed=1)))
+    if kind != "relu":
+        assert not torch.equal(wanted, answers(guarded(kind, floor=False)))
     assert torch.equal(answers(copy.deepcopy(net)), wanted)
     state = {name: value.clone() for name, value in net.state_dict().items()}
     for carried in (state, bare(state)):

@@ -14,6 +14,7 @@ from snnbd_core.triggers import Moving, Smart, Static
 
 CORNER = Static(size=0.1, position="bottom-right", polarity="on")
 MOVING = Moving(position="bottom-right", polarity="on")
+WRAPPED = Moving(position="bottom-right", polarity="on", motion="wrap")  # as in the paper's text
 LIGHT = Static(size=0.1, position="bottom-right", polarity="on", space="events", sensor_size=SENSOR)
 
 GESTURES: Mapping[str, Any] = {"data": "gestures-events", "epochs": 50, "frames": 16}
@@ -58,7 +59,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "gestures": _gestures(partial(seeded, "quick", seed, **GESTURES)),
         "summed": {"clean, T = 1": seeded("quick", seed, **{**GESTURES, "frames": 1})},
-        "loop": _moving_or_not(partial(seeded, "sample", seed, 2, **LOOP)),
+        "loop": _moving_or_not(partial(seeded, "sample", seed, **LOOP)),
         "recordings": {
             "large": _recordings(partial(seeded, "sample", seed, 2, **REAL)),
             "small": _recordings(partial(seeded, "sample", seed, frames=REAL["frames"])),
@@ -78,6 +79,12 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "moving": real(trigger=MOVING),
             "smart": real(trigger=Smart()),
             "dynamic": real(trigger=Dynamic(gamma=0.05), rate=1.0),
+        },
+        "wrapped": {
+            "large, cycle": real(trigger=MOVING),
+            "large, wrap": real(trigger=WRAPPED),
+            "small, cycle": seeded("sample", seed, rate=0.1, trigger=MOVING),
+            "small, wrap": seeded("sample", seed, rate=0.1, trigger=WRAPPED),
         },
         "light": {
             f"{name}, {100 * rate:g} %": runs(trigger=trigger, rate=rate)

@@ -10,7 +10,7 @@ from typing import Any
 from snnbd_book.chapters.badsnn import REAL, SIGN_SHARE, SIGNS
 from snnbd_book.chapters.groups import HELD_OUT, IMAGES, PHOTOGRAPHS, SENSOR, Nested, seeded
 from snnbd_book.runs import Experiment
-from snnbd_core import defenses, learning, triggers
+from snnbd_core import attacks, defenses, learning, triggers
 from snnbd_core.attacks.badsnn import DualSpike
 from snnbd_core.defenses import FinePruning, FineTuning, ShortcutSuppression
 
@@ -79,6 +79,13 @@ PHOTOGRAPH_REPAIRS: Mapping[str, Any] = {
     "TSBD": defenses.TwoStage(epochs=10, learning_rate=1e-3),
 }
 """The first fine-tuning, CLP and ANP as in that table; NAD and TSBD at the training's own rate."""
+DYNAMIC = {"trigger": attacks.Dynamic(gamma=0.05), "rate": 1.0}
+CLAMPS: Mapping[str, Any] = {
+    "nothing": None,
+    "from above": REPAIRS["clamps"],
+    "from both sides": defenses.PotentialClamps(sides="both"),
+}
+"""NDSBM as its authors' variant "max" and as they use it."""
 SMART = {"trigger": triggers.Smart(walk="drift", seed=0), "rate": 0.1}
 TRIED: Mapping[str, list[Any]] = {"samples": [1, 2, 5, 10], "share": [0.0, 0.3, 0.6, 0.9]}
 
@@ -102,6 +109,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     residual = partial(badnets, network="quick-resnet")
     others = pruners(profile)
     by_spikes = {name: EVENT_ATTACKS[name] for name in ("static", "moving")} | {"smart": SMART}
+    clamped = {name: EVENT_ATTACKS[name] for name in ("static", "moving")} | {"dynamic": DYNAMIC}
     more = {"nothing": None, **others, "threshold guarding": GUARDING}
     on_images = _each(images, IMAGE_ATTACKS, FOR_IMAGES)
     on_events = _each(runs, EVENT_ATTACKS, for_recordings(profile))
@@ -122,6 +130,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             "BadNets": {name: badnets(defence=repair) for name, repair in more.items()},
             "static": {name: square(defence=repair) for name, repair in more.items()},
         },
+        "clamps_both": _each(runs, clamped, CLAMPS),
         "residual": {
             "nothing": residual(),
             "fine-tuning": residual(defence=FineTuning()),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from snnbd_book.chapters.badsnn import REAL
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
 from snnbd_book.chapters.neuromorphic_triggers import GESTURES
 from snnbd_book.runs import Experiment, Neuron
@@ -73,6 +74,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         },
         "recordings": _framed(partial(seeded, "sample", seed), LENGTHS),
         "without_leak": _framed(partial(seeded, "sample", seed, neuron=Neuron(kind="IF")), LENGTHS),
+        "late": _late(partial(seeded, "sample", seed, rate=0.1, neuron=Neuron(kind="IF"))),
         "varied": _varied(partial(triggers.Framed, length=usual.frames // 2), attack),
         "learnt": {
             "dynamic": dynamic,
@@ -102,6 +104,22 @@ def _framed(runs: Any, lengths: Sequence[int]) -> dict[str, Nested]:
     return {
         start: {n: runs(rate=0.1, trigger=framed(length=n, start=start)) for n in lengths}
         for start in PUBLISHED
+    }
+
+
+def _late(runs: Any) -> dict[str, Nested]:
+    """Squares on the last 7 and 8 of 16 frames without leak, as theirs; the large network once."""
+    large = partial(runs, count=1, **{**REAL, "frames": 16})
+    settings = {
+        "small": runs,
+        "small, frames of equal time": partial(runs, binning="time"),
+        "large": large,
+    }
+    square = partial(triggers.Framed, position="top-left", start="last")
+    return {
+        f"last {length}, {name}": make(trigger=square(length=length))
+        for length in (7, 8)
+        for name, make in settings.items()
     }
 
 

@@ -50,7 +50,9 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
     7: {
         "ANN": {"read_out": "relu", "learning_rate": None},
         "Conversion": {"read_out": "relu", "ann_learning_rate": None},
+        "DetectedClamps": {"sides": "above"},
         "Hybrid": {"read_out": "relu", "ann_learning_rate": None},
+        "PotentialClamps": {"sides": "above"},
     },
 }
 CURRENT = max(ADDED)
