@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snnbd_core.checks import Count, Positive
+from snnbd_core.checks import Count, Flag, Positive
 from snnbd_core.data.batches import shuffled
 from snnbd_core.defenses.bench import Bench
 from snnbd_core.defenses.repair import Repair, tuned
 from snnbd_core.learning.loop import Step, answers_of, epochs_of, scored
 from snnbd_core.learning.surrogate_gradient import LOSSES
 
-__all__ = ["AttentionDistillation", "attention"]
+__all__ = ["AttentionDistillation", "apart", "attention"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,13 @@ class AttentionDistillation(Repair):
     a vector over places, of length 1; of a dense layer the squared rates themselves. The loss adds
     beta times the squared distance of the two networks' attentions, summed over hidden layers.
 
+    The authors' code divides a layer's distance by its number of places, 1,024 where they are 32 by
+    32 (`published`). It also adds it to the cross-entropy, where here the loss is of votes.
+
     Args:
-        beta: BadSNN's Table 2 has 1000, for another scale of the loss.
+        beta: of the distances; BadSNN's Table 2 has 1000, of the published ones.
         epochs, learning_rate: of teacher and student.
+        published: whether distances are means over places, as in the authors' code.
     """
 
     rounds: ClassVar[str] = "{epochs} epochs, twice"
@@ -38,6 +42,7 @@ class AttentionDistillation(Repair):
     beta: Positive = 10.0
     epochs: Count = 10
     learning_rate: Positive = 1e-2
+    published: Flag = False
 
     def _repaired(self, bench: Bench) -> nn.Module:
         student, teacher = bench, bench.copied()
@@ -52,8 +57,7 @@ class AttentionDistillation(Repair):
                 logits = answers_of(student.net, sequence)
             loss = LOSSES["mse"](logits, labels)
             for mine, wanted in zip(seen, taught, strict=True):
-                apart = attention(mine) - attention(wanted)
-                loss = loss + self.beta * apart.square().sum(1).mean()
+                loss = loss + self.beta * apart(mine, wanted, self.published)
             return scored(loss, logits, labels)
 
         training = epochs_of(
@@ -71,6 +75,15 @@ class AttentionDistillation(Repair):
         """The fine-tuned copy whose attention the student takes over; arguments as `repair`'s."""
         bench = self._bench(net, clean_samples, **settings)
         return tuned(bench, self.epochs, self.learning_rate)
+
+
+def apart(mine: Tensor, wanted: Tensor, published: bool = False) -> Tensor:
+    """Squared distance of two outputs' attentions, the mean over samples; `published`: places too.
+
+    Both are [T, B, C, ...], the distance is a number with gradients.
+    """
+    squared = (attention(mine) - attention(wanted)).square()
+    return squared.mean() if published else squared.sum(1).mean()
 
 
 def attention(output: Tensor) -> Tensor:

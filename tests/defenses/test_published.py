@@ -23,6 +23,7 @@ from torch import Tensor, nn
 import snnbd_core as sb
 from snnbd_core.defenses import (
     AdversarialPruning,
+    AttentionDistillation,
     ChannelLipschitz,
     FinePruning,
     PotentialClamps,
@@ -40,7 +41,7 @@ from snnbd_core.defenses.detectors.stimulation import BrainStimulation
 from snnbd_core.defenses.detectors.strip import entropy
 from snnbd_core.defenses.detectors.tmpbd import gamma_p_value
 from snnbd_core.defenses.detectors.training_set import outlying
-from snnbd_core.defenses.nad import attention
+from snnbd_core.defenses.nad import apart, attention
 from snnbd_core.metrics.margins import margins, slope_of
 from snnbd_core.view import View
 
@@ -208,14 +209,53 @@ def test_stimulation_suspects_the_authors_channels_where_a_sample_leaves_them_si
         assert one.lead == pytest.approx(expected["lead"][one.channel], rel=1e-4)
 
 
-def test_attention_is_the_authors_and_the_loss_theirs_times_the_places() -> None:
+def attended(requires_grad: bool = False) -> tuple[Tensor, Tensor]:
+    """What a layer of student and teacher gives at one step, of three samples and 16 places."""
     student, teacher = (torch.from_numpy(drawn(seed, 3, 5, 4, 4)) for seed in (10, 11))
-    found = attention(student[None])
+    return student[None].requires_grad_(requires_grad), teacher[None]
+
+
+def test_attention_is_the_authors_and_the_loss_theirs_times_the_places() -> None:
+    student, teacher = attended()
     torch.testing.assert_close(
-        found, torch.tensor(given("nad")["attention"]).flatten(1), rtol=1e-5, atol=1e-6
+        attention(student),
+        torch.tensor(given("nad")["attention"]).flatten(1),
+        rtol=1e-5,
+        atol=1e-6,
     )
-    apart = (found - attention(teacher[None])).square().sum(1).mean()
-    assert float(apart) == pytest.approx(given("nad")["loss"] * 16, rel=1e-5)
+    loss = given("nad")["loss"]
+    assert float(apart(student, teacher)) == pytest.approx(loss * 16, rel=1e-5)
+    assert float(apart(student, teacher, published=True)) == pytest.approx(loss, rel=1e-5)
+
+
+def test_nads_published_loss_has_the_gradient_of_the_authors_formula() -> None:
+    """Theirs is the mean of (A(student) - A(teacher))^2 over samples and places."""
+    student, teacher = attended(requires_grad=True)
+
+    def theirs(fm: Tensor) -> Tensor:
+        am = fm.abs().pow(2).sum(1, keepdim=True)
+        return am / (am.flatten(1).norm(dim=1).view(-1, 1, 1, 1) + 1e-6)
+
+    (expected,) = torch.autograd.grad(
+        nn.functional.mse_loss(theirs(student[0]), theirs(teacher[0])), student
+    )
+    (found,) = torch.autograd.grad(apart(student, teacher, published=True), student)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
+
+
+def test_nads_published_beta_is_as_strong_as_a_smaller_one_over_the_places(clean: Any) -> None:
+    """One hidden layer of 100 places: 1000 as published does what 10 does else."""
+    net = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(400, 4))
+    adapted = sb.adapt(net, layout="step", input_shape=SHAPE, classes=CLASSES)
+
+    def weights(beta: float, published: bool) -> Tensor:
+        repair = AttentionDistillation(beta=beta, epochs=1, published=published)
+        repaired = repair.repair(adapted, clean, steps=1, device="cpu")
+        return torch.cat([weight.detach().flatten() for weight in repaired.parameters()])
+
+    plain = weights(10, False)
+    torch.testing.assert_close(weights(1000, True), plain, rtol=0, atol=1e-4)
+    assert (weights(1000, False) - plain).abs().max() > 1e-3
 
 
 def test_abl_turns_the_loss_around_as_the_authors_code_does_for_a_single_sample() -> None:

@@ -29,11 +29,22 @@ from snnbd_book.runs import (
     run,
 )
 from snnbd_book.runs.provenance import Provenance
-from snnbd_book.verify import Entry, Groups, append, compare, costs, draw, entries, judge
+from snnbd_book.verify import (
+    Entry,
+    Groups,
+    append,
+    compare,
+    costs,
+    draw,
+    entries,
+    holdings,
+    judge,
+)
 from snnbd_book.verify.comparing import _check
 from snnbd_book.verify.judging import LEVEL
 from snnbd_book.verify.sampling import shard
 from snnbd_core.auditing.judging import corrected
+from snnbd_core.defenses import FineTuning
 from snnbd_core.learning import History
 from snnbd_core.metrics import Rate, Report
 from snnbd_core.triggers import Static
@@ -385,12 +396,12 @@ def test_reproduce_takes_stale_records_alone(results: Path, tiny: Make) -> None:
 def test_reproduce_says_what_it_takes_before_it_runs(results: Path, tiny: Make) -> None:
     made = run(tiny(), progress=False)
     commit(
-        [dataclasses.replace(made, provenance=dataclasses.replace(made.provenance, seconds=36.0))]
+        [dataclasses.replace(made, provenance=dataclasses.replace(made.provenance, seconds=7236.0))]
     )
     code, text = invoked("reproduce", "--dry-run")
     assert code == 0
     assert "1 runs of 1 trainings, 2 with those of their floors\ndata sets: nmnist\n" in text
-    assert "about 0.0 hours of one core for 2 trainings, by the records" in text
+    assert "about 2.0 hours of one core by the records: 0.0 for 2 trainings, 2.0 for eval" in text
 
 
 def test_a_wrong_paper_is_told_before_a_record_is_read(
@@ -410,12 +421,41 @@ def test_a_papers_runs_are_estimated_without_its_data(results: Path) -> None:
     assert code == 0
     for name in ("cifar10", "cifar100", "gtsrb"):
         assert f"to download: {name}, " in text
-    assert "of two cores for" in text and "of a card (assumed: 10 TMAC/s)" in text
-    assert re.search(r"\nnot counted: repairs and detectors of \d+ runs, and what \d+ runs", text)
+    assert "of two cores by their operations" in text
+    assert re.search(
+        r"of a card \(assumed: 10 TMAC/s\): \d+% for \d+ trainings, "
+        r"\d+% for evaluation, repairs and detectors of \d+ runs, "
+        r"\d+% for \d+ triggers that are learnt\n",
+        text,
+    )
+    assert "not counted" not in text
     assert "\ndisk: about" in text and "\nmemory: up to" in text
     code, text = invoked("reproduce", "--profile", "paper", "--paper", "tmpbd2025", "--dry-run")
     told = "to get by hand: dvs-gesture, 2,700 MB. Unpack both archives (https://figshare.com/"
     assert told in text and "into a folder, and set SNNBD_DATA to it" in text
+
+
+def test_a_part_of_a_set_is_told_in_the_paper_profile_and_refused(results: Path) -> None:
+    """Of N-MNIST 90 recordings are here; the other sets of the paper are not."""
+    asked = ("reproduce", "--profile", "paper", "--paper", "miah2026")
+    code, text = invoked(*asked, "--dry-run")
+    told = "only 90 of 70,000 recordings of nmnist are here; to download: nmnist, 1,180 MB, into a "
+    assert code == 0 and told in text
+    code, text = invoked(*asked)
+    assert code == 2 and "profile='paper' needs whole sets: only 90 of 70,000 recordings" in text
+    assert "nmnist" in text and "Set SNNBD_DATA to a folder with the whole of each" in text
+    assert not list(results.glob("**/*.jsonl"))
+
+
+def test_a_part_with_fewer_samples_than_a_defender_gets_is_told_too(
+    results: Path, tiny: Make
+) -> None:
+    held = holdings.held([tiny(held_out=50, defence=FineTuning(), samples=1000)])
+    assert held == {"nmnist": 90}
+    assert holdings.parts(held, "paper") == held and not holdings.parts(held, "sample")
+    assert not holdings.parts({"nmnist": 70_000, "digits": 3}, "paper")
+    with pytest.raises(ValueError, match=r"only 10 of 1,341 recordings of dvs-gesture .* by hand"):
+        holdings.refuse({"dvs-gesture": 10})
 
 
 def test_operations_are_those_of_a_known_network() -> None:

@@ -49,6 +49,7 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
     6: {"Watermark": {"look": "noise"}},
     7: {
         "ANN": {"read_out": "relu", "learning_rate": None},
+        "AttentionDistillation": {"published": False},
         "Conversion": {"read_out": "relu", "ann_learning_rate": None},
         "DetectedClamps": {"sides": "above"},
         "Hybrid": {"read_out": "relu", "ann_learning_rate": None},

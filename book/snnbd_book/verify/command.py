@@ -28,7 +28,7 @@ from snnbd_book.runs import (
 from snnbd_book.runs.command import told
 from snnbd_book.runs.profiles import sizes
 from snnbd_book.runs.provenance import git_state
-from snnbd_book.verify import costs
+from snnbd_book.verify import costs, holdings
 from snnbd_book.verify.comparing import compare
 from snnbd_book.verify.groups import Groups
 from snnbd_book.verify.history import Entry, append, now
@@ -116,8 +116,8 @@ def reproduce(
     """Run every run of the book again on this machine, and say what agrees.
 
     A run that is done is not repeated: the same command goes on where it was stopped. Sets that are
-    not here are downloaded where that is possible; runs on others are left out. With --paper the
-    paper's figures stand beside ours at the end.
+    not here are downloaded where that is possible; runs on others are left out. In profile paper a
+    part of a set is refused. With --paper the paper's figures stand beside ours at the end.
     $SNNBD_SCHEDULER names the scheduler of a cluster.
     """
     console = Console(stderr=True)
@@ -130,11 +130,13 @@ def reproduce(
         if only_stale:
             old = {item.experiment.hash for item in every if _why(item) is not None}
             wanted = [one for one in wanted if one.hash in old]
-        absent = _absent(wanted)
+        here = holdings.held(wanted)
+        parts = holdings.parts(here, profile)
         if dry_run:
-            typer.echo(costs.told(wanted, every, absent))
+            typer.echo(costs.told(wanted, every, here, parts))
             return
-        left_out = _fetched(absent, console)
+        holdings.refuse(parts)
+        left_out = _fetched(sorted({item.data for item in wanted} - here.keys()), console)
         wanted = [one for one in wanted if one.data not in left_out]
         folder = results_dir() / "reproduced"
         errors: dict[str, str] = {}
@@ -172,12 +174,6 @@ def _dataset(experiment: Experiment) -> str | None:
 
 def _why(record: Record) -> str | None:
     return record.provenance.staleness(record.experiment, _dataset(record.experiment))
-
-
-def _absent(wanted: Iterable[Experiment]) -> list[str]:
-    """The sets that runs need and that are not here."""
-    one_of = {item.data: item for item in wanted}
-    return sorted(name for name, item in one_of.items() if _dataset(item) is None)
 
 
 def _fetched(absent: Iterable[str], console: Console) -> list[str]:
