@@ -12,10 +12,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from snnbd_core.data.datasets import ImageDataset
+from snnbd_core.data.downloads import warn_of_others
 from snnbd_core.data.errors import CorruptData, DataNotFound, missing
 from snnbd_core.data.event_sets import CIFAR10_CLASSES, class_of
 from snnbd_core.data.pickles import Published, unpickled
-from snnbd_core.data.pictures import Made, Row, both_parts, decoded, files_of, key_of
+from snnbd_core.data.pictures import Made, Row, both_parts, decoded, files_of, inside, key_of
 from snnbd_core.data.stores import Folder, hidden
 from snnbd_core.data.telling import WHOLE, tell
 
@@ -123,6 +124,8 @@ def _load(kind: _Cifar, root: Path) -> tuple[ImageDataset, ImageDataset]:
     """
     for place in (root, root / kind.name, root / kind.name.upper()):
         for source in _sources(kind, place):
+            if not source.is_dir():
+                warn_of_others(kind.name, inside(source, kind.patterns))
             key = key_of(source, kind.patterns)
             train, test, lossy = both_parts(
                 kind.name, kind.classes, key, partial(_made, kind, source)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from snnbd_core.data.errors import CorruptData, DataNotFound
+from snnbd_core.data.stores import File, Zip, reading
 
-__all__ = ["BY_HAND", "SOURCES", "Source", "download", "fetch"]
+__all__ = ["BY_HAND", "SOURCES", "Source", "download", "fetch", "warn_of_others"]
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +80,36 @@ BY_HAND = {
     "ncaltech101": "Unpack N-Caltech101-archive.zip "
     "(https://www.garrickorchard.com/datasets/n-caltech101)",
 }
+
+
+def warn_of_others(name: str, files: Iterable[File]) -> None:
+    """Warns of each archive that has a published name of the set, but not the published contents.
+
+    It is read all the same: a sample of the set may lie under this name. MNIST's files are
+    compared unpacked, see ``mnist``.
+
+    Args:
+        name: of the set.
+        files: those that its samples come from; archives, or files in them.
+    """
+    known = {PurePosixPath(place).name: source for place, source in SOURCES[name].items()}
+    paths = [
+        store.path if isinstance(store := file.store, Zip) else store.path / file.member
+        for file in files
+    ]
+    for path in dict.fromkeys(path for path in paths if path.name in known):
+        with reading(path), path.open("rb") as opened:
+            found = hashlib.file_digest(opened, "md5").hexdigest()
+        published = known[path.name].known_hash.removeprefix("md5:")
+        if found != published:
+            _log.warning(
+                "%s: %s has the name of the published file, but its md5 is %s and not %s: a sample "
+                "of the set, or another set, or damaged (then get it again)",
+                name,
+                path,
+                found,
+                published,
+            )
 
 
 def download(name: str, root: Path) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 
 from snnbd_core.data import aedat, gestures, recordings, splits, stores
 from snnbd_core.data.datasets import FrameDataset
-from snnbd_core.data.downloads import BY_HAND
+from snnbd_core.data.downloads import BY_HAND, warn_of_others
 from snnbd_core.data.errors import CorruptData, missing
 from snnbd_core.data.events import Binning, SensorSize
 from snnbd_core.data.recordings import FileRecordings, Found, Reader
-from snnbd_core.data.samples import Rows, stratified
+from snnbd_core.data.samples import Rows
 from snnbd_core.data.stores import File
 from snnbd_core.data.telling import tell
 
@@ -56,7 +56,7 @@ def load_event_set(
         FrameDataset(name, split, part, labels, found.class_names, frames, binning)
         for split, part, labels in zip(("train", "test"), found.parts, found.labels, strict=True)
     )
-    tell(train, test, root)
+    tell(train, test, root, found.whole)
     return train, test
 
 
@@ -73,6 +73,7 @@ def _nmnist(root: Path) -> Found:
         what = "Train/<digit>/<id>.bin nor a .zip archive of them. Get train.zip and test.zip"
         where = "(https://www.garrickorchard.com/datasets/n-mnist) into it"
         raise missing("nmnist", root, f"{what} {where}, or pass download=True (1.1 GB)")
+    warn_of_others("nmnist", [file for files in parts for file in files])
     labels = [_by_folder(files, NMNIST_CLASSES) for files in parts]
     rows = [FileRecordings(files, recordings.five_bytes, (34, 34, 2)) for files in parts]
     return Found(NMNIST_CLASSES, rows, labels)
@@ -102,15 +103,17 @@ def _ncaltech101(root: Path) -> Found:
 
     Layout: ``Caltech101/<class>/*.bin``, unpacked or as ``Caltech101.zip``; labels follow
     ``CALTECH_CLASSES``, whichever folders are there. Coordinates are those recorded (tonic moves
-    each recording to its corner). There is no official split: 80/20, fixed and stratified. Checked
-    on synthetic files only; no published one was at hand.
+    each recording to its corner). There is no official split. Ours takes one recording of five
+    for testing, by a hash of its class and number (`splits.is_tested`): so a part of the set is
+    split as the whole. Checked on synthetic files only; no published one was at hand.
     """
     pattern = "Caltech101/*/*.bin"
     files = stores.find(root, ("NCALTECH101", "ncaltech101"), (pattern,))[pattern]
     if not files:
         get = BY_HAND["ncaltech101"]
         raise missing("ncaltech101", root, f"{pattern} nor Caltech101.zip. {get} into it")
-    rows = stratified(np.array(_by_folder(files, CALTECH_CLASSES)), 0.2)
+    _by_folder(files, CALTECH_CLASSES)  # a wrong folder is named before a wrong file in it
+    rows = splits.drawn(files, every=5)
     return _split(files, recordings.five_bytes, (240, 180, 2), CALTECH_CLASSES, rows)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -12,8 +14,11 @@ from snnbd_core.data.downloads import BY_HAND
 from snnbd_core.data.errors import CorruptData, DataNotFound, missing
 from snnbd_core.data.recordings import CutRecordings, FileRecordings, Found
 from snnbd_core.data.stores import File
+from snnbd_core.data.telling import first_of
 
 __all__ = ["GESTURE_CLASSES", "found"]
+
+_log = logging.getLogger(__name__)
 
 # As in tonic.datasets, written out: importing tonic takes a third of a second.
 GESTURE_CLASSES = (
@@ -25,6 +30,7 @@ GESTURE_CLASSES = (
 _SENSOR = (128, 128, 2)
 _FOLDERS = ("DVSGesture", "dvs-gesture", "DvsGesture", "DVSGesture/DvsGesture")
 _LISTS = ("trials_to_train.txt", "trials_to_test.txt")
+_WHOLE = 1_464  # gestures of the original; tonic's files have 1,341 of them
 _LONGEST = 2**30  # bytes of a file with all gestures of a person; they take about 2 % of it
 _COLUMNS = ("class", "startTime_usec", "endTime_usec")
 
@@ -35,7 +41,8 @@ def found(root: Path) -> Found:
     Three layouts are read: tonic's (``ibmGestureTrain/<user>_<light>/<class>.npy``, the same under
     ``ibmGestureTest``); the original's (``<user>_<light>.aedat`` in AEDAT 3.1, beside each a
     ``<user>_<light>_labels.csv`` with class, start and end of every gesture, and
-    ``trials_to_train.txt`` and ``trials_to_test.txt``; 1,176 + 288 gestures); and a row of clips,
+    ``trials_to_train.txt`` and ``trials_to_test.txt``; 1,176 + 288 gestures, and recordings that
+    are listed and absent are named in the log); and a row of clips,
     five-byte files beside a ``labels.csv`` with the columns ``file`` and ``label``. Labels there
     are 1 to 11, the set's own numbers; class 0 here is label 1, as in tonic. Clips come as the
     test part and the training part is empty, since nobody can tell which of them share a user.
@@ -65,11 +72,15 @@ def _original(long: Mapping[str, Sequence[File]]) -> Found:
     """The original's layout, see `found`."""
     files = {PurePosixPath(file.member).name: file for file in long["*.aedat"]}
     tables = {PurePosixPath(file.member).name: file for file in long["*_labels.csv"]}
-    rows, labels, listed = [], [], set()
-    for name in _LISTS:
-        if not long[name]:
-            raise DataNotFound(f"dvs-gesture: {next(iter(files.values()))} has no {name} beside it")
-        here = [one for one in long[name][0].read().decode().split() if one in files]
+    listed = _listed(long)
+    for file in sorted(files.keys() - {one for names in listed.values() for one in names}):
+        raise CorruptData(f"{files[file]}: is named in neither of {' and '.join(_LISTS)}")
+    rows, labels = [], []
+    for name, wanted in listed.items():
+        here = [one for one in wanted if one in files]
+        if absent := [one for one in wanted if one not in files]:
+            told = f"{long[name][0]} names {first_of(absent)}, which is not there"
+            _log.warning("dvs-gesture: %s", told)
         cuts = []
         numbers: list[int] = []
         for number, file in enumerate(here):
@@ -79,13 +90,34 @@ def _original(long: Mapping[str, Sequence[File]]) -> Found:
             for label, start, stop in _gestures(table):
                 cuts.append((number, start, stop))
                 numbers.append(label)
-        listed |= set(here)
-        some = [files[one] for one in here]
-        rows.append(CutRecordings(some, cuts, aedat.aedat3, _SENSOR, _LONGEST))
+        given = [files[one] for one in here]
+        rows.append(CutRecordings(given, cuts, aedat.aedat3, _SENSOR, _LONGEST))
         labels.append(numbers)
-    for file in sorted(files.keys() - listed):
-        raise CorruptData(f"{files[file]}: is named in neither of {' and '.join(_LISTS)}")
-    return Found(GESTURE_CLASSES, rows, labels)
+    return Found(GESTURE_CLASSES, rows, labels, _WHOLE)
+
+
+def _listed(long: Mapping[str, Sequence[File]]) -> dict[str, list[str]]:
+    """The recordings that each of both lists names; a recording may be named once."""
+    found: dict[str, list[str]] = {}
+    for name in _LISTS:
+        if not long[name]:
+            raise DataNotFound(f"dvs-gesture: {long['*.aedat'][0]} has no {name} beside it")
+        found[name] = _text(long[name][0]).split()
+    counts = Counter(one for names in found.values() for one in names)
+    if twice := [one for one, count in counts.items() if count > 1]:
+        where = " and ".join(name for name in _LISTS if twice[0] in found[name])
+        raise CorruptData(
+            f"{long[_LISTS[0]][0]}: {first_of(twice)} is named twice, in {where}; a recording "
+            "belongs to one part, once. Get the lists again"
+        )
+    return found
+
+
+def _text(file: File) -> str:
+    try:
+        return file.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CorruptData(f"{file}: is no text ({error}). Get it again") from error
 
 
 def _gestures(table: File) -> Iterator[tuple[int, int, int]]:
@@ -129,8 +161,8 @@ def _clips(table: File) -> tuple[list[File], list[int]]:
 def _rows(table: File, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Number and fields of each line of a table of text that has these columns."""
     try:
-        rows = list(csv.DictReader(io.StringIO(table.read().decode("utf-8-sig"))))
-    except (UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(io.StringIO(_text(table))))
+    except csv.Error as error:
         raise CorruptData(f"{table}: is no table of text ({error})") from error
     # The first line names the columns; people count lines from 1.
     for line, row in enumerate(rows, start=2):

@@ -15,9 +15,10 @@ import numpy as np
 
 from snnbd_core.data import stores
 from snnbd_core.data.datasets import ImageDataset
+from snnbd_core.data.downloads import warn_of_others
 from snnbd_core.data.errors import CorruptData, DataNotFound, missing
 from snnbd_core.data.pictures import SIDE, SPLITS, Made, Row, both_parts, decoded
-from snnbd_core.data.stores import File, Folder, digests, reading
+from snnbd_core.data.stores import File, Folder, Store, digests, reading
 from snnbd_core.data.telling import tell
 
 __all__ = ["GTSRB_CLASSES", "load_gtsrb"]
@@ -33,7 +34,9 @@ GTSRB_CLASSES = (
     "end of no passing by lorries",
 )  # fmt: skip
 
-_TRAINING = ("Final_Training/Images/*/*.ppm", "Training/*/*.ppm")
+# Training photographs -> how many the whole set has in this layout.
+_TRAINING = {"Final_Training/Images/*/*.ppm": 39_209, "Training/*/*.ppm": 26_640}
+_TESTED = 12_630
 _TESTING = "Final_Test/Images/*.ppm"
 _TRUTH = "GT-final_test.csv"
 _FOLDERS = ("GTSRB", "gtsrb", "gtsrb/GTSRB")
@@ -51,17 +54,17 @@ def load_gtsrb(root: Path) -> tuple[ImageDataset, ImageDataset]:
 
     Photographs are resized whole and bilinearly; they are not cut to the sign.
     """
-    for patterns in _TRAINING:
-        train = stores.find(root, _FOLDERS, (patterns,))[patterns]
+    for pattern, count in _TRAINING.items():
+        train = stores.find(root, _FOLDERS, (pattern,))[pattern]
         if train:
-            return _official(root, train)
+            return _official(root, train, count + _TESTED)
     if root.is_dir() and (arrays := Folder(root).matching("gtsrb*.npz")):
         return _arrays(root / arrays[0])
     what = "Final_Training/Images/<class>/*.ppm, nor Training of torchvision, nor gtsrb*.npz"
     raise missing("gtsrb", root, f"{what}. Pass download=True (343 MB)")
 
 
-def _official(root: Path, train: Sequence[File]) -> tuple[ImageDataset, ImageDataset]:
+def _official(root: Path, train: Sequence[File], whole: int) -> tuple[ImageDataset, ImageDataset]:
     places = (*_FOLDERS, *(f"{name}/Final_Test/Images" for name in (".", *_FOLDERS)))
     test = stores.find(root, _FOLDERS, (_TESTING,))[_TESTING]
     truth = stores.find(root, places, (_TRUTH,))[_TRUTH]
@@ -71,12 +74,13 @@ def _official(root: Path, train: Sequence[File]) -> tuple[ImageDataset, ImageDat
     known = {split: dict[str, int]() for split in SPLITS}
     for file in train:
         known["train"][file.member] = _label(file.folder, file)
-    _check_tables(root, train)
+    _check_tables(train)
     known["test"] = _told(truth[0], test)
+    warn_of_others("gtsrb", [*train, *test, truth[0]])
     files = {"train": train, "test": test}
     told = [_VERSION, *digests([*train, *test, truth[0]])]
     key = hashlib.sha256("\n".join(told).encode()).hexdigest()
-    return _given(root, key, partial(_made, files, known))
+    return _given(root, key, partial(_made, files, known), whole)
 
 
 def _made(files: Mapping[str, Sequence[File]], known: Mapping[str, Mapping[str, int]]) -> Made:
@@ -89,21 +93,25 @@ def _made(files: Mapping[str, Sequence[File]], known: Mapping[str, Mapping[str, 
     return Made({split: rows(split) for split in SPLITS})
 
 
-def _given(place: Path, key: str, make: partial[Made]) -> tuple[ImageDataset, ImageDataset]:
+def _given(
+    place: Path, key: str, make: partial[Made], whole: int | None = None
+) -> tuple[ImageDataset, ImageDataset]:
     train, test, _ = both_parts("gtsrb", GTSRB_CLASSES, key, make)
-    tell(train, test, place)
+    tell(train, test, place, whole)
     return train, test
 
 
-def _check_tables(root: Path, train: Sequence[File]) -> None:
+def _check_tables(train: Sequence[File]) -> None:
     """The tables beside training pictures, where there are any, must say what the folders say."""
-    here: dict[str, list[File]] = defaultdict(list)
+    here: dict[tuple[Store, PurePosixPath], list[File]] = defaultdict(list)
     for file in train:
-        here[file.folder].append(file)
-    for pattern in (str(PurePosixPath(p).with_name("GT-*.csv")) for p in _TRAINING):
-        for table in stores.find(root, _FOLDERS, (pattern,))[pattern]:
-            pictures = here.get(table.folder, [])
-            if not pictures or pictures[0].member.split("/")[-3] != table.member.split("/")[-3]:
+        here[file.store, PurePosixPath(file.member).parent].append(file)
+    patterns = [PurePosixPath(pattern).with_name("GT-*.csv").as_posix() for pattern in _TRAINING]
+    for store in dict.fromkeys(file.store for file in train):
+        tables = [File(store, member) for some in patterns for member in store.matching(some)]
+        for table in tables:
+            pictures = here.get((store, PurePosixPath(table.member).parent), [])
+            if not pictures:
                 continue
             told, label = _told(table, pictures), _label(table.folder, table)
             wrong = [member for member, said in told.items() if said != label]

@@ -36,8 +36,8 @@ def load_mnist(root: Path) -> tuple[ImageDataset, ImageDataset]:
     """MNIST (LeCun et al. 1998): 28x28 grey, 60,000 + 10,000.
 
     Layout: the four IDX files, packed (.gz) or not, in the folder, in ``MNIST/raw`` (torchvision's
-    place) or in ``MNIST``. Files with fewer images are used as they are; files of full size must
-    be the originals.
+    place) or in ``MNIST``. Files with fewer images are used as they are; others must be the
+    originals.
     """
     for folder in (root, root / "MNIST" / "raw", root / "MNIST"):
         if _idx_path(folder, "train-images-idx3-ubyte") is not None:
@@ -93,7 +93,13 @@ def _idx(folder: Path, stem: str) -> Pixels:
         except (OSError, EOFError, zlib.error) as error:
             raise CorruptData(f"{path}: cannot be unpacked ({error})") from error
     array, digest = read_idx(data, str(path)), hashlib.sha256(data).hexdigest()
-    if len(array) == _COUNTS[stem.partition("-")[0]] and digest != _ORIGINALS[stem]:
+    count = _COUNTS[stem.partition("-")[0]]
+    if len(array) > count:
+        raise CorruptData(
+            f"{path}: holds {len(array)} samples, MNIST {count}; EMNIST and others use the same "
+            "names"
+        )
+    if len(array) == count and digest != _ORIGINALS[stem]:
         raise CorruptData(
             f"{path}: has the size of MNIST's original but not its contents (sha256 {digest}); "
             "Fashion-MNIST and others use the same names"

@@ -21,13 +21,25 @@ from snnbd_core.data.datasets import ImageDataset
 from snnbd_core.data.errors import CorruptData
 from snnbd_core.data.stores import File, Folder, digests, hidden, reading
 
-__all__ = ["SIDE", "SPLITS", "Made", "Pixels", "Row", "both_parts", "decoded", "files_of", "inside"]
+__all__ = [
+    "SIDE",
+    "SPLITS",
+    "Made",
+    "Pixels",
+    "Row",
+    "both_parts",
+    "decoded",
+    "files_of",
+    "inside",
+    "key_of",
+]
 
 Pixels = npt.NDArray[np.uint8]
 Row = tuple[int, Pixels]
 
 SIDE = 32  # pixels, of all sets that come as pictures
 SPLITS = ("train", "test")
+_AT_ONCE = 2**20  # bytes
 
 
 @dataclass(frozen=True)
@@ -100,8 +112,23 @@ def files_of(source: Path, patterns: Sequence[str]) -> Iterator[tuple[str, bytes
                 name = PurePosixPath(member.name).as_posix()
                 if member.isfile() and not hidden(name):
                     yield name, cast(IO[bytes], archive.extractfile(member)).read()
+            _check_end(archive, source)
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
         raise CorruptData(f"{source}: cannot be unpacked ({error})") from error
+
+
+def _check_end(archive: tarfile.TarFile, source: Path) -> None:
+    """Reads an archive of which all members were read to its end, where its only checksum stands.
+
+    tarfile takes a damaged header, and a cut, for the end; after the true one there are zeros only.
+    """
+    file = cast(IO[bytes], archive.fileobj)
+    clean = all(not block.strip(b"\0") for block in iter(lambda: file.read(_AT_ONCE), b""))
+    if not clean or file.tell() % tarfile.BLOCKSIZE or file.tell() == archive.offset:
+        raise CorruptData(
+            f"{source}: cannot be unpacked (cut short or damaged at byte {archive.offset} of the "
+            "unpacked archive)"
+        )
 
 
 def decoded(data: bytes, name: str, resized: bool = False) -> Pixels:

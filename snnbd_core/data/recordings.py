@@ -61,11 +61,18 @@ class Recordings(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """A set of recordings that was found; parts and labels are those of train, then of test."""
+    """A set of recordings that was found.
+
+    Attributes:
+        class_names: of the set.
+        parts, labels: those of train, then of test.
+        whole: how many recordings the whole set has, where its layouts differ in that.
+    """
 
     class_names: Sequence[str]
     parts: Sequence[Recordings]
     labels: Sequence[Sequence[int]]
+    whole: int | None = None
 
 
 @dataclass(frozen=True)

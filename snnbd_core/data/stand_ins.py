@@ -19,6 +19,7 @@ from snnbd_core.data import limb, saccades
 from snnbd_core.data.camera import Camera
 from snnbd_core.data.cifar import load_cifar10
 from snnbd_core.data.datasets import FrameDataset
+from snnbd_core.data.errors import DataNotFound
 from snnbd_core.data.events import Binning, Events
 from snnbd_core.data.samples import stratified
 from snnbd_core.data.simulated import Simulated
@@ -48,6 +49,11 @@ def load_cifar10_events(
     128x128 pixels. The log says whether the pictures are lossy; see `load_cifar10` for layouts.
     """
     pictures, _ = load_cifar10(root)
+    if not len(pictures):
+        raise DataNotFound(
+            f"cifar10-events: {root} holds no training picture of CIFAR-10, of which the set is "
+            "made. Put the training batches there"
+        )
     rows = np.concatenate([np.flatnonzero(pictures.labels == k)[:_PICTURES] for k in range(10)])
     rows.sort()
     labels = pictures.labels[rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import functools
 import hashlib
+import lzma
 import os
 import zipfile
 import zlib
@@ -19,6 +20,10 @@ from snnbd_core.data.events import check_length
 
 __all__ = ["File", "Folder", "Store", "Zip", "digests", "find", "hidden", "reading"]
 
+# What a damaged member raises, whatever it is packed by, and one that is locked or of a new kind.
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError
+)  # fmt: skip
 _READERS = 8  # files read at once: most of the time goes into opening them
 
 
@@ -52,7 +57,7 @@ class Zip:
     path: Path
 
     def matching(self, pattern: str) -> list[str]:
-        names = (name for name in _opened(self, os.getpid()).namelist() if not hidden(name))
+        names = {name for name in _opened(self, os.getpid()).namelist() if not hidden(name)}
         return sorted(name for name in names if PurePosixPath(name).match(pattern))
 
     def name(self, member: str) -> str:
@@ -69,7 +74,7 @@ class Zip:
         check_length(self.name(member), archive.getinfo(member).file_size, most)
         try:
             return archive.read(member)
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+        except _DAMAGE as error:
             raise CorruptData(f"{self.name(member)}: {error}") from error
 
 
@@ -144,7 +149,7 @@ def find(root: Path, folders: Sequence[str], patterns: Sequence[str]) -> dict[st
     The first that holds files of every pattern, such as ``Train/*/*.bin``, is taken for all of
     them, so that training and test recordings do not come from two different samples of a set;
     when there is none, each pattern's first place. An archive that cannot be opened is CorruptData
-    where nothing else was found.
+    where it may hold what was not found.
     """
     broken: CorruptData | None = None
     found: dict[str, list[File]] = {pattern: [] for pattern in patterns}
@@ -157,15 +162,20 @@ def find(root: Path, folders: Sequence[str], patterns: Sequence[str]) -> dict[st
         if all(here.values()):
             return here
         found = {p: found[p] or here[p] for p in patterns}
-    if broken is not None and not any(found.values()):
-        raise broken
+    absent = next((pattern for pattern in patterns if not found[pattern]), None)
+    if broken is not None and absent is not None:
+        raise CorruptData(
+            f"{broken}; {absent} was found nowhere else and may be in it. Get the archive again, "
+            "or move it to another folder"
+        ) from broken
     return found
 
 
 def _places(root: Path, folders: Sequence[str]) -> list[Store]:
     paths = [path for path in (root, *(root / name for name in folders)) if path.is_dir()]
     archives = [archive for path in paths for archive in sorted(path.glob("*.zip"))]
-    return [*map(Folder, paths), *(Zip(path) for path in archives if not hidden(path.name))]
+    shown = (path for path in archives if path.is_file() and not hidden(path.name))
+    return [*map(Folder, paths), *map(Zip, shown)]
 
 
 def _below(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:

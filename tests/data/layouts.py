@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import pickle
+import re
+import shutil
 import struct
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -186,14 +188,15 @@ def write_gestures(
 
 
 def packed(files: Mapping[str, bytes], path: Path) -> None:
-    """A .zip or .tar.gz archive of files."""
+    """An archive of files of the kind that its name says: .zip, .npz, .tar, .tar.gz or .tar.xz."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".zip":
+    if path.suffix in (".zip", ".npz"):
         with zipfile.ZipFile(path, "w") as archive:
             for name, data in files.items():
                 archive.writestr(name, data)
         return
-    with tarfile.open(path, "w:gz") as tar:
+    kind = {".gz": "w:gz", ".xz": "w:xz"}.get(path.suffix, "w")
+    with tarfile.open(path, kind) as tar:  # type: ignore[call-overload]  # one of its kinds
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
@@ -207,24 +210,86 @@ class Layout:
     Attributes:
         name, classes: of the set.
         write: puts a small one into a folder, with each of some labels in both parts.
+        part: which part a file belongs to, "train" or "test", by its path; "" for neither.
+        archives: how the files are packed, archive -> what the paths in it fit; none for a folder.
         package: that it takes besides the library's own.
     """
 
     name: str
     classes: Sequence[str]
     write: Callable[[Path, Sequence[int], pytest.MonkeyPatch], object]
+    part: Callable[[str], str]
+    archives: Mapping[str, str] = field(default_factory=dict)
     package: str | None = None
 
-    def make(self, root: Path, patch: pytest.MonkeyPatch, absent: Sequence[int] = ()) -> list[int]:
-        """Writes it with all classes but those, and gives the labels."""
+    def make(
+        self,
+        root: Path,
+        patch: pytest.MonkeyPatch,
+        absent: Sequence[int] = (),
+        without: str | None = None,
+        companions: bool = False,
+    ) -> list[int]:
+        """Writes it with all classes but those, and gives the labels.
+
+        `without` leaves out one part; `companions` puts a Mac's beside each file and folder, also
+        in archives.
+        """
         labels = [label for label in range(len(self.classes)) if label not in absent]
         root.mkdir(parents=True, exist_ok=True)
         self.write(root, labels, patch)
+        for name in below(root):
+            if self.part(name) == without:
+                (root / name).unlink()
+        if companions:
+            accompany(root)
+        if self.archives:
+            self._pack(root)
+        if companions:
+            accompany(root)
         return labels
+
+    def _pack(self, root: Path) -> None:
+        files = {name: (root / name).read_bytes() for name in below(root)}
+        for path in root.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for archive, pattern in self.archives.items():
+            inside = {name: data for name, data in files.items() if re.search(pattern, name)}
+            if inside:
+                packed(inside, root / archive)
 
     def load(self, root: Path) -> Any:
         """Both parts, event sets in one frame, which is quick."""
         return load(self.name, root=root, frames=1)
+
+
+def below(root: Path) -> list[str]:
+    """The paths of all files in a folder."""
+    found = sorted(path for path in root.rglob("*") if path.is_file())
+    return [path.relative_to(root).as_posix() for path in found]
+
+
+def accompany(root: Path) -> None:
+    """A Mac's companion beside each file and folder that has none."""
+    for path in sorted(root.rglob("*")):
+        if not path.name.startswith("._"):
+            path.with_name(f"._{path.name}").write_bytes(bytes(120))
+
+
+def by_name(train: str, test: str) -> Callable[[str], str]:
+    """Part by what a path fits."""
+    return lambda name: "train" if re.search(train, name) else "test" * bool(re.search(test, name))
+
+
+def by_number(tested: Callable[[str, int], bool]) -> Callable[[str], str]:
+    """Part by a path's folder and the number at its end, as a split of ours says."""
+
+    def part(name: str) -> str:
+        path = PurePosixPath(name)
+        number = int(path.stem.rpartition("_")[2])
+        return "test" if tested(path.parent.name, number) else "train"
+
+    return part
 
 
 Patch = pytest.MonkeyPatch
@@ -250,22 +315,23 @@ def _pickles(name: str, root: Path, labels: Sequence[int], patch: Patch) -> None
     write_pickles(root / kind.pickled, dict.fromkeys(kind.pickles, batch), patch, name)
 
 
-def _pictures(root: Path, labels: Sequence[int], patch: Patch) -> None:
+def _pictures(names: Sequence[str], root: Path, labels: Sequence[int], patch: Patch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     for split in ("train", "test"):
-        write(root, {f"{split}/{CIFAR10_CLASSES[k]}/0.png": file.getvalue() for k in labels})
+        write(root, {f"{split}/{names[k]}/0.png": file.getvalue() for k in labels})
 
 
-def _signs(root: Path, labels: Sequence[int], patch: Patch) -> None:
-    write(root, gtsrb_files(labels=labels))
+def _signs(training: str, root: Path, labels: Sequence[int], patch: Patch) -> None:
+    write(root, gtsrb_files(training, labels))
 
 
 def _sign_arrays(root: Path, labels: Sequence[int], patch: Patch) -> None:
     pixels = np.zeros((len(labels), 32, 32, 3), np.uint8)
-    parts = {f"x_{split}": pixels for split in ("train", "test")}
-    np.savez(root / "gtsrb.npz", **parts, **{f"y_{name[2:]}": np.array(labels) for name in parts})
+    for split in ("train", "test"):
+        np.save(root / f"x_{split}.npy", pixels)
+        np.save(root / f"y_{split}.npy", np.array(labels))
 
 
 def _digits(root: Path, labels: Sequence[int], patch: Patch) -> None:
@@ -300,27 +366,110 @@ def _cifar10_dvs(suffix: str, root: Path, labels: Sequence[int], patch: Patch) -
 
 
 def _caltech(root: Path, labels: Sequence[int], patch: Patch) -> None:
+    """All of a run of five: one of them is for testing."""
     data = five_bytes(FEW)
-    names = [f"Caltech101/{CALTECH_CLASSES[k]}/image_{i:04d}.bin" for k in labels for i in range(3)]
-    write(root, dict.fromkeys(names, data))
+    for name in (CALTECH_CLASSES[label] for label in labels):
+        tested = next(i for i in range(1, 6) if CALTECH_TESTED(name, i))
+        numbers = (tested, tested % 5 + 1)
+        write(root, {f"Caltech101/{name}/image_{i:04d}.bin": data for i in numbers})
+
+
+CALTECH_TESTED = partial(splits.is_tested, every=5)
+
+
+def _cifar10_dvs_tested(folder: str, number: int) -> bool:
+    return number in splits.numbers("cifar10-dvs")[folder]
+
+
+_BATCHES = by_name("data_batch", "test_batch")
+_TREES = by_name("^train/", "^test/")
+_SIGNS = by_name("Training", "Final_Test|final_test")
+_DIGITS = by_name("^Train/", "^Test/")
+_HUNDREDS = by_name("/train", "/test")
+_CALTECH = by_number(CALTECH_TESTED)
+_ZIPS = {f"{name}.zip": f"^{name}/" for name in CIFAR10_CLASSES}
+_OF_GTSRB = {
+    "GTSRB_Final_Training_Images.zip": "Final_Training",
+    "GTSRB_Final_Test_Images.zip": "Final_Test/",
+    "GTSRB_Final_Test_GT.zip": "GT-final_test",
+}
+_ten, _hundred = (partial(_binaries, name) for name in ("_TEN", "_HUNDRED"))
+_ten_pickles, _hundred_pickles = (partial(_pickles, name) for name in ("_TEN", "_HUNDRED"))
+_ten_pictures = partial(_pictures, CIFAR10_CLASSES)
+_hundred_pictures = partial(_pictures, cifar.CIFAR100_CLASSES)
+_official_signs = partial(_signs, "Final_Training/Images")
+
+
+def _ten_of(*more: Any) -> Layout:
+    return Layout("cifar10", CIFAR10_CLASSES, *more)
+
+
+def _hundred_of(*more: Any) -> Layout:
+    return Layout("cifar100", cifar.CIFAR100_CLASSES, *more)
+
+
+def _gtsrb_of(*more: Any) -> Layout:
+    return Layout("gtsrb", GTSRB_CLASSES, *more)
+
+
+def _gesture_of(*more: Any) -> Layout:
+    return Layout("dvs-gesture", GESTURE_CLASSES, *more)
 
 
 MADE = {
-    "mnist": Layout("mnist", NMNIST_CLASSES, _idx_files),
-    "nmnist": Layout("nmnist", NMNIST_CLASSES, _digits),
-    "cifar10, binary": Layout("cifar10", CIFAR10_CLASSES, partial(_binaries, "_TEN")),
-    "cifar10, pickles": Layout("cifar10", CIFAR10_CLASSES, partial(_pickles, "_TEN")),
-    "cifar10, pictures": Layout("cifar10", CIFAR10_CLASSES, _pictures),
-    "cifar100, binary": Layout("cifar100", cifar.CIFAR100_CLASSES, partial(_binaries, "_HUNDRED")),
-    "cifar100, pickles": Layout("cifar100", cifar.CIFAR100_CLASSES, partial(_pickles, "_HUNDRED")),
-    "gtsrb, pictures": Layout("gtsrb", GTSRB_CLASSES, _signs),
-    "gtsrb, arrays": Layout("gtsrb", GTSRB_CLASSES, _sign_arrays),
-    "dvs-gesture, tonic's": Layout("dvs-gesture", GESTURE_CLASSES, _gestures_of_tonic),
-    "dvs-gesture, original": Layout("dvs-gesture", GESTURE_CLASSES, _original_gestures),
-    "dvs-gesture, clips": Layout("dvs-gesture", GESTURE_CLASSES, _clips),
-    "cifar10-dvs, original": Layout("cifar10-dvs", CIFAR10_CLASSES, partial(_cifar10_dvs, "aedat")),
-    "cifar10-dvs, tonic's": Layout(
-        "cifar10-dvs", CIFAR10_CLASSES, partial(_cifar10_dvs, "aedat4"), "aedat"
+    "mnist": Layout("mnist", NMNIST_CLASSES, _idx_files, by_name("^train-", "^t10k-")),
+    "nmnist": Layout("nmnist", NMNIST_CLASSES, _digits, _DIGITS),
+    "nmnist, zips": Layout(
+        "nmnist", NMNIST_CLASSES, _digits, _DIGITS, {"train.zip": "^Train", "test.zip": "^Test"}
     ),
-    "ncaltech101": Layout("ncaltech101", CALTECH_CLASSES, _caltech),
+    "nmnist, one zip": Layout("nmnist", NMNIST_CLASSES, _digits, _DIGITS, {"sample.zip": ""}),
+    "cifar10, binary": _ten_of(_ten, _BATCHES),
+    "cifar10, binary tar": _ten_of(_ten, _BATCHES, {"cifar-10-binary.tar.gz": ""}),
+    "cifar10, pickles": _ten_of(_ten_pickles, _BATCHES),
+    "cifar10, pickles tar": _ten_of(_ten_pickles, _BATCHES, {"cifar-10-python.tar.gz": ""}),
+    "cifar10, pictures": _ten_of(_ten_pictures, _TREES),
+    "cifar10, pictures tar": _ten_of(_ten_pictures, _TREES, {"cifar10_png.tar.xz": ""}),
+    "cifar10, plain tar": _ten_of(_ten_pictures, _TREES, {"cifar10_png.tar": ""}),
+    "cifar100, binary": _hundred_of(_hundred, _HUNDREDS),
+    "cifar100, binary tar": _hundred_of(_hundred, _HUNDREDS, {"cifar-100-binary.tar.gz": ""}),
+    "cifar100, pickles": _hundred_of(_hundred_pickles, _HUNDREDS),
+    "cifar100, pictures": _hundred_of(_hundred_pictures, _TREES),
+    "gtsrb, pictures": _gtsrb_of(_official_signs, _SIGNS),
+    "gtsrb, zips": _gtsrb_of(_official_signs, _SIGNS, _OF_GTSRB),
+    "gtsrb, torchvision's": _gtsrb_of(partial(_signs, "Training"), _SIGNS),
+    "gtsrb, arrays": _gtsrb_of(_sign_arrays, by_name("_train", "_test"), {"gtsrb.npz": ""}),
+    "dvs-gesture, tonic's": _gesture_of(
+        _gestures_of_tonic, by_name("ibmGestureTrain", "ibmGestureTest")
+    ),
+    "dvs-gesture, original": _gesture_of(_original_gestures, by_name("user0[12]", "user24")),
+    "dvs-gesture, original zip": _gesture_of(
+        _original_gestures, by_name("user0[12]", "user24"), {"DvsGesture.zip": ""}
+    ),
+    # clips have no training part at all
+    "dvs-gesture, clips": _gesture_of(_clips, by_name("^$", "")),
+    "dvs-gesture, clips zip": _gesture_of(_clips, by_name("^$", ""), {"dvs_gesture_clips.zip": ""}),
+    "cifar10-dvs, original": Layout(
+        "cifar10-dvs",
+        CIFAR10_CLASSES,
+        partial(_cifar10_dvs, "aedat"),
+        by_number(_cifar10_dvs_tested),
+    ),
+    "cifar10-dvs, zips": Layout(
+        "cifar10-dvs",
+        CIFAR10_CLASSES,
+        partial(_cifar10_dvs, "aedat"),
+        by_number(_cifar10_dvs_tested),
+        _ZIPS,
+    ),
+    "cifar10-dvs, tonic's": Layout(
+        "cifar10-dvs",
+        CIFAR10_CLASSES,
+        partial(_cifar10_dvs, "aedat4"),
+        by_number(_cifar10_dvs_tested),
+        package="aedat",
+    ),
+    "ncaltech101": Layout("ncaltech101", CALTECH_CLASSES, _caltech, _CALTECH),
+    "ncaltech101, zip": Layout(
+        "ncaltech101", CALTECH_CLASSES, _caltech, _CALTECH, {"Caltech101.zip": ""}
+    ),
 }

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import hashlib
+import io
+import lzma
 import os
 import pickle
 import shutil
@@ -15,6 +19,7 @@ import pytest
 
 from snnbd_core.data import CorruptData, DataNotFound, load, splits
 from snnbd_core.data.aedat import aedat3
+from snnbd_core.data.downloads import SOURCES, Source
 from snnbd_core.data.pickles import unpickled
 
 from .conftest import five_bytes, random_events, write_nmnist
@@ -23,8 +28,10 @@ from .layouts import (
     MADE,
     Layout,
     aedat2,
+    below,
     cifar_batch,
     gtsrb_files,
+    idx,
     packed,
     polarity,
     sign_table,
@@ -69,8 +76,6 @@ def test_a_pickle_of_another_hash_is_never_opened(
     ],
 )
 def test_a_pickle_of_a_known_hash_may_hold_arrays_only(values: Any, message: str) -> None:
-    import hashlib
-
     data = pickle.dumps(values)
     with pytest.raises(CorruptData, match=message):
         unpickled(data, hashlib.md5(data).hexdigest(), "a")
@@ -190,6 +195,10 @@ def put(name: str, text: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_text(text)
 
 
+def put_bytes(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(b"user\xff\xfe")
+
+
 def cut(folder: Path) -> None:
     path = folder / "user02_lab.aedat"
     path.write_bytes(path.read_bytes()[:-20])
@@ -208,6 +217,23 @@ COLUMNS = "class,startTime_usec,endTime_usec\n"
             r"user01_led\.aedat has no table of labels",
         ),
         (put("trials_to_test.txt", ""), CorruptData, r"user24_led\.aedat: is named in neither of"),
+        (
+            put("trials_to_test.txt", "user24_led.aedat\nuser01_led.aedat\n"),
+            CorruptData,
+            r"trials_to_train\.txt: user01_led\.aedat is named twice, in trials_to_train\.txt and "
+            r"trials_to_test\.txt; a recording belongs to one part",
+        ),
+        (
+            put("trials_to_train.txt", "user01_led.aedat\n" * 2),
+            CorruptData,
+            r"user01_led\.aedat is named twice, in trials_to_train\.txt; a recording",
+        ),
+        (
+            put_bytes("trials_to_train.txt"),
+            CorruptData,
+            r"trials_to_train\.txt: is no text \(.*utf",
+        ),
+        (put_bytes("user01_led_labels.csv"), CorruptData, r"user01_led_labels\.csv: is no text"),
         (put("user01_led_labels.csv", "a,b\n1,2\n"), CorruptData, "has no column class; needed"),
         (
             put("user01_led_labels.csv", COLUMNS + "12,0,9\n"),
@@ -236,6 +262,18 @@ def test_damaged_gestures_of_the_original_are_named(
     with pytest.raises(error, match=message):
         load("dvs-gesture", root=tmp_path)
     assert nothing_cached(own_cache)
+
+
+def test_a_gesture_recording_that_is_listed_and_absent_is_named(
+    tmp_path: Path, own_cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_gestures(tmp_path)
+    (tmp_path / "user02_lab.aedat").unlink()
+    train, test = load("dvs-gesture", root=tmp_path, frames=1)
+    assert (len(train), len(test)) == (3, 3)
+    warned = [line.message for line in caplog.records if line.levelname == "WARNING"]
+    told = "dvs-gesture: {} names user02_lab.aedat, which is not there"
+    assert told.format(tmp_path / "trials_to_train.txt") in warned
 
 
 EVENTS = random_events(0, 20, side=128)
@@ -273,6 +311,74 @@ def test_an_edited_list_of_a_split_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(splits.SHA256, "cifar10-dvs", "0" * 64)
     with pytest.raises(CorruptData, match=r"cifar10-dvs\.txt: is not the list that was published"):
         splits.numbers("cifar10-dvs")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nmnist, zips",
+        "cifar10, binary tar",
+        "cifar100, binary tar",
+        "gtsrb, zips",
+        "nmnist, one zip",
+        "cifar10, pictures tar",
+    ],
+)
+def test_an_archive_with_the_name_but_not_the_hash_of_a_published_one_is_told(
+    name: str,
+    tmp_path: Path,
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its samples are there all the same; archives of other names are nobody's but the user's."""
+    root, layout = tmp_path / "data", MADE[name]
+    layout.make(root, monkeypatch)
+    layout.load(root)
+    published = {Path(place).name for place in SOURCES[layout.name]}
+    paths = sorted(path for path in root.iterdir() if path.name in published)
+    told = [line for line in caplog.messages if "has the name of the published file" in line]
+    assert len(told) == len(paths) == len(layout.archives) * (published >= set(layout.archives))
+    for path, line in zip(paths, sorted(told), strict=True):
+        assert line.startswith(f"{layout.name}: {path} has the name of the published file")
+    known = {
+        place: Source("", f"md5:{hashlib.md5((root / Path(place).name).read_bytes()).hexdigest()}")
+        for place in SOURCES[layout.name]
+        if paths
+    }
+    monkeypatch.setitem(SOURCES, layout.name, known)
+    caplog.clear()
+    layout.load(root)
+    assert "has the name" not in caplog.text
+
+
+def test_more_images_than_mnist_has_are_another_set(tmp_path: Path) -> None:
+    data = gzip.compress(idx(np.zeros((60_001, 1, 1), np.uint8)), 1)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(data)
+    with pytest.raises(CorruptData, match=r"ubyte\.gz: holds 60001 samples, MNIST 60000; EMNIST"):
+        load("mnist", root=tmp_path)
+
+
+def test_a_damaged_archive_beside_half_a_set_is_not_passed_over(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MADE["nmnist, zips"].make(tmp_path / "data", monkeypatch)
+    path = tmp_path / "data" / "test.zip"
+    path.write_bytes(path.read_bytes()[:-40])
+    told = (
+        r"test\.zip: is no readable zip archive .*; Test/\*/\*\.bin was found nowhere else and may"
+    )
+    with pytest.raises(CorruptData, match=told):
+        load("nmnist", root=tmp_path / "data", frames=1)
+
+
+def test_a_damaged_archive_of_another_set_does_not_matter(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = MADE["gtsrb, pictures"]
+    layout.make(tmp_path / "data", monkeypatch)
+    write(tmp_path / "data", {"other.zip": b"PK no more", "folder.zip/a": b""})
+    assert len(layout.load(tmp_path / "data")[0])
 
 
 @pytest.fixture(params=MADE)
@@ -341,12 +447,33 @@ def test_a_folder_that_is_no_class_of_caltech101_is_refused(
 def test_companions_that_a_mac_adds_are_no_samples(
     layout: Layout, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = tmp_path / "data"
-    layout.make(root, monkeypatch)
-    alone = [part.fingerprint for part in layout.load(root)]
-    for path in sorted(root.rglob("*")):
-        path.with_name(f"._{path.name}").write_bytes(bytes(120))
-    assert [part.fingerprint for part in layout.load(root)] == alone
+    layout.make(tmp_path / "alone", monkeypatch)
+    layout.make(tmp_path / "both", monkeypatch, companions=True)
+    alone, both = (
+        [part.fingerprint for part in layout.load(tmp_path / name)] for name in ("alone", "both")
+    )
+    assert both == alone
+
+
+@pytest.mark.parametrize("gone", ["train", "test"])
+def test_a_part_that_is_absent_is_told(
+    layout: Layout,
+    gone: str,
+    tmp_path: Path,
+    own_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is refused by the set's name, or the part is empty and the log warns of it by name."""
+    layout.make(tmp_path / "data", monkeypatch, without=gone)
+    try:
+        train, test = layout.load(tmp_path / "data")
+    except (DataNotFound, CorruptData) as error:
+        assert layout.name in str(error)
+        return
+    assert {"train": len(train), "test": len(test)}[gone] == 0 < len(train) + len(test)
+    warned = [line.message for line in caplog.records if line.levelname == "WARNING"]
+    assert any(line.endswith(f"; the {gone} part is empty") for line in warned)
 
 
 def test_a_file_that_is_cut_short_is_named(
@@ -361,19 +488,62 @@ def test_a_file_that_is_cut_short_is_named(
     assert longest.name in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.xz"])
+@pytest.mark.parametrize("damage", ["a header", "the end", "a picture"])
+def test_a_damaged_archive_of_pictures_is_refused(
+    suffix: str, damage: str, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tarfile takes a damaged header for the end; a plain .tar has no checksum of its contents."""
+    MADE["cifar10, pictures"].make(tmp_path / "made", monkeypatch)
+    files = {
+        f"{name}": (tmp_path / "made" / name).read_bytes() for name in below(tmp_path / "made")
+    }
+    path = tmp_path / "data" / f"cifar10.{suffix}"
+    packed(files, tmp_path / "whole.tar")
+    data = bytearray((tmp_path / "whole.tar").read_bytes())
+    place = data.index(b"train/ship/0.png")
+    if damage == "a header":
+        data[place + 3] ^= 1
+    elif damage == "the end":
+        del data[place:]
+    else:
+        data[data.index(b"IDAT", place) + 100] ^= 1
+    path.parent.mkdir()
+    pack = {"tar": bytes, "tar.gz": gzip.compress, "tar.xz": lzma.compress}[suffix]
+    path.write_bytes(pack(bytes(data)))
+    with pytest.raises(CorruptData, match=rf"cifar10\.{suffix}") as caught:
+        load("cifar10", root=path.parent)
+    assert ("is no readable image" in str(caught.value)) is (damage == "a picture")
+    assert nothing_cached(own_cache)
+
+
+def test_a_packed_archive_is_read_to_its_checksum(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pixels of a binary batch have no checksum of their own."""
+    MADE["cifar10, binary tar"].make(tmp_path / "data", monkeypatch)
+    (path,) = (tmp_path / "data").iterdir()
+    data = bytearray(path.read_bytes())
+    data[-8] ^= 1  # the checksum of all that is packed; then follows its length
+    path.write_bytes(data)
+    with pytest.raises(CorruptData, match=r"cifar-10-binary\.tar\.gz: cannot be unpacked .*CRC"):
+        load("cifar10", root=tmp_path / "data")
+    assert nothing_cached(own_cache)
+
+
 def test_a_file_that_may_not_be_read_is_named_with_the_remedy(
     layout: Layout, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Simulated: the tests may run as root, whom no mode bits stop."""
     layout.make(tmp_path / "data", monkeypatch)
-    opened = Path.open
+    opened = io.open
 
-    def refused(path: Path, *rest: Any, **more: Any) -> Any:
-        if tmp_path / "data" in path.parents:
+    def refused(path: Any, *rest: Any, **more: Any) -> Any:
+        if isinstance(path, str | Path) and tmp_path / "data" in Path(path).parents:
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         return opened(path, *rest, **more)
 
-    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(io, "open", refused)  # which pathlib and zipfile look up there
     with pytest.raises(
         PermissionError, match=r"this user may not read it\. Change its mode"
     ) as caught:

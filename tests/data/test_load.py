@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -255,7 +256,7 @@ def test_gestures_as_tonic_publishes_them(tmp_path: Path, own_cache: Path) -> No
 def test_n_caltech101_is_split_by_class(tmp_path: Path, own_cache: Path) -> None:
     with zipfile.ZipFile(tmp_path / "Caltech101.zip", "w") as archive:
         for k, name in enumerate(("ant", "BACKGROUND_Google", "yin_yang")):
-            for i in range(5):
+            for i in range(1, 6):
                 events = random_events(10 * k + i, 50, side=170)
                 archive.writestr(f"Caltech101/{name}/image_{i:04d}.bin", five_bytes(events))
     train, test = load("ncaltech101", root=tmp_path)
@@ -263,6 +264,30 @@ def test_n_caltech101_is_split_by_class(tmp_path: Path, own_cache: Path) -> None
     assert names == ["BACKGROUND_Google", "ant", "yin_yang"] and train.classes == 101
     assert np.bincount(train.labels)[[0, 7, 100]].tolist() == [4, 4, 4] and len(train) == 12
     assert train.input_shape == (2, 180, 240)
+
+
+def test_other_recordings_of_n_caltech101_decide_nothing_about_one(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    def made_of(place: str, numbers: Sequence[int]) -> dict[str, set[bytes]]:
+        for i in numbers:
+            data = {f"Caltech101/{name}/image_{i:04d}.bin": held[name, i] for name in names}
+            write(tmp_path / place, data)
+        parts = load("ncaltech101", root=tmp_path / place, frames=1)
+        return {part.split: {part.events(i).tobytes() for i in range(len(part))} for part in parts}
+
+    names = ("ant", "yin_yang")
+    held = {
+        (name, i): five_bytes(random_events(100 * k + i, 50, side=170))
+        for k, name in enumerate(names)
+        for i in range(1, 31)
+    }
+    whole = made_of("whole", range(1, 31))
+    assert {split: len(some) for split, some in whole.items()} == {"train": 48, "test": 12}
+    for place, numbers in (("odd", range(1, 31, 2)), ("late", range(13, 31)), ("one", [4])):
+        part = made_of(place, numbers)
+        assert all(part[split] <= whole[split] for split in whole)
+        assert sum(map(len, part.values())) == 2 * len(numbers)
 
 
 def test_cifar10_dvs_originals_are_turned_as_in_spikingjelly(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,35 @@ def test_pictures_of_cifar10_come_before_the_camera_on_a_closed_loop(
     assert again.fingerprint == train.fingerprint != other.fingerprint
     with pytest.raises(DataNotFound, match=r"^cifar10: "):
         load("cifar10-events", root=own_cache, frames=8)
+
+
+def test_pictures_without_the_training_part_are_refused_for_the_simulated_set(
+    tmp_path: Path, own_cache: Path
+) -> None:
+    write(tmp_path, {"cifar-10-batches-bin/test_batch.bin": cifar_records(60, 0)})
+    with pytest.raises(DataNotFound, match=r"^cifar10-events: .* holds no training picture"):
+        load("cifar10-events", root=tmp_path, frames=8)
+
+
+@pytest.mark.parametrize("name", ["cifar10-events", "gestures-events"])
+def test_a_disk_that_fills_while_a_set_is_simulated_leaves_nothing(
+    name: str, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("snnbd_core.data.stand_ins._MADE", 2)
+    names = ("data_batch_1", "test_batch")
+    files = {f"cifar-10-batches-bin/{batch}.bin": cifar_records(20, 0) for batch in names}
+    write(tmp_path / "data", files)
+    load("cifar10", root=tmp_path / "data")  # the pictures are there already
+    before = set(own_cache.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"no space left in .*SNNBD_CACHE") as caught:
+            load(name, root=tmp_path / "data", frames=8)
+    assert caught.value.errno == errno.ENOSPC and set(own_cache.iterdir()) == before
+    assert len(load(name, root=tmp_path / "data", frames=8)[0])
 
 
 def test_the_loop_ends_where_it_began_and_events_add_up_to_no_change() -> None:

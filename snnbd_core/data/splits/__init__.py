@@ -1,10 +1,13 @@
-"""Splits of sets that were published without: lists by name, committed, with their hash."""
+"""Splits of sets that were published without, ours: each recording's depends on its name alone.
+
+Either a committed list tells it, which has a hash, or a hash of its folder and number.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from importlib import resources
 from pathlib import PurePosixPath
 
@@ -14,7 +17,7 @@ from snnbd_core.data.errors import CorruptData
 from snnbd_core.data.samples import Rows
 from snnbd_core.data.stores import File
 
-__all__ = ["SHA256", "listed", "numbers"]
+__all__ = ["SHA256", "drawn", "is_tested", "listed", "numbers"]
 
 SHA256 = {"cifar10-dvs": "81a01bc3e83289aa82ecda3ffcf9333734fa0f4299b43ae972651da08d9786ad"}
 """Of each list. An edited list would be another split under the same name."""
@@ -29,15 +32,26 @@ def listed(name: str, files: Sequence[File]) -> tuple[Rows, Rows]:
         CorruptData: an edited list, or a file that the whole set does not have.
     """
     test = numbers(name)
-    in_test = np.zeros(len(files), dtype=bool)
-    for row, file in enumerate(files):
-        found = _NUMBER.search(PurePosixPath(file.member).stem)
-        if file.folder not in test or found is None:
-            raise CorruptData(
-                f"{file}: its name ends in no number, by which the split in training and test goes"
-            )
-        in_test[row] = int(found[1]) in test[file.folder]
-    return np.flatnonzero(~in_test), np.flatnonzero(in_test)
+    return _rows(files, lambda folder, number: number in test[folder], test)
+
+
+def drawn(files: Sequence[File], every: int) -> tuple[Rows, Rows]:
+    """The rows of files for training and for testing, one of so many for testing (`is_tested`).
+
+    CorruptData for a file whose name ends in no number.
+    """
+    return _rows(files, lambda folder, number: is_tested(folder, number, every))
+
+
+def is_tested(folder: str, number: int, every: int) -> bool:
+    """Whether a recording is for testing, by its folder and its number from 1 on.
+
+    Of the numbers 1 to `every`, and of each as many after them, one is: the one that the sha256 of
+    ``folder/0``, ``folder/1``, ... says. No other recording has a say, so a recording keeps its
+    part when others are missing, and each class has its share.
+    """
+    run, place = divmod(number - 1, every)
+    return int(hashlib.sha256(f"{folder}/{run}".encode()).hexdigest(), 16) % every == place
 
 
 def numbers(name: str) -> dict[str, frozenset[int]]:
@@ -50,3 +64,20 @@ def numbers(name: str) -> dict[str, frozenset[int]]:
         )
     lines = (line.split() for line in text.decode().splitlines() if not line.startswith("#"))
     return {folder: frozenset(map(int, some)) for folder, *some in lines}
+
+
+def _rows(
+    files: Sequence[File],
+    tested: Callable[[str, int], bool],
+    folders: Container[str] | None = None,
+) -> tuple[Rows, Rows]:
+    """The rows of files for training and for testing; only files in these folders are allowed."""
+    in_test = np.zeros(len(files), dtype=bool)
+    for row, file in enumerate(files):
+        found = _NUMBER.search(PurePosixPath(file.member).stem)
+        if found is None or (folders is not None and file.folder not in folders):
+            raise CorruptData(
+                f"{file}: its name ends in no number, by which the split in training and test goes"
+            )
+        in_test[row] = tested(file.folder, int(found[1]))
+    return np.flatnonzero(~in_test), np.flatnonzero(in_test)
