@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.badsnn import REAL
 from snnbd_book.chapters.groups import SENSOR, Nested, seeded
 from snnbd_book.chapters.neuromorphic_triggers import GESTURES
 from snnbd_book.runs import Experiment, Neuron
@@ -108,13 +107,8 @@ def _framed(runs: Any, lengths: Sequence[int]) -> dict[str, Nested]:
 
 
 def _late(runs: Any) -> dict[str, Nested]:
-    """Squares on the last 7 and 8 of 16 frames without leak, as theirs; the large network once."""
-    large = partial(runs, count=1, **{**REAL, "frames": 16})
-    settings = {
-        "small": runs,
-        "small, frames of equal time": partial(runs, binning="time"),
-        "large": large,
-    }
+    """Squares on the last 7 and 8 of 16 frames without leak, as theirs, cut in two ways."""
+    settings = {"equal counts": runs, "equal time": partial(runs, binning="time")}
     square = partial(triggers.Framed, position="top-left", start="last")
     return {
         f"last {length}, {name}": make(trigger=square(length=length))
