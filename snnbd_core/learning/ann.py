@@ -68,9 +68,9 @@ class ANN(Checked, Rule):
         activation: "relu", or "qcfs" for a network that is to be converted, see `QCFS`.
         levels: of QCFS.
         read_out: "relu" has an activation wherever the network has neurons; "linear" has none
-            after the last weights. A ReLU there has no gradient once all its inputs are negative,
-            so at a high learning rate classes are lost for good.
-        learning_rate: of its training; None is the task's.
+            after the last weights. A ReLU there has no gradient once all its inputs are negative.
+        learning_rate: of its training; None is the task's. At a high one classes may be lost for
+            good, with either read-out.
     """
 
     reads: Reads = "frames"

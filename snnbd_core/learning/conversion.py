@@ -198,10 +198,10 @@ class Conversion(Migrating):
 
         Raises:
             ValueError: a source that answers none of its training samples with one of their
-                classes, for so will the SNN; as `convert`.
+                classes; as `convert`.
         """
         assert task.source is not None  # `source` names one
-        check_answers(task.source, task)
+        check_answers(task.source, task, self.ann_learning_rate or task.learning_rate)
         settings = {"normalisation": self.normalisation, "percentile": self.percentile}
         return converted(task.source.cpu(), task.poisoned, task.seed, **settings)
 
@@ -225,8 +225,13 @@ class Hybrid(Migrating):
     ann_learning_rate: Positive | None = None
 
     def fit(self, task: Task) -> Trained:
-        """Converts and fine-tunes."""
-        net = Conversion(reads=self.reads).converted(task)
+        """Converts and fine-tunes.
+
+        Raises:
+            ValueError: as `Conversion.converted`.
+        """
+        rule = Conversion(reads=self.reads, ann_learning_rate=self.ann_learning_rate)
+        net = rule.converted(task)
         data = task.poisoned if self.data == "poisoned" else task.clean
         history = task.train(net, data, epochs=self.epochs, learning_rate=self.learning_rate)
         return Trained(net, history)

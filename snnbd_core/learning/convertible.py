@@ -27,16 +27,16 @@ _ALLOWED = (nn.Conv2d, nn.Linear, nn.ReLU, QCFS, *NORMS, *DROPOUTS, *_POOLS, *_S
 _FORWARDS = {kind.forward for kind in _ALLOWED}
 
 
-def check_answers(ann: nn.Module, task: Task) -> None:
-    """Raises ValueError where the ANN never answers a class that its training set has."""
+def check_answers(ann: nn.Module, task: Task, rate: float) -> None:
+    """Raises ValueError where the ANN, trained at a rate, never answers a class of its set."""
     data = as_set(task.poisoned)
     answers = predict(ann, data, device=task.device, steps=1)
     dead = sorted(set(np.asarray(data.labels).tolist()) - set(answers.tolist()))
     if dead:
         raise ValueError(
             f"the ANN answers none of its {len(data)} training samples with "
-            f"class {', '.join(map(str, dead))}, so the SNN never will: train it at a lower rate "
-            f"(ann_learning_rate={task.learning_rate / 5:.1g}), longer, or with read_out='linear'"
+            f"class {', '.join(map(str, dead))}, and the SNN starts from it: train it longer, or "
+            f"at a rate below {rate:g} (ann_learning_rate)"
         )
 
 

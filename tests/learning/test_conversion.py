@@ -315,7 +315,7 @@ def test_an_ann_that_never_answers_a_class_is_not_converted(ann, digits, rule):
     with torch.no_grad():
         for name, values in lost.layers[-2].named_parameters():
             values[30:40] = -1.0 if "bias" in name else 0.0  # the voters of class 3
-    message = r"none of its \d+ training samples with class 3, .* \(ann_learning_rate=0.0004\)"
+    message = r"none of its \d+ training samples with class 3, .* at a rate below 0.002 \(ann_"
     with pytest.raises(ValueError, match=message):
         rule.fit(task(digits, source=lost))
 

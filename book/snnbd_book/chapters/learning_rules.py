@@ -31,7 +31,7 @@ CONVERSIONS = {
     "QCFS": learning.Conversion(activation="qcfs"),
 }
 OWN: Mapping[str, Any] = {"read_out": "linear", "ann_learning_rate": 1e-3}
-"""Of the ANN on real recordings: at the spiking network's rate it loses classes."""
+"""Of the ANN on real recordings: at the spiking network's rate it may lose classes."""
 
 
 def event_rules(**own: Any) -> dict[str, Any]:

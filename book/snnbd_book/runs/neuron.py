@@ -25,8 +25,8 @@ class Neuron:
     them: a decay of one half, threshold 1, hard reset in the step of the spike, the atan surrogate
     and a detached reset. The input is not decayed, and the papers' is: by SpikingJelly's default a
     LIF takes one half of it here. A batch norm before the neuron takes up that factor; the dense
-    layers have none, and must learn weights twice as large. Claims on the papers' own data have
-    `decay_input`.
+    layers have none, and must learn weights twice as large. Claims of the event papers have
+    `decay_input` in profile `paper`.
 
     Attributes:
         kind: "LIF", "IF" or "ParametricLIF".

@@ -35,6 +35,7 @@ CARD = 10e12
 _GIB = 2**30
 
 Kind = tuple[str, str, str, float, int, int | None]
+Handling = tuple[Kind, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -248,22 +249,24 @@ def _kind(run: Experiment) -> Kind:
     return run.profile, run.data, run.network, run.width, run.frames, run.samples
 
 
-def _handling(run: Experiment) -> tuple[Kind, str, str]:
+def _handling(run: Experiment) -> Handling:
     """What the time of a run beside its training depends on."""
-    return _kind(run), type(run.defence).__name__, type(run.probe).__name__
+    inner = getattr(run.defence, "repair_by", None)
+    parts = (run.defence, inner, run.probe, run.trigger)
+    return _kind(run), tuple(type(part).__name__ for part in parts)
 
 
 def _seconds(
     every: Iterable[Record],
-) -> tuple[dict[Kind, float], dict[tuple[Kind, str, str], float]]:
+) -> tuple[dict[Kind, float], dict[Handling, float]]:
     """Mean seconds of an epoch of each kind of run that was recorded, and of what came beside."""
     epochs: dict[Kind, list[float]] = defaultdict(list)
-    beside: dict[tuple[Kind, str, str], list[float]] = defaultdict(list)
+    beside: dict[Handling, list[float]] = defaultdict(list)
     for item in every:
         trained = sum(item.history.seconds)
         if not trained:  # of a conversion nothing is told
             continue
-        epochs[_kind(item.experiment)].append(trained / item.experiment.epochs)
+        epochs[_kind(item.experiment)].append(trained / len(item.history.seconds))
         beside[_handling(item.experiment)].append(max(0.0, item.provenance.seconds - trained))
     return (
         {kind: sum(some) / len(some) for kind, some in epochs.items()},

@@ -1,4 +1,4 @@
-"""Splits of sets that were published without, ours: each recording's depends on its name alone.
+"""Our own splits of sets that were published without one: a recording's name alone decides.
 
 Either a committed list tells it, which has a hash, or a hash of its folder and number.
 """
