@@ -280,7 +280,7 @@ def test_what_cannot_be_converted_is_named(ann, digits):
 
 @pytest.mark.trains
 def test_a_linear_read_out_is_kept_by_the_conversion(digits):
-    """At 512 steps the largest difference of logits is 0.02 or less over seeds 0..3."""
+    """At 512 steps the largest difference of logits is 0.04 or less over seeds 0..3."""
     ann = ANN(read_out="linear").fit(task(digits, epochs=2)).net
     assert isinstance(ann.layers[-1], Folded)
     assert isinstance(ann.layers[-1][-1], nn.Linear)
