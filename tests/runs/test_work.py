@@ -70,14 +70,14 @@ def test_repairs_take_a_third_to_three_times_what_their_passes_say(
     ],
 )
 def test_passes_are_those_of_the_settings(part: dict[str, object], passes: float) -> None:
-    run = Experiment(held_out=10 if part else 0, **part)  # type: ignore[arg-type]
+    run = Experiment(held_out=10 if part else 0, **part)  # type: ignore[arg-type]  # any
     assert work.handled(run, ON) == passes
     assert work.left_out(run) == ["BrainStimulation"] * ("Brain" in str(part))
 
 
 def test_a_trigger_is_learnt_in_the_epochs_of_its_settings() -> None:
     def learnt(trigger: object, **fields: object) -> tuple[str | None, float]:
-        return work.learnt(Experiment(trigger=trigger, rate=1.0, **fields), ON)  # type: ignore[arg-type]
+        return work.learnt(Experiment(trigger=trigger, rate=1.0, **fields), ON)  # type: ignore[arg-type]  # any
 
     assert learnt(LearntTimes(epochs=5)) == ("quick-conv", 3 * 5 * 1_000)
     network, passes = learnt(Dynamic(), epochs=10)

@@ -30,21 +30,21 @@ CONVERSIONS = {
     "maximum": learning.Conversion(normalisation="max"),
     "QCFS": learning.Conversion(activation="qcfs"),
 }
-OWN: Mapping[str, Any] = {"read_out": "linear", "ann_learning_rate": 1e-3}
+OWN_RATE = 1e-3
 """Of the ANN on real recordings: at the spiking network's rate it may lose classes."""
 
 
-def event_rules(**own: Any) -> dict[str, Any]:
-    """The rules on event recordings; `own` is what an ANN has of its own, see `OWN`."""
-    names = {"read_out": "read_out", "ann_learning_rate": "learning_rate"}
-    ann = partial(learning.ANN, **{names[name]: value for name, value in own.items()})
-    hybrid = partial(learning.Hybrid, reads="mean", **own)
+def event_rules(end: ReadOut = "relu", rate: float | None = None) -> dict[str, Any]:
+    """The rules on event recordings, with the ANN's read-out and its own rate of learning."""
+    ann = partial(learning.ANN, read_out=end, learning_rate=rate)
+    converted = partial(learning.Conversion, read_out=end, ann_learning_rate=rate)
+    hybrid = partial(learning.Hybrid, reads="mean", read_out=end, ann_learning_rate=rate)
     return {
         "ANN, frame by frame": ann(),
         "ANN, time mean": ann(reads="mean"),
         "LR_B": "surrogate-gradient",
-        "LR_C, frame by frame": learning.Conversion(**own),
-        "LR_C, time mean": learning.Conversion(reads="mean", **own),
+        "LR_C, frame by frame": converted(),
+        "LR_C, time mean": converted(reads="mean"),
         "LR_H, poisoned": hybrid(),
         "LR_H, clean": hybrid(data="clean"),
         "DSR": D,
@@ -61,7 +61,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     images = partial(poisoned, **{**IMAGES[profile], "frames": 8})
     photographs = partial(seeded, "sample", seed, rate=0.1, trigger=PATCH, **PHOTOGRAPHS)
     patched, mixed = partial(images, trigger=PATCH), partial(images, trigger=FAINT)
-    rules = event_rules(**({} if profile == "quick" else OWN))
+    rules = event_rules() if profile == "quick" else event_rules("linear", OWN_RATE)
     converted = {
         name: {T: patched(frames=T, rule=rule) for T in STEPS} for name, rule in CONVERSIONS.items()
     }
@@ -130,13 +130,11 @@ def _on_recordings(recordings: Any) -> dict[str, Nested]:
     shared = recordings()[0].learning_rate
     ends: dict[str, ReadOut] = {"ReLU at the end": "relu", "linear": "linear"}
     anns = {
-        f"ANN, {name}, {rate or shared:g}": learning.ANN(
-            reads="mean", read_out=end, learning_rate=rate
-        )
-        for rate in (None, OWN["ann_learning_rate"])
+        f"ANN, {name}, {rate or shared:g}": event_rules(end, rate)["ANN, time mean"]
+        for rate in (None, OWN_RATE)
         for name, end in ends.items()
     }
-    rules = event_rules(**OWN)
+    rules = event_rules("linear", OWN_RATE)
     converted = {name: rules[name] for name in ("LR_C, time mean", "LR_H, poisoned", "LR_H, clean")}
     return {name: recordings(rule=rule) for name, rule in (anns | converted).items()}
 
