@@ -77,8 +77,13 @@ class SampleSet(Dataset[tuple[Tensor, int]]):
 
 
 class StoredSet(SampleSet):
-    """Samples that lie in one place; a set is a choice of their rows. Its classes have names."""
+    """Samples that lie in one place; a set is a choice of their rows. Its classes have names.
 
+    ``whole`` is how many samples both parts of a published set have in the layout that this one
+    was read from; None where a set was not published.
+    """
+
+    whole: int | None = None
     fingerprint: str
     class_names: tuple[str, ...]
     _rows: Rows

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
 from pypdf import PdfReader
+from pypdf.generic import Destination
 from rich.console import Console
 
 from snnbd_book.build import Book, pdf
@@ -29,7 +32,10 @@ PAGES = {
         </tr><tr><td>a_word_of_more_than_24_letters</td></tr></table>
         <table class="runs table"><tr><td>0123abcd</td></tr></table></section></section>""",
     "notebooks/02_two": """<section id="start"><h1>2. "Second" steps</h1>
-        <p>See <a href="#start">above</a>.</p></section>""",
+        <p>See <a href="#start">above</a>.</p><pre class="highlight"><span class="k">if</span>
+        <span class="n">y</span></pre>
+        <div><h2>A heading too long for one line has every word of it in the outline</h2></div>
+        </section>""",
     "book/built": "<h1>How it was built</h1>",
     "book/how-to": '<h1>How</h1><code class="docutils literal"><span class="pre">snnbd.pdf</span>'
     "</code>",
@@ -85,6 +91,14 @@ def test_nothing_is_folded_and_nothing_is_there_to_click(soup: BeautifulSoup) ->
     assert "Forty-two." in soup.get_text()
     assert not soup.select("button, script, .headerlink")
     assert "0123abcd" not in soup.get_text()  # a table of runs, which is sorted on the screen
+
+
+def test_of_code_only_spans_with_a_colour_are_left(soup: BeautifulSoup) -> None:
+    assert soup.select_one("pre.highlight").decode_contents().split() == [
+        "<span",
+        'class="k">if</span>',
+        "y",
+    ]
 
 
 def test_the_contents_list_pages_and_their_sections_in_order(soup: BeautifulSoup) -> None:
@@ -162,6 +176,7 @@ def test_the_pdf_has_every_page_and_is_made_once(rendered: Book) -> None:
         assert words in text
     contents = PdfReader(path).pages[1].extract_text()
     assert re.findall(r"\d+$", contents, re.MULTILINE) == ["2", "3", "4", "4", "5", "6"]
+    assert "A heading too long for one line has every word of it in the outline" in titles(path)
     before = path.stat().st_mtime_ns
     assert printed(rendered) == "PDF: nothing changed since it was printed\n"
     assert path.stat().st_mtime_ns == before
@@ -174,17 +189,26 @@ def test_the_pdf_of_this_book_has_every_chapter_and_is_small_enough(project: Pat
     if not path.is_file():
         pytest.skip("no PDF was built in _build/html")
     assert path.stat().st_size < LIMIT
-    reader = PdfReader(path)
-    pages = {  # of the outline's first level, whose titles may have a number in front
-        re.sub(r"^\d+\. ", "", entry.title): reader.get_destination_page_number(entry)
-        for entry in reader.outline
-        if not isinstance(entry, list)
-    }
+    reader, pages = PdfReader(path), titles(path)
     for chapter in Book(project).chapters:
         title = chapter.text.read_text(encoding="utf-8").split("\n# ", 1)[1].split("\n", 1)[0]
         number = pages[title]
         assert number is not None
         assert title in " ".join(reader.pages[number].extract_text().split())
+
+
+def titles(path: Path) -> dict[str, int | None]:
+    """Each title in a PDF's outline, without a number in front -> its page, counted from 0."""
+    reader = PdfReader(path)
+
+    def entries(outline: Any) -> Iterator[Destination]:
+        for entry in outline:
+            yield from entries(entry) if isinstance(entry, list) else [entry]
+
+    return {
+        re.sub(r"^[\d.]+ ", "", entry.title): reader.get_destination_page_number(entry)
+        for entry in entries(reader.outline)
+    }
 
 
 def read(path: Path) -> str:

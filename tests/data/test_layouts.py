@@ -123,6 +123,7 @@ def test_gtsrb_is_read_in_its_layouts(
     np.testing.assert_array_equal(pixels(train), np.stack(ours))
     whole = 39270 if layout == "torchvision" else 51839
     assert "gtsrb: 6 + 3 samples" in caplog.text and f"of {whole} in the whole set" in caplog.text
+    assert train.subset([0]).whole == test.whole == whole
     assert "no train sample of class 30 km/h, 50 km/h, 60 km/h" in caplog.text
 
 
@@ -146,6 +147,7 @@ def test_the_original_gestures_are_cut_by_their_tables(
     (tmp_path / "DvsGesture" / "._user01_led.aedat").write_bytes(bytes(64))
     train, test = load("dvs-gesture", root=tmp_path)
     assert "dvs-gesture: 6 + 3 samples" in caplog.text and "of 1464 in the whole" in caplog.text
+    assert train.whole == 1464
     assert train.labels.tolist() == [0, 10, 4, 0, 10, 4] and test.labels.tolist() == [0, 10, 4]
     for part, row, name in ((train, 1, "user01_led"), (test, 1, "user24_led")):
         expected = made[name][310:591].copy()

@@ -21,6 +21,7 @@ from snnbd_core.data import CorruptData, DataNotFound, load, splits
 from snnbd_core.data.aedat import aedat3
 from snnbd_core.data.downloads import SOURCES, Source
 from snnbd_core.data.pickles import unpickled
+from snnbd_core.data.stores import File, Folder
 
 from .conftest import five_bytes, random_events, write_nmnist
 from .layouts import (
@@ -305,6 +306,15 @@ def test_a_recording_of_cifar10_dvs_without_a_number_is_refused(
     write(tmp_path, {"frog/first.aedat": aedat2([1], [1], [1], [1])})
     with pytest.raises(CorruptData, match=r"first\.aedat: its name ends in no number"):
         load("cifar10-dvs", root=tmp_path)
+
+
+def test_a_recording_in_a_folder_that_a_split_does_not_list_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {"newt/newt_1.aedat": b""})
+    file = File(Folder(tmp_path), "newt/newt_1.aedat")
+    with pytest.raises(
+        CorruptData, match=r"newt_1\.aedat: the set has no folder 'newt'; allowed: air"
+    ):
+        splits.listed("cifar10-dvs", [file])
 
 
 def test_an_edited_list_of_a_split_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -451,11 +451,18 @@ def test_a_part_with_fewer_samples_than_a_defender_gets_is_told_too(
     results: Path, tiny: Make
 ) -> None:
     held = holdings.held([tiny(held_out=50, defence=FineTuning(), samples=1000)])
-    assert held == {"nmnist": 90}
+    assert held == {"nmnist": (90, 70_000)}
     assert holdings.parts(held, "paper") == held and not holdings.parts(held, "sample")
-    assert not holdings.parts({"nmnist": 70_000, "digits": 3}, "paper")
-    with pytest.raises(ValueError, match=r"only 10 of 1,341 recordings of dvs-gesture .* by hand"):
-        holdings.refuse({"dvs-gesture": 10})
+    original = holdings.Held(1_400, 1_464)
+    assert not holdings.parts({"nmnist": holdings.Held(70_000, 70_000)}, "paper")
+    assert holdings.parts({"dvs-gesture": original}, "paper") == {"dvs-gesture": original}
+    with pytest.raises(ValueError, match=r"only 1,400 of 1,464 recordings of dvs-gest.* by hand"):
+        holdings.refuse({"dvs-gesture": original})
+
+
+def test_a_set_that_was_never_published_is_no_part(tiny: Make) -> None:
+    held = holdings.held([tiny(data="digits")])
+    assert held == {"digits": (1_797, 1_797)} and not holdings.parts(held, "paper")
 
 
 def test_operations_are_those_of_a_known_network() -> None:

@@ -16,6 +16,8 @@ from snnbd_book.build.remembered import remembered
 from snnbd_book.build.settings import Book
 
 STYLE = "book/_static/print.css"
+# Spans that change nothing on paper: each would be an element of the PDF.
+_PLAIN = ".highlight :is(.n, .p, .w), code .pre, .sig .pre"
 # What only works in a browser: buttons, sliders, marks that appear under the pointer, and tables of
 # so many runs that a reader sorts them and does not read them through.
 _SCREEN = "script, style, noscript, button, input, .headerlink, .controls, label:has(input)"
@@ -75,6 +77,8 @@ def _article(text: str, page: str, pages: tuple[str, ...], address: str, place: 
         raise ValueError(f"{page}: the page has no article")
     for tag in article.select(_SCREEN):
         tag.decompose()
+    for tag in article.select(_PLAIN):
+        tag.unwrap()
     for tag in article.find_all("details"):
         tag["open"] = ""
     for tag in article.select("details.hide"):

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from snnbd_book.runs import Experiment, Record
 from snnbd_book.verify import holdings, work
+from snnbd_book.verify.holdings import Holdings
 from snnbd_core import networks
 from snnbd_core.attacks import Dynamic, Generated
 from snnbd_core.data.downloads import BY_HAND, SOURCES
@@ -142,8 +143,8 @@ def learners(wanted: Iterable[Experiment]) -> list[Experiment]:
 def told(
     wanted: Sequence[Experiment],
     every: Iterable[Record],
-    here: holdings.Held,
-    parts: holdings.Held,
+    here: Holdings,
+    parts: Holdings,
 ) -> str:
     """What running some experiments takes, for people.
 
@@ -157,7 +158,7 @@ def told(
 
 
 def _lines(
-    wanted: Sequence[Experiment], every: list[Record], here: holdings.Held, parts: holdings.Held
+    wanted: Sequence[Experiment], every: list[Record], here: Holdings, parts: Holdings
 ) -> Iterator[str]:
     needed = trainings(wanted)
     sets = sorted({run.data for run in wanted})
@@ -176,7 +177,7 @@ def _lines(
         )
 
 
-def _to_get(name: str, parts: holdings.Held) -> str:
+def _to_get(name: str, parts: Holdings) -> str:
     """How a set that is not here, or of which a part is, can be had."""
     size = f"{SETS[name].megabytes:,} MB"
     start = f"{holdings.share(name, parts[name])}; " if name in parts else ""

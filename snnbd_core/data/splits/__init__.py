@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib import resources
 from pathlib import PurePosixPath
 
@@ -69,13 +69,17 @@ def numbers(name: str) -> dict[str, frozenset[int]]:
 def _rows(
     files: Sequence[File],
     tested: Callable[[str, int], bool],
-    folders: Container[str] | None = None,
+    folders: Collection[str] | None = None,
 ) -> tuple[Rows, Rows]:
     """The rows of files for training and for testing; only files in these folders are allowed."""
     in_test = np.zeros(len(files), dtype=bool)
     for row, file in enumerate(files):
         found = _NUMBER.search(PurePosixPath(file.member).stem)
-        if found is None or (folders is not None and file.folder not in folders):
+        if folders is not None and file.folder not in folders:
+            raise CorruptData(
+                f"{file}: the set has no folder {file.folder!r}; allowed: {', '.join(folders)}"
+            )
+        if found is None:
             raise CorruptData(
                 f"{file}: its name ends in no number, by which the split in training and test goes"
             )
