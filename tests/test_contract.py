@@ -81,3 +81,11 @@ def test_the_rates_of_the_audit_in_the_readme_are_those_measured(project: Path) 
         )
         told = f"{before} {clean['accused']} of {clean['of']} {told}"
         assert told in " ".join(readme.split())
+
+
+def test_no_description_of_an_argument_is_read_as_the_item_of_a_list(project: Path) -> None:
+    """Sphinx renders "frames: T." as the twentieth item of a list: "20."."""
+    item = re.compile(r"^ +[\w, ]+: (?:[A-Za-z]|[ivxIVX]+|\d+)\.$", re.MULTILINE)
+    assert item.search('    frames: T.\n"""')
+    paths = (project / "snnbd_core").rglob("*.py")
+    assert [str(path) for path in paths if item.search(path.read_text(encoding="utf-8"))] == []

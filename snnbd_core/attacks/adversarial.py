@@ -87,7 +87,7 @@ def pgd(
         images, labels: [B, C, H, W] in 0..1, and their true classes [B].
         bound: largest change of a pixel, 0..1.
         iterations: at least 1.
-        steps: T.
+        steps: time steps that an image is shown for, T.
 
     Raises:
         ValueError: a bound or a number of iterations outside what is allowed.

@@ -140,7 +140,7 @@ class Generated(Checked):
             seed: of the generator's weights, the images and their order.
             net: the attacked network, left as it was; None trains a "quick-conv" of the attacker's
                 own for five epochs.
-            steps: T.
+            steps: time steps that an image is shown for, T.
 
         Raises:
             ValueError: a set that is not of images, a target that is no class, a network without

@@ -54,7 +54,7 @@ class FrameDataset(StoredSet):
         name: the data set's name, as given to ``load``.
         split: "train" or "test".
         labels, classes, class_names: int64 [N], how many classes there are, and their names.
-        frames: T.
+        frames: how many frames each has, T.
         sensor_size: (W, H, 2) in pixels, as in tonic.
         input_shape: (2, H, W); channel 0 counts OFF, channel 1 ON events.
         binning: the rule, "number" or "time" (see ``bin_events``).

@@ -100,8 +100,8 @@ and on a card that is assumed to do {card:.0f} x 10¹²:
 |---|---|---|---:|---:|---:|
 {papers}
 
-`snnbd reproduce --paper NAME --profile paper --dry-run` says the same of one paper, with downloads,
-disk and memory; without `--dry-run` it runs them.
+`snnbd reproduce --paper NAME --profile paper --dry-run` says it of one paper, and adds repairs,
+detectors and learnt triggers, downloads, disk and memory; without `--dry-run` it runs them.
 """
 
 

@@ -37,6 +37,8 @@ SIGNS: Mapping[str, Any] = {
 }
 """Photographs of traffic signs with the paper's network, a quarter as wide."""
 SIGN_SHARE = 0.023  # P: 59 of the 60 photographs of a class
+ALL_OF_CIFAR10: dict[str, Any] = {**PHOTOGRAPHS, "data": "cifar10", "drawn": "apart"}
+"""`PHOTOGRAPHS` with all 50,000 + 10,000 of CIFAR-10."""
 SMALL: dict[str, dict[str, Any]] = {
     "4 frames": {"frames": 4},
     "4 frames, decay 0.14": {"frames": 4, "neuron": Neuron(beta=0.135)},
@@ -133,6 +135,9 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
 
     signs, signs_generated = _photographs(partial(seeded, "sample", seed, **SIGNS), SIGN_SHARE)
     cifar10, cifar10_generated = _photographs(partial(seeded, "sample", seed, **PHOTOGRAPHS), 0.02)
+    whole, whole_generated = _photographs(
+        partial(seeded, "sample", seed, count=1, **ALL_OF_CIFAR10), 0.02
+    )
     on_events = swept(runs, RULES, THRESHOLDS, NOISE)
     on_images = swept(images, IMAGE_RULES, IMAGE_THRESHOLDS, DARKER)
 
@@ -148,6 +153,8 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "signs_generated": signs_generated,
         "cifar10": cifar10,
         "cifar10_generated": cifar10_generated,
+        "all_of_cifar10": whole,
+        "all_of_cifar10_generated": whole_generated,
         "read_out": _read_out(
             partial(seeded, "sample", seed, probe=ArgmaxReadOut(), trigger=NOISE)
         ),

@@ -115,7 +115,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     on_events = _each(runs, EVENT_ATTACKS, for_recordings(profile))
     real = partial(seeded, "sample", seed, held_out=HELD_OUT)
     photographs = partial(seeded, "sample", seed, count=1, held_out=40, **PHOTOGRAPHS)
-    signs = partial(seeded, "sample", seed, count=2, held_out=3, **SIGNS)
+    signs = partial(seeded, "sample", seed, held_out=3, **SIGNS)
     bare = [name for name in REPAIRS if name != "clamps"]
     return {
         "images": on_images,
