@@ -298,8 +298,10 @@ def test_the_check_notices_a_cell_that_should_be_hidden(built: Book) -> None:
 
 def test_the_check_notices_a_missing_page_and_a_path_of_this_machine(built: Book) -> None:
     (built.html / "notebooks" / "02_two.html").unlink()
-    edit(built, "notebooks/01_one", "Words.", str(built.root.resolve()))
+    edit(built, "notebooks/01_one", "Words.", f"{built.root.resolve()} at 0x7f367cf1d940")
     problems = check(built)
+    place = "a place in the memory of the machine that built it: 0x7f367cf1d940"
+    assert f"notebooks/01_one: shows {place}" in problems
     assert "notebooks/02_two: there is no _build/html/notebooks/02_two.html" in problems
     assert "notebooks/01_one: shows a path of the machine that built it" in problems
 

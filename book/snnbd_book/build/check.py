@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 from snnbd_book.build.contents import Contents, contents
 from snnbd_book.build.remembered import remembered
 from snnbd_book.build.settings import Book
+
+_PLACE = re.compile(r"\b0x[0-9a-f]{9,}\b")
 
 
 def check(book: Book) -> list[str]:
@@ -59,8 +62,11 @@ def _links(page: Contents, path: Path, read: Callable[[Path], Contents]) -> Iter
 
 
 def _machine(path: Path, book: Book) -> Iterator[str]:
-    if str(book.root.resolve()) in path.read_text(encoding="utf-8"):
+    text = path.read_text(encoding="utf-8")
+    if str(book.root.resolve()) in text:
         yield "shows a path of the machine that built it"
+    if found := _PLACE.search(text):
+        yield f"shows a place in the memory of the machine that built it: {found[0]}"
 
 
 def _chapter(chapter: Contents, page: str, book: Book) -> Iterator[str]:
