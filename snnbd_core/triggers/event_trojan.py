@@ -3,7 +3,9 @@
 The authors' immutable trigger is a burst: 100 ON events, one in each pixel of a 10x10 corner of
 a 240x180 sensor, all at one moment shortly after the start. The mutable one has the same events
 at learnt times, see `MutableTrojan`. Their code puts them in whatever the pixels and the read-out
-can do; `refractory` and `bandwidth` hold them to a camera's limits.
+can do; `refractory` and `bandwidth` hold them to a camera's limits. In it poison is drawn anew each
+time a sample is fetched, and the option "let", of the mutable trigger, calls the immutable one;
+here `poison` draws once, and each trigger is itself.
 """
 
 from __future__ import annotations

@@ -21,8 +21,10 @@ __all__ = ["Power", "TemporalNoise"]
 class Power(Checked):
     """T_p (eq. 3): every pixel to the power of q, which darkens all but black and white.
 
-    Images here are in 0..1 and go into networks as they are, so the question of the source, whether
-    the result is normalised again, does not arise.
+    Networks here take images in 0..1, as they are and as the trigger leaves them. The source does
+    not say whether its result is standardised again as other inputs are; where it is not, dark
+    pixels get brighter. One re-implementation stretches each image to 0..1 first, and back. Neither
+    is offered.
 
     Args:
         exponent: q, > 0; the paper's is 3.

@@ -18,6 +18,7 @@ from snnbd_book.runs import Experiment
 from snnbd_book.runs.profiles import PROFILES
 from snnbd_book.verify.costs import SETS
 from snnbd_core import data, networks
+from snnbd_core.attacks.badsnn import DualSpike
 
 NAMED = {"data", "network", "neuron", "epochs", "frames"}
 NOT_FOR_A_PROGRAM = {"people"}  # a study with people
@@ -29,6 +30,18 @@ RUNS = {
     if "paper" in claim.expected
     for run in (settings["paper"] for settings in claim.settings.values())
 }
+
+
+LEAST_TESTED = {"cifar10": 1_000, "nmnist": 892, "dvs-gesture": 24}
+"""How many samples the smallest class of a test set has, where a defender takes some."""
+OF_THE_TARGET = {
+    ("nmnist", 0): 5_923,
+    ("cifar10", 0): 5_000,
+    ("cifar100", 0): 500,
+    ("gtsrb", 0): 210,
+    ("gtsrb", 1): 2_220,
+}
+"""Training samples of a class, where an attack takes its own from it alone."""
 
 
 def test_every_claim_has_a_run_in_the_paper_profile() -> None:
@@ -157,3 +170,19 @@ def test_leaky_neurons_of_abad_and_those_after_them_scale_their_input() -> None:
         if run.neuron.kind == "LIF"
     ]
     assert leaky and all(run.neuron.decay_input for run in leaky)
+
+
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS.keys())
+def test_a_papers_run_fits_its_data(run: Experiment) -> None:
+    found = SETS[run.data]
+    of_one_class = [run.rate] if run.clean_label else []
+    if isinstance(run.rule, DualSpike):
+        of_one_class.append(run.rule.share)
+    for share in of_one_class:
+        assert round(share * found.train) <= OF_THE_TARGET[run.data, run.target]
+    if run.rate:
+        assert run.rate * found.train >= 1
+    if run.held_out:
+        assert run.held_out < LEAST_TESTED[run.data]
+    _, height, width = found.shape
+    assert getattr(run.trigger, "sensor_size", None) in (None, (width, height, 2))

@@ -215,7 +215,10 @@ def _decided(claim: Claim, found: Mapping[str, list[Record]]) -> tuple[str, str]
     )
     try:
         for verdict, test in tests:
-            if test is None or any(name not in found for name, _ in test.figures):
+            if test is None:
+                continue
+            if absent := sorted({name for name, _ in test.figures} - found.keys()):
+                reasons.append(f"Not tested for {verdict!r}: no run of {', '.join(absent)}.")
                 continue
             holds = test.holds(found)
             reasons.append(f"{test.explained(found)} is {'true' if holds else 'false'}.")
