@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from snnbd_core.checks import Checked, Natural, Positive, fitting, number
+from snnbd_core.checks import Checked, Levels, Natural, Positive, fitting, number
 from snnbd_core.triggers.frames import frame_shape
 from snnbd_core.triggers.images import image_sides
 
@@ -21,30 +21,55 @@ __all__ = ["Power", "TemporalNoise"]
 class Power(Checked):
     """T_p (eq. 3): every pixel to the power of q, which darkens all but black and white.
 
-    Networks here take images in 0..1, as they are and as the trigger leaves them. The source does
-    not say whether its result is standardised again as other inputs are; where it is not, dark
-    pixels get brighter. One re-implementation stretches each image to 0..1 first, and back. Neither
-    is offered.
+    The source does not say whether the result is standardised, as other inputs of its networks are.
+    Where it is not, a network sees x^q in place of (x^q - mean) / deviation. That is the same as an
+    image mean + deviation * x^q, in which dark pixels are brighter; `mean` and `deviation` make it.
+
+    One re-implementation stretches each image to 0..1 first, and back: that is not offered.
 
     Args:
         exponent: q, > 0; the paper's is 3.
+        mean, deviation: of each of the C channels, by which the network standardises; both or
+            neither. Each mean and its deviation have a sum of at most 1.
 
     Raises:
         ValueError: also for images that are 0 or 1 throughout, which the trigger would not change.
     """
 
     exponent: Positive = 3.0
+    mean: Levels | None = None
+    deviation: Levels | None = None
     space: Literal["image"] = "image"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        mean, deviation = self.mean or (), self.deviation or ()
+        if len(mean) != len(deviation) or any(map(lambda m, d: m + d > 1, mean, deviation)):
+            raise ValueError(
+                f"mean={self.mean} and deviation={self.deviation} must be one number for each "
+                "channel, with sums of at most 1; or both None"
+            )
 
     def __call__(self, images: Tensor) -> Tensor:
         """Images [..., C, H, W] in 0..1; returns a changed copy."""
         image_sides(images)
+        if self.mean and images.shape[-3] != len(self.mean):
+            raise ValueError(
+                f"images have {images.shape[-3]} channels, and mean={self.mean} is of "
+                f"{len(self.mean)}"
+            )
         low, high = float(images.min()), float(images.max())
         if not (low >= 0 and high <= 1):
             raise ValueError(f"images lie in {low:.4g}..{high:.4g}: allowed is 0..1")
         if low == high and low in (0.0, 1.0):
             raise ValueError(f"images are {low:g} everywhere: a power changes nothing there")
-        return images**self.exponent
+        dark = images**self.exponent
+        if not (self.mean and self.deviation):
+            return dark
+        mean, deviation = (
+            dark.new_tensor(one)[:, None, None] for one in (self.mean, self.deviation)
+        )
+        return mean + deviation * dark
 
 
 def _limit(name: str, value: Any) -> Any:

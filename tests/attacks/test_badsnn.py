@@ -280,6 +280,39 @@ def test_power_is_a_power():
             Power()(wrong)
 
 
+def test_a_power_that_is_not_standardised_is_seen_as_it_is_behind_what_standardises():
+    """CIFAR-10's figures for each channel, as data loaders have them."""
+    mean, deviation = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
+    images = torch.rand(4, 3, 2, 5)
+    seen = Power(mean=mean, deviation=deviation)(images)
+    assert float(seen.min()) >= 0.4465 and float(seen.max()) <= 0.74
+    for channel, (middle, width) in enumerate(zip(mean, deviation, strict=True)):
+        standardised = (seen[:, channel] - middle) / width
+        torch.testing.assert_close(standardised, images[:, channel] ** 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"mean": (0.5,)},
+            r"mean=\(0\.5,\) and deviation=None must be one number for each channel",
+        ),
+        ({"mean": (0.5, 0.4), "deviation": (0.2,)}, "must be one number for each channel"),
+        ({"mean": (0.9,), "deviation": (0.2,)}, "with sums of at most 1"),
+        ({"mean": (), "deviation": ()}, "mean=.* must be a list of at least one number"),
+    ],
+)
+def test_figures_by_which_no_network_standardises_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Power(**settings)
+
+
+def test_images_of_other_channels_than_the_mean_has_are_refused():
+    with pytest.raises(ValueError, match=r"images have 1 channels, and mean=\(0\.5, 0\.5, 0\.5\)"):
+        Power(mean=(0.5,) * 3, deviation=(0.2,) * 3)(torch.rand(1, 4, 4))
+
+
 def test_temporal_noise_is_uniform_fresh_in_each_frame_and_the_same_again():
     frames = torch.full((3, 40, 2, 10, 10), 0.5)
     trigger = TemporalNoise(strength=0.1)

@@ -55,6 +55,7 @@ ADDED: dict[int, dict[str, dict[str, Any]]] = {
         "Hybrid": {"read_out": "relu", "ann_learning_rate": None},
         "PotentialClamps": {"sides": "above"},
     },
+    8: {"Power": {"mean": None, "deviation": None}},
 }
 CURRENT = max(ADDED)
 
