@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.groups import HELD_OUT, IMAGES, PHOTOGRAPHS, Nested, seeded
+from snnbd_book.chapters.groups import HELD_OUT, IMAGES, Nested, seeded
+from snnbd_book.chapters.on_photographs import SHIPPED, on_photographs
 from snnbd_book.runs import Neuron
 from snnbd_book.runs.read_out import ArgmaxReadOut
 from snnbd_core import attacks, defenses, triggers
@@ -17,7 +18,6 @@ NOISE = triggers.TemporalNoise()  # T_s: clip(x + noise, 0, 1)
 DARKER = triggers.Power(exponent=3)  # T_p: x ** 3
 THRESHOLDS = (1.0, 1.1, 1.15, 1.2, 1.3, 1.5)
 IMAGE_THRESHOLDS = (1.0, 1.2, 1.5, 1.75, 2.0)
-SHIPPED = (1.0, 1.1, 1.15, 1.2)  # the nominal threshold, and those of the paper's Table 1
 REAL: Mapping[str, Any] = {
     "network": "nmnist-conv",
     "frames": 4,
@@ -26,19 +26,6 @@ REAL: Mapping[str, Any] = {
     "learning_rate": 1e-3,
 }
 """Real recordings with the kind of network that the papers name, small enough for two cores."""
-SIGNS: Mapping[str, Any] = {
-    "data": "gtsrb",
-    "network": "vgg16",
-    "width": 0.25,
-    "frames": 4,
-    "epochs": 40,
-    "batch_size": 32,
-    "learning_rate": 1e-3,
-}
-"""Photographs of traffic signs with the paper's network, a quarter as wide."""
-SIGN_SHARE = 0.023  # P: 59 of the 60 photographs of a class
-ALL_OF_CIFAR10: dict[str, Any] = {**PHOTOGRAPHS, "data": "cifar10", "drawn": "apart"}
-"""`PHOTOGRAPHS` with all 50,000 + 10,000 of CIFAR-10."""
 SMALL: dict[str, dict[str, Any]] = {
     "4 frames": {"frames": 4},
     "4 frames, decay 0.14": {"frames": 4, "neuron": Neuron(beta=0.135)},
@@ -85,10 +72,8 @@ _FIRST: Mapping[str, Any] = {
     "inference_threshold": 1.15,
     "inference_beta": 0.9,
 }
-"""Settings of a public re-implementation, whose constant of 0.05 makes a decay of 0.95.
-
-Its trigger in training is left out, and the share of malicious samples is ours.
-"""
+"""Settings of a public re-implementation, whose constant of 0.05 makes a decay of 0.95; its trigger
+in training is left out, and the share of malicious samples is ours."""
 _SECOND: Mapping[str, Any] = {
     **_THEIRS,
     "epochs": 120,
@@ -133,11 +118,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for target in TARGETS
         }
 
-    signs, signs_generated = _photographs(partial(seeded, "sample", seed, **SIGNS), SIGN_SHARE)
-    cifar10, cifar10_generated = _photographs(partial(seeded, "sample", seed, **PHOTOGRAPHS), 0.02)
-    whole, whole_generated = _photographs(
-        partial(seeded, "sample", seed, count=1, **ALL_OF_CIFAR10), 0.02
-    )
     on_events = swept(runs, RULES, THRESHOLDS, NOISE)
     on_images = swept(images, IMAGE_RULES, IMAGE_THRESHOLDS, DARKER)
 
@@ -149,12 +129,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     return {
         "thresholds": on_events,
         "recordings": swept(partial(seeded, "sample", seed, **REAL), RULES, SHIPPED, NOISE),
-        "signs": signs,
-        "signs_generated": signs_generated,
-        "cifar10": cifar10,
-        "cifar10_generated": cifar10_generated,
-        "all_of_cifar10": whole,
-        "all_of_cifar10_generated": whole_generated,
+        **on_photographs(seed),
         "read_out": _read_out(
             partial(seeded, "sample", seed, probe=ArgmaxReadOut(), trigger=NOISE)
         ),
@@ -206,20 +181,6 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
             for std in (0.05, 0.2)
         },
     }
-
-
-def _photographs(runs: Any, share: float) -> tuple[Nested, Nested]:
-    """T_p on a clean network and on BadSNN, and T_o on BadSNN, at the thresholds of the paper."""
-    rules: dict[str, Any] = {"clean network": {}, "BadSNN": {"rule": DualSpike(share=share)}}
-    darker = {
-        name: {at: runs(trigger=triggers.Power(), inference_threshold=at, **rule) for at in SHIPPED}
-        for name, rule in rules.items()
-    }
-    generated = {
-        at: runs(trigger=attacks.Generated(), inference_threshold=at, **rules["BadSNN"])
-        for at in SHIPPED[1:]
-    }
-    return {"target 0": darker}, generated
 
 
 def _settings(runs: Any) -> dict[str, dict[str, Nested]]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from snnbd_book.chapters.badsnn import REAL, SIGN_SHARE, SIGNS
+from snnbd_book.chapters.badsnn import REAL
 from snnbd_book.chapters.groups import HELD_OUT, IMAGES, PHOTOGRAPHS, SENSOR, Nested, seeded
+from snnbd_book.chapters.on_photographs import SIGN_SHARE, SIGNS
 from snnbd_book.runs import Experiment
 from snnbd_core import attacks, defenses, learning, triggers
 from snnbd_core.attacks.badsnn import DualSpike

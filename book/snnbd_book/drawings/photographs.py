@@ -30,8 +30,9 @@ def draw_beside_paper(
     """A panel for each set and trigger, a row for each threshold; open marks are the paper's.
 
     Args:
-        sets: title of a set -> trigger, "T_p" -> inference threshold -> records of its seeds; the
-            nominal threshold, which the paper does not ship, is passed over.
+        sets: title of a set -> trigger, such as "T_p" or "T_p, not standardised" -> inference
+            threshold -> records of its seeds; the nominal threshold, which the paper does not ship,
+            is passed over.
         paper: its claims are named by set and threshold, "gtsrb-1.10", and have the figures "CA"
             and "ASR (T_p)".
     """
@@ -45,10 +46,13 @@ def draw_beside_paper(
                 data = records[0].experiment.data.removesuffix("-small")
                 figures = paper[f"{data}-{at:.2f}"].figures
                 quoted = {one.label: one.paper for one in figures}
-                theirs = {"success": quoted[f"ASR ({trigger})"], "clean accuracy": quoted["CA"]}
+                said = quoted[f"ASR ({trigger.partition(',')[0]})"]
+                theirs = {"success": said, "clean accuracy": quoted["CA"]}
                 _draw_row(axes, row, records, theirs)
             axes.set_yticks([-row for row in range(len(shipped))], [f"{at:.2f}" for at in shipped])
-            axes.set(title=f"{title}, ${trigger}$", xlim=(-3, 103), ylim=(0.5 - len(shipped), 0.5))
+            name, comma, how = trigger.partition(",")
+            axes.set_title(f"{title},\n${name}${comma}{how}")
+            axes.set(xlim=(-3, 103), ylim=(0.5 - len(shipped), 0.5))
             axes.grid(axis="x", linewidth=0.4)
         panels[0].set_ylabel("threshold")
     for axes in grid[-1]:
