@@ -13,7 +13,7 @@ from snnbd_core.data.datasets import FrameDataset, ImageDataset, from_events
 from snnbd_core.data.digits import load_digits, load_digits_events
 from snnbd_core.data.downloads import download as _download
 from snnbd_core.data.errors import CorruptData, DataNotFound
-from snnbd_core.data.event_sets import EVENT_SETS, load_event_set
+from snnbd_core.data.event_sets import EVENT_SETS, count_event_set, load_event_set
 from snnbd_core.data.events import (
     EVENT_DTYPE,
     Binning,
@@ -26,7 +26,12 @@ from snnbd_core.data.gtsrb import load_gtsrb
 from snnbd_core.data.mnist import load_mnist
 from snnbd_core.data.saccades import Camera
 from snnbd_core.data.samples import SampleSet
-from snnbd_core.data.stand_ins import load_cifar10_events, load_gestures_events
+from snnbd_core.data.stand_ins import (
+    count_cifar10_events,
+    count_gestures_events,
+    load_cifar10_events,
+    load_gestures_events,
+)
 
 __all__ = [
     "EVENT_DTYPE",
@@ -41,6 +46,7 @@ __all__ = [
     "as_set",
     "bin_events",
     "check_events",
+    "count",
     "from_events",
     "load",
     "read_bin",
@@ -99,8 +105,7 @@ def load(
         PermissionError: naming the file or folder that may not be read, or the cache.
         OSError: a full disk while the cache is written (see ``files``).
     """
-    if name not in NAMES:
-        raise ValueError(f"data set {name!r} is unknown; allowed are {', '.join(NAMES)}")
+    _check_name(name)
     frames, seed = check_binning(frames, binning), checks.whole("seed", seed, 0)
     if name == "digits":
         return load_digits()
@@ -114,6 +119,39 @@ def load(
     if name == "cifar10-events":
         return load_cifar10_events(folder, frames, seed, binning)
     return load_event_set(name, folder, frames, binning)
+
+
+def count(name: str, *, root: str | os.PathLike[str] | None = None) -> tuple[int, int]:
+    """Tell how many samples of a set a folder holds, and how many the whole set has.
+
+    Recordings are found but not read, cut to frames or simulated, so that a damaged one is not
+    noticed; static images are loaded. The whole of a set that was never published is what is there.
+
+    Args:
+        name, root: as for ``load``.
+
+    Raises:
+        ValueError, DataNotFound, CorruptData, PermissionError: as ``load``.
+    """
+    _check_name(name)
+    if name in _EMBEDDED:
+        gestures = name == "gestures-events"
+        here = count_gestures_events() if gestures else sum(map(len, load_digits()))
+        return here, here
+    folder = _folder(name, root, download=False)
+    if name in EVENT_SETS:
+        return count_event_set(name, folder)
+    if name == "cifar10-events":
+        here = count_cifar10_events(folder)
+        return here, here
+    train, test = _IMAGES[name](folder)
+    here = len(train) + len(test)
+    return here, train.whole or here
+
+
+def _check_name(name: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"data set {name!r} is unknown; allowed are {', '.join(NAMES)}")
 
 
 def _folder(name: str, root: str | os.PathLike[str] | None, download: bool) -> Path:

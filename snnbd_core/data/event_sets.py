@@ -19,9 +19,16 @@ from snnbd_core.data.events import Binning, SensorSize
 from snnbd_core.data.recordings import FileRecordings, Found, Reader
 from snnbd_core.data.samples import Rows
 from snnbd_core.data.stores import File
-from snnbd_core.data.telling import tell
+from snnbd_core.data.telling import WHOLE, tell
 
-__all__ = ["CALTECH_CLASSES", "CIFAR10_CLASSES", "EVENT_SETS", "class_of", "load_event_set"]
+__all__ = [
+    "CALTECH_CLASSES",
+    "CIFAR10_CLASSES",
+    "EVENT_SETS",
+    "class_of",
+    "count_event_set",
+    "load_event_set",
+]
 
 Files = Sequence[File]
 
@@ -58,6 +65,12 @@ def load_event_set(
     )
     tell(train, test, root, found.whole)
     return train, test
+
+
+def count_event_set(name: str, root: Path) -> tuple[int, int]:
+    """Tell how many recordings a folder holds, and how many there are in the whole set."""
+    found = _FINDERS[name](root)
+    return sum(map(len, found.parts)), found.whole or WHOLE[name]
 
 
 def _nmnist(root: Path) -> Found:

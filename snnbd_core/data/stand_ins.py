@@ -18,13 +18,20 @@ from tqdm import tqdm
 from snnbd_core.data import limb, saccades
 from snnbd_core.data.camera import Camera
 from snnbd_core.data.cifar import load_cifar10
-from snnbd_core.data.datasets import FrameDataset
+from snnbd_core.data.datasets import FrameDataset, ImageDataset
 from snnbd_core.data.errors import DataNotFound
 from snnbd_core.data.events import Binning, Events
-from snnbd_core.data.samples import stratified
+from snnbd_core.data.samples import Rows, stratified
 from snnbd_core.data.simulated import Simulated
 
-__all__ = ["CAMERA", "LOOP", "load_cifar10_events", "load_gestures_events"]
+__all__ = [
+    "CAMERA",
+    "LOOP",
+    "count_cifar10_events",
+    "count_gestures_events",
+    "load_cifar10_events",
+    "load_gestures_events",
+]
 
 _PICTURES = 250  # of each class of CIFAR-10's training set, the first ones
 _MADE = 80  # recordings of each motion
@@ -48,14 +55,7 @@ def load_cifar10_events(
     The first 250 training pictures of each class, as grey light; CIFAR10-DVS has 1,000 of each on
     128x128 pixels. The log says whether the pictures are lossy; see `load_cifar10` for layouts.
     """
-    pictures, _ = load_cifar10(root)
-    if not len(pictures):
-        raise DataNotFound(
-            f"cifar10-events: {root} holds no training picture of CIFAR-10, of which the set is "
-            "made. Put the training batches there"
-        )
-    rows = np.concatenate([np.flatnonzero(pictures.labels == k)[:_PICTURES] for k in range(10)])
-    rows.sort()
+    pictures, rows = _pictures(root)
     labels = pictures.labels[rows]
     made_from = f"{_VERSION} {astuple(CAMERA)} {LOOP} {seed} {rows.tolist()}{pictures.fingerprint}"
 
@@ -76,11 +76,33 @@ def load_cifar10_events(
     return made.parts(stratified(labels, _TEST_SHARES["cifar10-events"]), frames, binning)
 
 
+def count_cifar10_events(root: Path) -> int:
+    """How many recordings are made of the pictures that a folder holds."""
+    return len(_pictures(root)[1])
+
+
+def count_gestures_events() -> int:
+    """How many recordings are made, in both parts."""
+    return _MADE * len(limb.MOTIONS)
+
+
+def _pictures(root: Path) -> tuple[ImageDataset, Rows]:
+    """CIFAR-10's training pictures, and the rows of those that are shown to the camera."""
+    pictures, _ = load_cifar10(root)
+    if not len(pictures):
+        raise DataNotFound(
+            f"cifar10-events: {root} holds no training picture of CIFAR-10, of which the set is "
+            "made. Put the training batches there"
+        )
+    rows = np.concatenate([np.flatnonzero(pictures.labels == k)[:_PICTURES] for k in range(10)])
+    return pictures, np.sort(rows)
+
+
 def load_gestures_events(
     frames: int, seed: int, binning: Binning
 ) -> tuple[FrameDataset, FrameDataset]:
     """Eleven motions of a limb (see `limb`), 64x64, 60 + 20 recordings of each."""
-    labels = np.arange(_MADE * len(limb.MOTIONS)) % len(limb.MOTIONS)
+    labels = np.arange(count_gestures_events()) % len(limb.MOTIONS)
 
     def make() -> tuple[Events, npt.NDArray[np.int64]]:
         told = tqdm(labels.tolist(), desc="gestures-events", disable=None, leave=False)

@@ -10,13 +10,13 @@ import numpy as np
 
 from snnbd_core.data.datasets import FrameDataset, ImageDataset
 
-__all__ = ["first_of", "tell"]
+__all__ = ["WHOLE", "first_of", "tell"]
 
 Part = FrameDataset | ImageDataset
 _log = logging.getLogger(__name__)
 _NAMED = 5  # missing classes or files that are named; of more, their number
 
-_WHOLE = {
+WHOLE = {
     "mnist": 70_000,
     "cifar10": 60_000,
     "cifar100": 60_000,
@@ -35,7 +35,7 @@ def tell(train: Part, test: Part, place: Path, whole: int | None = None) -> None
     Both parts know from then on how many samples the whole has: `whole`, or as many as in the
     layout that most people have.
     """
-    name, found, whole = train.name, len(train) + len(test), whole or _WHOLE[train.name]
+    name, found, whole = train.name, len(train) + len(test), whole or WHOLE[train.name]
     train.whole = test.whole = whole
     share = "" if found == whole else f", of {whole} in the whole set"
     empty = "".join(f"; the {part.split} part is empty" for part in (train, test) if not len(part))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from snnbd_core.data import load, splits, stores
+from snnbd_core.data import DataNotFound, count, load, splits, stores
 from snnbd_core.data.aedat import aedat3
 from snnbd_core.data.cifar import CIFAR100_CLASSES
 from snnbd_core.data.event_sets import CIFAR10_CLASSES
@@ -21,6 +21,7 @@ from snnbd_core.data.samples import stratified
 from .conftest import random_events
 from .layouts import (
     HEAD,
+    MADE,
     aedat2,
     cifar_batch,
     gtsrb_files,
@@ -90,6 +91,41 @@ def test_cifar100_has_its_fine_labels_in_all_three_versions(
         assert sorted(test.labels.tolist()) == sorted(batches["test"]["fine_labels"])
 
 
+@pytest.mark.parametrize(
+    ("layout", "whole"),
+    [
+        ("mnist", 70_000),
+        ("cifar10, pictures", 60_000),
+        ("gtsrb, torchvision's", 39_270),
+        ("nmnist, zips", 70_000),
+        ("dvs-gesture, tonic's", 1_341),
+        ("dvs-gesture, original", 1_464),
+        ("cifar10-dvs, original", 10_000),
+        ("ncaltech101", 8_709),
+    ],
+)
+def test_samples_are_counted_without_binning(
+    tmp_path: Path, own_cache: Path, layout: str, whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = MADE[layout]
+    made.make(tmp_path / "data", monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr("snnbd_core.data.datasets.bin_events", None)  # calling it would raise
+        found = count(made.name, root=tmp_path / "data")
+    train, test = made.load(tmp_path / "data")
+    assert found == (len(train) + len(test), whole) and train.whole == whole
+
+
+def test_sets_that_are_made_here_are_whole(tmp_path: Path, own_cache: Path) -> None:
+    assert count("digits") == count("digits-events", root=tmp_path) == (1_797, 1_797)
+    assert count("gestures-events") == (880, 880)
+    assert not own_cache.exists()
+    with pytest.raises(ValueError, match="data set 'cifar' is unknown; allowed are digits-events,"):
+        count("cifar")
+    with pytest.raises(DataNotFound, match="nmnist: there is no folder"):
+        count("nmnist", root=tmp_path / "none")
+
+
 def test_the_classes_are_as_many_as_the_sets_have() -> None:
     assert len(CIFAR100_CLASSES) == 100 and list(CIFAR100_CLASSES) == sorted(CIFAR100_CLASSES)
     assert len(set(GTSRB_CLASSES)) == 43 and GTSRB_CLASSES[14] == "stop"
@@ -130,9 +166,9 @@ def test_gtsrb_is_read_in_its_layouts(
 def test_gtsrb_is_read_from_arrays(tmp_path: Path, own_cache: Path) -> None:
     draw = np.random.default_rng(0)
     held = {}
-    for split, count in (("train", 5), ("test", 3)):
-        held[f"x_{split}"] = draw.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-        held[f"y_{split}"] = draw.integers(0, 43, count)
+    for split, many in (("train", 5), ("test", 3)):
+        held[f"x_{split}"] = draw.integers(0, 256, (many, 32, 32, 3), dtype=np.uint8)
+        held[f"y_{split}"] = draw.integers(0, 43, many)
     np.savez(tmp_path / "gtsrb32.npz", **held)
     train, test = load("gtsrb", root=tmp_path)
     np.testing.assert_array_equal(pixels(train), held["x_train"].transpose(0, 3, 1, 2))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
-from snnbd_core.data import DataNotFound, bin_events, check_events, limb, load, saccades
+from snnbd_core.data import DataNotFound, bin_events, check_events, count, limb, load, saccades
 from snnbd_core.data.stand_ins import LOOP
 
 from .layouts import write
@@ -34,6 +34,7 @@ def test_pictures_of_cifar10_come_before_the_camera_on_a_closed_loop(
     assert train.input_shape == (2, 48, 48) and train.class_names == pictures.class_names
     counts = np.bincount(np.concatenate([train.labels, test.labels]), minlength=10)
     np.testing.assert_array_equal(counts, np.bincount(pictures.labels, minlength=10))
+    assert count("cifar10-events", root=tmp_path) == (60, 60)
     again, _ = load("cifar10-events", root=tmp_path, frames=8)
     other, _ = load("cifar10-events", root=tmp_path, frames=8, seed=1)
     assert again.fingerprint == train.fingerprint != other.fingerprint
