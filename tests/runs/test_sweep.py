@@ -225,6 +225,25 @@ def test_what_trains_comes_first_and_clean_networks_before_all(tiny: Make) -> No
     assert sweeps.execution._ordered([*converted, source]) == [source, *converted]
 
 
+def test_sets_that_are_named_come_first_in_their_order(tiny: Make) -> None:
+    clean = [tiny(data=name, trigger=None, rate=0.0) for name in ("digits-events", "nmnist")]
+    last = tiny(data="gestures-events", trigger=None, rate=0.0)
+    order = sweeps.execution._ordered([last, *clean], ("nmnist", "digits-events"))
+    assert order == [clean[1], clean[0], last]
+
+
+@pytest.mark.slow
+def test_after_the_time_no_run_is_begun(results: Path, tiny: Make) -> None:
+    items = [tiny(trigger=None, rate=0.0, seed=seed) for seed in range(3)]
+    told = io.StringIO()
+    made = run(items[0], progress=False)
+    frame = sweeps.run(items, workers=1, begin=0, console=Console(file=told))
+    assert frame["hash"].tolist() == [items[0].hash] and "done:" not in told.getvalue()
+    assert records_in(results) == [made]
+    frame = sweeps.run(items, workers=1, begin=600)
+    assert frame["status"].tolist() == ["done"] * 3 and len(records_in(results)) == 3
+
+
 @pytest.mark.parametrize(
     ("cores", "memory", "expected"), [(2, 24, 2), (8, 3, 3), (64, 1, 1), (4, 0, 1)]
 )
@@ -234,6 +253,7 @@ def test_workers_are_as_many_as_cores_and_memory_allow(
     monkeypatch.setattr(sweeps.workers, "cpu_count", lambda: cores)
     monkeypatch.setattr(sweeps.workers, "MEMORY_LIMIT", memory * 2**30)
     assert sweeps.fitting() == expected
+    assert sweeps.fitting(1.5 * 2**30) == max(1, min(cores, memory * 2 // 3))
 
 
 def test_workers_share_the_memory_and_leave_the_environment_as_it_was() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -33,6 +34,7 @@ from snnbd_book.verify import (
     Entry,
     Groups,
     append,
+    choosing,
     compare,
     costs,
     draw,
@@ -447,22 +449,109 @@ def test_a_part_of_a_set_is_told_in_the_paper_profile_and_refused(results: Path)
     assert not list(results.glob("**/*.jsonl"))
 
 
+def other_data(tiny: Make, **fields: object) -> Experiment:
+    digits = {"data": "digits", "network": "quick-conv", "trigger": None, "rate": 0.0}
+    return tiny(**{**digits, **fields})
+
+
+def test_a_set_that_is_named_is_run_although_another_is_a_part(
+    results: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [tiny(profile="paper"), other_data(tiny, profile="paper")]
+    monkeypatch.setattr("snnbd_book.claims.experiments", lambda *_: runs)
+    asked = ("reproduce", "--profile", "paper", "--paper", "miah2026")
+    code, text = invoked(*asked)
+    assert code == 2 and "only 90 of 70,000 recordings of nmnist" in text
+    code, text = invoked(*asked, "--data", "gtsrb", "--dry-run")
+    assert code == 2 and "data='gtsrb' is unknown; allowed: digits, nmnist" in text
+    code, text = invoked(*asked, "--data", "digits", "--dry-run")
+    assert code == 0 and text.startswith("1 runs of 1 trainings") and "nmnist" not in text
+    code, text = invoked(*asked, "--data", "digits", "--minutes", 0)
+    assert code == 0, text
+    assert "not run" in text and "1 runs are left; the same command goes on from there" in text
+
+
+def test_sets_are_done_in_the_order_in_which_they_are_named(
+    results: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snnbd_book.claims.experiments", lambda *_: [tiny(), other_data(tiny)])
+    asked: dict[str, object] = {}
+    paper = ("reproduce", "--paper", "miah2026")
+
+    def swept(experiments: list[Experiment], **options: object) -> pd.DataFrame:
+        asked.update(options, data=sorted(one.data for one in experiments))
+        return pd.DataFrame()
+
+    monkeypatch.setattr("snnbd_book.sweeps.run", swept)
+    code, text = invoked(*paper, "--data", "nmnist", "--data", "digits", "--minutes", 3)
+    assert code == 0 and text.endswith("2 runs are left; the same command goes on from there\n")
+    assert asked["data"] == ["digits", "nmnist"] and asked["first"] == ["nmnist", "digits"]
+    assert 60 < asked["begin"] < 180  # what came before the first run counts
+    invoked(*paper, "--data", "digits")
+    assert asked["data"] == ["digits"] and asked["begin"] is None
+
+
+def test_workers_are_as_many_as_the_largest_run_leaves_memory_for(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SNNBD_SCHEDULER", raising=False)
+    monkeypatch.setattr("snnbd_book.sweeps.workers.cpu_count", lambda: 8)
+    monkeypatch.setattr("snnbd_book.sweeps.workers.MEMORY_LIMIT", 24 * 2**30)
+    small = other_data(tiny)
+    large = other_data(tiny, data="cifar10", network="vgg16", frames=16, batch_size=64)
+    # By hand: VGG-16 at 32x32 gives 4 bytes of each layer's numbers, twice, for T = 16 and 64.
+    size = costs.size_of("vgg16", "cifar10", 1.0)
+    by_hand = 8 * size.kept * 16 * 64 + 16 * size.weights + 60_000 * 3 * 32 * 32
+    assert choosing.memory(large) == by_hand and 6 < by_hand / 2**30 < 12
+    assert choosing.at_once([small], "cpu") == 8
+    assert choosing.at_once([small, large], "cpu") == 24 * 2**30 // by_hand
+    assert choosing.at_once([small, large], "cuda:1") == choosing.at_once([small], "mps") == 1
+    assert f"at once: {24 * 2**30 // by_hand} workers, with up to" in (
+        choosing.told([small, large, dataclasses.replace(large, seed=5)] * 2, "cpu")
+    )
+    assert choosing.told([small, large], "cuda").endswith("\nat once: 1 worker, on cuda")
+    monkeypatch.setattr("snnbd_book.sweeps.workers.MEMORY_LIMIT", 2**32)
+    assert choosing.at_once([large], "cpu") == 1
+    assert choosing.told([large], "cpu").endswith(
+        "4.0 GiB here: that is too little, so such runs would fail"
+    )
+    monkeypatch.setenv("SNNBD_SCHEDULER", "tcp://there:8786")
+    assert "as many as the scheduler at tcp://there:8786 has" in choosing.told([large], "cuda")
+
+
+def test_a_dry_run_bins_nothing_and_names_a_damaged_file(
+    results: Path, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("snnbd_book.claims.experiments", lambda *_: [tiny(), other_data(tiny)])
+    monkeypatch.setattr("snnbd_core.data.datasets.bin_events", None)  # calling it would raise
+    code, text = invoked("reproduce", "--paper", "miah2026", "--dry-run")
+    assert code == 0 and "2 runs" in text and "damaged" not in text
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.zip").write_bytes(b"no archive")
+    monkeypatch.setenv("SNNBD_DATA", str(tmp_path / "data"))
+    code, text = invoked("reproduce", "--paper", "miah2026", "--dry-run")
+    told = f"damaged: {tmp_path / 'data' / 'train.zip'}: is no readable zip archive"
+    assert code == 0 and told in text and "\nmemory: up to" in text and "to download" not in text
+    code, text = invoked("reproduce", "--paper", "miah2026")
+    assert code == 2 and text.startswith(str(tmp_path / "data" / "train.zip"))
+
+
 def test_a_part_with_fewer_samples_than_a_defender_gets_is_told_too(
     results: Path, tiny: Make
 ) -> None:
     held = holdings.held([tiny(held_out=50, defence=FineTuning(), samples=1000)])
-    assert held == {"nmnist": (90, 70_000)}
+    assert held == {"nmnist": holdings.Held(90, 70_000)}
     assert holdings.parts(held, "paper") == held and not holdings.parts(held, "sample")
     original = holdings.Held(1_400, 1_464)
     assert not holdings.parts({"nmnist": holdings.Held(70_000, 70_000)}, "paper")
     assert holdings.parts({"dvs-gesture": original}, "paper") == {"dvs-gesture": original}
     with pytest.raises(ValueError, match=r"only 1,400 of 1,464 recordings of dvs-gest.* by hand"):
-        holdings.refuse({"dvs-gesture": original})
+        holdings.refuse({"dvs-gesture": original}, "paper")
 
 
 def test_a_set_that_was_never_published_is_no_part(tiny: Make) -> None:
     held = holdings.held([tiny(data="digits")])
-    assert held == {"digits": (1_797, 1_797)} and not holdings.parts(held, "paper")
+    assert held == {"digits": holdings.Held(1_797, 1_797)} and not holdings.parts(held, "paper")
 
 
 def test_operations_are_those_of_a_known_network() -> None:

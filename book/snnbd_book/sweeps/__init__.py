@@ -26,6 +26,7 @@ from snnbd_book.sweeps.workers import (
     answering,
     fitting,
     local_workers,
+    memory_here,
 )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "fitting",
     "load_grid",
     "local_workers",
+    "memory_here",
     "records",
     "run",
     "write_frame",

@@ -69,6 +69,8 @@ def run(
     fresh: bool = False,
     keep_networks: bool = False,
     seconds: float | None = None,
+    begin: float | None = None,
+    first: Sequence[str] = (),
     console: Console | None = None,
 ) -> pd.DataFrame:
     """Runs experiments side by side; what has a record already is not run again.
@@ -93,6 +95,9 @@ def run(
             networks are always kept, 0.7 MB each in the profile quick; the cache may be deleted.
         seconds: None waits for all; otherwise the sweep ends after so many, and what is not done
             by then is no row of the table.
+        begin: None begins all; otherwise no run is begun after so many seconds. Those that have
+            begun go on to their end; the others are no rows of the table.
+        first: names of data sets whose runs come first, in this order.
         console: where to show progress; None shows nothing.
 
     Returns:
@@ -125,9 +130,10 @@ def run(
             client_of(scheduler, min(workers or fitting(), len(todo)), threads) as client,
             Display(len(items), len(records), console) as display,
         ):
-            task = _Task(str(folder), device, threads, fresh, keep_networks)
+            last = None if begin is None else time.time() + begin
+            task = _Task(str(folder), device, threads, fresh, keep_networks, last)
             until = math.inf if seconds is None else time.monotonic() + seconds
-            _collect(client, task, _ordered(todo), records, errors, display, until)
+            _collect(client, task, _ordered(todo, first), records, errors, display, until)
     done = [item for item in items if item.hash in records or item.hash in errors]
     return to_frame(done, records, errors)
 
@@ -155,16 +161,19 @@ def records(experiments: Sequence[Experiment], *, device: str = "auto") -> dict[
     return found
 
 
-def _ordered(todo: Sequence[Experiment]) -> list[Experiment]:
+def _ordered(todo: Sequence[Experiment], first: Sequence[str] = ()) -> list[Experiment]:
     """One run for each training first, so that as few workers as can be wait for another's network.
 
-    Networks that others begin with come before those, clean ones before attacked ones.
+    Networks that others begin with come before those, clean ones before attacked ones; and runs on
+    the sets named `first` before all others.
     """
+    places = {name: place for place, name in enumerate(first)}
     seen: Counter[str] = Counter()
     ranks = {}
     for item in todo:
         wanted = item.training.hash
-        ranks[item.hash] = (seen[wanted], _depth(item), item.attacks)
+        place = places.get(item.data, len(places))
+        ranks[item.hash] = (place, seen[wanted], _depth(item), item.attacks)
         seen[wanted] += 1
     return sorted(todo, key=lambda item: ranks[item.hash])
 
@@ -177,13 +186,26 @@ def _depth(item: Experiment) -> int:
 
 
 class _Task:
-    """What a worker does with one experiment; sent to it as text, not as live objects."""
+    """What a worker does with one experiment; sent to it as text, not as live objects.
 
-    def __init__(self, folder: str, device: str, threads: int, fresh: bool, keep: bool) -> None:
+    After the moment `last`, in seconds since 1970, it does nothing and gives None.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        device: str,
+        threads: int,
+        fresh: bool,
+        keep: bool,
+        last: float | None,
+    ) -> None:
         self.folder, self.device, self.threads = folder, device, threads
-        self.fresh, self.keep = fresh, keep
+        self.fresh, self.keep, self.last = fresh, keep, last
 
-    def __call__(self, text: str) -> str:
+    def __call__(self, text: str) -> str | None:
+        if self.last is not None and time.time() > self.last:
+            return None
         torch.set_num_threads(self.threads)
         record = runs.run(
             Experiment.from_json(text),
@@ -232,7 +254,7 @@ def _collect(
                 "done": len(records) - found,
                 "failed": len(errors),
             }
-            if done is not None:
+            if done is not None and (item.hash in records or item.hash in errors):
                 name = f"{item.name}-{item.hash} (seed {item.seed})"
                 display.finished(name, counts, errors.get(item.hash))
             display.show(counts, last)
@@ -242,26 +264,31 @@ def _collect(
 
 
 def _taken(
-    future: Future[str], item: Experiment, records: dict[str, Record], errors: dict[str, str]
+    future: Future[str | None],
+    item: Experiment,
+    records: dict[str, Record],
+    errors: dict[str, str],
 ) -> str | None:
-    """Keeps a finished run's record, or its error, which is returned."""
+    """Keeps a finished run's record, if it was begun in time, or its error, which is returned."""
     if future.status == "finished":
-        records[item.hash] = Record.from_dict(json.loads(future.result()))
+        text = future.result()
+        if text is not None:
+            records[item.hash] = Record.from_dict(json.loads(text))
         return None
     error = future.exception()
-    text = "".join(traceback.format_exception(error)) if error else f"the run was {future.status}"
-    errors[item.hash] = text
-    return text
+    told = "".join(traceback.format_exception(error)) if error else f"the run was {future.status}"
+    errors[item.hash] = told
+    return told
 
 
-def _next(waiting: as_completed) -> Future[str] | None:
+def _next(waiting: as_completed) -> Future[str | None] | None:
     """The next run that ended, or None after a short while without any."""
     deadline = time.monotonic() + _LOOK_SECONDS
     while not waiting.has_ready():
         if time.monotonic() > deadline:
             return None
         time.sleep(_PAUSE_SECONDS)
-    future: Future[str] = next(waiting)
+    future: Future[str | None] = next(waiting)
     return future
 
 

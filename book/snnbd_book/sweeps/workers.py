@@ -71,9 +71,14 @@ def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]
         yield cluster.scheduler_address
 
 
-def fitting() -> int:
-    """Workers for which there are cores and memory, at least one."""
-    return max(1, min(cpu_count(), MEMORY_LIMIT // MEMORY_PER_WORKER))
+def fitting(memory: float = MEMORY_PER_WORKER) -> int:
+    """Workers for which there are cores, and so many bytes of memory for each; at least one."""
+    return max(1, min(cpu_count(), int(MEMORY_LIMIT // memory)))
+
+
+def memory_here() -> int:
+    """Bytes of memory that the processes of this machine have together."""
+    return int(MEMORY_LIMIT)
 
 
 def answering(scheduler: str) -> str:

@@ -11,7 +11,10 @@ groups     a record among the other seeds of its setting, and how far seeds lie 
 comparing  `compare`: a record and its rerun, equal bits or figure by figure
 judging    `judge`: the verdict of a whole sample, at a family-wise level
 sampling   `draw`: which records are run again
-rerunning  `rerun`: experiments run anew, apart from all stored results
+choosing   which runs are done again, and how many at once
+holdings   which of the sets that runs need are here
+costs      what runs take before they are done; `work` counts their passes
+rerunning  `rerun`: experiments run anew, apart from all stored results; `again`: gone on with
 history    the append-only file of all verifications
 command    the three commands
 =========  =====================================================================================

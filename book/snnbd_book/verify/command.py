@@ -6,7 +6,7 @@ import datetime
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated
 
@@ -28,12 +28,12 @@ from snnbd_book.runs import (
 from snnbd_book.runs.command import told
 from snnbd_book.runs.profiles import sizes
 from snnbd_book.runs.provenance import git_state
-from snnbd_book.verify import costs, holdings
+from snnbd_book.verify import choosing, costs, holdings
 from snnbd_book.verify.comparing import compare
 from snnbd_book.verify.groups import Groups
 from snnbd_book.verify.history import Entry, append, now
 from snnbd_book.verify.judging import AGREES, DIFFERS, EQUAL, Judgement, judge
-from snnbd_book.verify.rerunning import rerun
+from snnbd_book.verify.rerunning import again, rerun
 from snnbd_book.verify.sampling import draw, shard
 from snnbd_core import checks, data
 from snnbd_core.data import DataNotFound
@@ -112,38 +112,47 @@ def reproduce(
         bool, typer.Option("--commit", help="Put the new records in place of the committed.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", help="Only runs on this set; may be repeated, the first comes first."
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Begin no run after so many; those begun end.")
+    ] = None,
 ) -> None:
     """Run every run of the book again on this machine, and say what agrees.
 
     A run that is done is not repeated: the same command goes on where it was stopped. Sets that are
     not here are downloaded where that is possible; runs on others are left out. In profile paper a
     part of a set is refused. With --paper the paper's figures stand beside ours at the end.
+    Runs go side by side as far as cores and memory allow, on a card one after the other;
     $SNNBD_SCHEDULER names the scheduler of a cluster.
     """
+    start = time.perf_counter()
     console = Console(stderr=True)
     with told():
         sizes(profile)
         checks.choice("device", device.partition(":")[0], ("auto", "cpu", "cuda", "mps"))
         about = None if paper is None else claims.load(paper)
         every = all_recorded()
-        wanted = _wanted(every, profile, about)
+        wanted = choosing.wanted(every, profile, about, names or ())
         if only_stale:
-            old = {item.experiment.hash for item in every if _why(item) is not None}
-            wanted = [one for one in wanted if one.hash in old]
+            wanted = _old(wanted, every)
         here = holdings.held(wanted)
-        parts = holdings.parts(here, profile)
         if dry_run:
-            typer.echo(costs.told(wanted, every, here, parts))
+            typer.echo(costs.told(wanted, every, here, holdings.parts(here, profile)))
+            if wanted:
+                typer.echo(choosing.told(wanted, device))
             return
-        holdings.refuse(parts)
+        holdings.refuse(here, profile)
         left_out = _fetched(sorted({item.data for item in wanted} - here.keys()), console)
         wanted = [one for one in wanted if one.data not in left_out]
         folder = results_dir() / "reproduced"
-        errors: dict[str, str] = {}
-        if wanted:
-            frame = sweeps.run(wanted, results=folder, device=device, console=console)
-            failed = frame[frame["status"] == "failed"]
-            errors = dict(zip(failed["hash"], failed["error"], strict=True))
+        holdings.opened(wanted)
+        begin = None if minutes is None else 60 * minutes - (time.perf_counter() - start)
+        errors, left = again(wanted, folder, device, begin, first=names or (), console=console)
         hashes = {item.hash for item in wanted}
         made = [item for item in records_in(folder) if item.experiment.hash in hashes]
         judgement = _judged(every, made, every)
@@ -155,8 +164,17 @@ def reproduce(
             ]
             Console(width=None if console.is_terminal else _WIDTH).print(table(judged))
     _tell(judgement, errors, as_json=False)
+    if left:
+        typer.echo(f"{left} runs are left; the same command goes on from there")
     if not judgement.holds or errors:
         raise typer.Exit(1)
+
+
+def _old(wanted: Iterable[Experiment], every: Iterable[Record]) -> list[Experiment]:
+    """Those of some runs whose committed record other code or data made."""
+    by_hash = {item.experiment.hash: item for item in every}
+    found = ((run, by_hash.get(run.hash)) for run in wanted)
+    return [run for run, item in found if item is not None and _why(item) is not None]
 
 
 def _here(records: Iterable[Record]) -> list[Record]:
@@ -248,13 +266,6 @@ def _tell(judgement: Judgement, errors: dict[str, str], as_json: bool) -> None:
     ]
     if shown:
         typer.echo(f"a change of all of them would be found (4 of 5 times) from {', '.join(shown)}")
-
-
-def _wanted(every: Sequence[Record], profile: str, paper: claims.Paper | None) -> list[Experiment]:
-    """The runs of a profile: those that have a committed record, or those of a paper's claims."""
-    if paper is not None:
-        return claims.experiments(paper, profile)
-    return [item.experiment for item in every if item.experiment.profile == profile]
 
 
 def _seconds(records: Iterable[Record]) -> float:

@@ -1,4 +1,4 @@
-"""What runs take before they are done: downloads, hours, disk and memory.
+"""What runs take before they are done: downloads, hours and disk; for memory see `choosing`.
 
 Time comes from records of the same network and set where there are any, and else from operations:
 three times the multiplications of a forward pass for each sample, time step and epoch, at the rate
@@ -151,7 +151,7 @@ def told(
     Args:
         wanted: the experiments.
         every: records, for their times.
-        here: how many samples are here of each set.
+        here: how many samples are here of each set, or what is damaged.
         parts: those of them that are less than is needed.
     """
     return "\n".join(_lines(wanted, list(every), here, parts))
@@ -167,14 +167,10 @@ def _lines(
     yield f"{len(wanted)} runs of {own} trainings, {len(needed)} with those of their floors"
     yield f"data sets: {', '.join(sets) or 'none'}"
     yield from (_to_get(name, parts) for name in missing)
+    yield from (f"damaged: {one.damage}" for one in here.values() if one.damage)
     yield from _times(wanted, list(needed.values()), every)
     if wanted:
         yield f"disk: about {_disk(needed.values(), missing) / _GIB:.1f} GiB for sets and networks"
-        largest = max(needed.values(), key=_memory)
-        yield (
-            f"memory: up to {_memory(largest) / _GIB:.1f} GiB, for {largest.network} on "
-            f"{largest.data} in batches of {largest.batch_size}"
-        )
 
 
 def _to_get(name: str, parts: Holdings) -> str:
@@ -279,18 +275,16 @@ def _disk(runs: Iterable[Experiment], missing: Sequence[str]) -> float:
     """Bytes of downloads, of sets as the cache holds them, and of the networks."""
     runs = list(runs)
     total = float(sum(SETS[name].megabytes * 1e6 for name in missing))
-    for name, frames in {(run.data, run.frames) for run in runs}:
-        found = SETS[name]
-        channels, height, width = found.shape
-        steps = frames if channels == 2 else 1
-        total += (found.train + found.test) * steps * channels * height * width
+    total += sum(cached(name, frames) for name, frames in {(run.data, run.frames) for run in runs})
     return total + sum(4 * size_of(run.network, run.data, run.width).weights for run in runs)
 
 
-def _memory(run: Experiment) -> float:
-    """Bytes that a training keeps: what layers give, twice, and weights with their optimiser."""
-    size = size_of(run.network, run.data, run.width)
-    return 4.0 * (2 * size.kept * run.frames * run.batch_size + 4 * size.weights)
+def cached(name: str, frames: int) -> int:
+    """Bytes of a set as the cache holds it."""
+    found = SETS[name]
+    channels, height, width = found.shape
+    steps = frames if channels == 2 else 1
+    return (found.train + found.test) * steps * channels * height * width
 
 
 def lasting(seconds: float) -> str:

@@ -9,15 +9,19 @@ from typing import NamedTuple
 from snnbd_book.runs import Experiment
 from snnbd_book.runs.resolving import datasets
 from snnbd_core import data
-from snnbd_core.data import DataNotFound
+from snnbd_core.data import CorruptData, DataNotFound
 from snnbd_core.data.downloads import BY_HAND, SOURCES
 
 
 class Held(NamedTuple):
-    """How many samples of a set are here, and how many the whole has in the layout found."""
+    """How many samples of a set are here, and how many the whole has in the layout found.
+
+    `damage` says why they cannot be counted: a file is damaged or may not be read.
+    """
 
     samples: int
     whole: int
+    damage: str = ""
 
 
 Holdings = Mapping[str, Held]
@@ -26,14 +30,25 @@ Holdings = Mapping[str, Held]
 def held(wanted: Iterable[Experiment]) -> dict[str, Held]:
     """What there is of each set that runs need; a set that is not here is absent."""
     found = {}
-    for name, run in {run.data: run for run in wanted}.items():
+    for name in dict.fromkeys(run.data for run in wanted):
         try:
-            train, test = datasets(replace(run, samples=None))
+            found[name] = Held(*data.count(name))
         except DataNotFound:
             continue
-        here = len(train) + len(test)
-        found[name] = Held(here, train.whole or here)
+        except (CorruptData, PermissionError) as error:
+            found[name] = Held(0, 0, str(error))
     return found
+
+
+def opened(wanted: Iterable[Experiment]) -> None:
+    """Reads each set as runs take it, once and before they start, and caches its frames.
+
+    Raises:
+        CorruptData: the first damaged file.
+    """
+    each = {(run.data, run.frames, run.binning): run for run in wanted}
+    for run in each.values():
+        datasets(replace(run, samples=None))
 
 
 def parts(here: Holdings, profile: str) -> dict[str, Held]:
@@ -49,8 +64,12 @@ def share(name: str, held: Held) -> str:
     return f"only {held.samples:,} of {held.whole:,} {kind} of {name} are here"
 
 
-def refuse(some: Holdings) -> None:
-    """Raises ValueError for parts of sets, by name, with what to do."""
+def refuse(here: Holdings, profile: str) -> None:
+    """Raises ValueError for damaged sets, and for parts that a profile cannot use, by name."""
+    for one in here.values():
+        if one.damage:
+            raise CorruptData(one.damage)
+    some = parts(here, profile)
     if not some:
         return
     told = "; ".join(f"{share(name, one)} ({_how(name)})" for name, one in some.items())

@@ -1,4 +1,4 @@
-"""Experiments run anew, apart from all records and trained networks that are stored."""
+"""Experiments run anew: apart from all that is stored, or into a folder that is gone on with."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from snnbd_book import sweeps
 from snnbd_book.runs import Experiment, Record, records_in
+from snnbd_book.verify.choosing import at_once
 from snnbd_core.files import cache_dir
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def rerun(
@@ -27,10 +32,47 @@ def rerun(
         frame = sweeps.run(
             experiments, workers=sweeps.fitting(), results=results, seconds=seconds, console=console
         )
-        if frame.empty:
-            return [], {}
-        failed = frame[frame["status"] == "failed"]
-        return records_in(results), dict(zip(failed["hash"], failed["error"], strict=True))
+        return (records_in(results), _errors(frame)) if len(frame) else ([], {})
+
+
+def again(
+    experiments: Sequence[Experiment],
+    results: Path,
+    device: str,
+    begin: float | None,
+    *,
+    first: Sequence[str],
+    console: Console,
+) -> tuple[dict[str, str], int]:
+    """Runs what has no record in a folder yet, with as many workers as cores and memory allow.
+
+    Args:
+        experiments: in any number, also none.
+        results, device, begin, first, console: as for `sweeps.run`.
+
+    Returns:
+        The errors of runs that failed, by the experiments' hashes, and how many were not begun.
+    """
+    if not experiments:
+        return {}, 0
+    frame = sweeps.run(
+        experiments,
+        scheduler=os.environ.get("SNNBD_SCHEDULER") or None,
+        workers=at_once(experiments, device),
+        results=results,
+        device=device,
+        begin=begin,
+        first=first,
+        console=console,
+    )
+    return _errors(frame), len({one.hash for one in experiments}) - len(frame)
+
+
+def _errors(frame: pd.DataFrame) -> dict[str, str]:
+    if frame.empty:
+        return {}
+    failed = frame[frame["status"] == "failed"]
+    return dict(zip(failed["hash"], failed["error"], strict=True))
 
 
 @contextmanager
