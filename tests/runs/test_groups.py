@@ -18,13 +18,13 @@ from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
     "neuromorphic_triggers": 200,
-    "stealthier_triggers": 242,
+    "stealthier_triggers": 245,
     "learning_rules": 254,
-    "badsnn": 1141,
+    "badsnn": 1208,
     "poison_in_the_data": 72,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
-    "removing_backdoors": 630,
+    "removing_backdoors": 670,
     "adversarial_robustness": 36,
     "triggers_in_time": 156,
     "low_bits": 988,

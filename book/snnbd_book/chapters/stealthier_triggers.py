@@ -52,6 +52,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     return {
         "attacks": {name: attack(trigger=trigger) for name, trigger in compared.items()}
         | {"dynamic": dynamic},
+        "subtle": {"dynamic": runs(trigger=attacks.Dynamic(gamma=0.01), rate=1.0)},
         "rates": {
             name: {rate: runs(trigger=compared[name], rate=rate) for rate in rates}
             for name, rates in {
