@@ -180,14 +180,17 @@ def test_photographs_are_drawn_beside_the_papers_figures():
     photographs_of = runs.Experiment(data="cifar10-small", network="vgg11")
     one = dataclasses.replace(record(40, 60), experiment=photographs_of)
     by_threshold = {1.1: [one], 1.2: [one]}
-    sets = {"CIFAR-10": {"T_p": by_threshold, "T_o": by_threshold}}
+    triggers = ("T_p", "T_p, not standardised", "T_o")
+    sets = {"CIFAR-10": dict.fromkeys(triggers, by_threshold)}
     figure = photographs.draw_beside_paper(sets, claims.load("miah2026"))
-    assert [axes.get_title() for axes in figure.axes] == ["CIFAR-10, $T_p$", "CIFAR-10, $T_o$"]
+    titles = ["CIFAR-10,\n$T_p$", "CIFAR-10,\n$T_p$, not standardised", "CIFAR-10,\n$T_o$"]
+    assert [axes.get_title() for axes in figure.axes] == titles
     drawn = [
         [(line.get_label(), *line.get_xdata()) for line in axes.lines if len(line.get_xdata()) == 1]
         for axes in figure.axes
     ]
-    for found, (low, high) in zip(drawn, ((77.79, 99.97), (82.65, 99.96)), strict=True):
+    papers = ((77.79, 99.97), (77.79, 99.97), (82.65, 99.96))
+    for found, (low, high) in zip(drawn, papers, strict=True):
         assert [x for name, x in found if name == "success"] == pytest.approx([40, 40])
         assert [x for name, x in found if name == "success, the paper"] == pytest.approx(
             [low, high]
