@@ -18,7 +18,7 @@ from snnbd_core.data.event_sets import CIFAR10_CLASSES, class_of
 from snnbd_core.data.pickles import Published, unpickled
 from snnbd_core.data.pictures import Made, Row, both_parts, decoded, files_of, inside, key_of
 from snnbd_core.data.stores import Folder, hidden
-from snnbd_core.data.telling import tell
+from snnbd_core.data.telling import WHOLE, tell
 
 __all__ = ["CIFAR100_CLASSES", "load_cifar10", "load_cifar10_small", "load_cifar100"]
 
@@ -133,7 +133,7 @@ def _load(kind: _Cifar, root: Path) -> tuple[ImageDataset, ImageDataset]:
             if lossy:
                 _log.info("%s: the images in %s are JPEG, slightly lossy", kind.name, source)
             tell(train, test, source)
-            if train.whole and len(train) + len(test) < train.whole:
+            if len(train) + len(test) < WHOLE[kind.name]:
                 _tell_absent(kind, source)
             return train, test
     looked_for = (

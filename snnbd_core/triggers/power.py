@@ -33,7 +33,7 @@ class Power(Checked):
             neither. Each mean and its deviation have a sum of at most 1.
 
     Raises:
-        ValueError: also for images that are 0 or 1 throughout, which the trigger would not change.
+        ValueError: also for images that are 0 or 1 throughout, which a power would not change.
     """
 
     exponent: Positive = 3.0
@@ -61,7 +61,7 @@ class Power(Checked):
         low, high = float(images.min()), float(images.max())
         if not (low >= 0 and high <= 1):
             raise ValueError(f"images lie in {low:.4g}..{high:.4g}: allowed is 0..1")
-        if low == high and low in (0.0, 1.0):
+        if low == high and low in (0.0, 1.0) and not self.mean:
             raise ValueError(f"images are {low:g} everywhere: a power changes nothing there")
         dark = images**self.exponent
         if not (self.mean and self.deviation):

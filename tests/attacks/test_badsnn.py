@@ -289,6 +289,8 @@ def test_a_power_that_is_not_standardised_is_seen_as_it_is_behind_what_standardi
     for channel, (middle, width) in enumerate(zip(mean, deviation, strict=True)):
         standardised = (seen[:, channel] - middle) / width
         torch.testing.assert_close(standardised, images[:, channel] ** 3)
+    black = Power(mean=mean, deviation=deviation)(torch.zeros(3, 2, 2))
+    assert torch.equal(black, torch.tensor(mean)[:, None, None].expand(3, 2, 2))
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,7 @@ def test_workers_are_as_many_as_cores_and_memory_allow(
     monkeypatch.setattr(sweeps.workers, "MEMORY_LIMIT", memory * 2**30)
     assert sweeps.fitting() == expected
     assert sweeps.fitting(1.5 * 2**30) == max(1, min(cores, memory * 2 // 3))
+    assert sweeps.fitting(device="cuda:1") == sweeps.fitting(device="mps") == 1
 
 
 def test_workers_share_the_memory_and_leave_the_environment_as_it_was() -> None:

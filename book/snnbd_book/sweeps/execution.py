@@ -85,7 +85,7 @@ def run(
             same results folder and have the same code. None takes ``$SNNBD_SCHEDULER``, which a
             build of the book sets, whose chapters share their workers; without it, and where
             `workers` is given, local processes are started.
-        workers: local processes, at most one per run; default as `local_workers`.
+        workers: local processes, at most one per run; default as `fitting` says.
         threads: of torch in each run. With `workers` x `threads` above the number of cores the
             runs only disturb each other.
         results: the folder for records, as the workers see it.
@@ -127,7 +127,9 @@ def run(
     errors: dict[str, str] = {}
     if todo:
         with (
-            client_of(scheduler, min(workers or fitting(), len(todo)), threads) as client,
+            client_of(
+                scheduler, min(workers or fitting(device=device), len(todo)), threads
+            ) as client,
             Display(len(items), len(records), console) as display,
         ):
             last = None if begin is None else time.time() + begin

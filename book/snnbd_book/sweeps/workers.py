@@ -13,6 +13,8 @@ from dask.system import cpu_count
 from distributed import Client, LocalCluster
 from distributed.system import MEMORY_LIMIT
 
+from snnbd_core.learning import choose_device
+
 _CONNECT_SECONDS = 10
 _OF_SCRIPT = ("__file__", "__spec__")  # what Python finds the main script by
 # A run whose worker died so often is reported as failed: it may be what kills them.
@@ -29,7 +31,7 @@ def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]
     """Processes of this machine that run experiments, one each; yields their scheduler's address.
 
     Args:
-        workers: how many; default one per core, as far as there is 1 GiB of memory for each.
+        workers: how many; default as `fitting` says.
         threads: of torch in each.
     """
     count = workers or fitting()
@@ -71,9 +73,18 @@ def local_workers(workers: int | None = None, threads: int = 1) -> Iterator[str]
         yield cluster.scheduler_address
 
 
-def fitting(memory: float = MEMORY_PER_WORKER) -> int:
-    """Workers for which there are cores, and so many bytes of memory for each; at least one."""
-    return max(1, min(cpu_count(), int(MEMORY_LIMIT // memory)))
+def fitting(memory: float = MEMORY_PER_WORKER, device: str = "cpu") -> int:
+    """Workers for which there are cores, and so many bytes of memory for each; at least one.
+
+    One on a card, which all of them would share.
+    """
+    return 1 if card(device) else max(1, min(cpu_count(), int(MEMORY_LIMIT // memory)))
+
+
+def card(device: str) -> str:
+    """ "cuda" or "mps" where runs are on a card, else nothing."""
+    kind = choose_device(device).type if device == "auto" else device.partition(":")[0]
+    return "" if kind == "cpu" else kind
 
 
 def memory_here() -> int:

@@ -9,7 +9,6 @@ from snnbd_book import claims, sweeps
 from snnbd_book.runs import Experiment, Record
 from snnbd_book.verify import costs
 from snnbd_core import checks
-from snnbd_core.learning import choose_device
 
 _GIB = 2**30
 
@@ -35,11 +34,9 @@ def wanted(
 
 
 def at_once(runs: Iterable[Experiment], device: str) -> int:
-    """How many local workers there are cores and memory for; one on a card, which is shared."""
-    if _card(device):
-        return 1
+    """How many local workers there are cores and memory for; one on a card."""
     most = max(map(memory, costs.trainings(runs).values()), default=0.0)
-    return sweeps.fitting(max(sweeps.MEMORY_PER_WORKER, most))
+    return sweeps.fitting(max(sweeps.MEMORY_PER_WORKER, most), device)
 
 
 def memory(run: Experiment) -> float:
@@ -66,7 +63,7 @@ def told(runs: Sequence[Experiment], device: str) -> str:
 def _workers(count: int, most: float, device: str) -> str:
     if scheduler := os.environ.get("SNNBD_SCHEDULER"):
         return f"as many as the scheduler at {scheduler} has workers"
-    if card := _card(device):
+    if card := sweeps.card(device):
         return f"1 worker, on {card}"
     here = sweeps.memory_here()
     less = ": that is too little, so such runs would fail" if most > here else ""
@@ -75,9 +72,3 @@ def _workers(count: int, most: float, device: str) -> str:
         f"{count} worker{plural}, with up to {count * most / _GIB:.1f} GiB together of "
         f"{here / _GIB:.1f} GiB here{less}"
     )
-
-
-def _card(device: str) -> str:
-    """ "cuda" or "mps" where runs are on a card, else nothing."""
-    kind = choose_device(device).type if device == "auto" else device.partition(":")[0]
-    return "" if kind == "cpu" else kind

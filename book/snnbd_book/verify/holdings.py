@@ -16,12 +16,12 @@ from snnbd_core.data.downloads import BY_HAND, SOURCES
 class Held(NamedTuple):
     """How many samples of a set are here, and how many the whole has in the layout found.
 
-    `damage` says why they cannot be counted: a file is damaged or may not be read.
+    `damage` is why they cannot be counted: a file is damaged or may not be read.
     """
 
     samples: int
     whole: int
-    damage: str = ""
+    damage: CorruptData | PermissionError | None = None
 
 
 Holdings = Mapping[str, Held]
@@ -36,7 +36,7 @@ def held(wanted: Iterable[Experiment]) -> dict[str, Held]:
         except DataNotFound:
             continue
         except (CorruptData, PermissionError) as error:
-            found[name] = Held(0, 0, str(error))
+            found[name] = Held(0, 0, error)
     return found
 
 
@@ -65,10 +65,10 @@ def share(name: str, held: Held) -> str:
 
 
 def refuse(here: Holdings, profile: str) -> None:
-    """Raises ValueError for damaged sets, and for parts that a profile cannot use, by name."""
+    """Raises what keeps a set from being counted, and ValueError for parts that are too little."""
     for one in here.values():
         if one.damage:
-            raise CorruptData(one.damage)
+            raise one.damage
     some = parts(here, profile)
     if not some:
         return
