@@ -193,10 +193,7 @@ def _settings(runs: Any) -> dict[str, dict[str, Nested]]:
 
 
 def _read_out(runs: Any) -> dict[str, Nested]:
-    """Both ways of reading an answer: setting -> target -> rule -> threshold.
-
-    The large network with 16 frames has one seed: ten minutes a training and more.
-    """
+    """Both ways of reading an answer: setting -> target -> rule -> threshold."""
 
     def read(**fields: Any) -> dict[str, Nested]:
         return {
@@ -211,10 +208,7 @@ def _read_out(runs: Any) -> dict[str, Nested]:
     settings = large | {f"{name}, small": one for name, one in SMALL.items()}
     return {
         setting: {
-            f"target {target}": read(
-                target=target, count=1 if setting == "16 frames, large" else 3, **fields
-            )
-            for target in TARGETS
+            f"target {target}": read(target=target, **fields) for target in TARGETS
         }
         for setting, fields in settings.items()
     }

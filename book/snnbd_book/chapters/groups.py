@@ -31,12 +31,8 @@ PHOTOGRAPHS: Mapping[str, Any] = {
     "epochs": 10,
     "batch_size": 32,
     "learning_rate": 1e-3,
-    "drawn": "with-order",
 }
-"""CIFAR-10, 800 + 200 photographs of each class, with a network smaller than the paper's.
-
-These runs take long, and their poison is still drawn with the order of training.
-"""
+"""CIFAR-10, 800 + 200 photographs of each class, with a network smaller than the paper's."""
 LOOP: Mapping[str, Any] = {
     "data": "cifar10-events",
     "network": "cifar10dvs-conv",

@@ -23,7 +23,7 @@ GESTURES: Mapping[str, Any] = {"data": "gestures-events", "epochs": 50, "frames"
 def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     """The chapter's groups."""
     runs = partial(seeded, profile, seed)
-    real = partial(seeded, "sample", seed, count=2, rate=0.1, **REAL)
+    real = partial(seeded, "sample", seed, rate=0.1, **REAL)
     large = partial(real, trigger=CORNER)
     leakless = partial(real, neuron=Neuron(kind="IF"))
     return {
@@ -61,7 +61,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "summed": {"clean, T = 1": seeded("quick", seed, **{**GESTURES, "frames": 1})},
         "loop": _moving_or_not(partial(seeded, "sample", seed, **LOOP)),
         "recordings": {
-            "large": _recordings(partial(seeded, "sample", seed, 2, **REAL)),
+            "large": _recordings(partial(seeded, "sample", seed, **REAL)),
             "small": _recordings(partial(seeded, "sample", seed, frames=REAL["frames"])),
             "small, 16 frames": _recordings(partial(seeded, "sample", seed)),
         },
@@ -72,7 +72,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
         "leakless": {
             "static": leakless(trigger=CORNER),
             "moving": leakless(trigger=MOVING),
-            "smart": leakless(trigger=Smart(), count=1),
+            "smart": leakless(trigger=Smart()),
             "dynamic": leakless(trigger=Dynamic(gamma=0.05), rate=1.0),
         },
         "leaky": {

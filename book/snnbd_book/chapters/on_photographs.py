@@ -24,7 +24,7 @@ SIGNS: Mapping[str, Any] = {
 """Photographs of traffic signs with the paper's network, a quarter as wide."""
 SIGN_SHARE = 0.023  # P: 59 of the 60 photographs of a class
 CIFAR10_SHARE = 0.02
-ALL_OF_CIFAR10: Mapping[str, Any] = {**PHOTOGRAPHS, "data": "cifar10", "drawn": "apart"}
+ALL_OF_CIFAR10: Mapping[str, Any] = {**PHOTOGRAPHS, "data": "cifar10"}
 """`PHOTOGRAPHS` with all 50,000 + 10,000 of CIFAR-10."""
 OF_CIFAR10 = Power(mean=(0.4914, 0.4822, 0.4465), deviation=(0.247, 0.2435, 0.2616))
 OF_SIGNS = Power(mean=(0.3403, 0.3121, 0.3214), deviation=(0.2724, 0.2608, 0.2669))

@@ -108,7 +108,7 @@ def _framed(runs: Any, lengths: Sequence[int]) -> dict[str, Nested]:
 
 
 def _late(runs: Any) -> dict[str, Nested]:
-    """Squares on the last 7 and 8 of 16 frames without leak, as theirs, cut in two ways."""
+    """Squares on the last 7 and 8 of 16 frames without leak, cut in two ways."""
     settings = {"equal counts": runs, "equal time": partial(runs, binning="time")}
     square = partial(triggers.Framed, position="top-left", start="last")
     return {
