@@ -17,16 +17,16 @@ from snnbd_book.chapters.groups import every, filled, seeded
 from snnbd_book.runs import Experiment, Record, all_recorded, commit, run
 
 CHAPTERS = {
-    "neuromorphic_triggers": 200,
+    "neuromorphic_triggers": 216,
     "stealthier_triggers": 245,
     "learning_rules": 254,
-    "badsnn": 1208,
+    "badsnn": 1244,
     "poison_in_the_data": 72,
     "a_backdoor_in_the_network": 596,
     "a_trigger_at_the_input": 127,
-    "removing_backdoors": 670,
+    "removing_backdoors": 700,
     "adversarial_robustness": 36,
-    "triggers_in_time": 156,
+    "triggers_in_time": 159,
     "low_bits": 988,
 }
 

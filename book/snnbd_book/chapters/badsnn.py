@@ -207,9 +207,7 @@ def _read_out(runs: Any) -> dict[str, Nested]:
     }
     settings = large | {f"{name}, small": one for name, one in SMALL.items()}
     return {
-        setting: {
-            f"target {target}": read(target=target, **fields) for target in TARGETS
-        }
+        setting: {f"target {target}": read(target=target, **fields) for target in TARGETS}
         for setting, fields in settings.items()
     }
 

@@ -31,7 +31,7 @@ def grid(profile: str, seed: int) -> Mapping[str, Nested]:
     attack = partial(seeded, profile, seed, rate=0.1)
     held = partial(attack, trigger=LEARNT, held_out=HELD_OUT)
     real = partial(seeded, "sample", seed, rate=0.1)
-    large = partial(real, count=2, **REAL)
+    large = partial(real, **REAL)
     return {
         "delayed": {bound: attack(trigger=triggers.Retimed(bound=bound)) for bound in BOUNDS},
         "bunched": {

@@ -22,11 +22,11 @@ class Neuron:
     """Settings of all spiking neurons of a network; see `snnbd_core.neurons`.
 
     The defaults are the papers' (Abad et al. 2022; Fang et al. 2021; Abad et al. 2024 but for
-    N-MNIST, where theirs are IF) as far as a LIF has them: a decay of one half, threshold 1, hard reset in the step of the spike, the atan surrogate
-    and a detached reset. The input is not decayed, and the papers' is: by SpikingJelly's default a
-    LIF takes one half of it here. A batch norm before the neuron takes up that factor; the dense
-    layers have none, and must learn weights twice as large. Claims of the event papers have
-    `decay_input` in profile `paper`.
+    N-MNIST, where theirs are IF) as far as a LIF has them: a decay of one half, threshold 1, hard
+    reset in the step of the spike, the atan surrogate and a detached reset. The input is not
+    decayed, and the papers' is: by SpikingJelly's default a LIF takes one half of it here. A batch
+    norm before the neuron takes up that factor; the dense layers have none, and must learn weights
+    twice as large. Claims of the event papers have `decay_input` in profile `paper`.
 
     Attributes:
         kind: "LIF", "IF" or "ParametricLIF".
