@@ -30,6 +30,7 @@ COPIES = (
     "aten.to.other",
 )
 INDEXED = ("aten.index.", "aten.index_put", "aten._index_put", "aten._unsafe_index")
+JOINED = ("aten.cat.", "aten.stack.")
 TO_PYTHON = ("aten._local_scalar_dense.default", "aten.equal.default")
 
 
@@ -139,11 +140,13 @@ def _check_devices(name: str, args: tuple[Any, ...], leaves: list[Any]) -> None:
     indexed = name.startswith(INDEXED)
     if indexed and not isinstance(args[0], OnCard):
         raise RuntimeError(f"{name}: an index on the card into a tensor of the CPU")
+    indices = {id(leaf) for leaf in tree_leaves(args[1:2])} if indexed else set()
+    changed, joined = "_." in name, name.startswith(JOINED)
     for leaf in leaves:
-        if not isinstance(leaf, Tensor) or isinstance(leaf, OnCard) or leaf.dim() == 0:
-            continue
-        if indexed and leaf.dtype in (torch.bool, torch.uint8, torch.int32, torch.int64):
+        if not isinstance(leaf, Tensor) or isinstance(leaf, OnCard) or id(leaf) in indices:
             continue  # torch copies an index to the device
+        if leaf.dim() == 0 and not joined and not (changed and leaf is args[0]):
+            continue  # a number of the CPU goes into most operations
         shapes = [tuple(tensor.shape) for tensor in leaves if isinstance(tensor, Tensor)]
         raise RuntimeError(f"{name}: tensors on the card and on the CPU, of shapes {shapes}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from snnbd_book.runs import Experiment, execution, parts, run
+from snnbd_book.runs import Experiment, parts, run
 from snnbd_core import (
     attacks,
     auditing,
@@ -30,9 +31,6 @@ from snnbd_core import (
     triggers,
 )
 from snnbd_core.attacks import badsnn
-from snnbd_core.defenses import bench
-from snnbd_core.learning import surrogate_gradient, task
-from snnbd_core.metrics import evaluation
 from tests.card import card
 
 FRAMES = Experiment(frames=4, samples=200, epochs=1, held_out=3)
@@ -107,7 +105,7 @@ def audited() -> None:
 def mistakes() -> dict[str, Callable[[], Any]]:
     """What a card refuses."""
     here, there = torch.arange(3.0), torch.arange(3.0, device=card.CARD)
-    layer = torch.nn.Linear(3, 1)
+    layer, rows = torch.nn.Linear(3, 1), torch.arange(3, device=card.CARD)
     return {
         "a sum": lambda: there + here,
         "a layer": lambda: layer(there),
@@ -116,6 +114,9 @@ def mistakes() -> dict[str, Callable[[], Any]]:
         "an index": lambda: here[torch.zeros(1, dtype=torch.long, device=card.CARD)],
         "in place": lambda: here.add_(there),
         "a list": lambda: torch.stack([here, there]),
+        "a list of numbers": lambda: torch.stack([here.sum(), there.sum()]),
+        "a sum of numbers": lambda: torch.zeros(()).add_(there.sum()),
+        "labels": lambda: rows.index_put_((torch.tensor([0, 1]),), torch.tensor([7, 8])),
         "random numbers": lambda: torch.rand(
             3, device=card.CARD, generator=torch.Generator().manual_seed(0)
         ),
@@ -128,10 +129,14 @@ def attempts(what: str) -> dict[str, Callable[[], Any]]:
         return mistakes()
     if what == "audit":
         return {"audit": audited}
-    return {
-        name: partial(run, one, device=card.NAME, progress=False)
-        for name, one in experiments(what).items()
-    }
+    return {name: partial(done_there, one) for name, one in experiments(what).items()}
+
+
+def done_there(experiment: Experiment) -> None:
+    """Runs an experiment, and raises AssertionError if it was done elsewhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = run(experiment, fresh=True, device=card.NAME, progress=False, results=folder)
+    assert record.provenance.device.startswith(card.NAME), record.provenance.device
 
 
 def choose(device: Any = "auto") -> torch.device:
@@ -143,8 +148,9 @@ def main(what: str) -> None:
     """Prints what is tried and what came of it, null for no error, as JSON, a line each."""
     torch.set_num_threads(1)
     card.registered()
-    for room in (evaluation, bench, task, surrogate_gradient, execution):
-        vars(room)["choose_device"] = choose
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("snnbd_core", "snnbd_book")) and hasattr(module, "choose_device"):
+            vars(module)["choose_device"] = choose
     with card.on_card():
         for name, attempt in attempts(what).items():
             wrong = None
