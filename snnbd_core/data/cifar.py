@@ -189,7 +189,7 @@ def _sources(kind: _Cifar, place: Path) -> Iterator[Path]:
         if folder.is_dir() and any(map(kind.batch.search, Folder(folder).matching("*.bin"))):
             yield folder
     shown = (path for path in sorted(place.iterdir()) if not hidden(path.name))
-    archives = [path for path in shown if kind.archive.search(path.name.lower())]
+    archives = [p for p in shown if p.is_file() and kind.archive.search(p.name.lower())]
     yield from (p for p in archives if "binary" in p.name)
     for folder in (place / kind.pickled, place):
         if any((folder / name).is_file() for name in kind.pickles):

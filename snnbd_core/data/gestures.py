@@ -161,16 +161,18 @@ def _clips(table: File) -> tuple[list[File], list[int]]:
 def _rows(table: File, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Number and fields of each line of a table of text that has these columns."""
     try:
-        rows = list(csv.DictReader(io.StringIO(_text(table))))
+        reader = csv.DictReader(io.StringIO(_text(table)))
+        told, rows = [name.strip() for name in reader.fieldnames or ()], list(reader)
     except csv.Error as error:
         raise CorruptData(f"{table}: is no table of text ({error})") from error
+    absent = [column for column in columns if column not in told]
+    if absent:
+        raise CorruptData(f"{table}: has no column {absent[0]}; needed: {', '.join(columns)}")
+    if columns and not rows:
+        raise CorruptData(f"{table}: has no line below its header; copy it again")
     # The first line names the columns; people count lines from 1.
     for line, row in enumerate(rows, start=2):
-        fields = {str(name).strip(): str(value).strip() for name, value in row.items()}
-        absent = [column for column in columns if column not in fields]
-        if absent:
-            raise CorruptData(f"{table}: has no column {absent[0]}; needed: {', '.join(columns)}")
-        yield line, fields
+        yield line, {str(name).strip(): str(value).strip() for name, value in row.items()}
 
 
 def _check_label(table: File, line: int, label: str) -> None:

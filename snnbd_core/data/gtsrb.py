@@ -135,6 +135,8 @@ def _told(table: File, pictures: Sequence[File]) -> dict[str, int]:
             raise CorruptData(f"{table}: line {line} has no Filename or no ClassId")
         if row["Filename"] not in names:
             raise CorruptData(f"{table}: line {line} names {row['Filename']!r}, which is not there")
+        if names[row["Filename"]] in found:
+            raise CorruptData(f"{table}: line {line} names {row['Filename']!r} again")
         found[names[row["Filename"]]] = _label(row["ClassId"], f"{table}: line {line}")
     absent = sorted(names[name] for name in names if names[name] not in found)
     if absent:
@@ -151,14 +153,16 @@ def _label(text: str, where: object) -> int:
 def _arrays(path: Path) -> tuple[ImageDataset, ImageDataset]:
     with reading(path):
         data = path.read_bytes()
+    wanted = [f"{kind}_{split}" for split in SPLITS for kind in "xy"]
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        raise CorruptData(f"{path}: is no .npz of numbers (no zip archive)")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as held:
-            wanted = [f"{kind}_{split}" for split in SPLITS for kind in "xy"]
             table = {name: held[name] for name in wanted if name in held}
     # a damaged archive can also ask for more memory than there is
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError) as error:
         raise CorruptData(f"{path}: is no .npz of numbers ({error})") from error
-    absent = [name for name in wanted if name not in table]
+    absent = [name for name in wanted if not isinstance(table.get(name), np.ndarray)]
     if absent:
         raise CorruptData(f"{path}: holds no {absent[0]}; needed: {', '.join(wanted)}")
     key = hashlib.sha256(data).hexdigest()
@@ -169,7 +173,8 @@ def _rows_of(table: Mapping[str, np.ndarray], path: Path) -> Made:
     rows: dict[str, list[Row]] = {}
     for split in SPLITS:
         pixels, labels = table[f"x_{split}"], table[f"y_{split}"]
-        if pixels.dtype != np.uint8 or pixels.shape != (*labels.shape, SIDE, SIDE, 3):
+        fits = labels.ndim == 1 and pixels.shape == (len(labels), SIDE, SIDE, 3)
+        if pixels.dtype != np.uint8 or not fits:
             raise CorruptData(
                 f"{path}: x_{split} of {pixels.dtype} {pixels.shape} and y_{split} of "
                 f"{labels.shape} do not match; needed: uint8 [N, {SIDE}, {SIDE}, 3] and [N]"

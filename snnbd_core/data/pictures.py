@@ -138,15 +138,21 @@ def decoded(data: bytes, name: str, resized: bool = False) -> Pixels:
         data, name: the file's bytes, and its name for messages.
         resized: True takes any size and resizes the whole picture, bilinearly; else it must fit.
     """
-    from PIL import Image  # slow to import
+    from PIL import Image, UnidentifiedImageError  # slow to import
 
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "PPM")) as image:
+            if image.mode.startswith(("I", "F")):
+                raise CorruptData(f"{name}: has more than 8 bits a colour; 8 are allowed")
             if image.size != (SIDE, SIDE) and not resized:
                 raise CorruptData(f"{name}: has {image.size} pixels; {(SIDE, SIDE)} is allowed")
             colours = image.convert("RGB")
             if image.size != (SIDE, SIDE):
                 colours = colours.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
             return np.asarray(colours, dtype=np.uint8).transpose(2, 0, 1)
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except CorruptData:
+        raise
+    except UnidentifiedImageError as error:
+        raise CorruptData(f"{name}: is no readable image (no JPEG, PNG or PPM)") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CorruptData(f"{name}: is no readable image ({error})") from error

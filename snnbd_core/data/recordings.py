@@ -117,9 +117,13 @@ class CutRecordings:
     most: int
 
     @cached_property
+    def _digests(self) -> list[str]:
+        return digests(self.files)
+
+    @cached_property
     def key(self) -> str:
         """Digest of the files' bytes and the cuts."""
-        lines = [self.reader.__name__, str(self.sensor_size), *digests(self.files)]
+        lines = [self.reader.__name__, str(self.sensor_size), *self._digests]
         lines += [str(tuple(cut)) for cut in self.cuts]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -132,7 +136,8 @@ class CutRecordings:
 
     def read(self, index: int) -> Events:
         file, start, stop = self.cuts[index]
-        whole = _decoded(self.files[file], self.reader, self.sensor_size, self.most)
+        told = self._digests[file]
+        whole = _decoded(self.files[file], told, self.reader, self.sensor_size, self.most)
         first, last = np.searchsorted(whole["t"], [start, stop])
         if first == last:
             raise CorruptData(f"{self.name(index)}: holds no event of this stretch")
@@ -142,8 +147,11 @@ class CutRecordings:
 
 
 @functools.lru_cache(maxsize=1)
-def _decoded(file: File, reader: Reader, sensor_size: SensorSize, most: int) -> Events:
-    """A long file in memory; its recordings are read one after the other."""
+def _decoded(file: File, digest: str, reader: Reader, sensor_size: SensorSize, most: int) -> Events:
+    """A long file in memory; its recordings are read one after the other.
+
+    The digest of its bytes is asked for so that a file that was replaced is read anew.
+    """
     return reader(file.read(most), sensor_size, str(file))
 
 

@@ -9,7 +9,7 @@ import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -160,6 +160,7 @@ def find(root: Path, folders: Sequence[str], patterns: Sequence[str]) -> dict[st
             broken = broken or error
             continue
         if all(here.values()):
+            _check_once(store, here)
             return here
         found = {p: found[p] or here[p] for p in patterns}
     absent = next((pattern for pattern in patterns if not found[pattern]), None)
@@ -169,6 +170,17 @@ def find(root: Path, folders: Sequence[str], patterns: Sequence[str]) -> dict[st
             "or move it to another folder"
         ) from broken
     return found
+
+
+def _check_once(store: Store, found: Mapping[str, Sequence[File]]) -> None:
+    """Raises CorruptData for an archive that holds the files of a pattern below two folders."""
+    for pattern, files in found.items():
+        depth = len(PurePosixPath(pattern).parts)
+        above = sorted({str(PurePosixPath(file.member).parents[depth - 1]) for file in files})
+        if len(above) > 1 and "**" not in pattern:
+            raise CorruptData(
+                f"{store.path}: holds {pattern} below {above[0]!r} and below {above[1]!r}; keep one"
+            )
 
 
 def _places(root: Path, folders: Sequence[str]) -> list[Store]:

@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from snnbd_core.data import CorruptData, DataNotFound, load, splits
 from snnbd_core.data.aedat import aedat3
 from snnbd_core.data.downloads import SOURCES, Source
 from snnbd_core.data.pickles import unpickled
+from snnbd_core.data.pictures import decoded
+from snnbd_core.data.recordings import CutRecordings
 from snnbd_core.data.stores import File, Folder
 
 from .conftest import five_bytes, random_events, write_nmnist
@@ -144,6 +147,16 @@ TRUTH = "GT-final_test.csv"
             r"00000_00000\.ppm: is no readable image",
         ),
         (
+            {"GTSRB/Final_Training/Images/00007/00000_00000.ppm": b"P6\n2x 30\n255\n"},
+            CorruptData,
+            r"00000_00000\.ppm: is no readable image",
+        ),
+        (
+            {TRUTH: sign_table([("00000.ppm", 1), ("00000.ppm", 3)]).encode()},
+            CorruptData,
+            r"line 3 names '00000\.ppm' again",
+        ),
+        (
             {"GTSRB/Final_Training/Images/cat/1.ppm": b""},
             CorruptData,
             r"'cat' is no class; 0\.\.42 is allowed",
@@ -169,6 +182,7 @@ def test_damaged_gtsrb_is_named_and_nothing_is_cached(
         ({"y_train": np.array([0, 43])}, r"y_train\[1\]: '43' is no class"),
         ({"y_train": np.array([0.5, 1])}, r"y_train\[0\]: '0\.5' is no class"),
         ({"x_test": np.array([{}])}, r"is no \.npz of numbers"),
+        ({"y_train": np.array(3)}, r"y_train of \(\) do not match"),
     ],
 )
 def test_damaged_arrays_of_gtsrb_are_refused(
@@ -186,6 +200,59 @@ def test_damaged_arrays_of_gtsrb_are_refused(
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(CorruptData, match=r"is no \.npz of numbers"):
         load("gtsrb", root=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["npy", "text"])
+def test_what_is_no_archive_is_no_npz(tmp_path: Path, own_cache: Path, kind: str) -> None:
+    path = tmp_path / "gtsrb.npz"
+    if kind == "npy":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    else:
+        path.write_text("not found")
+    with pytest.raises(CorruptData, match=r"gtsrb\.npz: is no \.npz of numbers \(no zip archive\)"):
+        load("gtsrb", root=tmp_path)
+
+
+def test_an_npz_of_something_else_is_refused(tmp_path: Path, own_cache: Path) -> None:
+    packed({name: b"text" for name in ("x_train", "y_train", "x_test")}, tmp_path / "gtsrb.npz")
+    with pytest.raises(CorruptData, match=r"gtsrb\.npz: holds no x_train; needed"):
+        load("gtsrb", root=tmp_path)
+
+
+def test_an_archive_that_holds_a_set_twice_is_refused(tmp_path: Path, own_cache: Path) -> None:
+    write_nmnist(tmp_path / "made")
+    files = {name: (tmp_path / "made" / name).read_bytes() for name in below(tmp_path / "made")}
+    twice = {f"{folder}/{name}": data for folder in ("a", "b") for name, data in files.items()}
+    packed(twice, tmp_path / "whole" / "nmnist.zip")
+    with pytest.raises(CorruptData, match=r"nmnist\.zip: holds Tr.* below 'a' and below 'b'; keep"):
+        load("nmnist", root=tmp_path / "whole")
+    assert nothing_cached(own_cache)
+
+
+def test_a_picture_of_more_than_8_bits_is_refused() -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((32, 32), 30_000, np.uint16)).save(file, "PNG")
+    grey = b"P5\n32 32\n65535\n" + bytes(2 * 32 * 32)
+    for data in (file.getvalue(), grey):
+        with pytest.raises(CorruptData, match=r"^a\.png: has more than 8 bits a colour"):
+            decoded(data, "a.png")
+
+
+def test_what_is_no_picture_is_told_without_an_address() -> None:
+    with pytest.raises(CorruptData, match=r"^a\.png: is no readable image \(no JPEG, PNG or PP"):
+        decoded(b"text", "a.png")
+
+
+def test_a_recording_that_was_replaced_is_read_anew(tmp_path: Path, own_cache: Path) -> None:
+    for seed in (5, 6):
+        events = random_events(seed, 900, side=128)
+        (tmp_path / "a.aedat").write_bytes(HEAD + polarity(events))
+        last = int(events["t"][-1]) + 1
+        cuts = CutRecordings(
+            [File(Folder(tmp_path), "a.aedat")], [(0, 0, last)], aedat3, (128, 128, 2), 2**20
+        )
+        assert np.array_equal(cuts.read(0), events)
 
 
 def removed(name: str) -> Callable[[Path], object]:
@@ -236,6 +303,9 @@ COLUMNS = "class,startTime_usec,endTime_usec\n"
         ),
         (put_bytes("user01_led_labels.csv"), CorruptData, r"user01_led_labels\.csv: is no text"),
         (put("user01_led_labels.csv", "a,b\n1,2\n"), CorruptData, "has no column class; needed"),
+        (put("user01_led_labels.csv", ""), CorruptData, "has no column class; needed"),
+        (put("user01_led_labels.csv", "a,b\n"), CorruptData, "has no column class; needed"),
+        (put("user01_led_labels.csv", COLUMNS), CorruptData, "has no line below its header"),
         (
             put("user01_led_labels.csv", COLUMNS + "12,0,9\n"),
             CorruptData,

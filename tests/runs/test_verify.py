@@ -449,6 +449,19 @@ def test_a_part_of_a_set_is_told_in_the_paper_profile_and_refused(results: Path)
     assert not list(results.glob("**/*.jsonl"))
 
 
+def test_what_was_downloaded_beside_a_part_is_counted_again(
+    results: Path, tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [tiny(profile="paper")]
+    counted = iter([{}, {"nmnist": holdings.Held(4, 10)}])
+    monkeypatch.setattr("snnbd_book.claims.experiments", lambda *_: runs)
+    monkeypatch.setattr(holdings, "held", lambda _: next(counted))
+    monkeypatch.setattr("snnbd_book.verify.command._fetched", lambda *_: [])
+    code, text = invoked("reproduce", "--profile", "paper", "--paper", "miah2026")
+    assert code == 2 and "needs whole sets: only 4 of 10 recordings of nmnist are here" in text
+    assert not list(results.glob("**/*.jsonl"))
+
+
 def other_data(tiny: Make, **fields: object) -> Experiment:
     digits = {"data": "digits", "network": "quick-conv", "trigger": None, "rate": 0.0}
     return tiny(**{**digits, **fields})

@@ -149,6 +149,8 @@ def reproduce(
         holdings.refuse(here, profile)
         left_out = _fetched(sorted({item.data for item in wanted} - here.keys()), console)
         wanted = [one for one in wanted if one.data not in left_out]
+        fetched = [one for one in wanted if one.data not in here]
+        holdings.refuse(holdings.held(fetched), profile)
         folder = results_dir() / "reproduced"
         holdings.opened(wanted)
         begin = None if minutes is None else 60 * minutes - (time.perf_counter() - start)
