@@ -13,7 +13,7 @@ import pytest
 import snnbd_core as sb
 
 # What the houses hold today; the design wants 11,500 and 9,000. What is added is entered here.
-HOUSES = {"snnbd_core": 24257, "book/snnbd_book": 19255}
+HOUSES = {"snnbd_core": 24290, "book/snnbd_book": 19255}
 LONGEST = 300
 PARAMETERS = 8
 SECONDS = 0.6
