@@ -48,8 +48,8 @@ EVENT_ATTACKS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 PHOTOGRAPH_ATTACKS: Mapping[str, Mapping[str, Any]] = {
-    "BadNets": {"trigger": triggers.Patch(size=0.25), "rate": 0.05},
-    "Blended": {"trigger": triggers.Blended(), "rate": 0.05},
+    "BadNets": IMAGE_ATTACKS["BadNets"],
+    "Blended": IMAGE_ATTACKS["Blended"],
     "WaNet": {"trigger": triggers.Warp(), "rate": 0.05},
     "SIG": {"trigger": triggers.Sinusoidal(), "rate": 0.05, "clean_label": True},
     "BadSNN at 1.2": {
@@ -59,9 +59,8 @@ PHOTOGRAPH_ATTACKS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """All five rows of Table 2 of BadSNN's paper; which clean-label attack is its is not known."""
-_OF_BOTH = {name: PHOTOGRAPH_ATTACKS[name] for name in ("BadNets", "Blended", "WaNet")}
 SIGN_ATTACKS: Mapping[str, Mapping[str, Any]] = {
-    **_OF_BOTH,
+    **{name: PHOTOGRAPH_ATTACKS[name] for name in ("BadNets", "Blended", "WaNet")},
     # 5 % of all signs would be more than a class has
     "SIG": {**PHOTOGRAPH_ATTACKS["SIG"], "rate": 0.02},
     "BadSNN at 1.15": {
